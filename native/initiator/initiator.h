@@ -1,0 +1,122 @@
+// The NVMe-oF host in user space: discover, connect, identify, I/O queues on any reactors, keep-alive,
+// reconnect. A Controller is a handle that any thread may hold; its state lives on reactors.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/uuid.h"
+#include "nvme/command.h"
+#include "transport/transport.h"
+
+namespace ballast::initiator {
+
+struct ControllerOptions {
+  SocketAddress address;
+  std::string subsystem_nqn;  // the discovery NQN gives a discovery controller
+  std::string host_nqn;       // nqn.2014-08.org.nvmexpress:uuid:...
+  Uuid host_id;
+  uint16_t io_queues_count =
+      1;  // 0 for a discovery controller; the target may grant fewer, which is not an error
+  uint16_t queue_entries = 128;  // per I/O queue, 2 .. 1024; limited to what the target offers
+  bool header_digest = false;
+  bool data_digest = false;
+  uint32_t keep_alive_ms = 5'000;                 // KATO; sent at half of it. 0: none
+  uint64_t connect_timeout_ns = 10 * k_ns_per_s;  // each queue
+  uint64_t command_timeout_ns = 30 * k_ns_per_s;  // admin commands; an expired one drops the connection
+  uint64_t reconnect_delay_first_ns = 100 * k_ns_per_ms;  // doubles up to the next, with jitter
+  uint64_t reconnect_delay_max_ns = 10 * k_ns_per_s;
+  // How long after a loss the controller tries to come back before it is dead; k_never_gives_up: for ever.
+  uint64_t ctrl_loss_timeout_ns = 600 * k_ns_per_s;
+};
+inline constexpr uint64_t k_never_gives_up = UINT64_MAX;
+
+enum class ControllerState : uint8_t { connecting, live, reconnecting, dead, closed };
+const char* controller_state_text(ControllerState state);
+
+struct NamespaceInfo {
+  uint32_t nsid = 0;
+  uint32_t block_size_bytes = 0;  // 512 .. 65536
+  uint64_t blocks_count = 0;
+  Uuid uuid;  // nil if the target gives none
+  std::array<uint8_t, 16> nguid{};
+  bool supports_write_zeroes = false, supports_deallocate = false, supports_compare = false;
+};
+
+struct ControllerInfo {
+  uint16_t controller_id = 0;
+  std::string serial_number, model_number, firmware_revision, subsystem_nqn;  // trimmed, printable
+  uint32_t version = 0;                                                       // VS property
+  uint32_t transfer_bytes_max = 0;  // from MDTS, and never above what we use
+  uint32_t in_capsule_bytes = 0;    // from IOCCSZ
+  uint16_t io_queues_count = 0;     // granted
+  uint16_t queue_entries = 0;
+  std::vector<NamespaceInfo> namespaces;
+  std::vector<uint8_t> identify_controller;  // the 4096 bytes as they came
+};
+
+struct DiscoveryEntry {
+  std::string subsystem_nqn, address, port;  // port: decimal text, checked
+  std::string transport;                     // "tcp", "rdma", ...
+  std::string address_family;                // "ipv4", "ipv6"
+  std::string subsystem_type;                // "nvme", "discovery", "current discovery"
+  uint16_t port_id = 0, controller_id = 0;
+};
+
+// An I/O to a namespace. A member of the caller's object; not moved until done(). All on the reactor of the
+// queue.
+struct IoRequest {
+  transport::HostRequest host;  // command (opcode, nsid, cdw10..15) and data, as the caller sets them
+  void (*done)(IoRequest& request, nvme::Completion completion) = nullptr;
+  void* context = nullptr;
+  ListNode node;
+};
+
+// An I/O queue as seen from its reactor.
+class IoQueue {
+ public:
+  virtual ~IoQueue() = default;
+  virtual Reactor& reactor() = 0;
+  // On its reactor. While the controller reconnects, requests wait (bounded by queue_entries) and are sent
+  // again when it is back: a request that may have been executed is repeated, which is what hosts do with
+  // reads and writes. When it is dead or closed: 3/70h. False if queue_entries requests are in flight or
+  // waiting.
+  [[nodiscard]] virtual bool submit(IoRequest& request) = 0;
+  virtual uint16_t queue_entries() const = 0;
+};
+
+class Controller {
+ public:
+  // State changes; called on the controller's reactor.
+  using StateObserver = std::function<void(ControllerState state, const std::string& text)>;
+  // `connected` gets the controller once it is live (admin queue, identify, I/O queues), or the error with
+  // the decoded status in its text. Queue i lives on reactors[i % reactors.size()], the admin queue on
+  // reactors[0]. Called from any thread; `connected` runs on reactors[0].
+  static void connect(std::vector<Reactor*> reactors, const ControllerOptions& options,
+                      StateObserver observer,
+                      std::function<void(Result<std::shared_ptr<Controller>>)> connected);
+  virtual ~Controller() = default;
+
+  virtual const ControllerInfo& info() const = 0;  // as of the connect; not changed by reconnects
+  virtual IoQueue& io_queue(uint16_t index) = 0;   // 0 .. info().io_queues_count - 1
+  virtual ControllerState state() const = 0;       // any thread
+
+  // Any thread. `data` is filled (controller to host) or sent; must stay valid until done, which runs on
+  // reactors[0].
+  virtual void submit_admin(const nvme::Command& command, Segment data,
+                            std::function<void(nvme::Completion)> done) = 0;
+  // Shuts the controller down properly (CC.SHN, then Disconnect or close). Requests in flight end with 3/70h.
+  // `closed` runs on reactors[0] when no connection is left; then the handle may be destroyed.
+  virtual void close(std::function<void()> closed) = 0;
+};
+
+// Reads the whole discovery log of a discovery controller at `options.address` (subsystem_nqn is ignored).
+void discover(Reactor& reactor, const ControllerOptions& options,
+              std::function<void(Result<std::vector<DiscoveryEntry>>)> done);
+
+}  // namespace ballast::initiator

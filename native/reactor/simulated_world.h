@@ -1,0 +1,100 @@
+// A whole world in one thread: virtual clock, an in-memory network and in-memory files, all decided by a
+// seed. Tests build reactors over it and drive them; the fault simulator builds on it. Same seed, same run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/prng.h"
+#include "reactor/reactor.h"
+
+namespace ballast {
+
+struct SimulatedNetworkOptions {
+  // A receive gives at most this many bytes; 0: no limit. 1 delivers a stream byte by byte.
+  size_t receive_bytes_max = 0;
+  // Cuts receives at random lengths instead (from the world's prng).
+  bool random_cuts = false;
+  // How much a socket's peer may leave unread before send() answers -EAGAIN.
+  size_t window_bytes = 256 * 1024;
+  // One-way delay of every byte.
+  uint64_t delay_ns = 0;
+};
+
+class SimulatedWorld {
+ public:
+  explicit SimulatedWorld(uint64_t seed);
+  ~SimulatedWorld();  // destroy reactors' objects first
+
+  Clock& clock();
+  Prng& prng();
+  SimulatedNetworkOptions&
+  network();            // may be changed at any time; applies to what is delivered from then on
+  FileSystem& files();  // paths are keys; a file lives as long as the world
+
+  // Adds a reactor over a SimulatedBackend of this world; the world owns it.
+  Reactor& add_reactor(const BufferArenaSizes& buffers = {});
+  // Runs `body` with the reactor entered, as code on its thread would.
+  void on(Reactor& reactor, const std::function<void()>& body);
+
+  // Turns all reactors until `done()` is true or nothing is left to do; jumps the clock to the next timer or
+  // delivery when all are idle, at most to `for_ns` from now. Returns done().
+  bool run_until(const std::function<bool()>& done, uint64_t for_ns = 60 * k_ns_per_s);
+  // Runs until nothing happens at the present time (no clock jump).
+  void settle();
+  // Jumps the clock forward by `ns`, running everything that falls due on the way.
+  void advance(uint64_t ns);
+
+  // Faults on simulated files: the next operations matching `path` answer -error instead of acting; count 0
+  // clears it.
+  void fail_file_operations(const std::string& path, FileOp::Kind kind, int error, uint32_t count);
+  // Holds file operations back until released (in order), to test what happens meanwhile.
+  void hold_file_operations(bool hold);
+
+  // Bytes of a simulated file, for inspection. Empty if there is none.
+  std::vector<uint8_t> file_bytes(const std::string& path) const;
+  // Simulates a power failure: unsynced writes of every file are dropped.
+  void drop_unsynced_writes();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// A raw byte-stream peer for protocol tests: connects to a listener of the world (or is connected to), sends
+// and receives plain bytes without a reactor of its own. Calls turn the world as needed.
+class SimulatedPeer {
+ public:
+  // Connects to `address` of the world; fails the test run (assertion) if nobody listens there.
+  SimulatedPeer(SimulatedWorld& world, const SocketAddress& address);
+  // Takes the server end of the next connection made to `address`; see SimulatedPeer::listen.
+  static std::unique_ptr<SimulatedPeer> accept(SimulatedWorld& world, const SocketAddress& address);
+  // Listens without a reactor: connections to `address` wait for accept().
+  static void listen(SimulatedWorld& world, const SocketAddress& address);
+  ~SimulatedPeer();
+
+  void send(std::span<const uint8_t> bytes);  // all of them, whatever the window
+  // What has arrived so far, at most `bytes_max`; does not run the world.
+  std::vector<uint8_t> receive(size_t bytes_max = SIZE_MAX);
+  // Runs the world until `bytes_count` bytes have arrived, the peer closed, or the time is over; returns what
+  // there is.
+  std::vector<uint8_t> receive_exactly(size_t bytes_count, uint64_t for_ns = 60 * k_ns_per_s);
+  bool peer_closed() const;  // FIN or RST has arrived (after all bytes were received)
+  bool peer_reset() const;   // it was an RST
+  void close();              // FIN
+  void reset();              // RST
+  // Stops taking bytes out of the stream: the other side's send() fills up.
+  void stop_receiving(bool stop);
+
+ private:
+  friend class SimulatedWorld;
+  struct Impl;
+  explicit SimulatedPeer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ballast

@@ -1,0 +1,93 @@
+// The NVM subsystems of this process. One TargetShard per reactor holds that reactor's copy of the
+// configuration, its queue pairs and the controllers whose admin queue lives there; Target is the handle that
+// the engine changes all of them with, from any thread. No shard ever touches another: they send messages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/uuid.h"
+#include "bdev/bdev.h"
+#include "nvme/limits.h"
+#include "transport/transport.h"
+
+namespace ballast::target {
+
+struct NamespaceConfig {
+  uint32_t nsid = 0;  // 1 .. k_namespaces_per_subsystem_max
+  Uuid
+      uuid;  // UUID and, as the same 16 bytes, NGUID. Must change when the content is not what it was
+             // (a memory device after a restart): hosts then refuse the namespace instead of trusting caches.
+  std::shared_ptr<bdev::Bdev> bdev;  // kept until the last channel of every reactor is closed
+  bool read_only = false;
+};
+
+struct SubsystemConfig {
+  std::string nqn;            // checked: format, <= 223 bytes
+  std::string serial_number;  // <= 20 printable ASCII characters
+  std::string model_number = "Ballast";
+  bool allow_any_host = true;      // else only `hosts`
+  std::vector<std::string> hosts;  // host NQNs
+};
+
+// What the discovery log says of where we are reached. NVMe/TCP Transport Specification 1.0, "Transport
+// Specific Content".
+struct ListenerConfig {
+  SocketAddress address;  // as advertised (may differ from what is bound, behind NAT)
+  uint16_t port_id = 1;   // PORTID
+};
+
+struct TargetOptions {
+  uint16_t controller_id_first = 1;  // this process's range of CNTLID, for several nodes behind one NQN
+  uint16_t controller_id_last = 0xffef;
+  uint32_t in_capsule_bytes = 8 * 1024;          // IOCCSZ, as configured at the transport
+  uint64_t connect_timeout_ns = 5 * k_ns_per_s;  // from connection to Connect
+  uint64_t association_timeout_ns =
+      120 * k_ns_per_s;               // from admin Connect to CC.EN=1, and after a host vanished
+  uint32_t connections_max = 16'384;  // all of this target
+  uint32_t connections_per_address_max = 8'192;
+  std::string firmware_revision = "0.1.0";  // FR, 8 characters
+};
+
+struct NamespaceCounters {  // one namespace, summed over reactors
+  uint64_t reads = 0, writes = 0, read_bytes = 0, write_bytes = 0, errors = 0;
+};
+
+class Target {
+ public:
+  // One shard per reactor, made on it. Blocks until they exist: call it from a thread that is not a reactor
+  // (or, in a single-threaded simulation, through create_shards_on_this_thread of target_shard.h).
+  static std::unique_ptr<Target> create(std::vector<Reactor*> reactors, const TargetOptions& options);
+  virtual ~Target() = default;  // after close()
+
+  // Gives the engine what each reactor's transport needs.
+  virtual transport::ConnectionObserver& connection_observer(uint32_t reactor_index) = 0;
+
+  // All of these may be called from any thread but a reactor's; `done` runs on some reactor when every shard
+  // has done it. Arguments are checked before anything changes; the answer is immediate in the returned
+  // Outcome if they are wrong.
+  using Done = std::function<void()>;
+  virtual Outcome add_subsystem(const SubsystemConfig& config, Done done) = 0;
+  virtual Outcome remove_subsystem(const std::string& nqn, Done done) = 0;  // closes its controllers first
+  virtual Outcome add_namespace(const std::string& nqn, const NamespaceConfig& config, Done done) = 0;
+  virtual Outcome remove_namespace(const std::string& nqn, uint32_t nsid,
+                                   Done done) = 0;  // in-flight I/O finishes first
+  // The device of a namespace has another size, or another access mode: hosts are told by an event.
+  virtual Outcome namespace_changed(const std::string& nqn, uint32_t nsid, Done done) = 0;
+  // Queues of hosts that lost access are closed within a second; none of their I/O takes effect after `done`.
+  virtual Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                            Done done) = 0;
+  virtual Outcome set_listeners(std::vector<ListenerConfig> listeners, Done done) = 0;
+  // No new connections; controllers are closed after their in-flight I/O has finished.
+  virtual void close(Done done) = 0;
+
+  // Any thread; nullopt-like zeroes when there is no such namespace.
+  virtual NamespaceCounters namespace_counters(const std::string& nqn, uint32_t nsid) const = 0;
+  virtual uint32_t controllers_count() const = 0;
+};
+
+}  // namespace ballast::target
