@@ -1,0 +1,288 @@
+// The public types of the native engine: what the command line, the agent and tests code against.
+// The classes are in engine.ts, controller.ts and namespace.ts; index.ts exports everything.
+// Sizes that may pass 2^53 are bigint and end in ...Bytes; logical block addresses are bigint named `lba`.
+
+/** One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them. */
+export interface LogEntry {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** The room that wrote it: "reactor", "target", "transport/tcp", ... */
+  readonly room: string;
+  readonly text: string;
+}
+
+export interface EngineOptions {
+  /** How many reactors (threads) serve, 1..64. Default: the length of `cpus`, else 1. */
+  readonly reactors?: number;
+  /** One CPU number per reactor to pin it to. Absent: not pinned. */
+  readonly cpus?: readonly number[];
+  /** How long an idle reactor spins before it sleeps: 0..1,000,000 microseconds, or Infinity for always. */
+  readonly spinUs?: number;
+  /** Gets the log lines. Absent: warnings and errors go to stderr. */
+  readonly onLog?: (entry: LogEntry) => void;
+  /** In-capsule data size of I/O queues: a multiple of 16, 0..131,072. Default 8,192. */
+  readonly inCapsuleBytes?: number;
+}
+
+export type VolumeKind = 'memory' | 'null' | 'file';
+
+export interface VolumeOptions {
+  readonly name: string;
+  readonly kind: VolumeKind;
+  /** `file` only: a regular file or a block device. */
+  readonly path?: string;
+  /** A multiple of the block size. `file`: creates a missing file of that size; an existing one must match. */
+  readonly sizeBytes?: bigint;
+  /** Default 4096. */
+  readonly blockSizeBytes?: 512 | 4096;
+  readonly nqn: string;
+  /** Default: the next free one of that NQN, from 1. */
+  readonly nsid?: number;
+  /** Text form. It must change when the content is not what it was: a new one each time for `memory`. */
+  readonly uuid: string;
+  /** `file` only: writes are durable after Flush instead of when done, and a volatile write cache is advertised. */
+  readonly volatileWriteCache?: boolean;
+  readonly readOnly?: boolean;
+  /**
+   * Host NQNs that may connect; absent: any. It belongs to the NQN: a volume that joins an NQN leaves it out,
+   * or names the same hosts.
+   */
+  readonly hosts?: readonly string[];
+}
+
+export interface VolumeInfo {
+  readonly name: string;
+  readonly kind: VolumeKind;
+  readonly nqn: string;
+  readonly nsid: number;
+  readonly uuid: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  /** A write that was acknowledged survives the end of the process and a power failure. */
+  readonly durable: boolean;
+}
+
+export interface ListenOptions {
+  /** A numeric IPv4 or IPv6 address: the engine resolves no names. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** What the discovery log says instead of `host`. Default for 0.0.0.0 and :: is every address of the machine. */
+  readonly advertisedHost?: string;
+  readonly advertisedPort?: number;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ReactorStats {
+  readonly turns: number;
+  readonly sleeps: number;
+  readonly messages: number;
+  /** Time not asleep, in nanoseconds. */
+  readonly busyNs: bigint;
+  readonly connections: number;
+}
+
+export interface VolumeStats {
+  readonly name: string;
+  readonly nqn: string;
+  readonly nsid: number;
+  readonly reads: bigint;
+  readonly writes: bigint;
+  readonly readBytes: bigint;
+  readonly writeBytes: bigint;
+  readonly errors: bigint;
+}
+
+/** Counters of NVMe/TCP, summed over the reactors. */
+export interface TransportStats {
+  readonly connections: number;
+  readonly connectionsTotal: bigint;
+  readonly bytesReceived: bigint;
+  readonly bytesSent: bigint;
+  /** Receive calls that gave bytes, send calls, and turns of a connection that had something to send. */
+  readonly receives: bigint;
+  readonly sends: bigint;
+  readonly flushes: bigint;
+  readonly dataDigestErrors: bigint;
+  /** Fatal errors of peers by Fatal Error Status: index 1..6; 0 is anything else. */
+  readonly pduErrors: readonly bigint[];
+}
+
+export interface EngineStats {
+  readonly reactors: readonly ReactorStats[];
+  readonly volumes: readonly VolumeStats[];
+  readonly transport: TransportStats;
+  /** Controllers of hosts that are connected to us. */
+  readonly controllers: number;
+  /** Log lines that were dropped because JavaScript did not take them in time. */
+  readonly logLinesDropped: number;
+}
+
+export interface EngineFeatures {
+  /** Optional io_uring features in use, e.g. "defer-taskrun single-issuer". */
+  readonly uring: string;
+  /** What the addon was compiled against, and what it runs: they must be equal. */
+  readonly openssl: { readonly header: string; readonly runtime: string };
+  readonly isal: string;
+}
+
+export interface DiscoverOptions {
+  /** A numeric IPv4 or IPv6 address. */
+  readonly host: string;
+  /** Default 4420. */
+  readonly port?: number;
+  /** Default: one made for this process. */
+  readonly hostNqn?: string;
+  readonly hostId?: string;
+  readonly headerDigest?: boolean;
+  readonly dataDigest?: boolean;
+  /** Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ConnectOptions extends DiscoverOptions {
+  readonly nqn: string;
+  /** 1..128; the target may grant fewer. Default 1. */
+  readonly ioQueues?: number;
+  /** Commands in flight per I/O queue, 2..1024. Default 128. */
+  readonly queueEntries?: number;
+  /** 0: none. Default 5,000. */
+  readonly keepAliveMs?: number;
+  /** How long a lost controller tries to come back; Infinity: for ever. Default 600,000. */
+  readonly ctrlLossTimeoutMs?: number;
+}
+
+export interface DiscoveryEntry {
+  readonly subsystemNqn: string;
+  readonly address: string;
+  readonly port: number;
+  /** "tcp", "rdma", ... */
+  readonly transport: string;
+  /** "ipv4", "ipv6", ... */
+  readonly addressFamily: string;
+  /** "nvme", "discovery", "current discovery". */
+  readonly subsystemType: string;
+  readonly portId: number;
+  readonly controllerId: number;
+}
+
+export type ControllerState = 'connecting' | 'live' | 'reconnecting' | 'dead' | 'closed';
+
+export interface ControllerInfo {
+  readonly controllerId: number;
+  readonly serialNumber: string;
+  readonly modelNumber: string;
+  readonly firmwareRevision: string;
+  readonly subsystemNqn: string;
+  /** "2.1.0", from the VS property. */
+  readonly version: string;
+  readonly transferBytesMax: number;
+  readonly inCapsuleBytes: number;
+  /** As granted. */
+  readonly ioQueues: number;
+  readonly queueEntries: number;
+}
+
+export interface NamespaceInfo {
+  readonly nsid: number;
+  readonly blockSizeBytes: number;
+  readonly blocksCount: bigint;
+  /** Text form; all zeroes when the target gives none. */
+  readonly uuid: string;
+  /** 32 hexadecimal digits. */
+  readonly nguid: string;
+  readonly supportsWriteZeroes: boolean;
+  readonly supportsDeallocate: boolean;
+  readonly supportsCompare: boolean;
+}
+
+export interface IoOptions {
+  /** Rejects with ABORTED at once. The buffer stays the engine's until the command has really ended. */
+  readonly signal?: AbortSignal;
+}
+
+export interface WriteOptions extends IoOptions {
+  /** On stable media when done, even with a volatile write cache. */
+  readonly fua?: boolean;
+}
+
+/** An admin command as the caller builds it; the engine fills in CID and SGL. */
+export interface AdminCommand {
+  readonly opcode: number;
+  readonly nsid?: number;
+  readonly cdw10?: number;
+  readonly cdw11?: number;
+  readonly cdw12?: number;
+  readonly cdw13?: number;
+  readonly cdw14?: number;
+  readonly cdw15?: number;
+  /** Filled or sent, by the opcode's direction. At most 128 KiB. */
+  readonly data?: Buffer;
+}
+
+export interface AdminCompletion {
+  readonly dw0: number;
+  readonly dw1: number;
+}
+
+export type PerfWorkload = 'randread' | 'randwrite' | 'randrw' | 'read' | 'write';
+
+export interface PerfOptions {
+  readonly rw: PerfWorkload;
+  /** Default: the controller's first namespace. */
+  readonly nsid?: number;
+  /** Bytes of one I/O, a multiple of the block size. */
+  readonly blockSizeBytes: number;
+  /** Per I/O queue. */
+  readonly queueDepth: number;
+  /** `randrw`: percent of reads. Default 70. */
+  readonly rwMixPercent?: number;
+  readonly seconds: number;
+  /** Writes carry a pattern that reads check. */
+  readonly verify?: boolean;
+  /** Ends the run early: the result is of the time until then. */
+  readonly signal?: AbortSignal;
+}
+
+export interface LatencyUs {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+export interface PerfProgress {
+  readonly elapsedSeconds: number;
+  /** Over the last interval. */
+  readonly iops: number;
+  readonly bytesPerSecond: number;
+  readonly errors: number;
+}
+
+export interface PerfResult {
+  readonly seconds: number;
+  readonly reads: number;
+  readonly writes: number;
+  readonly errors: number;
+  readonly verifyErrors: number;
+  readonly iops: number;
+  readonly bytesPerSecond: number;
+  readonly latencyUs: LatencyUs;
+  readonly readLatencyUs: LatencyUs;
+  readonly writeLatencyUs: LatencyUs;
+  /** CPU seconds of this process per million I/Os. */
+  readonly cpuSecondsPerMillion: number;
+}
+
+/** The parts of `tcp://host:port[/NQN]`. */
+export interface TargetUri {
+  readonly transport: 'tcp';
+  readonly host: string;
+  readonly port: number;
+  readonly nqn?: string;
+}
