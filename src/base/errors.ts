@@ -1,43 +1,248 @@
-// The error catalogue: everything this program throws is a DomainError with one of these codes.
-// Rooms throw the subclasses; servers and the command line map codes by tables that are checked for gaps.
+// The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a cause.
+// Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not compile when a
+// code is missing. docs/operations/error-codes.md is made from the catalogue.
 
-export type ErrorCode =
-  | 'INVALID_ARGUMENT'
-  | 'ALREADY_EXISTS'
-  | 'NOT_FOUND'
-  | 'PERMISSION_DENIED'
-  | 'ADDRESS_IN_USE'
-  | 'ADDRESS_UNAVAILABLE'
-  | 'UNREACHABLE'
-  | 'CONNECTION_LOST'
-  | 'TIMED_OUT'
-  | 'IS_A_DIRECTORY'
-  | 'IN_USE'
-  | 'NO_SPACE'
-  | 'NO_MEMORY'
-  | 'LIMIT_REACHED'
-  | 'UNSUPPORTED'
-  | 'IO_ERROR'
-  | 'SHUTTING_DOWN'
-  | 'ABORTED'
-  | 'PROTOCOL_ERROR'
-  | 'REFUSED_BY_PEER'
-  | 'NVME_STATUS';
+export const errorCatalogue = {
+  INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
+  INVALID_SIZE: 'A byte size could not be understood, is zero where it must not be, or is not a multiple.',
+  INVALID_URI: 'A target address is not of the form tcp://HOST:PORT[/NQN].',
+  INVALID_NQN: 'An NVMe Qualified Name is malformed or longer than 223 bytes.',
+  INVALID_VOLUME_SPEC: 'A volume is not of the form NAME=mem:SIZE, NAME=null:SIZE or NAME=file:PATH[:SIZE].',
+  INVALID_CONFIG: 'The configuration file cannot be read, parsed or does not match its schema.',
+  DUPLICATE_VOLUME: 'Two volumes have the same name, or share something that must be unique.',
+  STATE_DIRECTORY: 'The state directory cannot be read or written, or its content is damaged.',
+  VOLUME_OPEN_FAILED: 'The device behind a volume cannot be opened: missing, locked, a directory, too small.',
+  ADDRESS_IN_USE: 'Another process listens on the address.',
+  LISTEN_FAILED: 'The address cannot be listened on.',
+  UNREACHABLE: 'The target does not answer, or the connection to it cannot be made.',
+  CONNECT_REFUSED: 'The target answered and refused the connection: unknown subsystem, host not allowed, and so on.',
+  CONNECTION_LOST: 'The connection to the target ended before the command was completed.',
+  NVME_STATUS: 'A command was completed with an NVMe status other than Successful Completion.',
+  NAMESPACE_NOT_FOUND: 'The controller has no active namespace with this identifier.',
+  VERIFY_FAILED: 'Data read back is not what was written.',
+  ABORTED: 'The caller gave up by its AbortSignal or its deadline.',
+  CLOSED: 'The object has been closed.',
+  NATIVE: 'The native engine failed in a way that has no code of its own.',
+} as const satisfies Record<string, string>;
 
-export class DomainError extends Error {
-  readonly code: ErrorCode;
-  /** What the error is about, as plain values: for logs and JSON output. */
-  readonly fields: Readonly<Record<string, unknown>>;
+export type ErrorCode = keyof typeof errorCatalogue;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    fields: Readonly<Record<string, unknown>> = {},
-    options?: { cause?: unknown },
-  ) {
+export abstract class DomainError extends Error {
+  abstract readonly code: ErrorCode;
+
+  constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
     this.name = new.target.name;
-    this.code = code;
-    this.fields = fields;
+  }
+}
+
+export class InvalidArgumentError extends DomainError {
+  readonly code = 'INVALID_ARGUMENT';
+  constructor(
+    readonly argument: string,
+    readonly expected: string,
+  ) {
+    super(`${argument}: expected ${expected}`);
+  }
+}
+
+export class InvalidSizeError extends DomainError {
+  readonly code = 'INVALID_SIZE';
+  constructor(
+    readonly text: string,
+    readonly reason: string,
+  ) {
+    super(`size '${text}': ${reason}`);
+  }
+}
+
+export class InvalidUriError extends DomainError {
+  readonly code = 'INVALID_URI';
+  constructor(
+    readonly uri: string,
+    readonly reason: string,
+  ) {
+    super(`address '${uri}': ${reason}`);
+  }
+}
+
+export class InvalidNqnError extends DomainError {
+  readonly code = 'INVALID_NQN';
+  constructor(
+    readonly nqn: string,
+    readonly reason: string,
+  ) {
+    super(`NQN '${nqn.length > 80 ? `${nqn.slice(0, 77)}...` : nqn}': ${reason}`);
+  }
+}
+
+export class InvalidVolumeSpecError extends DomainError {
+  readonly code = 'INVALID_VOLUME_SPEC';
+  constructor(
+    readonly spec: string,
+    readonly reason: string,
+  ) {
+    super(`volume '${spec.length > 120 ? `${spec.slice(0, 117)}...` : spec}': ${reason}`);
+  }
+}
+
+export class ConfigError extends DomainError {
+  readonly code = 'INVALID_CONFIG';
+  constructor(
+    readonly file: string,
+    readonly line: number | undefined,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(line === undefined ? `${file}: ${reason}` : `${file}:${line}: ${reason}`, options);
+  }
+}
+
+export class DuplicateVolumeError extends DomainError {
+  readonly code = 'DUPLICATE_VOLUME';
+  constructor(
+    readonly volume: string,
+    readonly reason: string,
+  ) {
+    super(`volume '${volume}': ${reason}`);
+  }
+}
+
+export class StateDirectoryError extends DomainError {
+  readonly code = 'STATE_DIRECTORY';
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`state directory: ${path}: ${reason}`, options);
+  }
+}
+
+export class VolumeOpenError extends DomainError {
+  readonly code = 'VOLUME_OPEN_FAILED';
+  constructor(
+    readonly volume: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`volume '${volume}': ${reason}`, options);
+  }
+}
+
+export class AddressInUseError extends DomainError {
+  readonly code = 'ADDRESS_IN_USE';
+  constructor(
+    readonly address: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`${address}: another process listens there`, options);
+  }
+}
+
+export class ListenError extends DomainError {
+  readonly code = 'LISTEN_FAILED';
+  constructor(
+    readonly address: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`cannot listen on ${address}: ${reason}`, options);
+  }
+}
+
+export class UnreachableError extends DomainError {
+  readonly code = 'UNREACHABLE';
+  constructor(
+    readonly target: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`${target}: ${reason}`, options);
+  }
+}
+
+export class ConnectRefusedError extends DomainError {
+  readonly code = 'CONNECT_REFUSED';
+  constructor(
+    readonly target: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`${target} refused the connection: ${reason}`, options);
+  }
+}
+
+export class ConnectionLostError extends DomainError {
+  readonly code = 'CONNECTION_LOST';
+  constructor(
+    readonly operation: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`the connection was lost during ${operation}`, options);
+  }
+}
+
+// The decoded status of a completion queue entry (NVM Express Base Specification 2.x, "Status Field Definition").
+export interface NvmeStatus {
+  readonly statusCodeType: number;
+  readonly statusCode: number;
+  readonly name: string;
+  readonly doNotRetry: boolean;
+}
+
+export class NvmeStatusError extends DomainError {
+  readonly code = 'NVME_STATUS';
+  constructor(
+    readonly operation: string,
+    readonly status: NvmeStatus,
+  ) {
+    const hex = (value: number) => `${value.toString(16).toUpperCase().padStart(2, '0')}h`;
+    super(`${operation}: ${status.name} (status ${status.statusCodeType}/${hex(status.statusCode)})`);
+  }
+}
+
+export class NamespaceNotFoundError extends DomainError {
+  readonly code = 'NAMESPACE_NOT_FOUND';
+  constructor(
+    readonly nqn: string,
+    readonly nsid: number,
+  ) {
+    super(`${nqn} has no active namespace ${nsid}`);
+  }
+}
+
+export class VerifyFailedError extends DomainError {
+  readonly code = 'VERIFY_FAILED';
+  constructor(readonly mismatches: number) {
+    super(`${mismatches} ${mismatches === 1 ? 'block' : 'blocks'} read back with other data than was written`);
+  }
+}
+
+export class AbortedError extends DomainError {
+  readonly code = 'ABORTED';
+  constructor(
+    readonly operation: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`aborted during ${operation}`, options);
+  }
+}
+
+export class ClosedError extends DomainError {
+  readonly code = 'CLOSED';
+  constructor(readonly what: string) {
+    super(`${what} is closed`);
+  }
+}
+
+export class NativeError extends DomainError {
+  readonly code = 'NATIVE';
+  constructor(
+    readonly operation: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`${operation}: ${reason}`, options);
   }
 }
