@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/intrusive_list.h"
@@ -31,7 +32,8 @@ class BufferArena {
  public:
   enum class Purpose : uint8_t { capsule, transfer };
 
-  // Waits in line for a buffer; a member of its owner. ready() gets the buffer and owns it.
+  // Waits in line for a buffer; a member of its owner. ready() gets the buffer and owns it; it may run from
+  // inside release(), never from inside wait().
   struct Waiter {
     using Ready = void (*)(Waiter& waiter, Segment buffer);
     Waiter(Ready ready_function, void* context_pointer) : ready(ready_function), context(context_pointer) {}
@@ -39,11 +41,12 @@ class BufferArena {
     void* context;
     size_t size_bytes = 0;
     Purpose purpose = Purpose::transfer;
+    uint64_t ticket = 0;  // the arena's: who came first
     ListNode node;
   };
 
-  static Result<BufferArena*> create(
-      const BufferArenaSizes& sizes);  // owned by the caller; no_memory if it cannot be mapped
+  // no_memory if it cannot be mapped, invalid_argument if a reserve is not below its count.
+  static Result<std::unique_ptr<BufferArena>> create(const BufferArenaSizes& sizes);
   ~BufferArena();
   BufferArena(const BufferArena&) = delete;
   BufferArena& operator=(const BufferArena&) = delete;
@@ -60,21 +63,42 @@ class BufferArena {
     return address >= mapping_.base && address < mapping_.base + mapping_.size_bytes;
   }
   Segment mapping() const { return mapping_; }
-  uint32_t small_free() const { return static_cast<uint32_t>(small_free_.size()); }
-  uint32_t large_free() const { return static_cast<uint32_t>(large_free_.size()); }
+  uint32_t small_free() const { return static_cast<uint32_t>(small_.free.size()); }
+  uint32_t large_free() const { return static_cast<uint32_t>(large_.free.size()); }
 
  private:
   using Line = IntrusiveList<Waiter, &Waiter::node>;
-  BufferArena(const BufferArenaSizes& sizes, Segment mapping);
-  bool is_large(const uint8_t* base) const;
-  void serve_line();
 
-  BufferArenaSizes sizes_;
+  // The buffers of one size. Transfers are limited by how many they hold, not by how many are left: so the
+  // reserve is kept, and a stream of capsules cannot starve transfers either (the older waiter goes first).
+  struct SizeClass {
+    size_t buffer_bytes = 0;
+    uint8_t* base = nullptr;
+    uint32_t transfers_held_max = 0;
+    uint32_t transfers_held = 0;
+    std::vector<uint8_t*> free;     // last in, first out: the one most likely still in the cache
+    std::vector<uint8_t> held_for;  // by index: k_is_free, or Purpose + 1
+    Line capsule_line;
+    Line transfer_line;
+
+    Line& line(Purpose purpose) { return purpose == Purpose::capsule ? capsule_line : transfer_line; }
+    bool may_take(Purpose purpose) const;
+    Waiter* next_to_serve();
+  };
+
+  BufferArena(const BufferArenaSizes& sizes, Segment mapping);
+  static void set_up(SizeClass& size_class, uint8_t* base, size_t buffer_bytes, uint32_t count,
+                     uint32_t reserved);
+  SizeClass& class_of_size(size_t size_bytes);
+  SizeClass& class_of_base(const uint8_t* base);
+  Segment take(SizeClass& size_class, size_t size_bytes, Purpose purpose);
+  void serve_lines();
+  bool serve_first(SizeClass& size_class);
+
   Segment mapping_;
-  std::vector<uint8_t*> small_free_;
-  std::vector<uint8_t*> large_free_;
-  Line capsule_line_;
-  Line transfer_line_;
+  SizeClass small_;
+  SizeClass large_;
+  uint64_t next_ticket_ = 0;
   bool serving_ = false;
 };
 

@@ -22,9 +22,11 @@ class Mailbox {
   // Receiver only. Runs up to `messages_max` in the order of sending (per sender); returns how many ran.
   uint32_t run(uint32_t messages_max);
   // Receiver only. False means that run() would find something.
-  bool empty() const { return ready_ == nullptr && incoming_.load(std::memory_order_acquire) == nullptr; }
+  bool empty() const { return ready_ == nullptr && incoming_.load(std::memory_order_seq_cst) == nullptr; }
 
  private:
+  void take_incoming();
+
   std::atomic<Message*> incoming_{nullptr};  // newest first
   Message* ready_ = nullptr;                 // oldest first, the receiver's
 };

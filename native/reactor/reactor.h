@@ -101,6 +101,7 @@ class Reactor {
   bool has_messages() const { return !mailbox_.empty(); }
 
  private:
+  uint32_t flush_dirty();
   void sleep_until_work();
 
   ReactorOptions options_;

@@ -22,7 +22,7 @@ class Timer {
   friend class TimerWheel;
   ListNode node_;
   uint64_t deadline_ns_ = 0;
-  uint16_t slot_ = 0;  // where it is linked: level * slots + slot
+  uint16_t slot_ = 0;  // where it is linked: level * slots + slot, or one of the wheel's two lists
   Fired fired_;
   void* context_;
 };
@@ -52,12 +52,21 @@ class TimerWheel {
 
  private:
   static constexpr uint32_t k_slots_count = 1u << k_level_bits;
+  static constexpr uint16_t k_in_due = k_levels_count * k_slots_count;
+  static constexpr uint16_t k_in_firing = k_in_due + 1;
+  static constexpr uint64_t k_no_tick = UINT64_MAX;
   using Slot = IntrusiveList<Timer, &Timer::node_>;
+
   void link(Timer& timer);
+  void unlink(Timer& timer);
+  uint64_t next_occupied_tick() const;
+  void cascade();
+  uint32_t fire(Slot& slot);
 
   Slot slots_[k_levels_count][k_slots_count];
-  uint64_t occupied_[k_levels_count] = {};
-  Slot firing_;  // taken from a slot, not fired yet: cancel() must still find them
+  uint64_t occupied_[k_levels_count] = {};  // bit per slot: it is not empty
+  Slot due_;                                // armed for a time that had passed already
+  Slot firing_;                             // taken from a slot, not fired yet: cancel() must still find them
   uint64_t tick_now_;
   uint32_t armed_count_ = 0;
 };

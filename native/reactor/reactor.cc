@@ -1,0 +1,130 @@
+#include "reactor/reactor.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace ballast {
+namespace {
+
+thread_local Reactor* current_reactor = nullptr;
+
+// Bounds of one turn: a flood of one kind of work must not hold up the others.
+constexpr uint32_t k_messages_per_turn_max = 256;
+// Messages may send messages; after stop() only so many rounds are run.
+constexpr uint32_t k_messages_at_stop_max = 1 << 16;
+
+// Tells the other hardware thread of the core that this one only waits.
+void relax_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// The reactor is the only writer: a load and a store, no locked instruction.
+void add(std::atomic<uint64_t>& counter, uint64_t amount) {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Reactor::Reactor(const ReactorOptions& options, IoBackend& backend, Clock& clock, Prng& prng,
+                 std::unique_ptr<BufferArena> buffers)
+    : options_(options),
+      backend_(backend),
+      clock_(clock),
+      prng_(prng),
+      buffers_(std::move(buffers)),
+      timers_(clock.now_ns()),
+      now_ns_(clock.now_ns()) {
+  BALLAST_ASSERT(buffers_ != nullptr);
+}
+
+Reactor::~Reactor() = default;
+
+Reactor* Reactor::current() { return current_reactor; }
+
+Reactor::Entered::Entered(Reactor& reactor) : previous_(current_reactor) { current_reactor = &reactor; }
+
+Reactor::Entered::~Entered() { current_reactor = previous_; }
+
+void Reactor::send(Message& message) {
+  // Only the sender that found the mailbox empty wakes: those after it are seen together with its message.
+  // The load costs nothing while the reactor is awake; the exchange lets one of several senders wake it.
+  if (!mailbox_.push(message)) return;
+  if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) backend_.wake();
+}
+
+void Reactor::stop() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  backend_.wake();
+}
+
+void Reactor::queue_flush(Flushable& flushable) {
+  if (!flushable.flush_node.is_linked()) dirty_.push_back(flushable);
+}
+
+void Reactor::cancel_flush(Flushable& flushable) {
+  if (flushable.flush_node.is_linked()) dirty_.remove(flushable);
+}
+
+// What a flush queues again waits for the next turn.
+uint32_t Reactor::flush_dirty() {
+  const auto queued = static_cast<uint32_t>(dirty_.size());
+  for (uint32_t i = 0; i < queued; ++i) {
+    Flushable* const flushable = dirty_.pop_front();
+    if (flushable == nullptr) break;
+    flushable->flush();
+  }
+  return queued;
+}
+
+bool Reactor::turn() {
+  now_ns_ = clock_.now_ns();
+  const uint32_t messages = mailbox_.run(k_messages_per_turn_max);
+  uint32_t handled = messages + backend_.poll();
+  handled += timers_.advance(now_ns_);
+  handled += flush_dirty();
+  backend_.flush();
+  add(stats_.turns, 1);
+  if (messages != 0) add(stats_.messages, messages);
+  return handled != 0;
+}
+
+void Reactor::run() {
+  const Entered entered(*this);
+  const uint64_t spin_ns = uint64_t{options_.spin_us} * k_ns_per_us;
+  now_ns_ = clock_.now_ns();
+  uint64_t useful_ns = now_ns_;   // the start of the last turn that did something
+  uint64_t counted_ns = now_ns_;  // up to where busy_ns has been counted
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    const bool did_something = turn();
+    add(stats_.busy_ns, now_ns_ - counted_ns);
+    counted_ns = now_ns_;
+    if (did_something) {
+      useful_ns = now_ns_;
+    } else if (options_.spin_us == k_spin_us_always || now_ns_ - useful_ns < spin_ns) {
+      relax_cpu();
+    } else {
+      add(stats_.busy_ns, clock_.now_ns() - counted_ns);
+      sleep_until_work();
+      counted_ns = clock_.now_ns();
+      useful_ns = counted_ns;
+    }
+  }
+  mailbox_.run(k_messages_at_stop_max);
+}
+
+void Reactor::sleep_until_work() {
+  asleep_.store(true, std::memory_order_seq_cst);
+  // Whoever sent before the store was not told to wake us: look once more.
+  if (mailbox_.empty() && !stopping_.load(std::memory_order_seq_cst)) {
+    add(stats_.sleeps, 1);
+    backend_.sleep(timers_.next_deadline_ns());
+  }
+  asleep_.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace ballast
