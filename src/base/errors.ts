@@ -15,7 +15,8 @@ export const errorCatalogue = {
   ADDRESS_IN_USE: 'Another process listens on the address.',
   LISTEN_FAILED: 'The address cannot be listened on.',
   UNREACHABLE: 'The target does not answer, or the connection to it cannot be made.',
-  CONNECT_REFUSED: 'The target answered and refused the connection: unknown subsystem, host not allowed, and so on.',
+  CONNECT_REFUSED:
+    'The target answered and refused the connection: unknown subsystem, host not allowed, and so on.',
   CONNECTION_LOST: 'The connection to the target ended before the command was completed.',
   NVME_STATUS: 'A command was completed with an NVMe status other than Successful Completion.',
   NAMESPACE_NOT_FOUND: 'The controller has no active namespace with this identifier.',
@@ -215,7 +216,9 @@ export class NamespaceNotFoundError extends DomainError {
 export class VerifyFailedError extends DomainError {
   readonly code = 'VERIFY_FAILED';
   constructor(readonly mismatches: number) {
-    super(`${mismatches} ${mismatches === 1 ? 'block' : 'blocks'} read back with other data than was written`);
+    super(
+      `${mismatches} ${mismatches === 1 ? 'block' : 'blocks'} read back with other data than was written`,
+    );
   }
 }
 

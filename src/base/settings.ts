@@ -1,0 +1,168 @@
+// What `serve` runs with: flags over environment over configuration file over defaults, each value checked once and in
+// one place whichever of them it came from. Where several are given, a list replaces a list; volumes are joined.
+import { type HostPort, parseHostPort, parseListenAddress } from './address.js';
+import type { Config } from './config.js';
+import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';
+import { type LogLevel, logLevels } from './log.js';
+import { parseSize } from './sizes.js';
+import { parseVolumeOption, parseVolumeSpec, type VolumeSpec } from './volume-spec.js';
+
+export const reactorsMax = 64;
+export const spinUsMax = 1_000_000;
+export const inCapsuleBytesMax = 131_072;
+
+export interface Reactors {
+  readonly count: number;
+  /** One CPU per reactor, or not pinned. */
+  readonly cpus?: readonly number[];
+}
+
+export interface ServeFlags {
+  readonly data?: string;
+  readonly listen?: readonly string[];
+  readonly advertise?: string;
+  readonly reactors?: string;
+  readonly spinUs?: string;
+  readonly inCapsule?: string;
+  readonly logLevel?: string;
+  readonly volume?: readonly string[];
+}
+
+export interface ServeSettings {
+  readonly dataDirectory: string;
+  readonly listen: readonly HostPort[];
+  readonly advertise?: { readonly host: string; readonly port?: number };
+  readonly reactors: Reactors;
+  /** Infinity spins always; absent is the engine's measured default. */
+  readonly spinUs?: number;
+  readonly inCapsuleBytes?: number;
+  readonly logLevel: LogLevel;
+  readonly volumes: readonly VolumeSpec[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function resolveServeSettings(
+  flags: ServeFlags,
+  environment: Environment,
+  config: Config,
+): ServeSettings {
+  const first = (flag: string | undefined, name: string, fromFile: string | number | undefined) =>
+    flag ?? (environment[name] || undefined) ?? (fromFile === undefined ? undefined : String(fromFile));
+  const advertise = first(flags.advertise, 'BALLAST_ADVERTISE', config.advertise);
+  const spinUs = first(flags.spinUs, 'BALLAST_SPIN_US', config.spinUs);
+  const inCapsule = first(flags.inCapsule, 'BALLAST_IN_CAPSULE', config.inCapsule);
+  const listen = flags.listen ?? environment.BALLAST_LISTEN?.split(',').filter(Boolean) ?? config.listen;
+  return {
+    dataDirectory: dataDirectory(flags.data, environment, config.data),
+    listen: parseListen(listen ?? ['tcp://127.0.0.1:4420']),
+    reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
+    logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
+    volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
+    ...(advertise !== undefined && { advertise: parseAdvertise(advertise) }),
+    ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
+    ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),
+  };
+}
+
+export function dataDirectory(flag: string | undefined, environment: Environment, fromFile?: string): string {
+  return flag ?? (environment.BALLAST_DATA || undefined) ?? fromFile ?? './var';
+}
+
+/** A count, or a list of CPUs such as 0,2-3 with one pinned reactor each. A single number is a count. */
+export function parseReactors(text: string): Reactors {
+  const bad = () =>
+    new InvalidArgumentError(
+      'reactors',
+      `a count from 1 to ${reactorsMax}, or CPUs such as 0,2-3; got '${text}'`,
+    );
+  if (/^\d+$/.test(text)) {
+    const count = Number(text);
+    if (count < 1 || count > reactorsMax) throw bad();
+    return { count };
+  }
+  const cpus: number[] = [];
+  for (const part of text.replace(/,$/, '').split(',')) {
+    const range = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part);
+    if (range === null) throw bad();
+    const begin = Number(range[1]);
+    const last = range[2] === undefined ? begin : Number(range[2]);
+    if (last < begin || last - begin >= reactorsMax) throw bad();
+    for (let cpu = begin; cpu <= last; cpu += 1) cpus.push(cpu);
+  }
+  if (cpus.length > reactorsMax || new Set(cpus).size !== cpus.length) throw bad();
+  return { count: cpus.length, cpus };
+}
+
+export function parseSpinUs(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY;
+  const value = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= spinUsMax)) {
+    throw new InvalidArgumentError('spin-us', `0 to ${spinUsMax} microseconds, or max; got '${text}'`);
+  }
+  return value;
+}
+
+export function parseInCapsule(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes > inCapsuleBytesMax || bytes % 16n !== 0n) {
+    throw new InvalidArgumentError('in-capsule', `a multiple of 16 up to 128 KiB; got '${text}'`);
+  }
+  return Number(bytes);
+}
+
+function parseListen(texts: readonly string[]): readonly HostPort[] {
+  const addresses = texts.map(parseListenAddress);
+  const seen = new Set<string>();
+  for (const { host, port } of addresses) {
+    const key = `${host} ${port}`;
+    if (port !== 0 && seen.has(key))
+      throw new InvalidArgumentError('listen', `each address once; ${host} port ${port} is given twice`);
+    seen.add(key);
+  }
+  return addresses;
+}
+
+function parseAdvertise(text: string): { host: string; port?: number } {
+  const { host, port } = parseHostPort(text.replace(/^tcp:\/\//, ''), 0);
+  return port === 0 ? { host } : { host, port };
+}
+
+function parseLogLevel(text: string): LogLevel {
+  const level = logLevels.find((known) => known === text);
+  if (level === undefined)
+    throw new InvalidArgumentError('log-level', `one of ${logLevels.join(', ')}; got '${text}'`);
+  return level;
+}
+
+function parseVolumes(
+  fromFile: Readonly<Record<string, string>>,
+  options: readonly string[],
+): readonly VolumeSpec[] {
+  const volumes = [
+    ...Object.entries(fromFile).map(([name, spec]) => parseVolumeSpec(name, spec)),
+    ...options.map(parseVolumeOption),
+  ];
+  checkDistinct(volumes);
+  return volumes;
+}
+
+function checkDistinct(volumes: readonly VolumeSpec[]): void {
+  const names = new Set<string>();
+  const paths = new Map<string, string>();
+  const uuids = new Map<string, string>();
+  for (const { name, device, uuid } of volumes) {
+    if (names.has(name)) throw new DuplicateVolumeError(name, 'the name is given twice');
+    names.add(name);
+    if (device.kind === 'file') {
+      const other = paths.get(device.path);
+      if (other !== undefined) throw new DuplicateVolumeError(name, `has the same file as volume '${other}'`);
+      paths.set(device.path, name);
+    }
+    if (uuid !== undefined) {
+      const other = uuids.get(uuid);
+      if (other !== undefined) throw new DuplicateVolumeError(name, `has the same uuid as volume '${other}'`);
+      uuids.set(uuid, name);
+    }
+  }
+}
