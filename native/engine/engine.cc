@@ -1,0 +1,159 @@
+#include "engine/engine.h"
+
+#include "engine/blocking.h"
+
+namespace ballast::engine {
+namespace {
+
+Outcome check_options(const EngineOptions& options) {
+  if (options.in_capsule_bytes % 16 != 0 || options.in_capsule_bytes > nvme::k_transfer_bytes_max) {
+    return Error{Errc::invalid_argument, "the in-capsule data size is a multiple of 16, at most " +
+                                             std::to_string(nvme::k_transfer_bytes_max)};
+  }
+  return Unit{};
+}
+
+uint64_t read(const std::atomic<uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
+
+void add(TransportCounters& sum, const transport::tcp::TargetCounters& shard) {
+  sum.connections += read(shard.connections);
+  sum.connections_total += read(shard.connections_total);
+  sum.bytes_received += read(shard.bytes_received);
+  sum.bytes_sent += read(shard.bytes_sent);
+  sum.receives += read(shard.receives);
+  sum.sends += read(shard.sends);
+  sum.flushes += read(shard.flushes);
+  sum.data_digest_errors += read(shard.data_digest_errors);
+  for (size_t fes = 0; fes < sum.pdu_errors.size(); ++fes) sum.pdu_errors[fes] += read(shard.pdu_errors[fes]);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options) {
+  TRY(const Unit checked, check_options(options));
+  static_cast<void>(checked);
+  auto engine = std::unique_ptr<Engine>(new Engine(options));
+  auto reactors = ReactorSet::start(options.reactors);
+  if (!reactors.ok()) {
+    engine->closed_ = true;  // nothing to take down
+    return reactors.error();
+  }
+  engine->reactors_ = std::move(reactors.value());
+  engine->build();
+  return engine;
+}
+
+Engine::Engine(const EngineOptions& options) : options_(options) {}
+
+Engine::~Engine() { close(); }
+
+// Nothing here can fail once the reactors run.
+void Engine::build() {
+  const std::vector<Reactor*> reactors(reactors_->reactors().begin(), reactors_->reactors().end());
+  target::TargetOptions target_options;
+  target_options.in_capsule_bytes = options_.in_capsule_bytes;
+  target_ = target::Target::create(reactors, target_options);
+
+  transport::tcp::TargetOptions tcp_options;
+  tcp_options.in_capsule_bytes = options_.in_capsule_bytes;
+  std::vector<Acceptor::Destination> destinations;
+  for (uint32_t i = 0; i < reactors.size(); ++i) {
+    Shard& shard = shards_.emplace_back(Shard{reactors[i], nullptr});
+    run_on(*shard.reactor, [&] {
+      shard.transport = transport::tcp::TargetTransport::create(*shard.reactor, tcp_options,
+                                                                target_->connection_observer(i));
+    });
+    destinations.push_back({shard.reactor, shard.transport.get()});
+  }
+  run_on(*reactors.front(), [&] { acceptor_ = std::make_unique<Acceptor>(std::move(destinations)); });
+  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files());
+  host_side_ = std::make_unique<HostSide>(reactors);
+}
+
+Result<VolumeInfo> Engine::add_volume(const VolumeConfig& config) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->add(config);
+}
+
+Outcome Engine::remove_volume(const std::string& name) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->remove(name);
+}
+
+Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts));
+}
+
+Result<SocketAddress> Engine::listen(const ListenConfig& config) {
+  BALLAST_ASSERT(!closed_);
+  Result<SocketAddress> bound = Errc::io_error;
+  run_on(*shards_.front().reactor, [&] { bound = acceptor_->listen(config.address); });
+  if (!bound.ok()) return bound.error();
+  Outcome advertised = advertise(config, bound.value());
+  if (!advertised.ok()) {
+    run_on(*shards_.front().reactor, [&] { acceptor_->stop_last(); });
+    return advertised.error();
+  }
+  return bound;
+}
+
+Outcome Engine::advertise(const ListenConfig& config, const SocketAddress& bound) {
+  const size_t listeners_before = listeners_.size();
+  std::vector<SocketAddress> addresses = config.advertised;
+  if (addresses.empty()) addresses.push_back(bound);
+  for (SocketAddress& address : addresses) {
+    if (address.port == 0) address.port = bound.port;
+    listeners_.push_back({address, static_cast<uint16_t>(listeners_.size() + 1)});
+  }
+  Signal changed;
+  Outcome outcome = target_->set_listeners(listeners_, [&changed] { changed.raise(); });
+  if (outcome.ok()) {
+    changed.wait();
+  } else {
+    listeners_.resize(listeners_before);
+  }
+  return outcome;
+}
+
+// The order matters. Hand-overs of accepted connections are in the mailboxes before the acceptor is gone, so
+// each transport has them all before close_all() reaches it. Hosts' I/O in flight ends in target_->close(),
+// which needs the transports; only then may they go.
+void Engine::close() {
+  if (closed_) return;
+  closed_ = true;
+  run_on(*shards_.front().reactor, [&] { acceptor_.reset(); });
+  wait_for([&](auto done) { host_side_->close(done); });
+  host_side_.reset();
+  wait_for([&](auto done) { target_->close(done); });
+  for (Shard& shard : shards_) {
+    Signal closed;
+    send_task(*shard.reactor, [&shard, &closed] {
+      shard.transport->close_all(transport::CloseReason::local_request, [&closed] { closed.raise(); });
+    });
+    closed.wait();
+  }
+  for (Shard& shard : shards_) run_on(*shard.reactor, [&] { shard.transport.reset(); });
+  volumes_.reset();
+  target_.reset();
+  reactors_.reset();
+}
+
+Counters Engine::counters() const {
+  Counters counters;
+  for (const Shard& shard : shards_) {
+    const ReactorStats& stats = shard.reactor->stats();
+    const transport::tcp::TargetCounters& tcp = shard.transport->counters();
+    counters.reactors.push_back({read(stats.turns), read(stats.sleeps), read(stats.messages),
+                                 read(stats.busy_ns), read(tcp.connections)});
+    add(counters.transport, tcp);
+  }
+  counters.controllers = target_->controllers_count();
+  return counters;
+}
+
+target::NamespaceCounters Engine::volume_counters(const std::string& nqn, uint32_t nsid) const {
+  return target_->namespace_counters(nqn, nsid);
+}
+
+}  // namespace ballast::engine

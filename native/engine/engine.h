@@ -1,0 +1,75 @@
+// The data plane as a whole: reactors, target, listeners, volumes and the initiator, built in order and taken
+// down in the reverse order. Plain C++; the addon and the tests call it.
+//
+// Control members block until done and are called by one thread at a time, never by a reactor's. Each undoes
+// what it did when a later step of it fails. The rest says which threads may call it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/acceptor.h"
+#include "engine/counters.h"
+#include "engine/host_side.h"
+#include "engine/volume_table.h"
+#include "reactor/reactor_set.h"
+#include "target/target.h"
+#include "transport/tcp/tcp.h"
+
+namespace ballast::engine {
+
+struct EngineOptions {
+  ReactorSetOptions reactors;
+  uint32_t in_capsule_bytes = 8 * 1024;  // multiple of 16, at most k_transfer_bytes_max
+};
+
+struct ListenConfig {
+  SocketAddress address;  // port 0: any free one
+  std::vector<SocketAddress>
+      advertised;  // what the discovery log says; empty: `address`. Port 0: the bound one
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> start(const EngineOptions& options);
+  ~Engine();  // closes if that has not been done
+
+  // --- control ---
+  Result<VolumeInfo> add_volume(const VolumeConfig& config);
+  // In-flight I/O of the volume finishes first. Its NQN goes with its last volume.
+  Outcome remove_volume(const std::string& name);
+  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
+  Result<SocketAddress> listen(const ListenConfig& config);
+  // Stops listening, closes what we are connected to, lets hosts' I/O in flight finish, and stops the
+  // reactors.
+  void close();
+
+  // --- any thread, between start() and close() ---
+  Counters counters() const;
+  target::NamespaceCounters volume_counters(const std::string& nqn, uint32_t nsid) const;
+  HostSide& host_side() { return *host_side_; }
+
+ private:
+  // Everything of one reactor; made, used and destroyed on it.
+  struct Shard {
+    Reactor* reactor = nullptr;
+    std::unique_ptr<transport::tcp::TargetTransport> transport;
+  };
+
+  explicit Engine(const EngineOptions& options);
+  void build();
+  Outcome advertise(const ListenConfig& config, const SocketAddress& bound);
+
+  EngineOptions options_;
+  std::unique_ptr<ReactorSet> reactors_;
+  std::unique_ptr<target::Target> target_;
+  std::vector<Shard> shards_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<VolumeTable> volumes_;
+  std::unique_ptr<HostSide> host_side_;
+  std::vector<target::ListenerConfig> listeners_;  // as advertised
+  bool closed_ = false;
+};
+
+}  // namespace ballast::engine

@@ -1,0 +1,139 @@
+#include "engine/volume_table.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/blocking.h"
+
+namespace ballast::engine {
+namespace {
+
+// Starts a change of the target and waits until every shard has made it; answers at once if it was refused.
+template <typename Start>
+Outcome change(Start&& start) {
+  Signal changed;
+  TRY(const Unit started, start([&changed] { changed.raise(); }));
+  changed.wait();
+  return started;
+}
+
+std::vector<std::string> sorted(std::vector<std::string> hosts) {
+  std::sort(hosts.begin(), hosts.end());
+  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+  return hosts;
+}
+
+}  // namespace
+
+VolumeTable::VolumeTable(target::Target& target, FileSystem& files) : target_(target), files_(files) {}
+
+Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
+  TRY(const Unit checked, check_volume_config(config));
+  TRY(const Unit fits, check_new(config));
+  TRY(const uint32_t nsid, choose_nsid(config));
+  static_cast<void>(checked), static_cast<void>(fits);
+  TRY(std::shared_ptr<bdev::Bdev> device, open_device(config, files_));
+  TRY(const Unit ensured, ensure_subsystem(config));
+  static_cast<void>(ensured);
+
+  const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only};
+  Outcome added = change([&](auto done) { return target_.add_namespace(config.nqn, served, done); });
+  if (!added.ok()) {
+    drop_subsystem_if_empty(config.nqn);
+    return added.error();
+  }
+  const VolumeInfo info = describe_volume(config, nsid, *device);
+  volumes_.emplace(config.name, Volume{info, std::move(device)});
+  subsystems_.at(config.nqn).volumes.emplace(nsid, config.name);
+  log(LogLevel::info, "engine", "volume %s is namespace %u of %s", log_escape(config.name).c_str(), nsid,
+      config.nqn.c_str());
+  return info;
+}
+
+// What can be refused by looking at the volumes that are there.
+Outcome VolumeTable::check_new(const VolumeConfig& config) const {
+  if (volumes_.contains(config.name)) {
+    return Error{Errc::already_exists, "a volume of this name is served already"};
+  }
+  for (const auto& [name, volume] : volumes_) {
+    if (volume.info.uuid == config.uuid) {
+      return Error{Errc::already_exists, "volume " + name + " has the same UUID"};
+    }
+  }
+  const auto found = subsystems_.find(config.nqn);
+  if (found == subsystems_.end()) return Unit{};
+  const Subsystem& subsystem = found->second;
+  if (config.nsid != 0 && subsystem.volumes.contains(config.nsid)) {
+    return Error{Errc::already_exists, "volume " + subsystem.volumes.at(config.nsid) + " is namespace " +
+                                           std::to_string(config.nsid) + " of " + config.nqn};
+  }
+  if (config.hosts_given && (subsystem.allow_any_host || subsystem.hosts != sorted(config.hosts))) {
+    return Error{Errc::invalid_argument, "the hosts differ from those of the other volumes of " + config.nqn};
+  }
+  return Unit{};
+}
+
+Result<uint32_t> VolumeTable::choose_nsid(const VolumeConfig& config) const {
+  if (config.nsid != 0) return config.nsid;
+  const auto found = subsystems_.find(config.nqn);
+  uint32_t nsid = 1;
+  if (found != subsystems_.end()) {
+    for (const auto& [taken, name] : found->second.volumes) {
+      if (taken != nsid) break;  // in ascending order: the first gap
+      ++nsid;
+    }
+  }
+  if (nsid > nvme::k_namespaces_per_subsystem_max) {
+    return Error{Errc::too_many, config.nqn + " has all the namespaces it can have"};
+  }
+  return nsid;
+}
+
+Outcome VolumeTable::ensure_subsystem(const VolumeConfig& config) {
+  if (subsystems_.contains(config.nqn)) return Unit{};
+  target::SubsystemConfig subsystem;
+  subsystem.nqn = config.nqn;
+  subsystem.serial_number = serial_number_of(config.nqn);
+  subsystem.allow_any_host = !config.hosts_given;
+  subsystem.hosts = sorted(config.hosts);
+  TRY(const Unit added, change([&](auto done) { return target_.add_subsystem(subsystem, done); }));
+  subsystems_.emplace(config.nqn, Subsystem{subsystem.allow_any_host, subsystem.hosts, {}});
+  return added;
+}
+
+void VolumeTable::drop_subsystem_if_empty(const std::string& nqn) {
+  const auto found = subsystems_.find(nqn);
+  if (found == subsystems_.end() || !found->second.volumes.empty()) return;
+  const Outcome removed = change([&](auto done) { return target_.remove_subsystem(nqn, done); });
+  BALLAST_ASSERT(removed.ok());  // we added it
+  subsystems_.erase(found);
+}
+
+Outcome VolumeTable::remove(const std::string& name) {
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
+  const VolumeInfo info = found->second.info;
+  TRY(const Unit removed,
+      change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); }));
+  subsystems_.at(info.nqn).volumes.erase(info.nsid);
+  volumes_.erase(found);
+  drop_subsystem_if_empty(info.nqn);
+  return removed;
+}
+
+Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {
+  const auto found = subsystems_.find(nqn);
+  if (found == subsystems_.end())
+    return Error{Errc::not_found, "no volume is served under " + log_escape(nqn, 223)};
+  for (const std::string& host : hosts) {
+    TRY(const Unit valid, check_nqn(host));
+    static_cast<void>(valid);
+  }
+  hosts = sorted(std::move(hosts));
+  TRY(const Unit set, change([&](auto done) { return target_.set_hosts(nqn, allow_any_host, hosts, done); }));
+  found->second.allow_any_host = allow_any_host;
+  found->second.hosts = hosts;
+  return set;
+}
+
+}  // namespace ballast::engine

@@ -1,0 +1,45 @@
+// The volumes and the NVM subsystems that they make up. Used by the engine's control thread alone, which may
+// block; every change is complete on all reactors, or undone, when a member returns.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/volume.h"
+#include "target/target.h"
+
+namespace ballast::engine {
+
+class VolumeTable {
+ public:
+  // Both must outlive it.
+  VolumeTable(target::Target& target, FileSystem& files);
+
+  Result<VolumeInfo> add(const VolumeConfig& config);
+  Outcome remove(const std::string& name);
+  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
+
+ private:
+  struct Volume {
+    VolumeInfo info;
+    std::shared_ptr<bdev::Bdev> device;
+  };
+  struct Subsystem {
+    bool allow_any_host = true;
+    std::vector<std::string> hosts;           // sorted
+    std::map<uint32_t, std::string> volumes;  // nsid to name
+  };
+
+  Outcome check_new(const VolumeConfig& config) const;
+  Result<uint32_t> choose_nsid(const VolumeConfig& config) const;
+  Outcome ensure_subsystem(const VolumeConfig& config);
+  void drop_subsystem_if_empty(const std::string& nqn);
+
+  target::Target& target_;
+  FileSystem& files_;
+  std::map<std::string, Volume> volumes_;        // by name
+  std::map<std::string, Subsystem> subsystems_;  // by NQN
+};
+
+}  // namespace ballast::engine
