@@ -191,6 +191,8 @@ class HostQpair {
   virtual void set_in_capsule_bytes(uint32_t bytes) = 0;
   // Gives up: every request in flight is answered 3/70h from inside, then on_closed().
   virtual void close(CloseReason reason) = 0;
+  // Why the connection never came up, for callers that must tell "refused" from "timed out"; ok otherwise.
+  virtual Errc connect_error() const { return Errc::ok; }
 };
 
 }  // namespace ballast::transport
