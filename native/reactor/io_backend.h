@@ -53,7 +53,8 @@ class SocketObserver {
 class Socket {
  public:
   virtual ~Socket() = default;
-  // Bytes received, 0 when the peer has closed, or -errno; -EAGAIN means nothing there. Never blocks.
+  // Bytes received, 0 when the peer has closed, or -errno; -EAGAIN means nothing there. Never blocks. After 0
+  // or an error other than -EAGAIN there is nothing more to come, and no on_readable() either.
   virtual int64_t receive(std::span<const Segment> into) = 0;
   // Bytes taken by the send buffer (possibly fewer than given), or -errno; -EAGAIN means it is full. Never
   // blocks, never raises SIGPIPE. At most k_send_segments_max segments.

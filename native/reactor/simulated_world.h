@@ -61,6 +61,7 @@ class SimulatedWorld {
   void drop_unsynced_writes();
 
  private:
+  friend class SimulatedPeer;
   struct State;
   std::unique_ptr<State> state_;
 };
@@ -71,10 +72,13 @@ class SimulatedPeer {
  public:
   // Connects to `address` of the world; fails the test run (assertion) if nobody listens there.
   SimulatedPeer(SimulatedWorld& world, const SocketAddress& address);
-  // Takes the server end of the next connection made to `address`; see SimulatedPeer::listen.
+  // Takes the server end of the next connection made to `address`; see SimulatedPeer::listen. Null if none
+  // comes within a minute.
   static std::unique_ptr<SimulatedPeer> accept(SimulatedWorld& world, const SocketAddress& address);
   // Listens without a reactor: connections to `address` wait for accept().
   static void listen(SimulatedWorld& world, const SocketAddress& address);
+  // Connections to `address` are refused from now on; those waiting for accept() are reset.
+  static void stop_listening(SimulatedWorld& world, const SocketAddress& address);
   ~SimulatedPeer();
 
   void send(std::span<const uint8_t> bytes);  // all of them, whatever the window
@@ -85,7 +89,7 @@ class SimulatedPeer {
   std::vector<uint8_t> receive_exactly(size_t bytes_count, uint64_t for_ns = 60 * k_ns_per_s);
   bool peer_closed() const;  // FIN or RST has arrived (after all bytes were received)
   bool peer_reset() const;   // it was an RST
-  void close();              // FIN
+  void close();              // FIN; what the other side sends is still received
   void reset();              // RST
   // Stops taking bytes out of the stream: the other side's send() fills up.
   void stop_receiving(bool stop);
