@@ -10,7 +10,7 @@
 
 namespace ballast::target {
 
-// Copy. Identify Namespace: MSSRL, MCL in blocks, MSRC 0's based. Identify Controller OCFS: formats 0 and 2.
+// Copy. Identify Namespace: MSSRL, MCL in blocks, MSRC 0's based. Identify Controller OCFS: format 0.
 inline constexpr uint16_t k_copy_source_range_blocks_max = 32'768;  // MSSRL: 128 MiB of 4 KiB blocks
 inline constexpr uint32_t k_copy_blocks_max = 65'536;               // MCL
 inline constexpr uint32_t k_copy_source_ranges_max = 128;           // MSRC is this - 1; 4 KiB of descriptors
