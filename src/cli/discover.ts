@@ -1,0 +1,42 @@
+// `ballast discover URI`: the discovery log page of a target, in nvme-cli's words.
+import type { Command } from 'commander';
+import { parseTargetAddress } from '../base/address.js';
+import type { DiscoveryEntry } from '../native/types.js';
+import type { CliContext } from './engine-port.js';
+import { addOutputOption, type OutputFormat, printResult } from './output.js';
+import { type Column, renderTable } from './table.js';
+import { addTargetOptions, reachOptions, type TargetOptions, withEngine } from './target.js';
+
+const columns: readonly Column<DiscoveryEntry>[] = [
+  { title: 'subnqn', value: (entry) => entry.subsystemNqn },
+  { title: 'subtype', value: (entry) => entry.subsystemType },
+  { title: 'trtype', value: (entry) => entry.transport },
+  { title: 'traddr', value: (entry) => entry.address },
+  { title: 'trsvcid', value: (entry) => String(entry.port), align: 'right' },
+];
+
+export function registerDiscover(program: Command, context: CliContext): void {
+  const command = program.command('discover').description('list the subsystems a target offers');
+  addOutputOption(addTargetOptions(command))
+    .argument('<uri>', 'tcp://HOST[:PORT]')
+    .action(async (uri: string, options: TargetOptions & { readonly output: OutputFormat }) => {
+      const reach = await reachOptions(context, parseTargetAddress(uri), options);
+      const entries = await withEngine(context, {}, (engine) => engine.discover(reach));
+      printResult(context, options.output, { records: entries.map(inNvmeWords) }, (color) =>
+        renderTable(columns, entries, color),
+      );
+    });
+}
+
+function inNvmeWords(entry: DiscoveryEntry): Record<string, string | number> {
+  return {
+    trtype: entry.transport,
+    adrfam: entry.addressFamily,
+    subtype: entry.subsystemType,
+    portid: entry.portId,
+    cntlid: entry.controllerId,
+    trsvcid: String(entry.port),
+    subnqn: entry.subsystemNqn,
+    traddr: entry.address,
+  };
+}

@@ -1,0 +1,56 @@
+// What commands need of the native engine. src/main hands in the real one; a command's test hands in a fake. Types
+// come from src/native as types only: no command can load the addon.
+import type { HostIdentity } from '../base/identity.js';
+import type {
+  ConnectOptions,
+  ControllerInfo,
+  DiscoverOptions,
+  DiscoveryEntry,
+  EngineOptions,
+  ListenAddress,
+  ListenOptions,
+  NamespaceInfo,
+  PerfOptions,
+  PerfProgress,
+  PerfResult,
+  VolumeInfo,
+  VolumeOptions,
+} from '../native/types.js';
+
+export interface EnginePort {
+  addVolume(options: VolumeOptions): Promise<VolumeInfo>;
+  listen(options: ListenOptions): Promise<ListenAddress>;
+  discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
+  connect(options: ConnectOptions): Promise<ControllerPort>;
+  /** Drains: commands in flight are answered, then connections and devices are closed. */
+  close(): Promise<void>;
+}
+
+export interface ControllerPort {
+  readonly info: ControllerInfo;
+  namespaces(): Promise<readonly NamespacePort[]>;
+  perf(options: PerfOptions, onProgress?: (progress: PerfProgress) => void): Promise<PerfResult>;
+  close(): Promise<void>;
+}
+
+export interface NamespacePort {
+  readonly info: NamespaceInfo;
+  read(lba: bigint, blocksCount: number): Promise<Buffer>;
+  write(lba: bigint, data: Buffer): Promise<void>;
+}
+
+/** Everything outside a command that it may touch. */
+export interface CliContext {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  startEngine(options: EngineOptions): Promise<EnginePort>;
+  hostIdentity(stateDirectory: string): Promise<HostIdentity>;
+  /** To the service manager, e.g. READY=1; does nothing where there is none. */
+  notifyServiceManager(state: string): Promise<void>;
+  /** Calls back at each SIGINT and SIGTERM; returns what ends that. */
+  onStopSignal(callback: (name: string) => void): () => void;
+  /** Ends the process at once. */
+  exitNow(code: number): void;
+}

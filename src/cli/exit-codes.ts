@@ -1,0 +1,38 @@
+// The exit code for each error code: 0 is success, 1 failed, 2 wrong usage, 3 not reachable.
+// A code missing here does not compile.
+import { CommanderError } from 'commander';
+import { DomainError, type ErrorCode } from '../base/errors.js';
+
+export const exitFailed = 1;
+export const exitUsage = 2;
+export const exitUnreachable = 3;
+
+const exitCodes = {
+  INVALID_ARGUMENT: exitUsage,
+  INVALID_SIZE: exitUsage,
+  INVALID_URI: exitUsage,
+  INVALID_NQN: exitUsage,
+  INVALID_VOLUME_SPEC: exitUsage,
+  INVALID_CONFIG: exitUsage,
+  DUPLICATE_VOLUME: exitUsage,
+  STATE_DIRECTORY: exitFailed,
+  VOLUME_OPEN_FAILED: exitFailed,
+  ADDRESS_IN_USE: exitFailed,
+  LISTEN_FAILED: exitFailed,
+  UNREACHABLE: exitUnreachable,
+  CONNECT_REFUSED: exitFailed,
+  CONNECTION_LOST: exitUnreachable,
+  NVME_STATUS: exitFailed,
+  NAMESPACE_NOT_FOUND: exitFailed,
+  VERIFY_FAILED: exitFailed,
+  ABORTED: exitFailed,
+  CLOSED: exitFailed,
+  NATIVE: exitFailed,
+} as const satisfies Record<ErrorCode, number>;
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof DomainError) return exitCodes[error.code];
+  // Commander exits 0 after help and version, 1 on everything a user typed wrong.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage;
+  return exitFailed;
+}

@@ -1,0 +1,56 @@
+// The command line: registers every command and turns what they throw into one line on stderr and an exit code.
+import { Command, CommanderError } from 'commander';
+import { DomainError } from '../base/errors.js';
+import { registerDiscover } from './discover.js';
+import type { CliContext } from './engine-port.js';
+import { exitCodeOf } from './exit-codes.js';
+import { registerIdentify } from './identify.js';
+import { registerPerf } from './perf.js';
+import { registerRead } from './read.js';
+import { registerServe } from './serve.js';
+import { registerWrite } from './write.js';
+
+export function createProgram(context: CliContext, version: string): Command {
+  const program = new Command('ballast')
+    .description('NVMe-over-Fabrics target and initiator in user space')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    })
+    .addHelpText('after', '\nExit codes: 0 success, 1 failed, 2 wrong usage, 3 target not reachable.');
+  // In the order of a first session.
+  for (const register of [
+    registerServe,
+    registerDiscover,
+    registerIdentify,
+    registerRead,
+    registerWrite,
+    registerPerf,
+  ]) {
+    register(program, context);
+  }
+  return program;
+}
+
+/** Returns the exit code; never throws. `argv` has no program name. */
+export async function runProgram(
+  context: CliContext,
+  version: string,
+  argv: readonly string[],
+): Promise<number> {
+  try {
+    await createProgram(context, version).parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    // Commander has printed its own complaints; an error that is not ours is a bug, and its stack says where.
+    if (error instanceof DomainError) context.stderr.write(`ballast: ${error.message}\n`);
+    else if (!(error instanceof CommanderError)) context.stderr.write(`ballast: ${stackOf(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,165 @@
+// `ballast serve`: volumes over NVMe/TCP until SIGTERM or SIGINT, which drains and exits 0; a second one exits at once.
+// Order matters: everything is checked before anything changes, and volumes exist before the first listener, because a
+// host that reconnects to a subsystem which is not there yet gives up for good.
+import { networkInterfaces } from 'node:os';
+import type { Command } from 'commander';
+import { formatTcp, type HostPort } from '../base/address.js';
+import { type Config, readConfig } from '../base/config.js';
+import { InvalidArgumentError } from '../base/errors.js';
+import { createLog, type Log } from '../base/log.js';
+import { resolveServeSettings, type ServeFlags, type ServeSettings } from '../base/settings.js';
+import { formatSize } from '../base/sizes.js';
+import { type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
+import type { VolumeSpec } from '../base/volume-spec.js';
+import type { EngineOptions, VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { CliContext, EnginePort } from './engine-port.js';
+import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
+
+const drainMsMax = 30_000;
+
+interface ServeOptions extends ServeFlags {
+  readonly config?: string;
+}
+
+export function registerServe(program: Command, context: CliContext): void {
+  const gather = (value: string, earlier: readonly string[] = []) => [...earlier, value];
+  program
+    .command('serve')
+    .description('serve volumes over NVMe/TCP')
+    .option('--config <file>', 'YAML configuration; flags and BALLAST_* variables go before it')
+    .option('--data <dir>', 'state directory (default: BALLAST_DATA, else ./var)')
+    .option('--listen <uri>', 'tcp://ADDR:PORT, repeatable (default: tcp://127.0.0.1:4420)', gather)
+    .option('--advertise <host[:port]>', 'what discovery tells hosts to connect to')
+    .option(
+      '--volume <name=spec>',
+      'mem:SIZE, null:SIZE or file:PATH[:SIZE], then ,options; repeatable',
+      gather,
+    )
+    .option('--reactors <n|list>', 'threads, or CPUs to pin them to, such as 0,2-3 or 1, (default: 1)')
+    .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
+    .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .action((options: ServeOptions) => serve(context, options));
+}
+
+async function serve(context: CliContext, options: ServeOptions): Promise<void> {
+  const file = options.config ?? (context.environment.BALLAST_CONFIG || undefined);
+  const config: Config = file === undefined ? {} : await readConfig(file);
+  const settings = resolveServeSettings(options, context.environment, config);
+  if (settings.volumes.length === 0) {
+    throw new InvalidArgumentError('volume', 'at least one, such as --volume demo=mem:512MiB');
+  }
+  await checkVolumeFiles(settings.volumes);
+  await checkAddressesFree(settings.listen);
+  const identities = await volumeIdentities(settings.dataDirectory, settings.volumes);
+
+  const log = createLog(settings.logLevel);
+  const stopping = stopRequest(context);
+  const engine = await context.startEngine(engineOptions(settings, log));
+  try {
+    await open(context, engine, settings, identities);
+    await context.notifyServiceManager('READY=1');
+    context.stdout.write('ready\n');
+    const signal = await stopping.requested;
+    log.info({ room: 'serve' }, `${signal}: draining`);
+    await context.notifyServiceManager('STOPPING=1');
+  } finally {
+    const late = setTimeout(() => context.exitNow(1), drainMsMax);
+    await engine.close();
+    clearTimeout(late);
+    stopping.forget();
+  }
+}
+
+async function open(
+  context: CliContext,
+  engine: EnginePort,
+  settings: ServeSettings,
+  identities: readonly VolumeIdentity[],
+): Promise<void> {
+  const volumes: VolumeInfo[] = [];
+  for (const [index, spec] of settings.volumes.entries()) {
+    const identity = identities[index];
+    if (identity !== undefined) volumes.push(await engine.addVolume(volumeOptions(spec, identity)));
+  }
+  const listening: HostPort[] = [];
+  for (const address of settings.listen) {
+    listening.push(await engine.listen({ ...address, ...advertised(settings) }));
+  }
+  context.stdout.write(describeService(volumes, listening, settings.advertise));
+}
+
+function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
+  const { reactors, spinUs, inCapsuleBytes } = settings;
+  return {
+    reactors: reactors.count,
+    onLog: ({ level, room, text }) => log[level]({ room }, text),
+    ...(reactors.cpus !== undefined && { cpus: reactors.cpus }),
+    ...(spinUs !== undefined && { spinUs }),
+    ...(inCapsuleBytes !== undefined && { inCapsuleBytes }),
+  };
+}
+
+function volumeOptions(spec: VolumeSpec, identity: VolumeIdentity): VolumeOptions {
+  const { name, device, blockSizeBytes, volatileWriteCache, readOnly, allowedHosts } = spec;
+  return {
+    name,
+    kind: device.kind,
+    blockSizeBytes,
+    ...identity,
+    volatileWriteCache,
+    readOnly,
+    ...(device.kind === 'file' && { path: device.path }),
+    ...(device.sizeBytes !== undefined && { sizeBytes: device.sizeBytes }),
+    ...(allowedHosts.length > 0 && { hosts: allowedHosts }),
+  };
+}
+
+function advertised({ advertise }: ServeSettings): { advertisedHost?: string; advertisedPort?: number } {
+  if (advertise === undefined) return {};
+  const { host, port } = advertise;
+  return port === undefined ? { advertisedHost: host } : { advertisedHost: host, advertisedPort: port };
+}
+
+/** What a person copies from: where it listens, each volume and the line that connects it. */
+export function describeService(
+  volumes: readonly VolumeInfo[],
+  listening: readonly HostPort[],
+  advertise?: { readonly host: string; readonly port?: number },
+): string {
+  const lines = listening.map((address) => `listening on ${formatTcp(address)}`);
+  for (const volume of volumes) {
+    const kept = volume.durable ? 'durable' : 'not durable';
+    lines.push(
+      `volume ${volume.name}: ${formatSize(volume.sizeBytes)}, ${volume.blockSizeBytes}-byte blocks, ${kept}, ` +
+        `namespace ${volume.nsid} of ${volume.nqn}`,
+    );
+    for (const address of listening) {
+      const host = advertise?.host ?? reachableHost(address.host);
+      lines.push(`  nvme connect -t tcp -a ${host} -s ${advertise?.port ?? address.port} -n ${volume.nqn}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+// A host cannot connect to a wildcard: show an address of this machine, or its loopback if it has no other.
+function reachableHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host;
+  const family = host === '::' ? 'IPv6' : 'IPv4';
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const found = all.find((one) => one.family === family && !one.internal && !one.address.startsWith('fe80'));
+  return found?.address ?? (family === 'IPv6' ? '::1' : '127.0.0.1');
+}
+
+function stopRequest(context: CliContext): { requested: Promise<string>; forget: () => void } {
+  let forget: () => void = () => undefined;
+  const requested = new Promise<string>((resolve) => {
+    let count = 0;
+    forget = context.onStopSignal((name) => {
+      count += 1;
+      if (count > 1) context.exitNow(1);
+      resolve(name);
+    });
+  });
+  return { requested, forget };
+}

@@ -1,0 +1,102 @@
+// What discover, identify, read, write and perf share: who we are, where the target is, and that everything opened is
+// closed whatever happens in between.
+import type { Command } from 'commander';
+import { formatTcp, parseTargetAddress, resolveHost, type TargetAddress } from '../base/address.js';
+import { InvalidUriError, NamespaceNotFoundError } from '../base/errors.js';
+import { checkNqn } from '../base/nqn.js';
+import { dataDirectory } from '../base/settings.js';
+import type { ConnectOptions, DiscoverOptions, EngineOptions } from '../native/types.js';
+import type { CliContext, ControllerPort, EnginePort, NamespacePort } from './engine-port.js';
+import { parseInteger } from './numbers.js';
+
+export interface TargetOptions {
+  readonly hostnqn?: string;
+  readonly hostid?: string;
+  readonly headerDigest?: boolean;
+  readonly dataDigest?: boolean;
+  readonly timeout: string;
+}
+
+export function addTargetOptions(command: Command): Command {
+  return command
+    .option(
+      '-q, --hostnqn <nqn>',
+      'who we say we are (default: /etc/nvme/hostnqn, else one kept in the state directory)',
+    )
+    .option('-I, --hostid <uuid>', 'host identifier that belongs to --hostnqn')
+    .option('-g, --header-digest', 'protect PDU headers by CRC32C')
+    .option('-G, --data-digest', 'protect data by CRC32C')
+    .option('--timeout <seconds>', 'how long to wait for the connection', '10');
+}
+
+/** The address must name a subsystem, by tcp://HOST:PORT/NQN. */
+export function parseSubsystemAddress(uri: string): TargetAddress & { readonly nqn: string } {
+  const { nqn, ...hostPort } = parseTargetAddress(uri);
+  if (nqn === undefined) throw new InvalidUriError(uri, 'the subsystem is missing: tcp://HOST:PORT/NQN');
+  return { ...hostPort, nqn };
+}
+
+export async function reachOptions(
+  context: CliContext,
+  address: TargetAddress,
+  options: TargetOptions,
+): Promise<DiscoverOptions> {
+  const seconds = parseInteger('timeout', options.timeout, 1, 3600);
+  const identity =
+    options.hostnqn === undefined
+      ? await context.hostIdentity(dataDirectory(undefined, context.environment))
+      : {
+          hostNqn: checkNqn(options.hostnqn),
+          ...(options.hostid !== undefined && { hostId: options.hostid }),
+        };
+  return {
+    ...identity,
+    host: await resolveHost(address.host),
+    port: address.port,
+    headerDigest: options.headerDigest ?? false,
+    dataDigest: options.dataDigest ?? false,
+    connectTimeoutMs: seconds * 1000,
+  };
+}
+
+/** Runs `use` with an engine that serves nothing. */
+export async function withEngine<T>(
+  context: CliContext,
+  options: EngineOptions,
+  use: (engine: EnginePort) => Promise<T>,
+): Promise<T> {
+  // The native log says why a connection failed; the error does too, so only a debugging user wants both.
+  const onLog: EngineOptions['onLog'] =
+    context.environment.BALLAST_LOG_LEVEL === 'debug'
+      ? ({ level, room, text }) => context.stderr.write(`${level} ${room}: ${text}\n`)
+      : () => undefined;
+  const engine = await context.startEngine({ onLog, ...options });
+  try {
+    return await use(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+export async function withController<T>(
+  engine: EnginePort,
+  options: ConnectOptions,
+  use: (controller: ControllerPort) => Promise<T>,
+): Promise<T> {
+  const controller = await engine.connect(options);
+  try {
+    return await use(controller);
+  } finally {
+    await controller.close();
+  }
+}
+
+export async function findNamespace(controller: ControllerPort, nsid: number): Promise<NamespacePort> {
+  const found = (await controller.namespaces()).find(({ info }) => info.nsid === nsid);
+  if (found === undefined) throw new NamespaceNotFoundError(controller.info.subsystemNqn, nsid);
+  return found;
+}
+
+export function describeTarget(address: TargetAddress): string {
+  return address.nqn === undefined ? formatTcp(address) : `${formatTcp(address)}/${address.nqn}`;
+}

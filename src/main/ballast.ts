@@ -1,0 +1,46 @@
+// The composition root of the program `ballast`: real streams, signals and the native engine for the command line.
+import { readFileSync } from 'node:fs';
+import { hostIdentity } from '../base/identity.js';
+import type { CliContext } from '../cli/engine-port.js';
+import { runProgram } from '../cli/program.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const context: CliContext = {
+  environment: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  startEngine: async (options) => {
+    const { Engine } = await import('../native/index.js');
+    return Engine.start(options);
+  },
+  hostIdentity: (stateDirectory) => hostIdentity({ systemDirectory: '/etc/nvme', stateDirectory }),
+  notifyServiceManager: async (state) => {
+    if (process.env.NOTIFY_SOCKET === undefined) return;
+    const { sdNotify } = await import('../native/index.js');
+    sdNotify(state);
+  },
+  onStopSignal: (callback) => {
+    process.on('SIGINT', callback);
+    process.on('SIGTERM', callback);
+    return () => {
+      process.off('SIGINT', callback);
+      process.off('SIGTERM', callback);
+    };
+  },
+  exitNow: (code) => process.exit(code),
+};
+
+// A reader that went away is no failure of a target that serves on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+const code = await runProgram(context, version, process.argv.slice(2));
+// Not by draining the event loop: an open stdin would keep the process.
+process.stdout.write('', () => process.exit(code));
