@@ -1,0 +1,13 @@
+// The functions that JavaScript calls, by subject. Signatures are those of src/native/binding.ts. An operation
+// that takes a while has a number `op` of JavaScript's, under which its end is delivered.
+#pragma once
+
+#include <napi.h>
+
+namespace ballast::addon {
+
+void export_process_calls(Napi::Env env, Napi::Object exports);     // features, statuses, log
+void export_engine_calls(Napi::Env env, Napi::Object exports);      // engine_calls.cc
+void export_controller_calls(Napi::Env env, Napi::Object exports);  // controller_calls.cc
+
+}  // namespace ballast::addon

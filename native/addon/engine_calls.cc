@@ -1,0 +1,150 @@
+#include "addon/calls.h"
+#include "addon/convert.h"
+#include "addon/environment.h"
+
+namespace ballast::addon {
+namespace {
+
+// An operation on an engine: (engine, op, ...). Runs `body(engine, event)` on its control thread, which must
+// finish the event; answers "shutting down" when the engine is gone.
+template <typename Body>
+void on_control_thread(const Napi::CallbackInfo& info, OperationEvent& event, Body body) {
+  EngineHandle* const handle = Environment::of(info.Env()).find_engine(to_u32(info[0]));
+  if (handle == nullptr) return event.fail({Errc::shutting_down, "the engine is closed"});
+  handle->thread->post([handle, &event, body = std::move(body)] { body(*handle->engine, event); });
+}
+
+OperationEvent& begin(const Napi::CallbackInfo& info) {
+  return *new OperationEvent(Environment::of(info.Env()), to_u32(info[1]));
+}
+
+// (op, options) -> engine
+Napi::Value engine_start(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  auto& event = *new OperationEvent(environment, to_u32(info[0]));
+  EngineHandle& handle = environment.add_engine();
+  event.settled = [&environment, id = handle.id](bool ok) {
+    if (!ok) environment.remove_engine(id);
+  };
+  handle.thread->post([&handle, &event, options = to_engine_options(info[1].As<Napi::Object>())] {
+    auto started = engine::Engine::start(options);
+    if (!started.ok()) return event.fail(started.error());
+    handle.engine = std::move(started.value());
+    event.succeed();
+  });
+  return Napi::Number::New(info.Env(), handle.id);
+}
+
+// (engine, op)
+Napi::Value engine_close(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  OperationEvent& event = begin(info);
+  EngineHandle* const handle = environment.find_engine(to_u32(info[0]));
+  if (handle == nullptr) {
+    event.succeed();
+    return info.Env().Undefined();
+  }
+  handle->closing = true;
+  event.settled = [&environment, id = handle->id](bool) { environment.remove_engine(id); };
+  handle->thread->post([handle, &event] {
+    handle->engine.reset();
+    event.succeed();
+  });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume)
+Napi::Value engine_add_volume(const Napi::CallbackInfo& info) {
+  const engine::VolumeConfig config = to_volume_config(info[2].As<Napi::Object>());
+  on_control_thread(info, begin(info), [config](engine::Engine& engine, OperationEvent& event) {
+    auto added = engine.add_volume(config);
+    if (!added.ok()) return event.fail(added.error());
+    event.value = [volume = added.value()](Napi::Env env) { return from_volume_info(env, volume); };
+    event.succeed();
+  });
+  return info.Env().Undefined();
+}
+
+// (engine, op, name)
+Napi::Value engine_remove_volume(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info), [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+    event.finish(engine.remove_volume(name));
+  });
+  return info.Env().Undefined();
+}
+
+// (engine, op, nqn, hosts | undefined)
+Napi::Value engine_set_hosts(const Napi::CallbackInfo& info) {
+  const bool any = info[3].IsUndefined();
+  std::vector<std::string> hosts;
+  if (!any) hosts = to_texts(info[3]);
+  on_control_thread(info, begin(info),
+                    [nqn = to_text(info[2]), any, hosts](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.set_hosts(nqn, any, hosts));
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, {host, port, advertisedHosts, advertisedPort}); a listener keeps the process alive
+Napi::Value engine_listen(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  OperationEvent& begun = begin(info);
+  begun.settled = [&environment, id = to_u32(info[0])](bool ok) {
+    EngineHandle* const handle = environment.find_engine(id);
+    if (!ok || handle == nullptr) return;
+    ++handle->listeners_count;
+    environment.hold();
+  };
+  on_control_thread(
+      info, begun,
+      [config = to_listen_config(info[2].As<Napi::Object>())](engine::Engine& engine, OperationEvent& event) {
+        auto bound = engine.listen(config);
+        if (!bound.ok()) return event.fail(bound.error());
+        event.value = [address = bound.value()](Napi::Env env) { return from_address(env, address); };
+        event.succeed();
+      });
+  return info.Env().Undefined();
+}
+
+// (engine, nqns, nsids: Uint32Array) -> BigUint64Array, laid out as src/native/stats.ts reads it; undefined when
+// the engine is closed
+Napi::Value engine_stats(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  EngineHandle* const handle = environment.find_engine(to_u32(info[0]));
+  if (handle == nullptr) return info.Env().Undefined();
+  const std::vector<std::string> nqns = to_texts(info[1]);
+  const auto nsids = info[2].As<Napi::Uint32Array>();
+  BALLAST_ASSERT(nsids.ElementLength() == nqns.size());
+
+  const engine::Counters counters = handle->engine->counters();
+  std::vector<uint64_t> words{counters.reactors.size(), counters.controllers, environment.log_lines_dropped()};
+  const engine::TransportCounters& tcp = counters.transport;
+  words.insert(words.end(), {tcp.connections, tcp.connections_total, tcp.bytes_received, tcp.bytes_sent,
+                             tcp.receives, tcp.sends, tcp.flushes, tcp.data_digest_errors});
+  words.insert(words.end(), tcp.pdu_errors.begin(), tcp.pdu_errors.end());
+  for (const engine::ReactorCounters& reactor : counters.reactors) {
+    words.insert(words.end(), {reactor.turns, reactor.sleeps, reactor.messages, reactor.busy_ns, reactor.connections});
+  }
+  for (size_t i = 0; i < nqns.size(); ++i) {
+    const target::NamespaceCounters volume = handle->engine->volume_counters(nqns[i], nsids[i]);
+    words.insert(words.end(),
+                 {volume.reads, volume.writes, volume.read_bytes, volume.write_bytes, volume.errors});
+  }
+  const Napi::BigUint64Array array = Napi::BigUint64Array::New(info.Env(), words.size());
+  std::copy(words.begin(), words.end(), const_cast<uint64_t*>(array.Data()));
+  return array;
+}
+
+}  // namespace
+
+void export_engine_calls(Napi::Env env, Napi::Object exports) {
+  exports.Set("engineStart", Napi::Function::New(env, engine_start));
+  exports.Set("engineClose", Napi::Function::New(env, engine_close));
+  exports.Set("engineAddVolume", Napi::Function::New(env, engine_add_volume));
+  exports.Set("engineRemoveVolume", Napi::Function::New(env, engine_remove_volume));
+  exports.Set("engineSetHosts", Napi::Function::New(env, engine_set_hosts));
+  exports.Set("engineListen", Napi::Function::New(env, engine_listen));
+  exports.Set("engineStats", Napi::Function::New(env, engine_stats));
+}
+
+}  // namespace ballast::addon

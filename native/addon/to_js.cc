@@ -1,0 +1,147 @@
+#include "addon/convert.h"
+
+namespace ballast::addon {
+namespace {
+
+Napi::BigInt big(Napi::Env env, uint64_t number) { return Napi::BigInt::New(env, number); }
+
+std::string hex(const std::array<uint8_t, 16>& bytes) {
+  static constexpr char k_digits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    text += k_digits[byte >> 4];
+    text += k_digits[byte & 15];
+  }
+  return text;
+}
+
+const char* kind_text(engine::VolumeKind kind) {
+  switch (kind) {
+    case engine::VolumeKind::memory: return "memory";
+    case engine::VolumeKind::null: return "null";
+    case engine::VolumeKind::file: return "file";
+  }
+  return "file";
+}
+
+// NVMe Base Specification 2.1, "Version Descriptor Field Layout".
+std::string version_text(uint32_t version) {
+  return std::to_string(version >> 16) + "." + std::to_string(version >> 8 & 0xff) + "." +
+         std::to_string(version & 0xff);
+}
+
+Napi::Object from_namespace(Napi::Env env, const initiator::NamespaceInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("nsid", info.nsid);
+  object.Set("blockSizeBytes", info.block_size_bytes);
+  object.Set("blocksCount", big(env, info.blocks_count));
+  object.Set("uuid", info.uuid.text());
+  object.Set("nguid", hex(info.nguid));
+  object.Set("supportsWriteZeroes", info.supports_write_zeroes);
+  object.Set("supportsDeallocate", info.supports_deallocate);
+  object.Set("supportsCompare", info.supports_compare);
+  return object;
+}
+
+double microseconds(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
+
+Napi::Object from_latency(Napi::Env env, const Histogram& histogram) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("mean", histogram.mean_ns() / 1e3);
+  object.Set("p50", microseconds(histogram.percentile_ns(50)));
+  object.Set("p99", microseconds(histogram.percentile_ns(99)));
+  object.Set("p999", microseconds(histogram.percentile_ns(99.9)));
+  object.Set("max", microseconds(histogram.max_ns()));
+  return object;
+}
+
+}  // namespace
+
+Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", info.name);
+  object.Set("kind", kind_text(info.kind));
+  object.Set("nqn", info.nqn);
+  object.Set("nsid", info.nsid);
+  object.Set("uuid", info.uuid.text());
+  object.Set("sizeBytes", big(env, info.size_bytes));
+  object.Set("blockSizeBytes", info.block_size_bytes);
+  object.Set("durable", info.durable);
+  return object;
+}
+
+Napi::Value from_address(Napi::Env env, const SocketAddress& address) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("host", address.host);
+  object.Set("port", address.port);
+  return object;
+}
+
+Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("controllerId", info.controller_id);
+  object.Set("serialNumber", info.serial_number);
+  object.Set("modelNumber", info.model_number);
+  object.Set("firmwareRevision", info.firmware_revision);
+  object.Set("subsystemNqn", info.subsystem_nqn);
+  object.Set("version", version_text(info.version));
+  object.Set("transferBytesMax", info.transfer_bytes_max);
+  object.Set("inCapsuleBytes", info.in_capsule_bytes);
+  object.Set("ioQueues", info.io_queues_count);
+  object.Set("queueEntries", info.queue_entries);
+  Napi::Array namespaces = Napi::Array::New(env, info.namespaces.size());
+  for (uint32_t i = 0; i < info.namespaces.size(); ++i) {
+    namespaces.Set(i, from_namespace(env, info.namespaces[i]));
+  }
+  object.Set("namespaces", namespaces);
+  object.Set("identifyController", Napi::Buffer<uint8_t>::Copy(env, info.identify_controller.data(),
+                                                               info.identify_controller.size()));
+  return object;
+}
+
+Napi::Value from_discovery(Napi::Env env, const std::vector<initiator::DiscoveryEntry>& entries) {
+  Napi::Array array = Napi::Array::New(env, entries.size());
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    const initiator::DiscoveryEntry& entry = entries[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("subsystemNqn", entry.subsystem_nqn);
+    object.Set("address", entry.address);
+    object.Set("port", entry.port);
+    object.Set("transport", entry.transport);
+    object.Set("addressFamily", entry.address_family);
+    object.Set("subsystemType", entry.subsystem_type);
+    object.Set("portId", entry.port_id);
+    object.Set("controllerId", entry.controller_id);
+    array.Set(i, object);
+  }
+  return array;
+}
+
+Napi::Value from_perf_result(Napi::Env env, const engine::PerfResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("seconds", result.seconds);
+  object.Set("reads", static_cast<double>(result.reads.ios));
+  object.Set("writes", static_cast<double>(result.writes.ios));
+  object.Set("errors", static_cast<double>(result.errors));
+  object.Set("iops", result.iops());
+  object.Set("bytesPerSecond", result.mib_per_s() * (1 << 20));
+  object.Set("latencyUs", from_latency(env, result.latency));
+  object.Set("readLatencyUs", from_latency(env, result.reads.latency));
+  object.Set("writeLatencyUs", from_latency(env, result.writes.latency));
+  object.Set("cpuSecondsPerMillion", result.cpu_seconds_per_million_ios());
+  object.Set("blocksChecked", static_cast<double>(result.blocks_checked));
+  object.Set("verifyErrors", static_cast<double>(result.mismatches));
+  object.Set("firstMismatch", result.first_mismatch);
+  Napi::Array counts = Napi::Array::New(env, result.error_counts.size());
+  for (uint32_t i = 0; i < result.error_counts.size(); ++i) {
+    const engine::PerfStatusCount& entry = result.error_counts[i];
+    Napi::Array pair = Napi::Array::New(env, 2);
+    pair.Set(0u, entry.status.value);
+    pair.Set(1u, static_cast<double>(entry.count));
+    counts.Set(i, pair);
+  }
+  object.Set("errorCounts", counts);
+  return object;
+}
+
+}  // namespace ballast::addon

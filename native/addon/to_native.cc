@@ -1,0 +1,140 @@
+#include "addon/convert.h"
+
+namespace ballast::addon {
+namespace {
+
+bool has(const Napi::Object& object, const char* name) { return !object.Get(name).IsUndefined(); }
+
+}  // namespace
+
+uint32_t to_u32(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsNumber());
+  return value.As<Napi::Number>().Uint32Value();
+}
+
+uint64_t to_u64(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsBigInt());
+  bool lossless = false;
+  const uint64_t number = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  BALLAST_ASSERT(lossless);
+  return number;
+}
+
+std::string to_text(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsString());
+  return value.As<Napi::String>().Utf8Value();
+}
+
+std::vector<std::string> to_texts(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsArray());
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < array.Length(); ++i) texts.push_back(to_text(array.Get(i)));
+  return texts;
+}
+
+Uuid to_uuid(const Napi::Value& value) {
+  const std::optional<Uuid> uuid = Uuid::parse(to_text(value));
+  BALLAST_ASSERT(uuid.has_value());
+  return *uuid;
+}
+
+Napi::Function to_function(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsFunction());
+  return value.As<Napi::Function>();
+}
+
+engine::EngineOptions to_engine_options(const Napi::Object& object) {
+  engine::EngineOptions options;
+  options.reactors.reactors_count = to_u32(object.Get("reactors"));
+  const auto cpus = object.Get("cpus").As<Napi::Array>();
+  for (uint32_t i = 0; i < cpus.Length(); ++i) {
+    options.reactors.cpus.push_back(static_cast<int>(to_u32(cpus.Get(i))));
+  }
+  if (has(object, "spinUs")) options.reactors.spin_us = to_u32(object.Get("spinUs"));
+  if (has(object, "inCapsuleBytes")) options.in_capsule_bytes = to_u32(object.Get("inCapsuleBytes"));
+  return options;
+}
+
+engine::VolumeConfig to_volume_config(const Napi::Object& object) {
+  engine::VolumeConfig config;
+  config.name = to_text(object.Get("name"));
+  const std::string kind = to_text(object.Get("kind"));
+  BALLAST_ASSERT(kind == "memory" || kind == "null" || kind == "file");
+  config.kind = kind == "memory" ? engine::VolumeKind::memory
+                : kind == "null" ? engine::VolumeKind::null
+                                 : engine::VolumeKind::file;
+  config.path = to_text(object.Get("path"));
+  config.size_bytes = to_u64(object.Get("sizeBytes"));
+  config.block_size_bytes = to_u32(object.Get("blockSizeBytes"));
+  config.nqn = to_text(object.Get("nqn"));
+  config.nsid = to_u32(object.Get("nsid"));
+  config.uuid = to_uuid(object.Get("uuid"));
+  config.volatile_write_cache = object.Get("volatileWriteCache").ToBoolean();
+  config.read_only = object.Get("readOnly").ToBoolean();
+  config.hosts_given = has(object, "hosts");
+  if (config.hosts_given) config.hosts = to_texts(object.Get("hosts"));
+  return config;
+}
+
+engine::ListenConfig to_listen_config(const Napi::Object& object) {
+  engine::ListenConfig config;
+  const auto port = static_cast<uint16_t>(to_u32(object.Get("advertisedPort")));
+  config.address = {to_text(object.Get("host")), static_cast<uint16_t>(to_u32(object.Get("port")))};
+  for (std::string& host : to_texts(object.Get("advertisedHosts"))) {
+    config.advertised.push_back({std::move(host), port});
+  }
+  return config;
+}
+
+initiator::ControllerOptions to_controller_options(const Napi::Object& object) {
+  initiator::ControllerOptions options;
+  options.address = {to_text(object.Get("host")), static_cast<uint16_t>(to_u32(object.Get("port")))};
+  options.subsystem_nqn = to_text(object.Get("nqn"));
+  options.host_nqn = to_text(object.Get("hostNqn"));
+  options.host_id = to_uuid(object.Get("hostId"));
+  options.io_queues_count = static_cast<uint16_t>(to_u32(object.Get("ioQueues")));
+  options.queue_entries = static_cast<uint16_t>(to_u32(object.Get("queueEntries")));
+  options.header_digest = object.Get("headerDigest").ToBoolean();
+  options.data_digest = object.Get("dataDigest").ToBoolean();
+  options.keep_alive_ms = to_u32(object.Get("keepAliveMs"));
+  options.connect_timeout_ns = to_u32(object.Get("connectTimeoutMs")) * k_ns_per_ms;
+  options.ctrl_loss_timeout_ns = has(object, "ctrlLossTimeoutMs")
+                                     ? to_u32(object.Get("ctrlLossTimeoutMs")) * k_ns_per_ms
+                                     : initiator::k_never_gives_up;
+  return options;
+}
+
+engine::PerfOptions to_perf_options(const Napi::Object& object) {
+  engine::PerfOptions options;
+  options.nsid = to_u32(object.Get("nsid"));
+  const auto workload = engine::parse_perf_workload(to_text(object.Get("rw")));
+  BALLAST_ASSERT(workload.ok());
+  options.workload = workload.value();
+  options.block_bytes = to_u32(object.Get("blockSizeBytes"));
+  options.queue_depth = static_cast<uint16_t>(to_u32(object.Get("queueDepth")));
+  options.rwmix_read_percent = static_cast<uint8_t>(to_u32(object.Get("rwMixPercent")));
+  options.queues = static_cast<uint16_t>(to_u32(object.Get("queues")));
+  options.time_ns = to_u32(object.Get("milliseconds")) * k_ns_per_ms;
+  options.verify = object.Get("verify").ToBoolean();
+  options.seed = to_u32(object.Get("seed"));
+  return options;
+}
+
+nvme::Command to_command(const Napi::Value& dwords) {
+  BALLAST_ASSERT(dwords.IsTypedArray());
+  const auto words = dwords.As<Napi::Uint32Array>();
+  BALLAST_ASSERT(words.ElementLength() == 8);
+  nvme::Command command;
+  command.opcode = static_cast<uint8_t>(words[0]);
+  command.nsid = words[1];
+  command.cdw10 = words[2];
+  command.cdw11 = words[3];
+  command.cdw12 = words[4];
+  command.cdw13 = words[5];
+  command.cdw14 = words[6];
+  command.cdw15 = words[7];
+  return command;
+}
+
+}  // namespace ballast::addon
