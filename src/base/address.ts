@@ -1,5 +1,5 @@
-// Addresses as options and users write them: tcp://HOST:PORT to listen on, tcp://HOST[:PORT][/NQN] to connect to.
-// Names are resolved here: the native engine takes numeric addresses only.
+// Addresses as options and users write them: tcp://HOST:PORT to listen on, tcp://HOST[:PORT][/NQN] to connect
+// to. Names are resolved here: the native engine takes numeric addresses only.
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { InvalidUriError, UnreachableError } from './errors.js';

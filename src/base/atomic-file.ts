@@ -1,4 +1,5 @@
-// Replaces a small file so that a crash or a power failure leaves the old or the new content, never a mixture.
+// Replaces a small file so that a crash or a power failure leaves the old or the new content, never a
+// mixture.
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 

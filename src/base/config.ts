@@ -1,5 +1,5 @@
-// The configuration file of `serve`: YAML (so JSON too), checked against one schema, every complaint with its line.
-// Precedence is settled in settings.ts; nothing here looks at flags or the environment.
+// The configuration file of `serve`: YAML (so JSON too), checked against one schema, every complaint with its
+// line. Precedence is settled in settings.ts; nothing here looks at flags or the environment.
 import { readFile } from 'node:fs/promises';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';

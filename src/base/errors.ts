@@ -1,6 +1,6 @@
-// The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a cause.
-// Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not compile when a
-// code is missing. docs/operations/error-codes.md is made from the catalogue.
+// The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a
+// cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
+// compile when a code is missing. docs/operations/error-codes.md is made from the catalogue.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -184,7 +184,8 @@ export class ConnectionLostError extends DomainError {
   }
 }
 
-// The decoded status of a completion queue entry (NVM Express Base Specification 2.x, "Status Field Definition").
+// The decoded status of a completion queue entry (NVM Express Base Specification 2.x, "Status Field
+// Definition").
 export interface NvmeStatus {
   readonly statusCodeType: number;
   readonly statusCode: number;

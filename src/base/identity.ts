@@ -1,5 +1,5 @@
-// Who this machine is to targets: the host NQN and host identifier that nvme-cli uses too, so that a target sees one
-// host. Where /etc/nvme has none, a pair is made once and kept in the state directory.
+// Who this machine is to targets: the host NQN and host identifier that nvme-cli uses too, so that a target
+// sees one host. Where /etc/nvme has none, a pair is made once and kept in the state directory.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The program's log: JSON lines on stderr, or one readable line each when stderr is a terminal. stdout is for results.
+// The program's log: JSON lines on stderr, or one readable line each when stderr is a terminal. stdout is for
+// results.
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 
 export type Log = Logger;

@@ -1,4 +1,5 @@
-// NVMe Qualified Names: the form of the NVM Express Base Specification 2.1, "NVMe Qualified Names", and our own names.
+// NVMe Qualified Names: the form of the NVM Express Base Specification 2.1, "NVMe Qualified Names", and our
+// own names.
 import { InvalidNqnError } from './errors.js';
 
 export const nqnBytesMax = 223;

@@ -1,5 +1,6 @@
-// What `serve` runs with: flags over environment over configuration file over defaults, each value checked once and in
-// one place whichever of them it came from. Where several are given, a list replaces a list; volumes are joined.
+// What `serve` runs with: flags over environment over configuration file over defaults, each value checked
+// once and in one place whichever of them it came from. Where several are given, a list replaces a list;
+// volumes are joined.
 import { type HostPort, parseHostPort, parseListenAddress } from './address.js';
 import type { Config } from './config.js';
 import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';

@@ -1,5 +1,6 @@
-// Byte sizes as people write them: 4k, 512MiB, 1.5GiB, 10G, 4096. Called by volume specs, the configuration and options.
-// k, M, G, T and P mean powers of 1024, with or without "iB"; "kB" to "PB" are powers of 1000, as disks are sold.
+// Byte sizes as people write them: 4k, 512MiB, 1.5GiB, 10G, 4096. Called by volume specs, the configuration
+// and options. k, M, G, T and P mean powers of 1024, with or without "iB"; "kB" to "PB" are powers of 1000,
+// as disks are sold.
 import { InvalidSizeError } from './errors.js';
 
 const binaryUnits = ['', 'k', 'm', 'g', 't', 'p'];

@@ -1,6 +1,6 @@
-// What names a volume across restarts: volumes.json in the state directory, name -> UUID of its NQN and UUID of its
-// namespace. A file's namespace UUID stays, because its content does; a memory volume gets a new one at each start, so
-// that no host trusts what it cached of the old content.
+// What names a volume across restarts: volumes.json in the state directory, name -> UUID of its NQN and UUID
+// of its namespace. A file's namespace UUID stays, because its content does; a memory volume gets a new one
+// at each start, so that no host trusts what it cached of the old content.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export interface VolumeIdentity {
   readonly uuid: string;
 }
 
-/** Reads, completes and, when something was added, writes the state. Identities come in the order of `specs`. */
+/** Reads the state, completes it and writes what was added. Identities come in the order of `specs`. */
 export async function volumeIdentities(
   stateDirectory: string,
   specs: readonly VolumeSpec[],

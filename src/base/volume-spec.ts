@@ -1,6 +1,6 @@
-// NAME=SPEC of `serve --volume` and of the configuration: mem:SIZE, null:SIZE or file:PATH[:SIZE], then options after
-// commas: block=512|4096, nqn=NQN, uuid=UUID, write-cache=volatile|none, read-only, allow-host=NQN (repeatable).
-// Pure text work: whether the path exists is for the engine to find out.
+// NAME=SPEC of `serve --volume` and of the configuration: mem:SIZE, null:SIZE or file:PATH[:SIZE], then
+// options after commas: block=512|4096, nqn=NQN, uuid=UUID, write-cache=volatile|none, read-only,
+// allow-host=NQN (repeatable). Pure text work: whether the path exists is for the engine to find out.
 import { DomainError, InvalidVolumeSpecError } from './errors.js';
 import { checkNqn, checkSubsystemNqn } from './nqn.js';
 import { looksLikeSize, parseDeviceSize } from './sizes.js';

@@ -1,5 +1,5 @@
-// What commands need of the native engine. src/main hands in the real one; a command's test hands in a fake. Types
-// come from src/native as types only: no command can load the addon.
+// What commands need of the native engine. src/main hands in the real one; a command's test hands in a fake.
+// Types come from src/native as types only: no command can load the addon.
 import type { HostIdentity } from '../base/identity.js';
 import type {
   ConnectOptions,

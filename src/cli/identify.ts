@@ -1,5 +1,5 @@
-// `ballast identify URI[/NQN] [--nsid N]`: what a controller and its namespaces say of themselves. Without an NQN it is
-// the discovery controller, which has no namespaces.
+// `ballast identify URI[/NQN] [--nsid N]`: what a controller and its namespaces say of themselves. Without an
+// NQN it is the discovery controller, which has no namespaces.
 import type { Command } from 'commander';
 import { parseTargetAddress } from '../base/address.js';
 import { discoveryNqn } from '../base/nqn.js';

@@ -1,4 +1,5 @@
-// Results on stdout in the format of -o; messages never go there. Sizes above 2^53 are decimal strings in JSON.
+// Results on stdout in the format of -o; messages never go there. Sizes above 2^53 are decimal strings in
+// JSON.
 import { type Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import type { CliContext } from './engine-port.js';

@@ -1,5 +1,5 @@
-// `ballast perf URI/NQN --rw ... --bs ... --qd ...`: load on one namespace, measured by the native engine. Here are only
-// the options, the progress line and the result. A writing workload overwrites the namespace.
+// `ballast perf URI/NQN --rw ... --bs ... --qd ...`: load on one namespace, measured by the native engine.
+// Here are only the options, the progress line and the result. A writing workload overwrites the namespace.
 import { type Command, Option } from 'commander';
 import { InvalidArgumentError, NativeError, VerifyFailedError } from '../base/errors.js';
 import { parseReactors, parseSpinUs } from '../base/settings.js';

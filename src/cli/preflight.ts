@@ -1,5 +1,6 @@
-// What `serve` can find wrong before it changes anything: a file that cannot be a volume, an address that is taken.
-// The engine checks all of it again, under its locks; this is for one clear line and an untouched machine.
+// What `serve` can find wrong before it changes anything: a file that cannot be a volume, an address that is
+// taken. The engine checks all of it again, under its locks; this is for one clear line and an untouched
+// machine.
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -64,7 +65,7 @@ async function statOf(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Binds and lets go: volumes must be there before the engine listens, or a host would find its subsystem missing. */
+/** Binds and lets go. Trying by listening first would not do: a host could come before its volume is there. */
 export async function checkAddressesFree(addresses: readonly HostPort[]): Promise<void> {
   for (const address of addresses) {
     await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,5 @@
-// The command line: registers every command and turns what they throw into one line on stderr and an exit code.
+// The command line: registers every command and turns what they throw into one line on stderr and an exit
+// code.
 import { Command, CommanderError } from 'commander';
 import { DomainError } from '../base/errors.js';
 import { registerDiscover } from './discover.js';

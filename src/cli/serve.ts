@@ -1,6 +1,6 @@
-// `ballast serve`: volumes over NVMe/TCP until SIGTERM or SIGINT, which drains and exits 0; a second one exits at once.
-// Order matters: everything is checked before anything changes, and volumes exist before the first listener, because a
-// host that reconnects to a subsystem which is not there yet gives up for good.
+// `ballast serve`: volumes over NVMe/TCP until SIGTERM or SIGINT, which drains and exits 0; a second one
+// exits at once. Order matters: everything is checked before anything changes, and volumes exist before the
+// first listener, because a host that reconnects to a subsystem which is not there yet gives up for good.
 import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { formatTcp, type HostPort } from '../base/address.js';
@@ -131,8 +131,8 @@ export function describeService(
   for (const volume of volumes) {
     const kept = volume.durable ? 'durable' : 'not durable';
     lines.push(
-      `volume ${volume.name}: ${formatSize(volume.sizeBytes)}, ${volume.blockSizeBytes}-byte blocks, ${kept}, ` +
-        `namespace ${volume.nsid} of ${volume.nqn}`,
+      `volume ${volume.name}: ${formatSize(volume.sizeBytes)}, ${volume.blockSizeBytes}-byte blocks, ` +
+        `${kept}, namespace ${volume.nsid} of ${volume.nqn}`,
     );
     for (const address of listening) {
       const host = advertise?.host ?? reachableHost(address.host);

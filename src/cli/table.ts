@@ -1,4 +1,5 @@
-// Tables as kubectl prints them: columns padded with spaces, no boxes, headers in capitals. Colour only when asked.
+// Tables as kubectl prints them: columns padded with spaces, no boxes, headers in capitals. Colour only when
+// asked.
 import pc from 'picocolors';
 
 export interface Column<Row> {

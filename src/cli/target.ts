@@ -1,5 +1,5 @@
-// What discover, identify, read, write and perf share: who we are, where the target is, and that everything opened is
-// closed whatever happens in between.
+// What discover, identify, read, write and perf share: who we are, where the target is, and that everything
+// opened is closed whatever happens in between.
 import type { Command } from 'commander';
 import { formatTcp, parseTargetAddress, resolveHost, type TargetAddress } from '../base/address.js';
 import { InvalidUriError, NamespaceNotFoundError } from '../base/errors.js';

@@ -1,5 +1,6 @@
-// `ballast write URI/NQN --nsid N --lba L [--blocks K]`: raw bytes from stdin to a namespace. Without --blocks stdin is
-// written to its end, which must be the end of a block. Input is held one command at a time, whatever its length.
+// `ballast write URI/NQN --nsid N --lba L [--blocks K]`: raw bytes from stdin to a namespace. Without
+// --blocks stdin is written to its end, which must be the end of a block. Input is held one command at a
+// time, whatever its length.
 import type { Command } from 'commander';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { CliContext, NamespacePort } from './engine-port.js';
@@ -57,10 +58,8 @@ async function copyIn(
     }
     offset += whole;
     if (whole < piece.length) {
-      throw new InvalidArgumentError(
-        'stdin',
-        `a multiple of ${blockSizeBytes} bytes; ${piece.length - whole} bytes are left over, ${offset / blockSizeBytes} blocks written`,
-      );
+      const written = `${offset / blockSizeBytes} blocks written, ${piece.length - whole} bytes left over`;
+      throw new InvalidArgumentError('stdin', `a multiple of ${blockSizeBytes} bytes; ${written}`);
     }
   }
   return offset;

@@ -1,4 +1,5 @@
-// The composition root of the program `ballast`: real streams, signals and the native engine for the command line.
+// The composition root of the program `ballast`: real streams, signals and the native engine for the command
+// line.
 import { readFileSync } from 'node:fs';
 import { hostIdentity } from '../base/identity.js';
 import type { CliContext } from '../cli/engine-port.js';

@@ -1,0 +1,38 @@
+// The room tables of docs/architecture.md, as the rules read them. Change both, with a decision record.
+
+/** Room of native/ -> the rooms it may include. A `.h` names one header only. */
+export const nativeRooms = {
+  base: [],
+  reactor: ['base'],
+  nvme: ['base'],
+  transport: ['base', 'reactor', 'nvme'],
+  bdev: ['base', 'reactor'],
+  initiator: ['base', 'reactor', 'nvme', 'transport', 'bdev/bdev.h'],
+  target: ['base', 'reactor', 'nvme', 'transport', 'bdev/bdev.h'],
+  attach: ['base', 'reactor', 'bdev/bdev.h'],
+  engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
+  addon: ['engine', 'base'],
+  tools: ['engine'],
+};
+
+/** Room of src/ -> the rooms it may import, and those it may import types from. */
+export const sourceRooms = {
+  base: { values: [], types: [] },
+  native: { values: ['base'], types: [] },
+  cli: { values: ['base', 'client', 'metrics'], types: ['native'] },
+  main: { values: ['*'], types: ['*'] },
+};
+
+/** Where locks, threads and shared ownership may stand outside reactor/ and addon/: path prefix -> reason. */
+export const sharingAllowed = {
+  'native/reactor/': 'it makes the threads',
+  'native/addon/': 'JavaScript runs on a thread of its own',
+  'native/engine/': 'control calls from JavaScript hand over ownership between threads; no I/O passes here',
+  'native/base/log.': 'any thread logs',
+  'native/bdev/': 'shared_ptr<Bdev> only: a device outlives its channels on all reactors',
+  'native/target/': 'shared_ptr<Bdev> only: the configuration owns the device',
+  'native/initiator/': 'shared_ptr of handles only: a controller outlives the call that closes it',
+};
+
+/** Of the above, where only shared_ptr is meant: a lock or a thread is still refused. */
+export const sharedOwnershipOnly = ['native/bdev/', 'native/target/', 'native/initiator/'];
