@@ -88,11 +88,12 @@ function parseDevice(text: string, blockSizeBytes: number, refuse: Refuse): Devi
   }
 }
 
-// The last colon starts a size if what follows it begins with a digit, as every size does.
+// What follows the last colon is a size if it looks like one, even a wrong one; else the colon is part of the
+// path.
 function parseFile(text: string, blockSizeBytes: number, refuse: Refuse): DeviceSpec {
   const colon = text.lastIndexOf(':');
   const tail = colon < 0 ? '' : text.slice(colon + 1);
-  const hasSize = colon >= 0 && (looksLikeSize(tail) || (/^[\d.+-]/.test(tail) && !tail.includes('/')));
+  const hasSize = colon >= 0 && (looksLikeSize(tail) || /^[+-]?\d+[a-z]*$/i.test(tail));
   const path = hasSize ? text.slice(0, colon) : text;
   if (path === '') throw refuse('the path is empty');
   return hasSize
