@@ -1,0 +1,7 @@
+# case: fio verifies writes of single 512-byte blocks, and of odd numbers of them
+# limit: 120
+target_start data=mem:16MiB,block=512
+connect data
+fio_write "$DEV" 1m --bs=512
+fio_write "$DEV" 8m --bsrange=512-128k --bs_unaligned --offset=1m
+disconnect data

@@ -1,0 +1,28 @@
+# The target is `ballast serve` on the host: each function is a question to run.mjs, put down as a file in /job/ask and
+# answered by a file beside it, whose first word is "ok" or "error".
+ADDRESS=10.0.2.2
+PORT=$(cat /job/port 2>/dev/null || true)
+
+ask() { # VERB ARGUMENTS...
+  local name answer
+  name=/job/ask/$(cut -d' ' -f1 /proc/uptime)-$BASHPID-$RANDOM
+  printf '%s\n' "$@" >"$name.new"
+  mv "$name.new" "$name.ask"
+  until [ -e "$name.answer" ]; do sleep 0.02; done
+  answer=$(cat "$name.answer")
+  [ "${answer%% *}" = ok ] || fail "host: ${answer#error }"
+  echo "${answer#ok }"
+}
+
+# target_start NAME=SPEC...: one volume each, in a subsystem of its own unless the SPEC has an nqn
+target_start() {
+  say "target start $*"
+  PORT=$(ask start "$@")
+  echo "$PORT" >/job/port
+}
+target_stop() { ask stop >/dev/null; }       # SIGTERM: must end with status 0
+target_kill() { say "target kill"; ask kill >/dev/null; }
+target_restart() { say "target restart"; ask restart >/dev/null; } # the same port, the same volumes
+target_freeze() { say "target freeze"; ask freeze >/dev/null; }    # SIGSTOP: answers nothing, closes nothing
+target_thaw() { ask thaw >/dev/null; }
+target_discard() { ask discard >/dev/null; } # whatever its state

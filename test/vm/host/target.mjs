@@ -1,0 +1,156 @@
+// `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen and started
+// again with the same port and volumes. Called by requests.mjs for the guest. What it prints goes to the case's log.
+
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const readyTimeLimitMs = 30_000;
+const stopTimeLimitMs = 20_000;
+// A host's view of the machine under QEMU's network: see machine.mjs.
+const hostSeenByGuest = '10.0.2.2';
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class Target {
+  #program;
+  #directory;
+  #logFile;
+  #child;
+  #ended;
+  #volumes = [];
+  #port;
+
+  constructor(program, directory) {
+    this.#program = program;
+    this.#directory = directory;
+    this.#logFile = join(directory, 'target.log');
+    mkdirSync(directory, { recursive: true });
+  }
+
+  get logFile() {
+    return this.#logFile;
+  }
+
+  /** volumes: NAME=SPEC; a file volume names only its size, its file is made here. */
+  async start(volumes) {
+    if (this.#child) throw new Error('the target runs already');
+    this.#volumes = volumes.map((volume) => this.#complete(volume));
+    // Another process may take the port between the look and the listen: then the next one is tried.
+    for (let attempt = 1; ; ++attempt) {
+      this.#port = await freePort();
+      try {
+        await this.#launch();
+        return this.#port;
+      } catch (error) {
+        if (attempt === 3 || !/in use/i.test(error.message)) throw error;
+      }
+    }
+  }
+
+  async restart() {
+    if (this.#child) throw new Error('the target runs still');
+    await this.#launch();
+  }
+
+  /** SIGTERM: a clean end is status 0, in bounded time. Without a running target there is nothing to do. */
+  async stop() {
+    if (!this.#child) return;
+    const child = this.#child;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeLimitMs);
+    const end = await this.#ended;
+    clearTimeout(timer);
+    if (end.signal === 'SIGKILL') throw new Error(`the target did not stop within ${stopTimeLimitMs / 1000} s of SIGTERM`);
+    if (end.code !== 0) throw new Error(`the target ended with ${end.signal ?? `status ${end.code}`} after SIGTERM`);
+  }
+
+  async kill() {
+    this.#running().kill('SIGKILL');
+    await this.#ended;
+  }
+
+  freeze() {
+    this.#running().kill('SIGSTOP');
+  }
+
+  thaw() {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async discard() {
+    if (!this.#child) return;
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  #running() {
+    if (!this.#child) throw new Error('the target does not run any more');
+    return this.#child;
+  }
+
+  #complete(volume) {
+    const equals = volume.indexOf('=');
+    const name = volume.slice(0, equals);
+    let spec = volume.slice(equals + 1);
+    if (spec.startsWith('file:')) spec = spec.replace('file:', `file:${join(this.#directory, `${name}.raw`)}:`);
+    if (!spec.includes(',nqn=')) spec += `,nqn=nqn.2026-11.dev.ballast:test:${name}`;
+    return `${name}=${spec}`;
+  }
+
+  async #launch() {
+    const command = [
+      ...['serve', '--data', join(this.#directory, 'data')],
+      ...['--listen', `tcp://127.0.0.1:${this.#port}`, '--advertise', `${hostSeenByGuest}:${this.#port}`],
+      ...this.#volumes.flatMap((volume) => ['--volume', volume]),
+    ];
+    this.#log(`$ ballast ${command.join(' ')}\n`);
+    const child = spawn(this.#program, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    let complaints = '';
+    child.stderr.on('data', (data) => {
+      complaints += data;
+      this.#log(data);
+    });
+    this.#ended = new Promise((resolve) => {
+      const end = (code, signal) => {
+        this.#log(`[ended: ${signal ?? code}]\n`);
+        if (this.#child === child) this.#child = undefined;
+        resolve({ code, signal });
+      };
+      child.on('error', (error) => {
+        complaints += error.message;
+        end(undefined, error.code);
+      });
+      child.on('close', end);
+    });
+    const ready = new Promise((resolve) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        this.#log(`${line}\n`);
+        if (line.trim() === 'ready') resolve('ready');
+      });
+    });
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, readyTimeLimitMs, 'late');
+    });
+    const outcome = await Promise.race([ready, late, this.#ended]);
+    clearTimeout(timer);
+    if (outcome === 'ready') return;
+    await this.discard();
+    const reason = outcome === 'late' ? `was not ready after ${readyTimeLimitMs / 1000} s` : 'ended at its start';
+    throw new Error(`the target ${reason}: ${complaints.trim().split('\n').slice(-3).join(' | ')}`);
+  }
+
+  #log(text) {
+    appendFileSync(this.#logFile, text);
+  }
+}
