@@ -62,7 +62,7 @@ using Outcome = Result<Unit>;
 #define BALLAST_TRY_NAME_(line) BALLAST_TRY_CONCAT_(try_result_, line)
 // TRY(const auto fd, open_file(path)); declares fd, or returns the error to the caller. The one control-flow
 // macro.
-#define TRY(declaration, expression)                                                 \
-  auto BALLAST_TRY_NAME_(__LINE__) = (expression);                                   \
-  if (!BALLAST_TRY_NAME_(__LINE__).ok()) return BALLAST_TRY_NAME_(__LINE__).error(); \
-  declaration = std::move(BALLAST_TRY_NAME_(__LINE__)).value()
+#define TRY(declaration, expression)                                                            \
+  auto BALLAST_TRY_NAME_(__LINE__) = (expression);                                              \
+  if (!BALLAST_TRY_NAME_(__LINE__).ok()) return std::move(BALLAST_TRY_NAME_(__LINE__).error()); \
+  declaration = std::move(BALLAST_TRY_NAME_(__LINE__).value())
