@@ -1,5 +1,5 @@
-// The functions that JavaScript calls, by subject. Signatures are those of src/native/binding.ts. An operation
-// that takes a while has a number `op` of JavaScript's, under which its end is delivered.
+// The functions that JavaScript calls, by subject. Signatures are those of src/native/binding.ts. An
+// operation that takes a while has a number `op` of JavaScript's, under which its end is delivered.
 #pragma once
 
 #include <napi.h>

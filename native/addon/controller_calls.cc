@@ -37,9 +37,8 @@ Napi::Value engine_connect(const Napi::CallbackInfo& info) {
     event.succeed();
   };
   engine->thread->post([engine, options = to_controller_options(info[2].As<Napi::Object>()),
-                        observer = state_notices(environment, id), connected] {
-    engine->engine->host_side().connect(options, observer, connected);
-  });
+                        observer = state_notices(environment, id),
+                        connected] { engine->engine->host_side().connect(options, observer, connected); });
   return Napi::Number::New(info.Env(), id);
 }
 
@@ -56,7 +55,9 @@ Napi::Value engine_discover(const Napi::CallbackInfo& info) {
     engine->engine->host_side().discover(
         options, [&event](Result<std::vector<initiator::DiscoveryEntry>> result) {
           if (!result.ok()) return event.fail(result.error());
-          event.value = [entries = std::move(result.value())](Napi::Env env) { return from_discovery(env, entries); };
+          event.value = [entries = std::move(result.value())](Napi::Env env) {
+            return from_discovery(env, entries);
+          };
           event.succeed();
         });
   });

@@ -1,5 +1,5 @@
-// JavaScript values to plain ones and back. src/native has checked types and ranges: a wrong one here is a bug of
-// ours, and asserted.
+// JavaScript values to plain ones and back. src/native has checked types and ranges: a wrong one here is a
+// bug of ours, and asserted.
 #pragma once
 
 #include <napi.h>

@@ -67,9 +67,10 @@ Napi::Value engine_add_volume(const Napi::CallbackInfo& info) {
 
 // (engine, op, name)
 Napi::Value engine_remove_volume(const Napi::CallbackInfo& info) {
-  on_control_thread(info, begin(info), [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
-    event.finish(engine.remove_volume(name));
-  });
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.remove_volume(name));
+                    });
   return info.Env().Undefined();
 }
 
@@ -106,8 +107,8 @@ Napi::Value engine_listen(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (engine, nqns, nsids: Uint32Array) -> BigUint64Array, laid out as src/native/stats.ts reads it; undefined when
-// the engine is closed
+// (engine, nqns, nsids: Uint32Array) -> BigUint64Array, laid out as src/native/stats.ts reads it; undefined
+// when the engine is closed
 Napi::Value engine_stats(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   EngineHandle* const handle = environment.find_engine(to_u32(info[0]));
@@ -117,13 +118,15 @@ Napi::Value engine_stats(const Napi::CallbackInfo& info) {
   BALLAST_ASSERT(nsids.ElementLength() == nqns.size());
 
   const engine::Counters counters = handle->engine->counters();
-  std::vector<uint64_t> words{counters.reactors.size(), counters.controllers, environment.log_lines_dropped()};
+  std::vector<uint64_t> words{counters.reactors.size(), counters.controllers,
+                              environment.log_lines_dropped()};
   const engine::TransportCounters& tcp = counters.transport;
   words.insert(words.end(), {tcp.connections, tcp.connections_total, tcp.bytes_received, tcp.bytes_sent,
                              tcp.receives, tcp.sends, tcp.flushes, tcp.data_digest_errors});
   words.insert(words.end(), tcp.pdu_errors.begin(), tcp.pdu_errors.end());
   for (const engine::ReactorCounters& reactor : counters.reactors) {
-    words.insert(words.end(), {reactor.turns, reactor.sleeps, reactor.messages, reactor.busy_ns, reactor.connections});
+    words.insert(words.end(),
+                 {reactor.turns, reactor.sleeps, reactor.messages, reactor.busy_ns, reactor.connections});
   }
   for (size_t i = 0; i < nqns.size(); ++i) {
     const target::NamespaceCounters volume = handle->engine->volume_counters(nqns[i], nsids[i]);

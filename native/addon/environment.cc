@@ -5,8 +5,8 @@
 
 namespace ballast::addon {
 
-// The thread-safe function registers a cleanup hook of its own. Hooks run last in, first out: ours, added after
-// it, ends every thread that could call the function before the function goes.
+// The thread-safe function registers a cleanup hook of its own. Hooks run last in, first out: ours, added
+// after it, ends every thread that could call the function before the function goes.
 Environment::Environment(Napi::Env env) : env_(env) {
   function_ = Function::New(env, "ballast", 0, 1, this);
   function_.Unref(env);
@@ -39,10 +39,11 @@ void Environment::post_log(const char* level, const char* room, std::string_view
     log_lines_dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  post(*new NoticeEvent(*this, [this, level, room = std::string(room), line = std::string(text)](Napi::Env env) {
-    log_lines_waiting_.fetch_sub(1, std::memory_order_relaxed);
-    return tuple(env, "log", level, room, line);
-  }));
+  post(*new NoticeEvent(*this,
+                        [this, level, room = std::string(room), line = std::string(text)](Napi::Env env) {
+                          log_lines_waiting_.fetch_sub(1, std::memory_order_relaxed);
+                          return tuple(env, "log", level, room, line);
+                        }));
 }
 
 void Environment::hold() {

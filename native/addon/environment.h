@@ -1,6 +1,6 @@
-// The addon's state in one JavaScript environment (the main thread, or a worker): its engines and controllers,
-// and the way back: a mailbox, and one thread-safe function that is called once per batch.
-// Made when the addon is loaded there, ended by a cleanup hook, which closes every engine before it returns.
+// The addon's state in one JavaScript environment (the main thread, or a worker): its engines and
+// controllers, and the way back: a mailbox, and one thread-safe function that is called once per batch. Made
+// when the addon is loaded there, ended by a cleanup hook, which closes every engine before it returns.
 // Everything belongs to the JavaScript thread but post() and post_log().
 #pragma once
 

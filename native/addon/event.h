@@ -1,5 +1,6 @@
-// What other threads tell the JavaScript thread. An event is posted from any thread, waits in its environment's
-// mailbox, and is delivered in a batch on the JavaScript thread, or discarded there when the environment ends.
+// What other threads tell the JavaScript thread. An event is posted from any thread, waits in its
+// environment's mailbox, and is delivered in a batch on the JavaScript thread, or discarded there when the
+// environment ends.
 #pragma once
 
 #include <napi.h>
@@ -41,8 +42,9 @@ class Event : public Message {
   Environment& environment_;
 };
 
-// The end of an asynchronous operation: JavaScript's promise number `op`. Made on the JavaScript thread when it
-// starts, which keeps the event loop alive until it is delivered; filled in and posted by whoever finishes it.
+// The end of an asynchronous operation: JavaScript's promise number `op`. Made on the JavaScript thread when
+// it starts, which keeps the event loop alive until it is delivered; filled in and posted by whoever finishes
+// it.
 class OperationEvent final : public Event {
  public:
   OperationEvent(Environment& owner, uint32_t op);
@@ -55,7 +57,8 @@ class OperationEvent final : public Event {
     result.ok() ? succeed() : fail(Error{result.errc(), result.error().text});
   }
 
-  // Set before posting; both run on the JavaScript thread, `settled` first; neither when the environment ends.
+  // Set before posting; both run on the JavaScript thread, `settled` first; neither when the environment
+  // ends.
   std::function<void(bool ok)> settled;
   std::function<Napi::Value(Napi::Env env)> value;  // what the promise gets; none: undefined
   Napi::ObjectReference pinned;                     // a buffer that must live until then

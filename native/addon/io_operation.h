@@ -1,4 +1,5 @@
-// One read, write or other NVM command of JavaScript, from the call to its completion. Reused by its environment.
+// One read, write or other NVM command of JavaScript, from the call to its completion. Reused by its
+// environment.
 #pragma once
 
 #include <napi.h>

@@ -1,5 +1,5 @@
-// The data plane's log lines belong to the process; this hands each of them to every environment that listens,
-// or writes warnings and errors to stderr when none does.
+// The data plane's log lines belong to the process; this hands each of them to every environment that
+// listens, or writes warnings and errors to stderr when none does.
 #pragma once
 
 namespace ballast::addon {

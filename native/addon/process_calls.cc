@@ -6,6 +6,7 @@
 #include "addon/convert.h"
 #include "addon/environment.h"
 #include "addon/log_router.h"
+#include "addon/service_manager.h"
 
 namespace ballast::addon {
 namespace {
@@ -26,6 +27,11 @@ Napi::Value status_name(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), nvme::status_name({static_cast<uint16_t>(to_u32(info[0]))}));
 }
 
+// (state) -> whether it was told
+Napi::Value tell_service_manager(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), notify_service_manager(to_text(info[0])));
+}
+
 Napi::Value features(const Napi::CallbackInfo& info) {
   Napi::Object openssl = Napi::Object::New(info.Env());
   openssl.Set("header", OPENSSL_VERSION_TEXT);
@@ -44,6 +50,7 @@ void export_process_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("setDeliver", Napi::Function::New(env, set_deliver));
   exports.Set("takeLog", Napi::Function::New(env, take_log));
   exports.Set("statusName", Napi::Function::New(env, status_name));
+  exports.Set("notifyServiceManager", Napi::Function::New(env, tell_service_manager));
   exports.Set("features", Napi::Function::New(env, features));
 }
 

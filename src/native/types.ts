@@ -2,6 +2,8 @@
 // The classes are in engine.ts, controller.ts and namespace.ts; index.ts exports everything.
 // Sizes that may pass 2^53 are bigint and end in ...Bytes; logical block addresses are bigint named `lba`.
 
+import type { NvmeStatus } from '../base/errors.js';
+
 /** One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them. */
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -242,8 +244,12 @@ export interface PerfOptions {
   /** `randrw`: percent of reads. Default 70. */
   readonly rwMixPercent?: number;
   readonly seconds: number;
-  /** Writes carry a pattern that reads check. */
+  /** The first so many I/O queues. Default: all. */
+  readonly queues?: number;
+  /** Writes carry a pattern that reads check; needs a workload that writes. */
   readonly verify?: boolean;
+  /** Same seed, same order of blocks. Default 1. */
+  readonly seed?: number;
   /** Ends the run early: the result is of the time until then. */
   readonly signal?: AbortSignal;
 }
@@ -269,7 +275,13 @@ export interface PerfResult {
   readonly reads: number;
   readonly writes: number;
   readonly errors: number;
+  /** The statuses that the errors had, the first sixteen kinds. */
+  readonly errorCounts: readonly { readonly status: NvmeStatus; readonly count: number }[];
+  /** Logical blocks that `verify` compared, and those that were not what was written: any is data loss. */
+  readonly blocksChecked: number;
   readonly verifyErrors: number;
+  /** For a human; empty when there is none. */
+  readonly firstMismatch: string;
   readonly iops: number;
   readonly bytesPerSecond: number;
   readonly latencyUs: LatencyUs;

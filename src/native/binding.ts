@@ -1,0 +1,163 @@
+// The only importer of ballast.node, and the exact shape of what it exports: calls take checked arguments, and
+// answer later through the function given to setDeliver. `op` is a number of ours that the answer carries.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import bindings from 'bindings';
+import type {
+  ControllerInfo,
+  DiscoveryEntry,
+  EngineFeatures,
+  ListenAddress,
+  LogEntry,
+  NamespaceInfo,
+  PerfResult,
+  VolumeInfo,
+  VolumeKind,
+} from './types.js';
+
+export interface NativeEngineOptions {
+  readonly reactors: number;
+  readonly cpus: readonly number[];
+  /** 2^32 - 1: always. */
+  readonly spinUs: number | undefined;
+  readonly inCapsuleBytes: number | undefined;
+}
+
+export interface NativeVolume {
+  readonly name: string;
+  readonly kind: VolumeKind;
+  readonly path: string;
+  /** 0n: what the file has. */
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  readonly nqn: string;
+  /** 0: the next free one. */
+  readonly nsid: number;
+  readonly uuid: string;
+  readonly volatileWriteCache: boolean;
+  readonly readOnly: boolean;
+  readonly hosts: readonly string[] | undefined;
+}
+
+export interface NativeListen {
+  readonly host: string;
+  readonly port: number;
+  readonly advertisedHosts: readonly string[];
+  /** 0: the bound one. */
+  readonly advertisedPort: number;
+}
+
+export interface NativeConnect {
+  readonly host: string;
+  readonly port: number;
+  readonly nqn: string;
+  readonly hostNqn: string;
+  readonly hostId: string;
+  readonly ioQueues: number;
+  readonly queueEntries: number;
+  readonly headerDigest: boolean;
+  readonly dataDigest: boolean;
+  readonly keepAliveMs: number;
+  readonly connectTimeoutMs: number;
+  /** Absent: for ever. */
+  readonly ctrlLossTimeoutMs: number | undefined;
+}
+
+export interface NativePerf {
+  readonly nsid: number;
+  readonly rw: string;
+  readonly blockSizeBytes: number;
+  readonly queueDepth: number;
+  readonly rwMixPercent: number;
+  /** 0: all. */
+  readonly queues: number;
+  readonly milliseconds: number;
+  readonly verify: boolean;
+  readonly seed: number;
+}
+
+export type NativeController = ControllerInfo & {
+  readonly namespaces: readonly NamespaceInfo[];
+  readonly identifyController: Buffer;
+};
+export type NativeDiscoveryEntry = Omit<DiscoveryEntry, 'port'> & { readonly port: string };
+/** [status, count] pairs, to be decoded. */
+export type NativePerfResult = Omit<PerfResult, 'errorCounts'> & {
+  readonly errorCounts: readonly (readonly [number, number])[];
+};
+
+export type NativeEvent =
+  | readonly ['op', op: number, code: string, text: string, value: unknown]
+  | readonly ['log', level: LogEntry['level'], room: string, text: string]
+  | readonly ['state', controller: number, state: string, text: string]
+  | readonly [
+      'perf',
+      op: number,
+      elapsedSeconds: number,
+      iops: number,
+      bytesPerSecond: number,
+      errors: number,
+    ];
+
+/** `iosCount` pairs of op and status are in the array that setDeliver answered. */
+export type Deliver = (iosCount: number, events: readonly NativeEvent[] | undefined) => void;
+
+export interface NativeBinding {
+  setDeliver(deliver: Deliver): Float64Array;
+  takeLog(): void;
+  statusName(status: number): string;
+  features(): EngineFeatures;
+  /** Tells the service manager, as sd_notify(3) does; false when there is none. */
+  notifyServiceManager(state: string): boolean;
+
+  engineStart(op: number, options: NativeEngineOptions): number;
+  engineClose(engine: number, op: number): void;
+  engineAddVolume(engine: number, op: number, volume: NativeVolume): void;
+  engineRemoveVolume(engine: number, op: number, name: string): void;
+  engineSetHosts(engine: number, op: number, nqn: string, hosts: readonly string[] | undefined): void;
+  engineListen(engine: number, op: number, options: NativeListen): void;
+  engineStats(engine: number, nqns: readonly string[], nsids: Uint32Array): BigUint64Array | undefined;
+  engineConnect(engine: number, op: number, options: NativeConnect): number;
+  engineDiscover(engine: number, op: number, options: NativeConnect): void;
+
+  controllerClose(controller: number, op: number): void;
+  /** opcode, nsid, cdw10 to cdw15. False: the controller is closed, and nothing will be delivered. */
+  controllerIo(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): boolean;
+  controllerAdmin(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): void;
+  controllerPerf(controller: number, op: number, options: NativePerf): void;
+  controllerStopPerf(controller: number, perfOp: number): void;
+}
+
+/** What an operation's event carries when it succeeded. */
+export interface NativeResults {
+  readonly volume: VolumeInfo;
+  readonly address: ListenAddress;
+  readonly controller: NativeController;
+  readonly discovery: readonly NativeDiscoveryEntry[];
+  readonly admin: readonly [status: number, dw0: number, dw1: number];
+  readonly perf: NativePerfResult;
+}
+
+// src/native when run from sources, dist/native when compiled: the folder with package.json is above both.
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
+}
+
+function load(): NativeBinding {
+  return bindings({
+    bindings: 'ballast',
+    module_root: packageRoot(),
+    try: ['RelWithDebInfo', 'Release', 'Debug'].map((type) => [
+      'module_root',
+      'build',
+      'addon',
+      type,
+      'bindings',
+    ]),
+  }) as NativeBinding;
+}
+
+export const binding: NativeBinding = load();

@@ -1,0 +1,159 @@
+// Checks what users of Engine give, and fills in what they leave out.
+import { networkInterfaces } from 'node:os';
+import { checkNqn, checkSubsystemNqn, discoveryNqn } from '../base/nqn.js';
+import type { NativeConnect, NativeEngineOptions, NativeListen, NativeVolume } from './binding.js';
+import {
+  check,
+  checkBoolean,
+  checkFunction,
+  checkHost,
+  checkInteger,
+  checkObject,
+  checkSignal,
+  checkText,
+  checkU64,
+  checkUuid,
+} from './checks.js';
+import { resolveIdentity } from './host-identity.js';
+import type {
+  ConnectOptions,
+  DiscoverOptions,
+  EngineOptions,
+  ListenOptions,
+  VolumeOptions,
+} from './types.js';
+
+const reactorsMax = 64;
+const spinAlways = 0xffff_ffff;
+const transferBytesMax = 128 * 1024;
+const namespacesMax = 1024;
+
+export function checkEngineOptions(options: EngineOptions): NativeEngineOptions {
+  checkObject(options, 'options');
+  const { cpus = [], spinUs, inCapsuleBytes } = options;
+  check(Array.isArray(cpus) && cpus.length <= reactorsMax, 'cpus', `an array of at most ${reactorsMax}`);
+  for (const cpu of cpus) checkInteger(cpu, 'cpus', 0, 4095);
+  const reactors = checkInteger(options.reactors ?? Math.max(1, cpus.length), 'reactors', 1, reactorsMax);
+  check(cpus.length === 0 || cpus.length === reactors, 'cpus', 'one CPU per reactor');
+  if (spinUs !== undefined && spinUs !== Number.POSITIVE_INFINITY)
+    checkInteger(spinUs, 'spinUs', 0, 1_000_000);
+  if (inCapsuleBytes !== undefined) {
+    checkInteger(inCapsuleBytes, 'inCapsuleBytes', 0, transferBytesMax);
+    check(inCapsuleBytes % 16 === 0, 'inCapsuleBytes', 'a multiple of 16');
+  }
+  checkFunction(options.onLog, 'onLog');
+  return {
+    reactors,
+    cpus,
+    spinUs: spinUs === Number.POSITIVE_INFINITY ? spinAlways : spinUs,
+    inCapsuleBytes,
+  };
+}
+
+export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
+  checkObject(options, 'options');
+  const { kind, sizeBytes, hosts } = options;
+  const blockSizeBytes = options.blockSizeBytes ?? 4096;
+  check(kind === 'memory' || kind === 'null' || kind === 'file', 'kind', "'memory', 'null' or 'file'");
+  check(
+    (options.path !== undefined) === (kind === 'file'),
+    'path',
+    'given for a file volume, and only for one',
+  );
+  check(blockSizeBytes === 512 || blockSizeBytes === 4096, 'blockSizeBytes', '512 or 4096');
+  check(sizeBytes !== undefined || kind === 'file', 'sizeBytes', 'given for all but a file that exists');
+  if (sizeBytes !== undefined) {
+    checkU64(sizeBytes, 'sizeBytes');
+    check(
+      sizeBytes > 0n && sizeBytes < 1n << 63n && sizeBytes % BigInt(blockSizeBytes) === 0n,
+      'sizeBytes',
+      `a multiple of ${blockSizeBytes} above 0 and below 2^63`,
+    );
+  }
+  const volatileWriteCache = checkBoolean(options.volatileWriteCache, 'volatileWriteCache');
+  check(!volatileWriteCache || kind === 'file', 'volatileWriteCache', 'a file volume');
+  if (hosts !== undefined) checkHosts(hosts);
+  const uuid = checkUuid(options.uuid, 'uuid');
+  check(!/^[0-]+$/.test(uuid), 'uuid', 'a UUID that is not all zeroes');
+  return {
+    name: checkText(options.name, 'name', 255),
+    kind,
+    path: options.path === undefined ? '' : checkText(options.path, 'path', 4095),
+    sizeBytes: sizeBytes ?? 0n,
+    blockSizeBytes,
+    nqn: checkSubsystemNqn(checkText(options.nqn, 'nqn', 65_536)),
+    nsid: options.nsid === undefined ? 0 : checkInteger(options.nsid, 'nsid', 1, namespacesMax),
+    uuid,
+    volatileWriteCache,
+    readOnly: checkBoolean(options.readOnly, 'readOnly'),
+    hosts,
+  };
+}
+
+export function checkHosts(hosts: readonly string[]): void {
+  check(Array.isArray(hosts) && hosts.length <= 65_536, 'hosts', 'an array of host NQNs');
+  for (const host of hosts) checkNqn(checkText(host, 'hosts', 65_536));
+}
+
+export function checkListenOptions(options: ListenOptions): NativeListen {
+  checkObject(options, 'options');
+  const host = checkHost(options.host, 'host');
+  const { advertisedHost } = options;
+  return {
+    host,
+    port: checkInteger(options.port, 'port', 0, 65_535),
+    advertisedHosts:
+      advertisedHost === undefined ? reachableAddresses(host) : [checkHost(advertisedHost, 'advertisedHost')],
+    advertisedPort:
+      options.advertisedPort === undefined
+        ? 0
+        : checkInteger(options.advertisedPort, 'advertisedPort', 1, 65_535),
+  };
+}
+
+// A host cannot connect to a wildcard address: the discovery log names the addresses it stands for.
+function reachableAddresses(host: string): string[] {
+  const family = host === '0.0.0.0' ? 'IPv4' : /^[0:]+$/.test(host) ? 'IPv6' : undefined;
+  if (family === undefined) return [host];
+  const all = Object.values(networkInterfaces())
+    .flat()
+    .filter((candidate) => candidate !== undefined)
+    .filter((candidate) => candidate.family === family && !candidate.address.startsWith('fe80:'));
+  const outside = all.filter((candidate) => !candidate.internal);
+  const addresses = (outside.length > 0 ? outside : all).map(({ address }) => address);
+  return addresses.length > 0 ? addresses.slice(0, 64) : [family === 'IPv4' ? '127.0.0.1' : '::1'];
+}
+
+export function checkDiscoverOptions(options: DiscoverOptions): NativeConnect {
+  checkObject(options, 'options');
+  checkSignal(options.signal);
+  return {
+    host: checkHost(options.host, 'host'),
+    port: checkInteger(options.port ?? 4420, 'port', 1, 65_535),
+    nqn: discoveryNqn,
+    ...resolveIdentity(options),
+    ioQueues: 0,
+    queueEntries: 32,
+    headerDigest: checkBoolean(options.headerDigest, 'headerDigest'),
+    dataDigest: checkBoolean(options.dataDigest, 'dataDigest'),
+    keepAliveMs: 0,
+    connectTimeoutMs: checkInteger(options.connectTimeoutMs ?? 10_000, 'connectTimeoutMs', 1, 3_600_000),
+    ctrlLossTimeoutMs: 0,
+  };
+}
+
+export function checkConnectOptions(options: ConnectOptions): NativeConnect {
+  const reach = checkDiscoverOptions(options);
+  const { ctrlLossTimeoutMs = 600_000 } = options;
+  const forEver = ctrlLossTimeoutMs === Number.POSITIVE_INFINITY;
+  return {
+    ...reach,
+    nqn: checkNqn(checkText(options.nqn, 'nqn', 65_536)),
+    ioQueues: checkInteger(options.ioQueues ?? (options.nqn === discoveryNqn ? 0 : 1), 'ioQueues', 0, 128),
+    queueEntries: checkInteger(options.queueEntries ?? 128, 'queueEntries', 2, 1024),
+    keepAliveMs: checkInteger(options.keepAliveMs ?? 5_000, 'keepAliveMs', 0, 3_600_000),
+    ctrlLossTimeoutMs: forEver
+      ? undefined
+      : checkInteger(ctrlLossTimeoutMs, 'ctrlLossTimeoutMs', 0, 0x7fff_ffff),
+  };
+}

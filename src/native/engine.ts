@@ -1,0 +1,199 @@
+// The data plane of this process: volumes served over NVMe/TCP, and connections to other targets. An engine lives
+// until close(), or until its environment ends; a listener keeps the process alive, an idle engine does not.
+import { formatTcp } from '../base/address.js';
+import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
+import { checkNqn } from '../base/nqn.js';
+import { binding, type NativeResults } from './binding.js';
+import { checkText } from './checks.js';
+import { Controller } from './controller.js';
+import {
+  checkConnectOptions,
+  checkDiscoverOptions,
+  checkEngineOptions,
+  checkHosts,
+  checkListenOptions,
+  checkVolumeOptions,
+} from './engine-arguments.js';
+import { connectFailure, engineFailure, listenFailure, volumeFailure } from './failures.js';
+import { untilAborted } from './namespace.js';
+import { forgetState, listenToLog, listenToState, operate } from './operations.js';
+import { readStats } from './stats.js';
+import type {
+  ConnectOptions,
+  ControllerState,
+  DiscoverOptions,
+  DiscoveryEntry,
+  EngineFeatures,
+  EngineOptions,
+  EngineStats,
+  ListenAddress,
+  ListenOptions,
+  VolumeInfo,
+  VolumeOptions,
+} from './types.js';
+
+export class Engine {
+  readonly #id: number;
+  readonly #forgetLog: (() => void) | undefined;
+  readonly #volumes = new Map<string, VolumeInfo>();
+  readonly #controllers = new Set<Controller>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(id: number, forgetLog: (() => void) | undefined) {
+    this.#id = id;
+    this.#forgetLog = forgetLog;
+  }
+
+  static async start(options: EngineOptions = {}): Promise<Engine> {
+    const native = checkEngineOptions(options);
+    const forgetLog = options.onLog === undefined ? undefined : listenToLog(options.onLog);
+    let id = 0;
+    try {
+      await operate<void>((op) => {
+        id = binding.engineStart(op, native);
+      }, engineFailure('start'));
+    } catch (error) {
+      forgetLog?.();
+      throw error;
+    }
+    return new Engine(id, forgetLog);
+  }
+
+  async addVolume(options: VolumeOptions): Promise<VolumeInfo> {
+    const native = checkVolumeOptions(options);
+    this.#checkOpen();
+    const info = await operate<NativeResults['volume']>(
+      (op) => binding.engineAddVolume(this.#id, op, native),
+      volumeFailure(options.name),
+    );
+    this.#volumes.set(info.name, info);
+    return info;
+  }
+
+  /** I/O of hosts that is in flight finishes first. */
+  async removeVolume(name: string): Promise<void> {
+    checkText(name, 'name', 255);
+    this.#checkOpen();
+    await operate<void>(
+      (op) => binding.engineRemoveVolume(this.#id, op, name),
+      engineFailure(`remove volume '${name}'`),
+    );
+    this.#volumes.delete(name);
+  }
+
+  /** Who may connect to an NQN; undefined: any host. Hosts that lost access are disconnected. */
+  async setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void> {
+    checkNqn(checkText(nqn, 'nqn', 65_536));
+    if (hosts !== undefined) checkHosts(hosts);
+    this.#checkOpen();
+    await operate<void>(
+      (op) => binding.engineSetHosts(this.#id, op, nqn, hosts),
+      engineFailure(`set hosts of ${nqn}`),
+    );
+  }
+
+  /** Answers what was bound: with the port that was chosen when 0 was asked. */
+  async listen(options: ListenOptions): Promise<ListenAddress> {
+    const native = checkListenOptions(options);
+    this.#checkOpen();
+    return operate<NativeResults['address']>(
+      (op) => binding.engineListen(this.#id, op, native),
+      listenFailure(formatTcp(options)),
+    );
+  }
+
+  stats(): EngineStats {
+    this.#checkOpen();
+    const volumes = [...this.#volumes.values()];
+    const nqns = volumes.map(({ nqn }) => nqn);
+    const words = binding.engineStats(
+      this.#id,
+      nqns,
+      Uint32Array.from(volumes, ({ nsid }) => nsid),
+    );
+    if (words === undefined) throw new ClosedError('the engine');
+    return readStats(words, volumes);
+  }
+
+  features(): EngineFeatures {
+    return binding.features();
+  }
+
+  async connect(options: ConnectOptions): Promise<Controller> {
+    return this.connectWith(options, async () => undefined);
+  }
+
+  /** As connect(); `afterClose` runs when the controller has been closed. For connect() of connect.ts. */
+  async connectWith(options: ConnectOptions, afterClose: () => Promise<void>): Promise<Controller> {
+    const native = checkConnectOptions(options);
+    const { signal } = options;
+    if (signal?.aborted) throw new AbortedError('connect', { cause: signal.reason });
+    this.#checkOpen();
+    const target = `${formatTcp(native)}/${native.nqn}`;
+    let id = 0;
+    let controller: Controller | undefined;
+    let lastState: readonly [ControllerState, string] | undefined;
+    const connecting = operate<NativeResults['controller']>((op) => {
+      id = binding.engineConnect(this.#id, op, native);
+      listenToState(id, (state, text) => {
+        lastState = [state, text];
+        controller?.changeState(state, text);
+      });
+    }, connectFailure(target));
+    const connected = connecting.then(
+      (answer) => {
+        const made = new Controller(id, answer, async () => {
+          this.#controllers.delete(made);
+          await afterClose();
+        });
+        controller = made;
+        if (lastState !== undefined) made.changeState(...lastState);
+        this.#controllers.add(made);
+        return made;
+      },
+      (error: unknown) => {
+        forgetState(id);
+        throw error;
+      },
+    );
+    try {
+      return await untilAborted(connected, 'connect', signal);
+    } catch (error) {
+      // Nobody will get it when the caller gave up: it is closed as soon as it is there.
+      if (signal?.aborted) connected.then((late) => late.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async discover(options: DiscoverOptions): Promise<DiscoveryEntry[]> {
+    const native = checkDiscoverOptions(options);
+    const { signal } = options;
+    if (signal?.aborted) throw new AbortedError('discover', { cause: signal.reason });
+    this.#checkOpen();
+    const found = operate<NativeResults['discovery']>(
+      (op) => binding.engineDiscover(this.#id, op, native),
+      connectFailure(formatTcp(native)),
+    );
+    const entries = await untilAborted(found, 'discover', signal);
+    return entries.map((entry) => ({ ...entry, port: Number(entry.port) }));
+  }
+
+  /** Stops listening, closes controllers, lets hosts' I/O in flight finish. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#controllers].map((controller) => controller.close()));
+    await operate<void>(
+      (op) => binding.engineClose(this.#id, op),
+      ({ text }) => new NativeError('close', text),
+    );
+    this.#forgetLog?.();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new ClosedError('the engine');
+  }
+}

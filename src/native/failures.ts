@@ -1,0 +1,98 @@
+// From the data plane's words to the error catalogue: one function per kind of operation.
+import {
+  AddressInUseError,
+  ClosedError,
+  ConnectionLostError,
+  ConnectRefusedError,
+  type DomainError,
+  DuplicateVolumeError,
+  ListenError,
+  NativeError,
+  type NvmeStatus,
+  NvmeStatusError,
+  UnreachableError,
+  VolumeOpenError,
+} from '../base/errors.js';
+import { binding } from './binding.js';
+import type { NativeFailure } from './operations.js';
+
+type ToError = (failure: NativeFailure) => DomainError;
+
+// Where the native side has no sentence, its code is one: ADDRESS_IN_USE reads "address in use".
+function reasonOf({ code, text }: NativeFailure): string {
+  return text === '' ? code.toLowerCase().replaceAll('_', ' ') : text;
+}
+
+export function engineFailure(operation: string): ToError {
+  return (failure) =>
+    failure.code === 'SHUTTING_DOWN'
+      ? new ClosedError('the engine')
+      : new NativeError(operation, reasonOf(failure));
+}
+
+export function volumeFailure(name: string): ToError {
+  return (failure) => {
+    if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
+    if (failure.code === 'ALREADY_EXISTS') return new DuplicateVolumeError(name, reasonOf(failure));
+    return new VolumeOpenError(name, reasonOf(failure));
+  };
+}
+
+export function listenFailure(address: string): ToError {
+  return (failure) => {
+    if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
+    if (failure.code === 'ADDRESS_IN_USE') return new AddressInUseError(address);
+    return new ListenError(address, reasonOf(failure));
+  };
+}
+
+export function connectFailure(target: string): ToError {
+  return (failure) => {
+    switch (failure.code) {
+      case 'SHUTTING_DOWN':
+        return new ClosedError('the engine');
+      case 'REFUSED_BY_PEER':
+        return new ConnectRefusedError(target, reasonOf(failure));
+      case 'CONNECTION_REFUSED':
+      case 'CONNECTION_LOST':
+      case 'ADDRESS_UNAVAILABLE':
+      case 'TIMED_OUT':
+      case 'PROTOCOL_ERROR':
+        return new UnreachableError(target, reasonOf(failure));
+      default:
+        return new NativeError(`connect to ${target}`, reasonOf(failure));
+    }
+  };
+}
+
+export function controllerFailure(operation: string): ToError {
+  return (failure) =>
+    failure.code === 'SHUTTING_DOWN'
+      ? new ClosedError('the controller')
+      : new NativeError(operation, reasonOf(failure));
+}
+
+// NVMe Base Specification 2.1, "Status Field Definition", without the phase tag.
+export function decodeStatus(status: number): NvmeStatus {
+  return {
+    statusCodeType: (status >> 8) & 7,
+    statusCode: status & 0xff,
+    name: binding.statusName(status),
+    doNotRetry: (status & 0x4000) !== 0,
+  };
+}
+
+const hostPathingError = 0x370;
+// Above the 15 bits of a status: the addon did not take the command.
+const notTaken = 0x1_0000;
+
+/** The error of an I/O that did not end with status 0. */
+export function statusError(operation: string, status: number, closed: boolean): DomainError {
+  if (status >= notTaken) {
+    return new NativeError(operation, 'too many I/Os are in flight, or the controller has no I/O queue');
+  }
+  const error = new NvmeStatusError(operation, decodeStatus(status));
+  if ((status & 0x7ff) !== hostPathingError) return error;
+  // Ours, not the target's: the command was given up because its connection is gone for good.
+  return closed ? new ClosedError('the controller') : new ConnectionLostError(operation, { cause: error });
+}

@@ -1,0 +1,13 @@
+// What other rooms import of src/native. Importing it loads the addon.
+import { binding } from './binding.js';
+
+export { connect, parseUri, type UriConnectOptions } from './connect.js';
+export { Controller, type StateCallback } from './controller.js';
+export { Engine } from './engine.js';
+export { Namespace } from './namespace.js';
+export type * from './types.js';
+
+/** Tells the service manager, as sd_notify(3) does, e.g. READY=1; false when there is none. */
+export function sdNotify(state: string): boolean {
+  return binding.notifyServiceManager(state);
+}
