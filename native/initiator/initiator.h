@@ -74,7 +74,11 @@ struct IoRequest {
   transport::HostRequest host;  // command (opcode, nsid, cdw10..15) and data, as the caller sets them
   void (*done)(IoRequest& request, nvme::Completion completion) = nullptr;
   void* context = nullptr;
+
+  // The queue's, from submit() to done().
   ListNode node;
+  uint64_t submitted_ns = 0;
+  uint8_t retries = 0;
 };
 
 // An I/O queue as seen from its reactor.
