@@ -12,6 +12,7 @@ namespace ballast::engine {
 
 namespace {
 constexpr size_t k_page_bytes = 4096;
+constexpr uint64_t k_retry_ns = k_ns_per_ms;
 
 // Processor time of the calling thread. A measurement, so it may ask the kernel; twice per run.
 uint64_t thread_cpu_ns() {
@@ -34,7 +35,9 @@ PerfQueue::PerfQueue(initiator::IoQueue& queue, const PerfOptions& options, cons
       limits_(limits),
       stop_(stop),
       prng_(options.seed * 1000003 + index),
-      slots_(new Slot[options.queue_depth]) {
+      slots_(new Slot[options.queue_depth]),
+      retry_([](Timer&, void* context) { static_cast<PerfQueue*>(context)->on_retry(); }, this) {
+  refused_.reserve(options.queue_depth);
   const size_t stride_bytes = round_up_to_page(options.block_bytes);
   memory_ = static_cast<uint8_t*>(std::aligned_alloc(k_page_bytes, stride_bytes * options.queue_depth));
   BALLAST_ASSERT(memory_ != nullptr);
@@ -196,8 +199,20 @@ void PerfQueue::submit(Slot& slot, uint64_t now_ns) {
   slot.io.host.data = {&slot.segment, 1};
   slot.started_ns = now_ns;
   ++in_flight_;
-  const bool taken = queue_.submit(slot.io);
-  BALLAST_ASSERT(taken);  // depth is at most the queue's entries, and nobody else uses the queue
+  if (queue_.submit(slot.io)) return;
+  refused_.push_back(&slot);
+  if (!retry_.armed()) reactor().arm(retry_, k_retry_ns);
+}
+
+void PerfQueue::on_retry() {
+  while (!refused_.empty()) {
+    Slot* const slot = refused_.back();
+    refused_.pop_back();
+    if (queue_.submit(slot->io)) continue;  // may have completed from inside
+    refused_.push_back(slot);
+    reactor().arm(retry_, k_retry_ns);
+    return;
+  }
 }
 
 void PerfQueue::count_error(nvme::Status status) {

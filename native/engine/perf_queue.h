@@ -9,6 +9,7 @@
 
 #include "base/prng.h"
 #include "engine/perf.h"
+#include "reactor/timer_wheel.h"
 
 namespace ballast::engine {
 
@@ -72,6 +73,7 @@ class PerfQueue {
   bool choose_unit(Slot& slot);
   bool choose_unit_to_read_back(Slot& slot);
   void submit(Slot& slot, uint64_t now_ns);
+  void on_retry();
   void count_error(nvme::Status status);
   void stamp(Slot& slot);
   void check(const Slot& slot);
@@ -86,8 +88,8 @@ class PerfQueue {
   Finished finished_;
   std::unique_ptr<Slot[]> slots_;
   uint8_t* memory_ = nullptr;
-  uint32_t in_flight_ = 0;
-  bool starting_ = false;  // start() is filling the queue: a completion from inside must not end the run
+  uint32_t in_flight_ = 0;  // submitted, or waiting in refused_
+  bool starting_ = false;   // start() is filling the queue: a completion from inside must not end the run
   uint64_t next_sequential_ = 0;
   uint64_t next_read_back_ = 0;
   uint64_t ios_count_ = 0;
@@ -96,6 +98,9 @@ class PerfQueue {
   std::vector<uint32_t> sequences_;
   std::vector<bool> busy_;
   std::vector<uint32_t> sequence_in_flight_;  // by slot
+  // Somebody else uses the queue too and it was full: tried again soon.
+  std::vector<Slot*> refused_;
+  Timer retry_;
   uint32_t sequence_last_ = 0;
 };
 
