@@ -193,6 +193,8 @@ class HostQpair {
   virtual void close(CloseReason reason) = 0;
   // Why the connection never came up, for callers that must tell "refused" from "timed out"; ok otherwise.
   virtual Errc connect_error() const { return Errc::ok; }
+  // The connection is over, though on_closed() may not have come yet: a 3/70h now is ours, not the target's.
+  virtual bool is_closing() const { return false; }
 };
 
 }  // namespace ballast::transport

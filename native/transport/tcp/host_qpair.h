@@ -26,6 +26,7 @@ class TcpHostQpair final : public HostQpair, SocketObserver, HostPduHandler, Flu
   void set_in_capsule_bytes(uint32_t bytes) override { in_capsule_bytes_ = bytes; }
   void close(CloseReason reason) override;
   Errc connect_error() const override { return connect_error_; }
+  bool is_closing() const override { return !is_open(); }
 
  private:
   enum class State : uint8_t {
