@@ -35,6 +35,7 @@ class ReactorSet {
  private:
   struct Thread;
   ReactorSet();
+  std::unique_ptr<FileSystem> files_;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::vector<Reactor*> reactors_;
 };

@@ -34,6 +34,10 @@ struct BackendCase {
 std::unique_ptr<BackendWorld> make_simulated();
 std::unique_ptr<BackendWorld> make_uring();
 std::unique_ptr<BackendWorld> make_uring_sleeping();
+std::unique_ptr<BackendWorld> make_uring_plain();  // sleeping, with none of the optional io_uring features
+inline const auto k_all_backends = ::testing::Values(
+    BackendCase{"simulated", make_simulated}, BackendCase{"uring", make_uring},
+    BackendCase{"uring_sleeping", make_uring_sleeping}, BackendCase{"uring_plain", make_uring_plain});
 
 // Receives all there is into `received`, unless told otherwise.
 class RecordingObserver : public SocketObserver {
@@ -41,7 +45,7 @@ class RecordingObserver : public SocketObserver {
   bool on_readable() override {
     ++readable_calls;
     if (receive_on_readable) receive_once();
-    if (after_readable) after_readable();
+    if (after_readable && gave_something) after_readable();
     return gave_something;
   }
   void on_writable() override {

@@ -320,7 +320,7 @@ TEST_P(BackendSocket, destroying_a_connecting_socket_calls_nobody) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(backends, BackendSocket, ::testing::Values(BackendCase{"simulated", make_simulated}),
+INSTANTIATE_TEST_SUITE_P(backends, BackendSocket, k_all_backends,
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
