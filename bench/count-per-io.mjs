@@ -1,0 +1,215 @@
+// node bench/count-per-io.mjs [--rw randread] [--qd 1,32,128] [--seconds 3] [--device memory]: what one I/O
+// costs the target in system calls and allocations, counted from outside while `ballast perf` runs. System
+// calls: by perf's trace points where the machine allows them, else by strace, which slows the target so that
+// more I/Os share a call. Allocations: by a counter preloaded into the target (probes/allocation_counter.cc),
+// per thread.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { chooseCpus, perf, repository, serve } from './lib/ballast.mjs';
+import { environment } from './lib/environment.mjs';
+import { allocationCounter, buildProbes } from './lib/probes.mjs';
+import { cpuSeconds, threads } from './lib/processes.mjs';
+import { table } from './lib/statistics.mjs';
+
+// The calls that the data path is made of; all others are counted together.
+const callNames = [
+  'sendmsg',
+  'sendto',
+  'writev',
+  'recvmsg',
+  'recvfrom',
+  'read',
+  'io_uring_enter',
+  'epoll_wait',
+  'futex',
+];
+// Connecting and closing are not what is counted: the window lies inside the run.
+const marginSeconds = 1;
+const slotBytes = 32;
+
+const { values } = parseArgs({
+  options: {
+    rw: { type: 'string', default: 'randread' },
+    qd: { type: 'string', default: '1,32,128' },
+    seconds: { type: 'string', default: '3' },
+    device: { type: 'string', default: 'memory' },
+    'spin-us': { type: 'string' },
+    strace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const seconds = Number(values.seconds);
+const specs = {
+  memory: 'mem:256MiB',
+  null: 'null:256MiB',
+  file: (directory) => `file:${join(directory, 'file.raw')}:256MiB`,
+};
+if (!(seconds > 0) || !Object.hasOwn(specs, values.device)) {
+  console.error(
+    `count-per-io: --seconds takes a number above 0, --device one of ${Object.keys(specs).join(', ')}`,
+  );
+  process.exit(2);
+}
+
+function canTrace() {
+  try {
+    execFileSync('perf', ['stat', '-x,', '-e', 'raw_syscalls:sys_enter', '--', 'true'], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Counts calls of the process by name for a while: { all, sendmsg, ... } */
+async function countCallsByPerf(pid) {
+  const events = ['raw_syscalls:sys_enter', ...callNames.map((name) => `syscalls:sys_enter_${name}`)];
+  const args = ['stat', '-x,', '-e', events.join(','), '-p', String(pid), '--', 'sleep', String(seconds)];
+  const child = spawn('perf', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  child.stderr.on('data', (data) => {
+    text += data;
+  });
+  await once(child, 'close');
+  const counts = {};
+  for (const line of text.split('\n')) {
+    const [count, , event] = line.split(',');
+    if (event === 'raw_syscalls:sys_enter') counts.all = Number(count);
+    else if (event?.startsWith('syscalls:sys_enter_'))
+      counts[event.slice('syscalls:sys_enter_'.length)] = Number(count);
+  }
+  if (!(counts.all >= 0)) throw new Error(`perf stat: ${text}`);
+  return counts;
+}
+
+async function countCallsByStrace(pid) {
+  const child = spawn('strace', ['-f', '-c', '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  child.stderr.on('data', (data) => {
+    text += data;
+  });
+  await sleep(seconds * 1000);
+  child.kill('SIGINT');
+  await once(child, 'close');
+  const counts = { all: 0 };
+  for (const line of text.split('\n')) {
+    const match = /^ *[\d.]+ +[\d.]+ +\d+ +(\d+)(?: +\d+)? +(\w+)$/.exec(line);
+    if (!match || match[2] === 'total') continue;
+    counts[match[2]] = Number(match[1]);
+    counts.all += Number(match[1]);
+  }
+  return counts;
+}
+
+function allocationsByThread(file) {
+  const slots = readFileSync(file);
+  const byThread = new Map();
+  for (let at = 0; at + slotBytes <= slots.length; at += slotBytes) {
+    const id = Number(slots.readBigUInt64LE(at));
+    if (id !== 0) byThread.set(id, Number(slots.readBigUInt64LE(at + 8)));
+  }
+  return byThread;
+}
+
+const cpus = chooseCpus();
+buildProbes();
+const directory = mkdtempSync(join(repository, 'build/count-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+const countsFile = join(directory, 'allocations');
+const spec = specs[values.device];
+const target = await serve({
+  volumes: { counted: typeof spec === 'function' ? spec(directory) : spec },
+  cpu: cpus.target,
+  directory: join(directory, 'data'),
+  spinUs: values['spin-us'],
+  environment: { LD_PRELOAD: allocationCounter, BALLAST_ALLOCATION_COUNTS: countsFile },
+});
+const byPerf = !values.strace && canTrace();
+const results = [];
+try {
+  for (const qd of values.qd.split(',').map(Number)) {
+    const options = {
+      uri: target.uri('counted'),
+      rw: values.rw,
+      qd,
+      bs: 4096,
+      seconds: seconds + 2 * marginSeconds,
+    };
+    const run = perf({ ...options, cpu: cpus.client });
+    await sleep(marginSeconds * 1000 + 300); // node takes about 300 ms to start
+    const before = {
+      at: performance.now(),
+      allocations: allocationsByThread(countsFile),
+      cpu: cpuSeconds(target.pid),
+    };
+    const calls = await (byPerf ? countCallsByPerf : countCallsByStrace)(target.pid);
+    const windowSeconds = (performance.now() - before.at) / 1000;
+    const after = { allocations: allocationsByThread(countsFile), cpu: cpuSeconds(target.pid) };
+    const names = new Map(threads(target.pid).map(({ id, name }) => [id, name]));
+    const report = await run;
+    const ios = report.iops * windowSeconds;
+    const perIo = (count) => count / ios;
+    const allocations = {};
+    for (const [id, count] of after.allocations) {
+      const made = count - (before.allocations.get(id) ?? 0);
+      const name = names.get(id) ?? 'ended';
+      if (made > 0 || /reactor/.test(name)) allocations[name] = (allocations[name] ?? 0) + perIo(made);
+    }
+    results.push({
+      rw: values.rw,
+      device: values.device,
+      queueDepth: qd,
+      iops: report.iops,
+      callsPerIo: Object.fromEntries(Object.entries(calls).map(([name, count]) => [name, perIo(count)])),
+      allocationsPerIo: allocations,
+      cpuSecondsPerMillionIos: perIo(after.cpu - before.cpu) * 1e6,
+    });
+  }
+} finally {
+  await target.stop();
+}
+
+if (values.json) {
+  console.log(
+    JSON.stringify(
+      { schema: 'ballast-count/1', ...environment(), by: byPerf ? 'perf' : 'strace', results },
+      null,
+      1,
+    ),
+  );
+} else {
+  const sends = ({ callsPerIo: c }) => (c.sendmsg ?? 0) + (c.sendto ?? 0) + (c.writev ?? 0);
+  const receives = ({ callsPerIo: c }) => (c.recvmsg ?? 0) + (c.recvfrom ?? 0) + (c.read ?? 0);
+  const header = [
+    'job',
+    'QD',
+    'IOPS',
+    'calls/IO',
+    'sends/IO',
+    'IOs/send',
+    'receives/IO',
+    'ring enters/IO',
+    'allocations/IO by thread',
+  ];
+  const rows = results.map((result) => [
+    `${result.device} ${result.rw}`,
+    String(result.queueDepth),
+    `${(result.iops / 1000).toFixed(1)}k`,
+    result.callsPerIo.all.toFixed(3),
+    sends(result).toFixed(3),
+    (1 / sends(result)).toFixed(1),
+    receives(result).toFixed(3),
+    (result.callsPerIo.io_uring_enter ?? 0).toFixed(3),
+    Object.entries(result.allocationsPerIo)
+      .map(([name, value]) => `${name} ${value.toFixed(6)}`)
+      .join(', '),
+  ]);
+  console.log(
+    `system calls counted by ${byPerf ? 'perf' : 'strace (it slows the target: more I/Os share a call)'}`,
+  );
+  console.log(table(header, rows));
+}
