@@ -1,6 +1,7 @@
 #!/bin/bash
-# image.sh: unpacks the packages of packages.txt and what they depend on into one ext4 image. Called by setup.sh.
-# No maintainer script runs and nothing needs root: the files are unpacked, links that the scripts would make are made here.
+# image.sh: unpacks the packages of packages.txt and what they depend on into one ext4 image. Called by
+# setup.sh. No maintainer script runs and nothing needs root: the files are unpacked, links that the scripts
+# would make are made here.
 set -euo pipefail
 # shellcheck source=test/vm/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -11,7 +12,7 @@ mapfile -t packages < <(grep -v '^#' "$vm_source_dir/packages.txt")
 say "fetching the userland (${#packages[@]} packages and what they need)"
 archives=$vm_dir/apt/trixie/cache/archives
 debian trixie apt-get --download-only -y install "${packages[@]}" >"$vm_dir/apt/trixie/install.log" 2>&1 ||
-  cannot "the userland's packages could not be fetched: $(grep -m1 '^E:' "$vm_dir/apt/trixie/install.log" || true)"
+  cannot "the userland's packages could not be fetched: $(first_error "$vm_dir/apt/trixie/install.log")"
 
 say "building the image"
 work=$(mktemp -d "$vm_dir/work-XXXXXX")
@@ -23,10 +24,13 @@ unpack() { dpkg-deb --fsys-tarfile "$1" | tar -x -C "$root" --keep-directory-sym
 unpack "$archives"/base-files_*.deb
 for archive in "$archives"/*.deb; do
   # Interpreters and services that nothing here starts: fio's and xfsprogs' helper scripts want them.
-  case ${archive##*/} in base-files_* | *python3* | systemd_* | libsystemd-shared_* | perl* | dpkg_*) continue ;; esac
+  case ${archive##*/} in
+    base-files_* | *python3* | systemd_* | libsystemd-shared_* | perl* | dpkg_*) continue ;;
+  esac
   unpack "$archive"
 done
-rm -rf "$root"/usr/share/{doc,man,locale,info,bash-completion,zoneinfo,icu} "$root"/usr/lib/x86_64-linux-gnu/gconv
+rm -rf "$root"/usr/share/{doc,man,locale,info,bash-completion,zoneinfo,icu} \
+  "$root"/usr/lib/x86_64-linux-gnu/gconv
 mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,job,root,lib/modules,etc/nvme}
 chmod 1777 "$root/tmp"
 ln -sf bash "$root/usr/bin/sh"
@@ -42,7 +46,8 @@ for program in nvme fio mkfs.xfs mkfs.ext4 blkdiscard bash dmesg; do
 done
 
 size_mib=$(du -sm "$root" | cut -f1)
-mkfs.ext4 -q -O ^has_journal -m 0 -E root_owner=0:0 -d "$root" "$work/image" $((size_mib + size_mib / 8 + 32))M
+mkfs.ext4 -q -O ^has_journal -m 0 -E root_owner=0:0 -d "$root" \
+  "$work/image" $((size_mib + size_mib / 8 + 32))M >/dev/null
 rm -f "$vm_dir"/image-*.ext4
 mv "$work/image" "$(image)"
 rm -f "$archives"/*.deb

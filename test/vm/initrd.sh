@@ -1,6 +1,6 @@
 #!/bin/bash
-# initrd.sh 6.1|6.12: busybox, guest/init and the modules of modules.txt as one cpio archive. Called by setup.sh.
-# Modules are put in uncompressed: under emulation, unpacking them costs more than reading them.
+# initrd.sh 6.1|6.12: busybox, guest/init and the modules of modules.txt as one cpio archive. Called by
+# setup.sh. Modules are put in uncompressed: under emulation, unpacking them costs more than reading them.
 set -euo pipefail
 # shellcheck source=test/vm/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -16,7 +16,9 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,dev,etc,job,newroot,proc,run,sbin,sys,tmp} "$root/lib/modules/$release"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for applet in sh mount mkdir modprobe insmod ip hostname cat cut sleep chroot ln cp; do ln -s busybox "$root/bin/$applet"; done
+for applet in sh mount mkdir modprobe insmod ip hostname cat cut sleep chroot ln cp; do
+  ln -s busybox "$root/bin/$applet"
+done
 ln -s ../bin/busybox "$root/sbin/modprobe" # where the kernel looks when it wants a module itself
 
 copy_module() { # PATH: one .ko, .ko.xz or .ko.zst below the kernel's tree
@@ -35,7 +37,8 @@ for name in "${names[@]}"; do
   modprobe -d "$kernel_tree" -S "$release" -C /dev/null --show-depends "$name" 2>/dev/null || true
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$work/modules"
 for required in nvme-tcp overlay virtio_blk 9pnet_virtio; do
-  grep -q "/$required\.ko" "$work/modules" || { echo "initrd.sh: kernel $release has no module $required" >&2; exit 1; }
+  grep -q "/$required\.ko" "$work/modules" ||
+    { echo "initrd.sh: kernel $release has no module $required" >&2; exit 1; }
 done
 while read -r module; do copy_module "$module"; done <"$work/modules"
 cp "$kernel_tree/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# kernel.sh 6.1|6.12: fetches the kernel of Debian 12 or 13 and unpacks its image and modules. Called by setup.sh.
+# kernel.sh 6.1|6.12: fetches the kernel of Debian 12 or 13 and unpacks its image and modules. Called by
+# setup.sh.
 set -euo pipefail
 # shellcheck source=test/vm/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -13,15 +14,17 @@ esac
 [ ! -s "$(kernel_image "$kernel")" ] || exit 0
 
 update_lists "$suite"
-package=$(debian "$suite" apt-cache depends linux-image-amd64 | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
+package=$(debian "$suite" apt-cache depends linux-image-amd64 |
+  awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
 [ -n "$package" ] || cannot "Debian $suite names no linux-image-amd64"
 say "fetching $package"
 work=$(mktemp -d "$vm_dir/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 (cd "$work" && debian "$suite" apt-get download "$package" >download.log 2>&1) ||
-  cannot "$package could not be fetched: $(grep -m1 '^E:' "$work/download.log" || true)"
+  cannot "$package could not be fetched: $(first_error "$work/download.log")"
 dpkg-deb --fsys-tarfile "$work"/linux-image-*.deb | tar -x -C "$work" --exclude='*/kernel/drivers/gpu' \
-  --exclude='*/kernel/drivers/media' --exclude='*/kernel/drivers/net/wireless' --exclude='*/kernel/sound' --exclude='./usr/share'
+  --exclude='*/kernel/drivers/media' --exclude='*/kernel/drivers/net/wireless' --exclude='*/kernel/sound' \
+  --exclude='./usr/share'
 
 # Debian 13 has its modules in usr/lib, Debian 12 in lib; here they are always in lib.
 [ -d "$work/lib" ] || mv "$work/usr/lib" "$work/lib"

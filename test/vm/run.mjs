@@ -1,6 +1,6 @@
-// The tests of `ballast serve` under real Linux kernels: `npm run test:vm`. See README.md for options, output and statuses.
-// For each kernel a virtual machine runs the cases one after the other; a case that kills the machine costs one case, the
-// others go on in a new one. The kernels run side by side.
+// The tests of `ballast serve` under real Linux kernels: `npm run test:vm`. See README.md for options, output
+// and statuses. For each kernel a virtual machine runs the cases one after the other; a case that kills the
+// machine costs one case, the others go on in a new one. The kernels run side by side.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,8 @@ const bootSeconds = 120;
 const cleanSeconds = 70;
 function usage(message) {
   console.error(`${message}
-usage: test/vm/run [--short] [--kernel 6.1|6.12]... [--only TEXT]... [--self-check] [--ballast PROGRAM] [--keep] [--list]`);
+usage: test/vm/run [--short] [--kernel 6.1|6.12]... [--only TEXT]... [--self-check] [--ballast PROGRAM]
+                   [--keep] [--list]`);
   process.exit(2);
 }
 
@@ -37,7 +38,8 @@ function readOptions() {
       },
     });
     values.kernel ??= values.short ? ['6.12'] : ['6.1', '6.12'];
-    for (const kernel of values.kernel) if (!['6.1', '6.12'].includes(kernel)) usage(`no such kernel: ${kernel}`);
+    for (const kernel of values.kernel)
+      if (!['6.1', '6.12'].includes(kernel)) usage(`no such kernel: ${kernel}`);
     return values;
   } catch (error) {
     return usage(error.message);
@@ -74,14 +76,15 @@ function lastLines(path, count) {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count);
 }
 
-/** Boots one machine for the cases and reports each that came to an end. Returns those that were not reached. */
+/** Boots one machine for the cases and reports each that came to an end. Returns those not reached. */
 async function runMachine(kernel, cases, options, report) {
   const targetName = options['self-check'] ? 'nvmet' : 'host';
   const waiting = [...cases];
   let current;
   const machine = new Machine({
     kernel,
-    timeLimitMs: 1000 * (bootSeconds + cases.reduce((sum, { limitSeconds }) => sum + limitSeconds + cleanSeconds, 0)),
+    timeLimitMs:
+      1000 * (bootSeconds + cases.reduce((sum, { limitSeconds }) => sum + limitSeconds + cleanSeconds, 0)),
     onLine(line) {
       const [word, , , status, seconds] = line.trim().split(' ');
       if (word === '@begin') {
@@ -98,7 +101,9 @@ async function runMachine(kernel, cases, options, report) {
   cpSync(join(here, 'guest'), join(machine.jobDirectory, 'guest'), { recursive: true });
   cpSync(join(here, 'cases'), join(machine.jobDirectory, 'cases'), { recursive: true });
   mkdirSync(join(machine.jobDirectory, 'log'));
-  const plan = cases.map(({ file, variant, limitSeconds }) => `${file} ${variant} ${limitSeconds}\n`).join('');
+  const plan = cases
+    .map(({ file, variant, limitSeconds }) => `${file} ${variant} ${limitSeconds}\n`)
+    .join('');
   writeFileSync(join(machine.jobDirectory, 'plan'), plan);
   writeFileSync(join(machine.jobDirectory, 'environment'), `TARGET=${targetName}\n`);
 
@@ -112,7 +117,8 @@ async function runMachine(kernel, cases, options, report) {
 
   if (current || outcome !== 'ended' || (waiting.length > 0 && status !== 9)) {
     const victim = current ?? waiting.shift();
-    if (victim) report.failed(kernel, victim, [`the machine ${outcome}, status ${status}`, ...machine.lastWords()]);
+    if (victim)
+      report.failed(kernel, victim, [`the machine ${outcome}, status ${status}`, ...machine.lastWords()]);
   }
   if (options.keep) console.log(`kept    ${kernel.padEnd(4)} ${machine.jobDirectory}`);
   else machine.remove();
@@ -131,9 +137,11 @@ async function main() {
   let cases = readCases(join(here, 'cases'));
   if (options.short) cases = cases.filter(({ short }) => short);
   for (const text of options.only ?? []) {
-    if (!cases.some(({ file, variant }) => `${file}.${variant}`.includes(text))) usage(`no case has '${text}' in its name`);
+    if (!cases.some(({ file, variant }) => `${file}.${variant}`.includes(text)))
+      usage(`no case has '${text}' in its name`);
   }
-  if (options.only) cases = cases.filter((c) => options.only.some((text) => `${c.file}.${c.variant}`.includes(text)));
+  if (options.only)
+    cases = cases.filter((c) => options.only.some((text) => `${c.file}.${c.variant}`.includes(text)));
   if (options.list) {
     for (const { file, variant, title } of cases) console.log(`${`${file}.${variant}`.padEnd(24)} ${title}`);
     return 0;
@@ -141,11 +149,15 @@ async function main() {
   if (!options['self-check'] && !existsSync(options.ballast)) usage(`there is no program ${options.ballast}`);
 
   const report = new Report();
-  const setup = spawnSync(join(here, 'setup.sh'), options.kernel, { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' });
+  const setup = spawnSync(join(here, 'setup.sh'), options.kernel, {
+    stdio: ['ignore', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  });
   process.stderr.write(setup.stderr ?? '');
   if (setup.status === statusSkipped) {
     const reason = setup.stderr.trim().split('\n').at(-1);
-    for (const kernel of options.kernel) for (const each of cases) X: NOTHING WAS TESTED UNDER A REAL KERNEL. ${reason}`);
+    report.counts.skipped = cases.length * options.kernel.length;
+    console.log(`SKIPPED: NOTHING WAS TESTED UNDER A REAL KERNEL. ${reason}`);
     console.log(report.totals());
     return statusSkipped;
   }
@@ -157,7 +169,8 @@ async function main() {
 
   const kernels = [...options.kernel];
   const worker = async () => {
-    for (let kernel = kernels.shift(); kernel; kernel = kernels.shift()) await runKernel(kernel, cases, options, report);
+    for (let kernel = kernels.shift(); kernel; kernel = kernels.shift())
+      await runKernel(kernel, cases, options, report);
   };
   await Promise.all(Array.from({ length: Math.min(kernels.length, availableParallelism()) }, worker));
   console.log(report.totals());

@@ -10,5 +10,5 @@ echo "$log" | grep -q "$(nqn_of ours)" || fail "our volume is not listed: $log"
 refused grep -q "$(nqn_of theirs)" <<<"$log"
 connect ours
 disconnect ours
-nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$(nqn_of theirs)" -q "$other" -I 11111111-2222-3333-4444-555555555555
+nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$(nqn_of theirs)" -q "$other" -I "${other##*:}"
 disconnect theirs

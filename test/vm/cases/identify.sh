@@ -18,25 +18,32 @@ namespace=$(nvme id-ns "$DEV" -n 1)
 equal "$(($(echo "$namespace" | field nsze) * VARIANT))" $((48 << 20)) "size in bytes"
 equal "$(blockdev --getsize64 "$DEV")" $((48 << 20)) "size of the block device"
 equal "$(queue_value logical_block_size)" "$VARIANT" "logical block size"
-echo "$namespace" | grep 'in use' | grep -q "lbads:$([ "$VARIANT" = 512 ] && echo 9 || echo 12) " || fail "format: $namespace"
+if [ "$VARIANT" = 512 ]; then lbads=9; else lbads=12; fi
+echo "$namespace" | grep 'in use' | grep -q "lbads:$lbads " || fail "format: $namespace"
 descriptors=$(nvme ns-descs "$DEV" -n 1)
-echo "$descriptors" | grep -qiE '(nguid|uuid) *: *[0-9a-f-]{32,36}' || fail "no identifier that lasts: $descriptors"
+echo "$descriptors" | grep -qiE '(nguid|uuid) *: *[0-9a-f-]{32,36}' ||
+  fail "no identifier that lasts: $descriptors"
 refused sh -c 'echo "$1" | grep -qE "(nguid|uuid) *: *[0-]*$"' - "$descriptors"
 nvme list-ns "/dev/$CTRL" | grep -q 0x1 || fail "namespace 1 is not in the list of active ones"
 nvme list-subsys | grep -q "$(nqn_of data)"
 nvme list | grep -q "$DEV"
 
-nvme smart-log "/dev/$CTRL" | grep -q 'critical_warning[[:space:]]*: 0' || fail "critical warning in the health log"
+nvme smart-log "/dev/$CTRL" | grep -q 'critical_warning[[:space:]]*: 0' ||
+  fail "critical warning in the health log"
 nvme error-log "/dev/$CTRL" >/dev/null
 nvme fw-log "/dev/$CTRL" >/dev/null
 nvme effects-log "/dev/$CTRL" >/dev/null
 nvme show-regs "/dev/$CTRL" | grep -qi 'csts' || fail "no controller status by Property Get"
 nvme get-feature "/dev/$CTRL" -f 7 | grep -q 'Current value' || fail "no number of queues"
-nvme get-feature "/dev/$CTRL" -f 0x0f | grep -qi '0x0*7530' || fail "keep alive timer is not the 30 s asked for"
+nvme get-feature "/dev/$CTRL" -f 0x0f | grep -qi '0x0*7530' ||
+  fail "keep alive timer is not the 30 s asked for"
 nvme get-feature "/dev/$CTRL" -f 0x0b >/dev/null
 # What a controller does not have is refused in words, not by silence.
 expect_complaint 'Invalid (Field|Opcode|Log)|Invalid Command Opcode'
 refused nvme get-feature "/dev/$CTRL" -f 0x7f
 refused nvme get-log "/dev/$CTRL" --log-id=0xbf --log-len=512
-refused nvme id-ns "/dev/$CTRL" -n 4711
+# A namespace that is not there: an error, or all zeroes, by whether its number is within NN.
+if absent=$(nvme id-ns "/dev/$CTRL" -n 4711 2>/dev/null); then
+  equal "$(echo "$absent" | field nsze)" 0 "nsze of nothing"
+fi
 disconnect data

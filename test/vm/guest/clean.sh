@@ -1,4 +1,5 @@
-# Takes away what a failed case may have left: processes, mounts, controllers, the target. Fails when something stays.
+# Takes away what a failed case may have left: processes, mounts, controllers, the target. Fails when
+# something stays.
 . /job/guest/lib.sh
 for process in fio dd; do pkill -9 -x "$process"; done
 while umount -l /tmp/mnt 2>/dev/null; do :; done

@@ -1,5 +1,5 @@
-# What the cases are written with. Sourced by case.sh and clean.sh.
-# target_* come from target-host.sh (ballast on the host) or target-nvmet.sh (the guest's own kernel, to check the cases).
+# What the cases are written with. Sourced by case.sh and clean.sh. target_* come from target-host.sh (ballast
+# on the host) or target-nvmet.sh (the guest's own kernel, to check the cases).
 
 . /job/environment # TARGET
 . "/job/guest/target-$TARGET.sh"
@@ -83,19 +83,24 @@ no_controller_left() {
 expect_complaint() { expected_complaints+=("$1"); }
 kernel_log_is_clean() {
   local pattern='WARNING|BUG|Oops|Call Trace|general protection|hung task|blocked for more than|corrupt'
-  pattern+='|I/O error|nvme nvme[0-9]+:.*(error|fail|timeout|bogus|invalid|unexpected|bad|unsupported|mismatch|reconnect)'
+  pattern+='|I/O error|nvme nvme[0-9]+:.*(error|fail|timeout|bogus|invalid|unexpected|bad|unsupported)'
+  pattern+='|nvme nvme[0-9]+:.*(mismatch|reconnect)'
   pattern+='|(EXT4|XFS|blk).*(error|fail)'
   local complaints expected
   complaints=$(dmesg | grep -iE "$pattern" || true)
-  for expected in "${expected_complaints[@]}"; do complaints=$(echo "$complaints" | grep -vE "$expected" || true); done
+  for expected in "${expected_complaints[@]}"; do
+    complaints=$(echo "$complaints" | grep -vE "$expected" || true)
+  done
   [ -z "$complaints" ] || fail "the kernel complained: $complaints"
 }
 # What a host says while a target is away and when it is back.
 expect_connection_loss() {
-  expect_complaint 'failed to connect socket|Failed reconnect attempt|Reconnecting in|econnect|receive failed|failed to send'
-  expect_complaint 'starting error recovery|I/O tag .* timeout|timeout, |no usable path|Successfully reconnected|keep-alive'
+  expect_complaint 'failed to connect socket|Failed reconnect attempt|Reconnecting in|econnect|receive failed'
+  expect_complaint 'failed to send|starting error recovery|I/O tag .* timeout|timeout, '
+  expect_complaint 'no usable path|keep-alive'
   expect_complaint 'Connect command failed|queue_size|Property (Set|Get) error|failed nvme_keep_alive_end_io'
-  expect_complaint 'nvme_tcp_(init_connection|queue)|Removing after|failed to .*icresp|Identify.*failed|reading .*failed'
+  expect_complaint 'nvme_tcp_(init_connection|queue)|Removing after|failed to .*icresp|Identify.*failed'
+  expect_complaint 'reading .*failed'
 }
 
 # fio_write DEVICE SIZE [options...]: writes every block once with checksums, then reads all back and verifies
@@ -103,9 +108,9 @@ fio_write() {
   local device=$1 size=$2
   shift 2
   say "fio write and verify: $device $size $*"
-  fio --name=verify --filename="$device" --size="$size" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=16 \
-    --randseed=7 --verify=crc32c --do_verify=1 --verify_fatal=1 --group_reporting --eta=never "$@" >/tmp/fio.out 2>&1 ||
-    { cat /tmp/fio.out; fail "fio reports an error"; }
+  fio --name=verify --filename="$device" --size="$size" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k \
+    --iodepth=16 --randseed=7 --verify=crc32c --do_verify=1 --verify_fatal=1 --group_reporting --eta=never \
+    "$@" >/tmp/fio.out 2>&1 || { cat /tmp/fio.out; fail "fio reports an error"; }
   grep -qE 'err= 0' /tmp/fio.out || { cat /tmp/fio.out; fail "fio reports no success"; }
 }
 # fio_verify: the same arguments: reads and verifies what fio_write wrote
@@ -114,7 +119,9 @@ fio_verify() { fio_write "$@" --verify_only=1; }
 # written_mib: what this host has written to the namespaces of all its paths since the devices appeared
 written_mib() {
   local blocks=0 stat
-  for stat in /sys/block/nvme*c*n*/stat; do [ -e "$stat" ] && blocks=$((blocks + $(awk '{ print $7 }' "$stat"))); done
+  for stat in /sys/block/nvme*c*n*/stat; do
+    if [ -e "$stat" ]; then blocks=$((blocks + $(awk '{ print $7 }' "$stat"))); fi
+  done
   [ $blocks != 0 ] || blocks=$(awk '{ print $7 }' "/sys/block/${DEV##*/}/stat")
   echo $((blocks / 2048))
 }

@@ -1,6 +1,7 @@
-# The script a test machine runs: every line of /job/plan ("FILE VARIANT SECONDS") as one case, each in a shell of its own.
-# The host reads the lines that begin with "@"; what a case prints is in /job/log. A case that leaves the machine unusable
-# ends the suite with status 9, and the host goes on with the next one in a new machine.
+# The script a test machine runs: every line of /job/plan ("FILE VARIANT SECONDS") as one case, each in a
+# shell of its own. The host reads the lines that begin with "@"; what a case prints is in /job/log. A case
+# that leaves the machine unusable ends the suite with status 9, and the host goes on with the next one in a
+# new machine.
 mkdir -p /job/log /tmp/mnt
 modprobe -a nvme_fabrics nvme_tcp ext4 xfs loop || exit 8
 dmesg -c >/dev/null
@@ -13,7 +14,12 @@ while read -r file variant seconds; do
   status=$?
   [ $status = 124 ] && echo "no end after $seconds s" >>"$log"
   if [ $status != 0 ]; then
-    { echo "--- kernel log"; dmesg; echo "--- controllers"; grep -s . /sys/class/nvme/nvme*/{state,address,subsysnqn}; } >>"$log"
+    {
+      echo "--- kernel log"
+      dmesg
+      echo "--- controllers"
+      grep -s . /sys/class/nvme/nvme*/{state,address,subsysnqn}
+    } >>"$log"
   fi
   timeout -k 5 60 bash /job/guest/clean.sh "$file" "$variant" >>"$log" 2>&1 </dev/null || { clean=failed; }
   dmesg -c >>"$log.dmesg"

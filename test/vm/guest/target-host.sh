@@ -1,5 +1,5 @@
-# The target is `ballast serve` on the host: each function is a question to run.mjs, put down as a file in /job/ask and
-# answered by a file beside it, whose first word is "ok" or "error".
+# The target is `ballast serve` on the host: each function is a question to run.mjs, put down as a file in
+# /job/ask and answered by a file beside it, whose first word is "ok" or "error".
 ADDRESS=10.0.2.2
 PORT=$(cat /job/port 2>/dev/null || true)
 

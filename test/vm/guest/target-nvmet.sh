@@ -1,4 +1,5 @@
-# The target is the guest's own kernel (nvmet over loop devices on memory): shows that a case is right without ballast.
+# The target is the guest's own kernel (nvmet over loop devices on memory): shows that a case is right without
+# ballast.
 ADDRESS=127.0.0.1
 PORT=4420
 config=/sys/kernel/config/nvmet

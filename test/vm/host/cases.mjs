@@ -1,6 +1,6 @@
-// The cases of cases/*.sh as their header comments describe them: "# case: TEXT", "# variants: A B", "# short" (or
-// "# short: A"), "# beyond-nvmet" (or "# beyond-nvmet: A": the kernel's own target cannot do it, see --self-check),
-// "# limit: SECONDS". One variant of one file is one case.
+// The cases of cases/*.sh as their header comments describe them: "# case: TEXT", "# variants: A B", "#
+// short" (or "# short: A"), "# beyond-nvmet" (or "# beyond-nvmet: A": the kernel's own target cannot do it,
+// see --self-check), "# limit: SECONDS". One variant of one file is one case.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,7 +13,7 @@ const words = (text) => (text ? text.split(/\s+/) : []);
 /** A mark without variants holds for all of them. */
 const marked = (mark, variant) => mark !== undefined && (mark === '' || words(mark).includes(variant));
 
-/** In the order of file names, with those that kill or stop the target where they fall: each case has a target of its own. */
+/** In the order of file names: each case has a target of its own, so any order will do. */
 export function readCases(directory) {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.sh'))

@@ -1,9 +1,9 @@
-// One virtual machine: boots a kernel with the Debian image, runs a script in it and ends. Called by run.mjs and boot.mjs.
-// What the script prints comes line by line; the job directory is shared with the guest, which sees it as /job.
-// The guest reaches the host's 127.0.0.1 as 10.0.2.2, over QEMU's own TCP stack: nothing on the host needs root.
+// One virtual machine: boots a kernel with the Debian image, runs a script in it and ends. Called by run.mjs
+// and boot.mjs. What the script prints comes line by line; the job directory is shared with the guest, which
+// sees it as /job. The guest reaches the host's 127.0.0.1 as 10.0.2.2, over QEMU's own TCP stack: nothing on
+// the host needs root.
 
-import { spawn } from 'node:child_process';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,7 +13,8 @@ const sourceDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Paths of what setup.sh made, by the names that common.sh gives them. */
 export function parts(kernel) {
-  const script = `. "$1/common.sh"; echo "$vm_dir"; kernel_image "$2"; initrd "$2"; image; cat "$vm_dir/accelerator"`;
+  const script =
+    '. "$1/common.sh"; echo "$vm_dir"; kernel_image "$2"; initrd "$2"; image; cat "$vm_dir/accelerator"';
   const out = execFileSync('bash', ['-c', script, 'parts', sourceDirectory, kernel], { encoding: 'utf8' });
   const [directory, kernelImage, initrd, image, accelerator] = out.trim().split('\n');
   return { directory, kernelImage, initrd, image, accelerator };
@@ -80,7 +81,9 @@ export class Machine {
     const { kernelImage, initrd, image, accelerator } = this.#parts;
     const { cpus, memoryMib } = this.#options;
     const acceleration =
-      accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+      accelerator === 'kvm'
+        ? ['-accel', 'kvm', '-cpu', 'host']
+        : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
     const append =
       'console=ttyS0 loglevel=5 mitigations=off no_timer_check random.trust_cpu=on panic=-1 ' +
       'net.ifnames=0 cryptomgr.notests raid=noautodetect';
@@ -93,7 +96,12 @@ export class Machine {
       ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4'],
       ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
       ...['-device', 'virtio-rng-pci'],
-      ...['-drive', `file=${image},format=raw,if=none,id=root,readonly=on`, '-device', 'virtio-blk-pci,drive=root'],
+      ...[
+        '-drive',
+        `file=${image},format=raw,if=none,id=root,readonly=on`,
+        '-device',
+        'virtio-blk-pci,drive=root',
+      ],
       ...['-fsdev', `local,id=job,path=${this.jobDirectory},security_model=none`],
       ...['-device', 'virtio-9p-pci,fsdev=job,mount_tag=job'],
     ];

@@ -1,5 +1,5 @@
-// Answers what the guest asks of the host (guest/target-host.sh): a request is a file NAME.ask in the job's "ask" directory,
-// a verb and its arguments one a line; the answer is NAME.answer, "ok TEXT" or "error TEXT".
+// Answers what the guest asks of the host (guest/target-host.sh): a request is a file NAME.ask in the job's
+// "ask" directory, a verb and its arguments one a line; the answer is NAME.answer, "ok TEXT" or "error TEXT".
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

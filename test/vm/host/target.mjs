@@ -1,9 +1,9 @@
-// `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen and started
-// again with the same port and volumes. Called by requests.mjs for the guest. What it prints goes to the case's log.
+// `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen and
+// started again with the same port and volumes. Called by requests.mjs for the guest. What it prints is in
+// target.log.
 
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -12,14 +12,6 @@ const stopTimeLimitMs = 20_000;
 // A host's view of the machine under QEMU's network: see machine.mjs.
 const hostSeenByGuest = '10.0.2.2';
 
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 export class Target {
   #program;
   #directory;
@@ -27,7 +19,7 @@ export class Target {
   #child;
   #ended;
   #volumes = [];
-  #port;
+  #port = 0; // 0: the target's choice
 
   constructor(program, directory) {
     this.#program = program;
@@ -44,16 +36,9 @@ export class Target {
   async start(volumes) {
     if (this.#child) throw new Error('the target runs already');
     this.#volumes = volumes.map((volume) => this.#complete(volume));
-    // Another process may take the port between the look and the listen: then the next one is tried.
-    for (let attempt = 1; ; ++attempt) {
-      this.#port = await freePort();
-      try {
-        await this.#launch();
-        return this.#port;
-      } catch (error) {
-        if (attempt === 3 || !/in use/i.test(error.message)) throw error;
-      }
-    }
+    this.#port = 0;
+    await this.#launch();
+    return this.#port;
   }
 
   async restart() {
@@ -69,8 +54,10 @@ export class Target {
     const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeLimitMs);
     const end = await this.#ended;
     clearTimeout(timer);
-    if (end.signal === 'SIGKILL') throw new Error(`the target did not stop within ${stopTimeLimitMs / 1000} s of SIGTERM`);
-    if (end.code !== 0) throw new Error(`the target ended with ${end.signal ?? `status ${end.code}`} after SIGTERM`);
+    if (end.signal === 'SIGKILL')
+      throw new Error(`the target did not stop within ${stopTimeLimitMs / 1000} s of SIGTERM`);
+    if (end.code !== 0)
+      throw new Error(`the target ended with ${end.signal ?? `status ${end.code}`} after SIGTERM`);
   }
 
   async kill() {
@@ -101,7 +88,8 @@ export class Target {
     const equals = volume.indexOf('=');
     const name = volume.slice(0, equals);
     let spec = volume.slice(equals + 1);
-    if (spec.startsWith('file:')) spec = spec.replace('file:', `file:${join(this.#directory, `${name}.raw`)}:`);
+    if (spec.startsWith('file:'))
+      spec = spec.replace('file:', `file:${join(this.#directory, `${name}.raw`)}:`);
     if (!spec.includes(',nqn=')) spec += `,nqn=nqn.2026-11.dev.ballast:test:${name}`;
     return `${name}=${spec}`;
   }
@@ -109,7 +97,7 @@ export class Target {
   async #launch() {
     const command = [
       ...['serve', '--data', join(this.#directory, 'data')],
-      ...['--listen', `tcp://127.0.0.1:${this.#port}`, '--advertise', `${hostSeenByGuest}:${this.#port}`],
+      ...['--listen', `tcp://127.0.0.1:${this.#port}`, '--advertise', hostSeenByGuest],
       ...this.#volumes.flatMap((volume) => ['--volume', volume]),
     ];
     this.#log(`$ ballast ${command.join(' ')}\n`);
@@ -135,6 +123,8 @@ export class Target {
     const ready = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
         this.#log(`${line}\n`);
+        const port = /^listening on tcp:\/\/127\.0\.0\.1:(\d+)$/.exec(line.trim())?.[1];
+        if (port) this.#port = Number(port);
         if (line.trim() === 'ready') resolve('ready');
       });
     });
@@ -144,9 +134,11 @@ export class Target {
     });
     const outcome = await Promise.race([ready, late, this.#ended]);
     clearTimeout(timer);
-    if (outcome === 'ready') return;
+    if (outcome === 'ready' && this.#port !== 0) return;
     await this.discard();
-    const reason = outcome === 'late' ? `was not ready after ${readyTimeLimitMs / 1000} s` : 'ended at its start';
+    if (outcome === 'ready') throw new Error('the target did not say where it listens');
+    const reason =
+      outcome === 'late' ? `was not ready after ${readyTimeLimitMs / 1000} s` : 'ended at its start';
     throw new Error(`the target ${reason}: ${complaints.trim().split('\n').slice(-3).join(' | ')}`);
   }
 
