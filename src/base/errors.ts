@@ -216,10 +216,12 @@ export class NamespaceNotFoundError extends DomainError {
 
 export class VerifyFailedError extends DomainError {
   readonly code = 'VERIFY_FAILED';
-  constructor(readonly mismatches: number) {
-    super(
-      `${mismatches} ${mismatches === 1 ? 'block' : 'blocks'} read back with other data than was written`,
-    );
+  constructor(
+    readonly mismatches: number,
+    readonly first: string,
+  ) {
+    const blocks = mismatches === 1 ? 'block' : 'blocks';
+    super(`${mismatches} ${blocks} read back with other data than was written; the first: ${first}`);
   }
 }
 

@@ -28,7 +28,7 @@ export interface EnginePort {
 
 export interface ControllerPort {
   readonly info: ControllerInfo;
-  namespaces(): Promise<readonly NamespacePort[]>;
+  readonly namespaces: readonly NamespacePort[];
   perf(options: PerfOptions, onProgress?: (progress: PerfProgress) => void): Promise<PerfResult>;
   close(): Promise<void>;
 }

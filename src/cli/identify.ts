@@ -50,8 +50,7 @@ async function identify(context: CliContext, uri: string, options: IdentifyOptio
   const reach = await reachOptions(context, address, options);
   const { info, namespaces } = await withEngine(context, {}, (engine) =>
     withController(engine, { ...reach, nqn: address.nqn ?? discoveryNqn }, async (controller) => {
-      const found =
-        nsid === undefined ? await controller.namespaces() : [await findNamespace(controller, nsid)];
+      const found = nsid === undefined ? controller.namespaces : [findNamespace(controller, nsid)];
       return { info: controller.info, namespaces: found.map((namespace) => namespace.info) };
     }),
   );

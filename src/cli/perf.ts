@@ -57,7 +57,10 @@ export interface PerfReport {
   readonly write: { readonly ios: number; readonly iops: number; readonly latencyUs: LatencyUs };
   readonly cpuSecondsPerMillionIos: number;
   readonly errors: number;
+  readonly errorCounts: PerfResult['errorCounts'];
+  readonly blocksChecked: number;
   readonly verifyErrors: number;
+  readonly firstMismatch: string;
 }
 
 export function registerPerf(program: Command, context: CliContext): void {
@@ -103,8 +106,8 @@ async function perf(context: CliContext, uri: string, flags: PerfFlags): Promise
     progress.clear();
     const report = makeReport(describeTarget(address), options, queues, reactors.count, result);
     printResult(context, flags.output, report, (color) => renderReport(report, color));
-    if (report.verifyErrors > 0) throw new VerifyFailedError(report.verifyErrors);
-    if (report.errors > 0) throw new NativeError('perf', `${report.errors} I/Os failed`);
+    if (report.verifyErrors > 0) throw new VerifyFailedError(report.verifyErrors, report.firstMismatch);
+    if (report.errors > 0) throw new NativeError('perf', describeErrors(report));
   } finally {
     progress.clear();
     forget();
@@ -116,6 +119,10 @@ function parsePerfOptions(flags: PerfFlags): PerfOptions {
   if (blockSizeBytes < 512n || blockSizeBytes > 16n << 20n || blockSizeBytes % 512n !== 0n) {
     throw new InvalidArgumentError('bs', `a multiple of 512 up to 16 MiB; got '${flags.bs}'`);
   }
+  const verify = flags.verify ?? false;
+  if (verify && (flags.rw === 'read' || flags.rw === 'randread')) {
+    throw new InvalidArgumentError('verify', `a workload that writes; ${flags.rw} only reads`);
+  }
   const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(flags.time) ? Number(flags.time) : 0;
   if (!(seconds > 0 && seconds <= 86_400)) {
     throw new InvalidArgumentError('time', `seconds above 0 up to 86400; got '${flags.time}'`);
@@ -126,7 +133,7 @@ function parsePerfOptions(flags: PerfFlags): PerfOptions {
     queueDepth: parseInteger('qd', flags.qd, 1, 1024),
     rwMixPercent: parseInteger('rwmix', flags.rwmix, 0, 100),
     seconds,
-    verify: flags.verify ?? false,
+    verify,
     ...(flags.nsid !== undefined && { nsid: parseInteger('nsid', flags.nsid, 1, 0xffff_fffe) }),
   };
 }
@@ -155,8 +162,16 @@ function makeReport(
     write: { ios: result.writes, iops: perSecond(result.writes), latencyUs: result.writeLatencyUs },
     cpuSecondsPerMillionIos: result.cpuSecondsPerMillion,
     errors: result.errors,
+    errorCounts: result.errorCounts,
+    blocksChecked: result.blocksChecked,
     verifyErrors: result.verifyErrors,
+    firstMismatch: result.firstMismatch,
   };
+}
+
+function describeErrors({ errors, errorCounts }: PerfReport): string {
+  const kinds = errorCounts.map(({ status, count }) => `${count} ${status.name}`);
+  return [`${errors} I/Os failed`, ...kinds].join(', ');
 }
 
 interface ReportRow {
@@ -192,6 +207,7 @@ export function renderReport(report: PerfReport, color: boolean): string {
     `${report.seconds.toFixed(2)} s`,
     `${report.mibPerSecond.toFixed(1)} MiB/s`,
     `${report.cpuSecondsPerMillionIos.toFixed(2)} CPU s per million I/Os`,
+    ...(report.blocksChecked > 0 ? [`${report.blocksChecked} blocks verified`] : []),
     `${report.errors} errors`,
   ];
   return `${renderTable(reportColumns, rows, color)}\n${summary.join(', ')}\n`;

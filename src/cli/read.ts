@@ -5,7 +5,7 @@ import type { CliContext } from './engine-port.js';
 import { findNamespace, parseSubsystemAddress, reachOptions, withController, withEngine } from './target.js';
 import {
   addTransferOptions,
-  blocksPerCommand,
+  blocksPerPiece,
   checkRange,
   parseRange,
   type TransferOptions,
@@ -24,9 +24,9 @@ async function read(context: CliContext, uri: string, options: TransferOptions):
   const reach = await reachOptions(context, address, options);
   await withEngine(context, {}, (engine) =>
     withController(engine, { ...reach, nqn: address.nqn }, async (controller) => {
-      const namespace = await findNamespace(controller, nsid);
+      const namespace = findNamespace(controller, nsid);
       checkRange(namespace, lba, blocks);
-      const step = blocksPerCommand(controller, namespace);
+      const step = blocksPerPiece(namespace);
       for (let done = 0; done < blocks; done += step) {
         const data = await namespace.read(lba + BigInt(done), Math.min(step, blocks - done));
         if (!(await writeAll(context.stdout, data))) return;

@@ -5,7 +5,7 @@ import { formatTcp, parseTargetAddress, resolveHost, type TargetAddress } from '
 import { InvalidUriError, NamespaceNotFoundError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
 import { dataDirectory } from '../base/settings.js';
-import type { ConnectOptions, DiscoverOptions, EngineOptions } from '../native/types.js';
+import type { ConnectOptions, EngineOptions } from '../native/types.js';
 import type { CliContext, ControllerPort, EnginePort, NamespacePort } from './engine-port.js';
 import { parseInteger } from './numbers.js';
 
@@ -15,6 +15,7 @@ export interface TargetOptions {
   readonly headerDigest?: boolean;
   readonly dataDigest?: boolean;
   readonly timeout: string;
+  readonly ctrlLossTmo?: string;
 }
 
 export function addTargetOptions(command: Command): Command {
@@ -26,7 +27,8 @@ export function addTargetOptions(command: Command): Command {
     .option('-I, --hostid <uuid>', 'host identifier that belongs to --hostnqn')
     .option('-g, --header-digest', 'protect PDU headers by CRC32C')
     .option('-G, --data-digest', 'protect data by CRC32C')
-    .option('--timeout <seconds>', 'how long to wait for the connection', '10');
+    .option('--timeout <seconds>', 'how long to wait for the connection', '10')
+    .option('-l, --ctrl-loss-tmo <seconds>', 'how long to try to get a lost connection back (default: 10)');
 }
 
 /** The address must name a subsystem, by tcp://HOST:PORT/NQN. */
@@ -36,12 +38,16 @@ export function parseSubsystemAddress(uri: string): TargetAddress & { readonly n
   return { ...hostPort, nqn };
 }
 
+export type ReachOptions = Omit<ConnectOptions, 'nqn'>;
+
 export async function reachOptions(
   context: CliContext,
   address: TargetAddress,
   options: TargetOptions,
-): Promise<DiscoverOptions> {
+): Promise<ReachOptions> {
   const seconds = parseInteger('timeout', options.timeout, 1, 3600);
+  // A person waits for the answer: not the ten minutes that suit a mounted file system.
+  const lossSeconds = parseInteger('ctrl-loss-tmo', options.ctrlLossTmo ?? '10', 0, 86_400);
   const identity =
     options.hostnqn === undefined
       ? await context.hostIdentity(dataDirectory(undefined, context.environment))
@@ -56,6 +62,7 @@ export async function reachOptions(
     headerDigest: options.headerDigest ?? false,
     dataDigest: options.dataDigest ?? false,
     connectTimeoutMs: seconds * 1000,
+    ctrlLossTimeoutMs: lossSeconds * 1000,
   };
 }
 
@@ -91,8 +98,8 @@ export async function withController<T>(
   }
 }
 
-export async function findNamespace(controller: ControllerPort, nsid: number): Promise<NamespacePort> {
-  const found = (await controller.namespaces()).find(({ info }) => info.nsid === nsid);
+export function findNamespace(controller: ControllerPort, nsid: number): NamespacePort {
+  const found = controller.namespaces.find(({ info }) => info.nsid === nsid);
   if (found === undefined) throw new NamespaceNotFoundError(controller.info.subsystemNqn, nsid);
   return found;
 }

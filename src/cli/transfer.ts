@@ -1,7 +1,7 @@
-// What read and write share: which blocks, and how a range is cut into commands that the controller accepts.
+// What read and write share: which blocks, and in which pieces.
 import type { Command } from 'commander';
 import { InvalidArgumentError } from '../base/errors.js';
-import type { ControllerPort, NamespacePort } from './engine-port.js';
+import type { NamespacePort } from './engine-port.js';
 import { parseInteger, parseLba } from './numbers.js';
 import { addTargetOptions, type TargetOptions } from './target.js';
 
@@ -11,8 +11,8 @@ export interface TransferOptions extends TargetOptions {
   readonly blocks?: string;
 }
 
-const bytesPerCommandMax = 1 << 20; // enough to hide the round trip, little enough to hold
-const blocksPerCommandMax = 65_536; // NLB is a 0's based 16-bit field
+// The engine cuts a piece into commands and keeps many in flight: enough to hide the round trip, little to hold.
+const pieceBytesMax = 8 << 20;
 
 export function addTransferOptions(command: Command): Command {
   return addTargetOptions(command)
@@ -33,9 +33,8 @@ export function parseRange(options: TransferOptions): {
   };
 }
 
-export function blocksPerCommand(controller: ControllerPort, namespace: NamespacePort): number {
-  const bytes = Math.min(controller.info.transferBytesMax || bytesPerCommandMax, bytesPerCommandMax);
-  return Math.max(1, Math.min(blocksPerCommandMax, Math.floor(bytes / namespace.info.blockSizeBytes)));
+export function blocksPerPiece(namespace: NamespacePort): number {
+  return Math.floor(pieceBytesMax / namespace.info.blockSizeBytes);
 }
 
 /** Refuses a range that ends behind the namespace before any of it is transferred. */

@@ -7,7 +7,7 @@ import type { CliContext, NamespacePort } from './engine-port.js';
 import { findNamespace, parseSubsystemAddress, reachOptions, withController, withEngine } from './target.js';
 import {
   addTransferOptions,
-  blocksPerCommand,
+  blocksPerPiece,
   checkRange,
   parseRange,
   type TransferOptions,
@@ -25,10 +25,10 @@ async function write(context: CliContext, uri: string, options: TransferOptions)
   const reach = await reachOptions(context, address, options);
   await withEngine(context, {}, (engine) =>
     withController(engine, { ...reach, nqn: address.nqn }, async (controller) => {
-      const namespace = await findNamespace(controller, nsid);
+      const namespace = findNamespace(controller, nsid);
       checkRange(namespace, lba, blocks ?? 0);
       const bytesWanted = blocks === undefined ? undefined : blocks * namespace.info.blockSizeBytes;
-      const pieceBytes = blocksPerCommand(controller, namespace) * namespace.info.blockSizeBytes;
+      const pieceBytes = blocksPerPiece(namespace) * namespace.info.blockSizeBytes;
       const bytesWritten = await copyIn(context.stdin, namespace, lba, pieceBytes, bytesWanted);
       const written = `${bytesWritten / namespace.info.blockSizeBytes} blocks written`;
       if (bytesWanted !== undefined && bytesWritten < bytesWanted) {

@@ -1,0 +1,77 @@
+// Runs one command of the command line in this process, with a fake engine and captured streams.
+import { Readable, Writable } from 'node:stream';
+import type { CliContext } from '../../src/cli/engine-port.js';
+import { runProgram } from '../../src/cli/program.js';
+import { FakeEngine } from './fake-engine.js';
+
+export class CapturedStream extends Writable {
+  readonly chunks: Buffer[] = [];
+  isTTY = false;
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.chunks.push(Buffer.from(chunk));
+    done();
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+
+  get text(): string {
+    return this.bytes.toString('utf8');
+  }
+}
+
+export class CliHarness {
+  readonly engine = new FakeEngine();
+  readonly stdout = new CapturedStream();
+  readonly stderr = new CapturedStream();
+  readonly notifications: string[] = [];
+  readonly environment: Record<string, string | undefined> = {};
+  enginesStarted = 0;
+  exitedNow: number | undefined;
+  stdin: Readable = Readable.from([]);
+  #onSignal: ((name: string) => void) | undefined;
+
+  run(...argv: string[]): Promise<number> {
+    const context: CliContext = {
+      environment: this.environment,
+      stdin: this.stdin,
+      stdout: this.stdout,
+      stderr: this.stderr,
+      startEngine: async (options) => {
+        this.enginesStarted += 1;
+        this.engine.started = options;
+        return this.engine;
+      },
+      hostIdentity: async () => ({
+        hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',
+        hostId: '11111111-2222-3333-4444-555555555555',
+      }),
+      notifyServiceManager: async (state) => void this.notifications.push(state),
+      onStopSignal: (callback) => {
+        this.#onSignal = callback;
+        return () => {
+          this.#onSignal = undefined;
+        };
+      },
+      exitNow: (code) => {
+        this.exitedNow = code;
+      },
+    };
+    return runProgram(context, '1.2.3', argv);
+  }
+
+  get listensToSignals(): boolean {
+    return this.#onSignal !== undefined;
+  }
+
+  signal(name = 'SIGTERM'): void {
+    this.#onSignal?.(name);
+  }
+
+  /** Resolves when stdout has the text. */
+  async printed(text: string): Promise<void> {
+    while (!this.stdout.text.includes(text)) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,146 @@
+// An engine for tests of the command line: it remembers what it was asked and answers from memory. Refuses what the
+// real one refuses where a command depends on it (a second listener on a port, a range behind the namespace).
+import { NamespaceNotFoundError } from '../../src/base/errors.js';
+import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
+import type {
+  ConnectOptions,
+  ControllerInfo,
+  DiscoverOptions,
+  DiscoveryEntry,
+  EngineOptions,
+  ListenOptions,
+  NamespaceInfo,
+  PerfOptions,
+  PerfProgress,
+  PerfResult,
+  VolumeOptions,
+} from '../../src/native/types.js';
+
+const latencyUs = { mean: 10, p50: 9, p99: 20, p999: 30, max: 40 };
+
+export class FakeNamespace implements NamespacePort {
+  readonly content: Buffer;
+  readonly writes: { lba: bigint; bytes: number }[] = [];
+
+  constructor(readonly info: NamespaceInfo) {
+    this.content = Buffer.alloc(Number(info.blocksCount) * info.blockSizeBytes);
+  }
+
+  async read(lba: bigint, blocksCount: number): Promise<Buffer> {
+    const begin = this.#offset(lba, blocksCount);
+    return this.content.subarray(begin, begin + blocksCount * this.info.blockSizeBytes);
+  }
+
+  async write(lba: bigint, data: Buffer): Promise<void> {
+    data.copy(this.content, this.#offset(lba, data.length / this.info.blockSizeBytes));
+    this.writes.push({ lba, bytes: data.length });
+  }
+
+  #offset(lba: bigint, blocksCount: number): number {
+    if (lba + BigInt(blocksCount) > this.info.blocksCount)
+      throw new NamespaceNotFoundError('', this.info.nsid);
+    return Number(lba) * this.info.blockSizeBytes;
+  }
+}
+
+export class FakeEngine implements EnginePort {
+  readonly volumes: VolumeOptions[] = [];
+  readonly listeners: ListenOptions[] = [];
+  readonly connects: ConnectOptions[] = [];
+  readonly discovers: DiscoverOptions[] = [];
+  readonly perfs: PerfOptions[] = [];
+  readonly steps: string[] = [];
+  started: EngineOptions | undefined;
+  closed = 0;
+  controllersOpen = 0;
+  entries: DiscoveryEntry[] = [];
+  failConnect: Error | undefined;
+  perfResult: Partial<PerfResult> = {};
+  perfWaits = false;
+  readonly namespace = new FakeNamespace({
+    nsid: 1,
+    blockSizeBytes: 512,
+    blocksCount: 64n,
+    uuid: '11111111-2222-3333-4444-555555555555',
+    nguid: '11111111222233334444555555555555',
+    supportsWriteZeroes: true,
+    supportsDeallocate: true,
+    supportsCompare: false,
+  });
+
+  async addVolume(options: VolumeOptions) {
+    this.steps.push(`volume ${options.name}`);
+    const nsid = this.volumes.filter(({ nqn }) => nqn === options.nqn).length + 1;
+    this.volumes.push(options);
+    const { name, kind, nqn, uuid, sizeBytes = 0n, blockSizeBytes = 4096 } = options;
+    return { name, kind, nqn, nsid, uuid, sizeBytes, blockSizeBytes, durable: kind === 'file' };
+  }
+
+  async listen(options: ListenOptions) {
+    this.steps.push('listen');
+    this.listeners.push(options);
+    return { host: options.host, port: options.port === 0 ? 40_000 + this.listeners.length : options.port };
+  }
+
+  async discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]> {
+    this.discovers.push(options);
+    return this.entries;
+  }
+
+  async connect(options: ConnectOptions): Promise<ControllerPort> {
+    this.connects.push(options);
+    if (this.failConnect !== undefined) throw this.failConnect;
+    this.controllersOpen += 1;
+    const info: ControllerInfo = {
+      controllerId: 7,
+      serialNumber: 'SERIAL',
+      modelNumber: 'MODEL\u001b[2J',
+      firmwareRevision: '1',
+      subsystemNqn: options.nqn,
+      version: '2.1.0',
+      transferBytesMax: 8192,
+      inCapsuleBytes: 8192,
+      ioQueues: options.ioQueues ?? 1,
+      queueEntries: options.queueEntries ?? 128,
+    };
+    return {
+      info,
+      namespaces: [this.namespace],
+      perf: (perfOptions, onProgress) => this.#perf(perfOptions, onProgress),
+      close: async () => {
+        this.controllersOpen -= 1;
+      },
+    };
+  }
+
+  async #perf(options: PerfOptions, onProgress?: (progress: PerfProgress) => void): Promise<PerfResult> {
+    this.perfs.push(options);
+    const { signal } = options;
+    if (this.perfWaits && !signal?.aborted) {
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }));
+    }
+    onProgress?.({ elapsedSeconds: 1, iops: 100, bytesPerSecond: 409_600, errors: 0 });
+    return {
+      seconds: 2,
+      reads: 140,
+      writes: 60,
+      errors: 0,
+      errorCounts: [],
+      blocksChecked: 0,
+      verifyErrors: 0,
+      firstMismatch: '',
+      iops: 100,
+      bytesPerSecond: 2 << 20,
+      latencyUs,
+      readLatencyUs: latencyUs,
+      writeLatencyUs: latencyUs,
+      cpuSecondsPerMillion: 2.5,
+      ...this.perfResult,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.steps.push('close');
+    this.closed += 1;
+  }
+}
