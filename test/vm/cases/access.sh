@@ -1,6 +1,6 @@
 # case: a host that is not on a volume's list is refused, and does not see it by discovery
 # beyond-nvmet
-# limit: 60
+# limit: 120
 us=$(cat /etc/nvme/hostnqn) other=nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555
 target_start "ours=mem:16MiB,allow-host=$us" "theirs=mem:16MiB,allow-host=$other"
 expect_complaint 'Connect|Removing ctrl|failed to connect'

@@ -1,6 +1,6 @@
 # case: compare, copy and verify do what the specification says
 # beyond-nvmet
-# limit: 90
+# limit: 180
 target_start data=mem:16MiB
 connect data
 expect_complaint 'Compare|Invalid|Out of Range'

@@ -1,7 +1,7 @@
 # case: fio verifies what it wrote, digests:
 # variants: none header data both
 # short: none both
-# limit: 150
+# limit: 300
 target_start data=mem:64MiB
 case $VARIANT in
   none) options=() ;;

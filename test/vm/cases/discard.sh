@@ -1,6 +1,6 @@
 # case: discarded and zeroed blocks read as zeroes, their neighbours stay; device:
 # variants: memory file
-# limit: 120
+# limit: 240
 case $VARIANT in
   memory) target_start data=mem:32MiB ;;
   file) target_start data=file:32MiB ;;

@@ -1,5 +1,5 @@
 # case: discovery lists every volume, and connect-all follows it
-# limit: 90
+# limit: 180
 target_start first=mem:16MiB second=mem:16MiB,block=512
 expect_complaint 'Removing ctrl|new ctrl: NQN "nqn.2014-08.org.nvmexpress.discovery"'
 

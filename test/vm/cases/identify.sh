@@ -1,6 +1,6 @@
 # case: identify, log pages and features hold together, and the block device shows them; block size:
 # variants: 512 4096
-# limit: 120
+# limit: 240
 target_start data=mem:48MiB,block="$VARIANT"
 connect data -k 30
 field() { awk -F: -v name="$1" '$1 ~ "^" name " *$" { gsub(/ /, "", $2); print $2; exit }'; }

@@ -1,5 +1,5 @@
 # case: two volumes that name one subsystem are its namespaces 1 and 2
-# limit: 90
+# limit: 180
 target_start "data=mem:16MiB,nqn=$(nqn_of shared)" "more=mem:24MiB,block=512,nqn=$(nqn_of shared)"
 connect shared
 one=$(namespace_device shared 1) two=$(namespace_device shared 2)

@@ -1,5 +1,5 @@
 # case: a host with two paths to a volume goes on when one is taken away under I/O
-# limit: 150
+# limit: 300
 target_start data=mem:64MiB
 expect_connection_loss
 connect data -i 1
@@ -11,8 +11,8 @@ equal "$(nvme list-subsys "$DEV" | grep -c ' live')" 2 "number of live paths"
   fail "both controllers have one identifier"
 fio_write "$DEV" 16m --iodepth=32 &
 writer=$!
-eventually 60 has_written_mib 3
+eventually 120 has_written_mib 3
 nvme disconnect -d "${paths[0]}"
-eventually 60 has_written_mib 8
+eventually 120 has_written_mib 8
 wait $writer
 disconnect data

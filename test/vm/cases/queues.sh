@@ -1,6 +1,6 @@
 # case: several I/O queues of every kind carry I/O from two processors; queue size:
 # variants: 16 128 1024
-# limit: 150
+# limit: 300
 target_start data=mem:64MiB
 connect data -i 2 -W 2 -P 2 -Q "$VARIANT"
 dmesg | grep -q 'creating 6 I/O queues' || fail "not 6 I/O queues: $(dmesg | tail -5)"

@@ -1,6 +1,6 @@
 # case: a read-only volume is a read-only block device, and a write sent all the same is refused
 # beyond-nvmet
-# limit: 60
+# limit: 120
 target_start data=mem:16MiB,read-only
 expect_complaint 'rite protect|I/O error|Invalid'
 connect data

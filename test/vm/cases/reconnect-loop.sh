@@ -1,5 +1,5 @@
 # case: connecting and disconnecting many times leaves nothing behind
-# limit: 120
+# limit: 240
 target_start data=mem:16MiB
 for i in $(seq 1 12); do
   connect data -i 1

@@ -1,5 +1,5 @@
 # case: a subsystem that does not exist and a closed port are refused at once
-# limit: 60
+# limit: 120
 target_start data=mem:16MiB
 expect_complaint 'Connect (command failed|Invalid)|failed to connect|connect.*fail|Invalid'
 before=$(cut -d. -f1 /proc/uptime)

@@ -1,5 +1,5 @@
 # case: fio verifies writes of single 512-byte blocks, and of odd numbers of them
-# limit: 120
+# limit: 240
 target_start data=mem:16MiB,block=512
 connect data
 fio_write "$DEV" 1m --bs=512

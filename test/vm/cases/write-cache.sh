@@ -1,7 +1,7 @@
 # case: flush works, and a write cache is shown only when there is one; volume:
 # variants: durable volatile
 # beyond-nvmet
-# limit: 90
+# limit: 180
 case $VARIANT in
   durable) target_start data=file:16MiB; expected='write through' vwc=0 ;;
   volatile) target_start data=file:16MiB,write-cache=volatile; expected='write back' vwc=1 ;;

@@ -64,7 +64,7 @@ find_namespace() { # NAME NSID: the block device a user would take, if it is the
   return 1
 }
 namespace_device() { # NAME NSID
-  eventually 10 find_namespace "$1" "$2" >&2
+  eventually 60 find_namespace "$1" "$2" >&2
   find_namespace "$1" "$2"
 }
 queue_value() { cat "/sys/block/${DEV##*/}/queue/$1"; } # QUEUE ATTRIBUTE of $DEV
