@@ -70,19 +70,20 @@ async function countCallsByPerf(pid) {
   const events = ['raw_syscalls:sys_enter', ...callNames.map((name) => `syscalls:sys_enter_${name}`)];
   const args = ['stat', '-x,', '-e', events.join(','), '-p', String(pid), '--', 'sleep', String(seconds)];
   const child = spawn('perf', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let text = '';
+  let output = '';
   child.stderr.on('data', (data) => {
-    text += data;
+    output += data;
   });
   await once(child, 'close');
   const counts = {};
-  for (const line of text.split('\n')) {
-    const [count, , event] = line.split(',');
+  for (const line of output.split('\n')) {
+    const [text, , event] = line.split(',');
+    const count = text === '<not counted>' ? 0 : text; // it made no call at all
     if (event === 'raw_syscalls:sys_enter') counts.all = Number(count);
     else if (event?.startsWith('syscalls:sys_enter_'))
       counts[event.slice('syscalls:sys_enter_'.length)] = Number(count);
   }
-  if (!(counts.all >= 0)) throw new Error(`perf stat: ${text}`);
+  if (!(counts.all >= 0)) throw new Error(`perf stat: ${output}`);
   return counts;
 }
 
@@ -157,7 +158,7 @@ try {
     for (const [id, count] of after.allocations) {
       const made = count - (before.allocations.get(id) ?? 0);
       const name = names.get(id) ?? 'ended';
-      if (made > 0 || /reactor/.test(name)) allocations[name] = (allocations[name] ?? 0) + perIo(made);
+      if (made > 0 || /^ballast-r\d/.test(name)) allocations[name] = (allocations[name] ?? 0) + perIo(made);
     }
     results.push({
       rw: values.rw,

@@ -75,6 +75,9 @@ async function volumesFor(devices, directory) {
   return volumes;
 }
 
+/** A command line without this checkout's place in it. */
+const asTyped = (words) => words.map((word) => word.replaceAll(`${repository}/`, '')).join(' ');
+
 function configurations({ devices, workloads, queueDepths }) {
   return devices.flatMap((device) =>
     workloads.flatMap((rw) => queueDepths.map((qd) => ({ device, rw, qd }))),
@@ -159,6 +162,7 @@ async function main() {
   const limitJobs = shapes.flatMap((rw) =>
     options.queueDepths.map((qd) => ({ rw, qd, bs: options.blockBytes, cpus })),
   );
+  const limitSeconds = Math.min(options.seconds, 2);
   const about = environment();
   if (about.machine.loadAverage > 0.5)
     console.error(`bench: the machine is busy (load ${about.machine.loadAverage})`);
@@ -191,7 +195,7 @@ async function main() {
     for (let run = 1; run <= options.runs; ++run) {
       console.error(`bench: run ${run} of ${options.runs}`);
       for (const [i, job] of limitJobs.entries()) {
-        limits[i].push(await rawLoopback({ ...job, seconds: Math.min(options.seconds, 2) }));
+        limits[i].push(await rawLoopback({ ...job, seconds: limitSeconds }));
       }
       for (const [i, job] of jobs.entries())
         measured[i].push(await measureTarget(target, job, options, cpus.client));
@@ -222,13 +226,12 @@ async function main() {
     seconds: options.seconds,
     runs: options.runs,
     commands: {
-      bench: ['node', 'bench/run.mjs', ...process.argv.slice(2)],
-      target: target.command.map((word) => word.replaceAll(`${repository}/`, '')),
-      client: perfCommand(example).map((word) => word.replaceAll(`${repository}/`, '')),
-      limit: limitJobs
-        .slice(0, 1)
-        .flatMap((job) => rawLoopbackCommand({ ...job, seconds: Math.min(options.seconds, 2) }))
-        .map((word) => word.replaceAll(`${repository}/`, '')),
+      bench: asTyped(['node', 'bench/run.mjs', ...process.argv.slice(2)]),
+      target: asTyped(target.command),
+      client: asTyped(perfCommand(example)),
+      ...(limitJobs.length > 0 && {
+        limit: asTyped(rawLoopbackCommand({ ...limitJobs[0], seconds: limitSeconds })),
+      }),
     },
     limit: limitResults,
     results,

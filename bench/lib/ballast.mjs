@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { allowedCpus } from './processes.mjs';
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const program = join(repository, 'bin/ballast');
+const program = process.env.BALLAST_PROGRAM ?? join(repository, 'bin/ballast');
 const readyTimeLimitMs = 60_000;
 
 /** The CPU of the target and that of the client; none to pin to when there is but one. */
