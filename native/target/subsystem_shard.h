@@ -1,0 +1,62 @@
+// One NVM subsystem, or the discovery subsystem, as one reactor knows it: names, who may connect, and its
+// namespaces. Every shard has its own copy; messages of the Target keep them equal. On its reactor only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "target/namespace_shard.h"
+#include "target/target.h"
+
+namespace ballast::target {
+
+// What one namespace has done on all reactors.
+struct IoTotals {
+  uint64_t reads = 0, writes = 0, read_bytes = 0, write_bytes = 0, errors = 0;
+  IoTotals& operator+=(const IoTotals& other);
+};
+IoTotals sum_counters(const IoCounters* counters, uint32_t count);
+
+class SubsystemShard {
+ public:
+  enum class Kind : uint8_t { nvm, discovery };
+  SubsystemShard(Reactor& reactor, const SubsystemConfig& config, Kind kind);
+
+  const SubsystemConfig& config() const { return config_; }
+  bool is_discovery() const { return kind_ == Kind::discovery; }
+  bool allows(const std::string& host_nqn) const {
+    return config_.allow_any_host || hosts_.contains(host_nqn);
+  }
+  void set_hosts(bool allow_any_host, const std::vector<std::string>& hosts);
+
+  // For I/O: what the dispatch finds. A namespace is here on every reactor before any host is told of it.
+  NamespaceTable& namespaces() { return namespaces_; }
+
+  // For Identify and logs: what hosts have been told of. `counters` are those of all reactors, by index.
+  void announce(uint32_t nsid, const IoCounters* counters);
+  void withdraw(uint32_t nsid);
+  // Null unless announced.
+  NamespaceShard* visible(uint32_t nsid);
+  // The visible namespace with the lowest nsid above `nsid`; null at the end.
+  NamespaceShard* next_visible(uint32_t nsid);
+  uint32_t visible_count() const { return static_cast<uint32_t>(visible_.size()); }
+  // Of one namespace, or of all with nsid 0.
+  IoTotals totals(uint32_t nsid, uint32_t reactors_count) const;
+  // Counts changes of what the ANA log says.
+  uint64_t ana_change_count() const { return ana_change_count_; }
+
+  // Set while the subsystem is being removed: no new controller.
+  bool closing = false;
+
+ private:
+  SubsystemConfig config_;
+  Kind kind_;
+  std::set<std::string> hosts_;
+  NamespaceTable namespaces_;
+  std::map<uint32_t, const IoCounters*> visible_;
+  uint64_t ana_change_count_ = 0;
+};
+
+}  // namespace ballast::target
