@@ -21,7 +21,9 @@ if(BALLAST_TIDY)
   target_compile_options(ballast_options INTERFACE -Werror)
 endif()
 if(BALLAST_SANITIZER STREQUAL "address")
-  target_compile_options(ballast_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all)
+  # Objects of the rooms have no RTTI for the vptr check to look at.
+  target_compile_options(ballast_options INTERFACE
+    -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all)
   target_link_options(ballast_options INTERFACE -fsanitize=address,undefined)
 elseif(BALLAST_SANITIZER STREQUAL "thread")
   # GCC's -Wtsan warns that fences are not modelled; we use none outside liburing.
@@ -60,10 +62,6 @@ function(ballast_test name)
   add_executable(${name}_test ${sources})
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/test)
   target_link_libraries(${name}_test PRIVATE ballast_options ${TEST_LIBRARIES} GTest::gtest_main)
-  if(BALLAST_SANITIZER STREQUAL "address")
-    # Objects of the rooms have no RTTI for this check to look at.
-    target_compile_options(${name}_test PRIVATE -fno-sanitize=vptr)
-  endif()
   foreach(room ${TEST_LINKS})
     target_link_libraries(${name}_test PRIVATE ballast_${room})
   endforeach()
