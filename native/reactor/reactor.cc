@@ -114,7 +114,9 @@ void Reactor::run() {
       useful_ns = counted_ns;
     }
   }
+  // What was sent before the stop is done, and what it closed is handed to the kernel.
   mailbox_.run(k_messages_at_stop_max);
+  turn();
 }
 
 void Reactor::sleep_until_work() {
