@@ -7,7 +7,7 @@ MNT=/tmp/mnt
 expected_complaints=()
 
 say() { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
-fail() { echo "FAIL: $*"; trap - ERR; exit 1; }
+fail() { echo "FAIL: $*" >&2; trap - ERR; exit 1; }
 refused() { # COMMAND...: must fail
   trap - ERR
   if "$@"; then fail "was not refused: $*"; fi

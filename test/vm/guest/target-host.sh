@@ -17,7 +17,7 @@ ask() { # VERB ARGUMENTS...
 # target_start NAME=SPEC...: one volume each, in a subsystem of its own unless the SPEC has an nqn
 target_start() {
   say "target start $*"
-  PORT=$(ask start "$@")
+  PORT=$(ask start "$@") || exit 1
   echo "$PORT" >/job/port
 }
 target_stop() { ask stop >/dev/null; }       # SIGTERM: must end with status 0

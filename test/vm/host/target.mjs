@@ -18,6 +18,7 @@ export class Target {
   #logFile;
   #child;
   #ended;
+  #starts = 0;
   #volumes = [];
   #port = 0; // 0: the target's choice
 
@@ -35,6 +36,8 @@ export class Target {
   /** volumes: NAME=SPEC; a file volume names only its size, its file is made here. */
   async start(volumes) {
     if (this.#child) throw new Error('the target runs already');
+    this.#starts += 1;
+    mkdirSync(this.#home);
     this.#volumes = volumes.map((volume) => this.#complete(volume));
     this.#port = 0;
     await this.#launch();
@@ -79,6 +82,11 @@ export class Target {
     await this.#ended;
   }
 
+  /** State and files of the present set of volumes: what an earlier case left is not seen by a later one. */
+  get #home() {
+    return join(this.#directory, String(this.#starts));
+  }
+
   #running() {
     if (!this.#child) throw new Error('the target does not run any more');
     return this.#child;
@@ -88,15 +96,14 @@ export class Target {
     const equals = volume.indexOf('=');
     const name = volume.slice(0, equals);
     let spec = volume.slice(equals + 1);
-    if (spec.startsWith('file:'))
-      spec = spec.replace('file:', `file:${join(this.#directory, `${name}.raw`)}:`);
+    if (spec.startsWith('file:')) spec = spec.replace('file:', `file:${join(this.#home, `${name}.raw`)}:`);
     if (!spec.includes(',nqn=')) spec += `,nqn=nqn.2026-11.dev.ballast:test:${name}`;
     return `${name}=${spec}`;
   }
 
   async #launch() {
     const command = [
-      ...['serve', '--data', join(this.#directory, 'data')],
+      ...['serve', '--data', join(this.#home, 'data')],
       ...['--listen', `tcp://127.0.0.1:${this.#port}`, '--advertise', hostSeenByGuest],
       ...this.#volumes.flatMap((volume) => ['--volume', volume]),
     ];
