@@ -51,6 +51,11 @@ const char* status_text(Status status);
 struct Geometry {
   uint32_t block_size_bytes = 4096;  // 512 or 4096
   uint64_t blocks_count = 0;
+
+  // No overflow, whatever the numbers.
+  bool contains(uint64_t lba, uint64_t count) const {
+    return count <= blocks_count && lba <= blocks_count - count;
+  }
 };
 
 struct Capabilities {

@@ -46,7 +46,7 @@ Status check_io(const Geometry& geometry, const Io& io) {
   BALLAST_ASSERT(io.done != nullptr);
   if (io.type == IoType::flush) return Status::ok;
   BALLAST_ASSERT(io.blocks_count > 0);
-  if (!in_range(geometry, io.lba, io.blocks_count)) return Status::out_of_range;
+  if (!geometry.contains(io.lba, io.blocks_count)) return Status::out_of_range;
   const uint64_t bytes = uint64_t{io.blocks_count} * geometry.block_size_bytes;
   switch (io.type) {
     case IoType::read:
@@ -54,7 +54,7 @@ Status check_io(const Geometry& geometry, const Io& io) {
     case IoType::compare: BALLAST_ASSERT(total_bytes(io.data) == bytes); return Status::ok;
     case IoType::compare_and_write: BALLAST_ASSERT(total_bytes(io.data) == 2 * bytes); return Status::ok;
     case IoType::copy:
-      return in_range(geometry, io.copy_source_lba, io.blocks_count) ? Status::ok : Status::out_of_range;
+      return geometry.contains(io.copy_source_lba, io.blocks_count) ? Status::ok : Status::out_of_range;
     case IoType::flush:
     case IoType::write_zeroes:
     case IoType::unmap:

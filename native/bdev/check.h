@@ -13,11 +13,6 @@ namespace ballast::bdev {
 // A block size we serve, and a size that is a whole number of blocks, at least one.
 Outcome check_size(uint64_t size_bytes, uint32_t block_size_bytes);
 
-// No overflow whatever the numbers.
-inline bool in_range(const Geometry& geometry, uint64_t lba, uint32_t blocks_count) {
-  return blocks_count <= geometry.blocks_count && lba <= geometry.blocks_count - blocks_count;
-}
-
 inline uint64_t total_bytes(std::span<const Segment> data) {
   uint64_t bytes = 0;
   for (const Segment& segment : data) bytes += segment.size_bytes;

@@ -181,12 +181,14 @@ void FileTask::run_whole(Stage stage, FileOp::Kind kind) {
   op_.kind = kind;
   op_.offset = io_->lba * channel_->device_.geometry.block_size_bytes;
   op_.length_bytes = total();
+  op_.data = {};
   channel_->reactor_.io().submit(op_);
 }
 
 void FileTask::run_sync(Stage stage) {
   stage_ = stage;
   op_.kind = FileOp::Kind::sync_data;
+  op_.data = {};
   channel_->reactor_.io().submit(op_);
 }
 

@@ -61,9 +61,11 @@ void MemoryChannel::submit(Io& io) {
 
 void MemoryChannel::start_held() {
   ready_ = true;
-  while (Progress* const progress = held_.pop_front()) {
-    Io& io = io_of(*progress);
-    progress->~Progress();
+  const std::shared_ptr<Alive> alive = alive_;  // the submitter of the last one may end this channel
+  while (alive->channel != nullptr && !held_.empty()) {
+    Progress& progress = *held_.pop_front();
+    Io& io = io_of(progress);
+    progress.~Progress();
     start(io);
   }
 }
@@ -199,7 +201,7 @@ void MemoryChannel::copy_piece(uint64_t from, uint64_t to, uint64_t bytes) {
 
 Segment MemoryChannel::map_read(uint64_t lba, uint32_t blocks_count) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
-  if (!ready_ || !in_range(geometry_, lba, blocks_count) || !store_->try_pin(reactor_)) return {};
+  if (!ready_ || !geometry_.contains(lba, blocks_count) || !store_->try_pin(reactor_)) return {};
   return {store_->base() + offset_of(lba), uint64_t{blocks_count} * geometry_.block_size_bytes};
 }
 

@@ -29,7 +29,7 @@ class NullChannel final : public Channel {
 
   Segment map_read(uint64_t lba, uint32_t blocks_count) override {
     const uint64_t bytes = uint64_t{blocks_count} * geometry_.block_size_bytes;
-    if (!in_range(geometry_, lba, blocks_count) || bytes > k_zero_memory_bytes) return {};
+    if (!geometry_.contains(lba, blocks_count) || bytes > k_zero_memory_bytes) return {};
     return {zero_memory().base, bytes};
   }
 
