@@ -107,7 +107,10 @@ async function runMachine(kernel, cases, options, report) {
   writeFileSync(join(machine.jobDirectory, 'plan'), plan);
   writeFileSync(join(machine.jobDirectory, 'environment'), `TARGET=${targetName}\n`);
 
-  const killAtExit = () => machine.kill();
+  const killAtExit = () => {
+    machine.kill();
+    target.killNow();
+  };
   process.on('exit', killAtExit);
   const stopAnswering = answerRequests(machine.jobDirectory, target);
   const { outcome, status } = await machine.run(`exec bash /job/guest/suite.sh`);

@@ -75,6 +75,9 @@ ready() {
   cannot "only Linux on x86-64 can run these tests, this is $(uname -sm)"
 mkdir -p "$vm_dir" || cannot "no directory $vm_dir can be made"
 [ -z "$refresh" ] || rm -rf "$vm_dir"/{image-*,kernel-*,initrd-*,accelerator}
+# What runs that were killed have left.
+find "$vm_dir" "$vm_dir/jobs" -maxdepth 1 \( -path "$vm_dir/work-*" -o -path "$vm_dir/jobs/*" \) -mmin +1440 \
+  -exec rm -rf {} + 2>/dev/null || true
 if ready && [ -z "$(missing_host_packages)" ]; then exit 0; fi
 
 install_host_packages

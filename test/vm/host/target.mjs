@@ -78,8 +78,12 @@ export class Target {
 
   async discard() {
     if (!this.#child) return;
-    this.#child.kill('SIGKILL');
+    this.killNow();
     await this.#ended;
+  }
+
+  killNow() {
+    this.#child?.kill('SIGKILL');
   }
 
   /** State and files of the present set of volumes: what an earlier case left is not seen by a later one. */
