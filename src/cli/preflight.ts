@@ -65,7 +65,7 @@ async function statOf(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Binds and lets go. Trying by listening first would not do: a host could come before its volume is there. */
+/** Binds and lets go. The engine cannot listen first: a host could come before its volume is there. */
 export async function checkAddressesFree(addresses: readonly HostPort[]): Promise<void> {
   for (const address of addresses) {
     await new Promise<void>((resolve, reject) => {

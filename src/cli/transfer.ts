@@ -11,7 +11,7 @@ export interface TransferOptions extends TargetOptions {
   readonly blocks?: string;
 }
 
-// The engine cuts a piece into commands and keeps many in flight: enough to hide the round trip, little to hold.
+// The engine cuts a piece into commands and keeps many in flight: enough to hide round trips, little to hold.
 const pieceBytesMax = 8 << 20;
 
 export function addTransferOptions(command: Command): Command {

@@ -30,8 +30,8 @@ describe('a target killed with SIGKILL during writes', () => {
     const controller = await engine.connect(at(target.port));
     const [namespace] = controller.namespaces;
 
-    // Each writer owns every 16th block, so the last acknowledged content of a block is known; what was sent and
-    // not acknowledged may or may not be there.
+    // Each writer owns every 16th block, so the last acknowledged content of a block is known; what was sent
+    // and not acknowledged may or may not be there.
     const acknowledged = new Map<number, Buffer>();
     const unsettled = new Map<number, Buffer>();
     let writes = 0;

@@ -1,4 +1,5 @@
-// What a user can get wrong at `serve`, with the exit code and one clear line each, and nothing changed on disk.
+// What a user can get wrong at `serve`, with the exit code and one clear line each, and nothing changed on
+// disk.
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ballast, Workspace } from '../support/ballast.js';
@@ -106,7 +107,7 @@ describe('other commands refuse', () => {
     }
   });
 
-  it('a subsystem that the target does not have, a host that is not allowed, a namespace that is not there', async () => {
+  it('a subsystem the target does not have, a host that may not, a namespace that is not there', async () => {
     const allowed = 'nqn.2026-11.dev.ballast:host:allowed';
     const target = await workspace.serve('--volume', `demo=mem:1MiB,allow-host=${allowed}`);
     const environment = { BALLAST_DATA: workspace.path('host') };

@@ -1,4 +1,5 @@
-// Runs the built program bin/ballast: one command to its end, or a target until it is stopped. Ports are always 0.
+// Runs the built program bin/ballast: one command to its end, or a target until it is stopped. Ports are
+// always 0.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';

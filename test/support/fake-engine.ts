@@ -1,5 +1,6 @@
-// An engine for tests of the command line: it remembers what it was asked and answers from memory. Refuses what the
-// real one refuses where a command depends on it (a second listener on a port, a range behind the namespace).
+// An engine for tests of the command line: it remembers what it was asked and answers from memory. Refuses
+// what the real one refuses where a command depends on it (a second listener on a port, a range behind the
+// namespace).
 import { NamespaceNotFoundError } from '../../src/base/errors.js';
 import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
 import type {

@@ -68,7 +68,8 @@ describe('parseVolumeOption', () => {
     const uuid = '11111111-2222-3333-4444-55555555555A';
     const nqn = 'nqn.2026-11.dev.ballast:x=y';
     const hosts = ['nqn.2026-11.dev.ballast:h1', 'nqn.2026-11.dev.ballast:h2'];
-    const options = `block=512,nqn=${nqn},uuid=${uuid},write-cache=volatile,read-only,allow-host=${hosts.join(',allow-host=')}`;
+    const allowed = hosts.map((host) => `allow-host=${host}`).join(',');
+    const options = `block=512,nqn=${nqn},uuid=${uuid},write-cache=volatile,read-only,${allowed}`;
     expect(parseVolumeOption(`a=file:/a,${options}`)).toMatchObject({
       blockSizeBytes: 512,
       nqn,

@@ -103,7 +103,7 @@ describe('serve refuses before it changes anything', () => {
 });
 
 describe('serve', () => {
-  it('adds volumes before it listens, prints how to connect, is ready, drains at SIGTERM and exits 0', async () => {
+  it('adds volumes before it listens, prints how to connect, drains at SIGTERM and exits 0', async () => {
     const running = serve('--volume', 'a=mem:1MiB', '--volume', 'b=null:1GiB,block=512', '--reactors', '2');
     await cli.printed('ready\n');
     expect(cli.engine.steps).toEqual(['volume a', 'volume b', 'listen']);

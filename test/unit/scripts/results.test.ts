@@ -54,6 +54,7 @@ describe('lastLineOf', () => {
       failed: 0,
       skipped: 2,
     });
+    expect(lastLineOf('vm', '0 passed, 0 failed, 4 skipped\n', 77)).toMatchObject({ failed: 0, skipped: 4 });
     expect(lastLineOf('vm', '3 passed, 1 failed\n', 1)).toMatchObject({ passed: 3, failed: 1 });
     expect(lastLineOf('vm', '3 passed, 0 failed\n', 1)).toMatchObject({ passed: 3, failed: 1 });
     expect(lastLineOf('vm', '3 passed, 0 failed\nbye\n', 0)).toMatchObject({ passed: 0, failed: 1 });
