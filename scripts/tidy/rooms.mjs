@@ -11,7 +11,7 @@ export const nativeRooms = {
   target: ['base', 'reactor', 'nvme', 'transport', 'bdev/bdev.h'],
   attach: ['base', 'reactor', 'bdev/bdev.h'],
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
-  addon: ['engine', 'base'],
+  addon: ['engine', 'base', 'reactor/mailbox.h'],
   tools: ['engine'],
 };
 
