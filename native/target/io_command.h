@@ -23,9 +23,7 @@ struct IoCommand {
   uint32_t ranges_count = 0;  // Dataset Management and Copy: descriptors in the data
   uint32_t data_bytes = 0;    // that move between host and controller
 
-  bool takes_host_data() const {
-    return data_bytes > 0 && opcode != nvme::NvmOpcode::read;
-  }
+  bool takes_host_data() const { return data_bytes > 0 && opcode != nvme::NvmOpcode::read; }
   bool changes_medium() const;
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "bdev/bdev.h"
 #include "nvme/status.h"
 #include "reactor/reactor.h"
 #include "target/namespace_shard.h"
@@ -39,31 +40,40 @@ class IoDispatch {
   uint32_t in_flight() const { return in_flight_; }
 
  private:
-  friend struct IoContext;
-
-  // io_dispatch.cc
+  // io_dispatch.cc: a command on its way in and out.
   void start(IoContext& context);
-  void execute(IoContext& context);
-  void submit_next(IoContext& context);
-  void on_device_done(IoContext& context, bdev::Status status);
-  void finish(IoContext& context, bdev::Status status);
+  void start_read(IoContext& context);
   void reply(IoContext& context, nvme::Status status);
-  void reply_read(IoContext& context, Segment data, bool mapped);
-  bool enter_namespace(IoContext& context);
-  void leave_namespace(IoContext& context);
-  void start_read(IoContext& context, NamespaceShard& shard);
+  nvme::Status enter_namespace(IoContext& context);
+  static void leave_namespace(IoContext& context);
 
-  // io_fused.cc
+  // io_execute.cc: its device I/O.
+  void execute(IoContext& context);
+  nvme::Status prepare_ranges(IoContext& context);
+  void submit_next(IoContext& context);
+  bool next_io(IoContext& context);
+  bool next_piece(IoContext& context, bdev::IoType type);
+  bool next_dataset_range(IoContext& context);
+  bool next_copy_range(IoContext& context);
+  bool next_flush(IoContext& context);
+  static void device_done(bdev::Io& io, bdev::Status status);
+  void finish(IoContext& context, bdev::Status status);
+  static void count(IoContext& context, bdev::Status status);
+
+  // io_fused.cc: Compare and Write as one operation.
   bool take_fused(IoContext& context);
-  void drop_first();
-  void fail_pair(IoContext& failed, nvme::Status status);
+  void drop_first(nvme::Status status);
+  bool pair_up(IoContext& second);
+  void hold(IoContext& context);
+  void fail_half(IoContext& context, nvme::Status status);
+  void end_half(IoContext& context, nvme::Status status);
   void execute_pair(IoContext& second);
   void finish_pair(IoContext& second, bdev::Status status);
 
   Reactor& reactor_;
   NamespaceTable& namespaces_;
-  IoContext* first_ = nullptr;  // the first command of a fused operation that waits for its second
-  bool first_failed_ = false;   // the previous command was a first that failed: its second is aborted
+  IoContext* first_ = nullptr;  // the first half of a fused pair, until its second half arrives
+  bool first_failed_ = false;   // the previous command was a first half that has failed
   bool closed_ = false;
   uint32_t in_flight_ = 0;
 };

@@ -46,8 +46,8 @@ Outcome NamespaceTable::add(const NamespaceShardConfig& config) {
 Outcome NamespaceTable::remove(uint32_t nsid, Done done) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   if (find(nsid) == nullptr) return Errc::not_found;
-  Removal& removal = *removals_.emplace_back(
-      new Removal{this, std::move(shards_[nsid - 1]), std::move(done)});
+  Removal& removal =
+      *removals_.emplace_back(new Removal{this, std::move(shards_[nsid - 1]), std::move(done)});
   --count_;
   Gate& in_flight = removal.shard->in_flight_;
   if (in_flight.inside() == 0) {
