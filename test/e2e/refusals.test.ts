@@ -22,7 +22,7 @@ describe('ballast serve refuses', () => {
     ],
     [
       'an NQN over 223 bytes',
-      [`demo=mem:1MiB,nqn=nqn.2026-11.dev.x:${'y'.repeat(203)}`],
+      [`demo=mem:1MiB,nqn=nqn.2026-11.dev.x:${'y'.repeat(206)}`],
       2,
       '224 bytes long',
     ],

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 export const projectTop = fileURLToPath(new URL('../..', import.meta.url));
 const program = join(projectTop, 'bin/ballast');
+const commandMsMax = 45_000;
 
 export interface Outcome {
   readonly code: number | null;
@@ -36,7 +37,9 @@ export async function ballast(argv: readonly string[], options: RunOptions = {})
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   child.stdin.on('error', () => undefined); // a command that refuses does not read its input
   child.stdin.end(options.input);
+  const late = setTimeout(() => child.kill('SIGKILL'), commandMsMax); // the test then sees no exit code
   const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(late);
   return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
 }
 
