@@ -49,7 +49,8 @@ void TargetTcpQpair::refuse() {
 }
 
 Outcome TargetTcpQpair::activate(const QpairParameters& parameters) {
-  BALLAST_ASSERT(parameters.queue_entries > 0 && !active_);
+  if (active_) return Errc::already_exists;
+  if (parameters.queue_entries == 0) return Errc::invalid_argument;
   const uint32_t entries = parameters.queue_entries;
   const size_t buckets_count = std::bit_ceil(size_t{entries});
   std::unique_ptr<TargetRequest*[]> buckets(new (std::nothrow) TargetRequest*[buckets_count]());

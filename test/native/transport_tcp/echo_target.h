@@ -23,7 +23,6 @@ inline constexpr size_t k_device_bytes = 1 << 20;
 
 struct EchoBehaviour {
   bool mapped_reads = true;  // else through alloc_reply_buffer()
-  bool hold = false;         // requests other than Connect stay with the observer
   uint16_t qid = 1;          // told to activate()
 };
 
@@ -33,6 +32,7 @@ class EchoQpair final : public transport::QpairObserver {
       : qpair_(&qpair), device_(device), behaviour_(behaviour) {}
 
   uint32_t shown = 0, released = 0, fetched = 0, fetch_errors = 0, buffers = 0;
+  bool hold = false;  // requests stay here until resume_held()
   bool closed = false;
   CloseReason close_reason = CloseReason::local_request;
   std::vector<Request*> held;
@@ -42,12 +42,13 @@ class EchoQpair final : public transport::QpairObserver {
   void resume_held() {
     std::vector<Request*> now;
     now.swap(held);
+    hold = false;
     for (Request* request : now) execute(*request);
   }
 
   void on_request(Request& request) override {
     ++shown;
-    if (behaviour_.hold && request.command.opcode != nvme::k_opcode_fabrics) {
+    if (hold) {
       held.push_back(&request);
     } else {
       execute(request);
@@ -106,6 +107,7 @@ class EchoQpair final : public transport::QpairObserver {
     request.qpair->reply(request, {}, {&segment, 1}, true);
   }
   void connect(Request& request) {
+    if (static_cast<uint8_t>(request.command.nsid) != 1) return answer(request, nvme::status::invalid_opcode);
     transport::QpairParameters parameters;
     parameters.queue_entries = static_cast<uint16_t>((request.command.cdw11 & 0xffff) + 1);
     parameters.flow_control_disabled = (request.command.cdw11 >> 16 & 4) != 0;

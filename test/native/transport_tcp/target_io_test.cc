@@ -148,7 +148,7 @@ TEST(TargetTcp, sends_everything_of_a_turn_in_one_call) {
 TEST(TargetTcp, finds_commands_in_flight_by_cid) {
   EchoTarget target;
   const auto host = target.connect();
-  target.behaviour.hold = true;
+  target.qpairs[0]->hold = true;
   for (const uint16_t cid : {7, 0x1007, 0xf007, 3}) host->send_command(read_command(cid, 0, 1));
   target.world.settle();
   TargetQpair& qpair = target.qpairs[0]->qpair();
