@@ -1,8 +1,9 @@
-// node bench/count-per-io.mjs [--rw randread] [--qd 1,32,128] [--seconds 3] [--device memory]: what one I/O
+// node bench/count-per-io.mjs [--rw randread] [--qd 1,32,128] [--seconds 2] [--device memory]: what one I/O
 // costs the target in system calls and allocations, counted from outside while `ballast perf` runs. System
 // calls: by perf's trace points where the machine allows them, else by strace, which slows the target so that
 // more I/Os share a call. Allocations: by a counter preloaded into the target (probes/allocation_counter.cc),
-// per thread.
+// per thread. Each figure is the slope between a short and a long run, so that what connecting and closing
+// cost falls out.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,15 +29,15 @@ const callNames = [
   'epoll_wait',
   'futex',
 ];
-// Connecting and closing are not what is counted: the window lies inside the run.
-const marginSeconds = 1;
+const longRunFactor = 4;
 const slotBytes = 32;
+const attachMs = 500;
 
 const { values } = parseArgs({
   options: {
     rw: { type: 'string', default: 'randread' },
     qd: { type: 'string', default: '1,32,128' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     device: { type: 'string', default: 'memory' },
     'spin-us': { type: 'string' },
     strace: { type: 'boolean', default: false },
@@ -65,39 +66,40 @@ function canTrace() {
   }
 }
 
-/** Counts calls of the process by name for a while: { all, sendmsg, ... } */
-async function countCallsByPerf(pid) {
+/** Starts counting the calls of a process; resolves with stop(), which resolves with { all, sendmsg, ... }. */
+async function countCalls(pid, byPerf) {
   const events = ['raw_syscalls:sys_enter', ...callNames.map((name) => `syscalls:sys_enter_${name}`)];
-  const args = ['stat', '-x,', '-e', events.join(','), '-p', String(pid), '--', 'sleep', String(seconds)];
-  const child = spawn('perf', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const args = byPerf ? ['stat', '-x,', '-e', events.join(','), '-p', pid] : ['-f', '-c', '-p', pid];
+  const child = spawn(byPerf ? 'perf' : 'strace', args.map(String), { stdio: ['ignore', 'ignore', 'pipe'] });
   let output = '';
   child.stderr.on('data', (data) => {
     output += data;
   });
-  await once(child, 'close');
+  await sleep(attachMs);
+  return async () => {
+    child.kill('SIGINT');
+    await once(child, 'close');
+    const counts = byPerf ? readPerf(output) : readStrace(output);
+    if (!(counts.all >= 0)) throw new Error(`${child.spawnfile}: ${output}`);
+    return counts;
+  };
+}
+
+function readPerf(output) {
   const counts = {};
   for (const line of output.split('\n')) {
     const [text, , event] = line.split(',');
-    const count = text === '<not counted>' ? 0 : text; // it made no call at all
-    if (event === 'raw_syscalls:sys_enter') counts.all = Number(count);
+    const count = text === '<not counted>' ? 0 : Number(text); // it made no call at all
+    if (event === 'raw_syscalls:sys_enter') counts.all = count;
     else if (event?.startsWith('syscalls:sys_enter_'))
-      counts[event.slice('syscalls:sys_enter_'.length)] = Number(count);
+      counts[event.slice('syscalls:sys_enter_'.length)] = count;
   }
-  if (!(counts.all >= 0)) throw new Error(`perf stat: ${output}`);
   return counts;
 }
 
-async function countCallsByStrace(pid) {
-  const child = spawn('strace', ['-f', '-c', '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let text = '';
-  child.stderr.on('data', (data) => {
-    text += data;
-  });
-  await sleep(seconds * 1000);
-  child.kill('SIGINT');
-  await once(child, 'close');
+function readStrace(output) {
   const counts = { all: 0 };
-  for (const line of text.split('\n')) {
+  for (const line of output.split('\n')) {
     const match = /^ *[\d.]+ +[\d.]+ +\d+ +(\d+)(?: +\d+)? +(\w+)$/.exec(line);
     if (!match || match[2] === 'total') continue;
     counts[match[2]] = Number(match[1]);
@@ -130,44 +132,60 @@ const target = await serve({
   environment: { LD_PRELOAD: allocationCounter, BALLAST_ALLOCATION_COUNTS: countsFile },
 });
 const byPerf = !values.strace && canTrace();
+const isReactor = (name) => /^ballast-r\d/.test(name);
 const results = [];
+
+/** Allocations of the threads that run, by name. */
+function allocationsByName() {
+  const byThread = allocationsByThread(countsFile);
+  const byName = new Map();
+  for (const { id, name } of threads(target.pid))
+    byName.set(name, (byName.get(name) ?? 0) + (byThread.get(id) ?? 0));
+  return byName;
+}
+
+async function countRun(qd, runSeconds) {
+  const stop = await countCalls(target.pid, byPerf);
+  const before = { allocations: allocationsByName(), cpu: cpuSeconds(target.pid) };
+  const options = {
+    uri: target.uri('counted'),
+    rw: values.rw,
+    qd,
+    bs: 4096,
+    seconds: runSeconds,
+    cpu: cpus.client,
+  };
+  const report = await perf(options);
+  const allocations = allocationsByName();
+  for (const [name, count] of before.allocations) allocations.set(name, (allocations.get(name) ?? 0) - count);
+  const cpu = cpuSeconds(target.pid) - before.cpu;
+  return {
+    ios: report.read.ios + report.write.ios,
+    iops: report.iops,
+    calls: await stop(),
+    allocations,
+    cpu,
+  };
+}
+
 try {
   for (const qd of values.qd.split(',').map(Number)) {
-    const options = {
-      uri: target.uri('counted'),
-      rw: values.rw,
-      qd,
-      bs: 4096,
-      seconds: seconds + 2 * marginSeconds,
-    };
-    const run = perf({ ...options, cpu: cpus.client });
-    await sleep(marginSeconds * 1000 + 300); // node takes about 300 ms to start
-    const before = {
-      at: performance.now(),
-      allocations: allocationsByThread(countsFile),
-      cpu: cpuSeconds(target.pid),
-    };
-    const calls = await (byPerf ? countCallsByPerf : countCallsByStrace)(target.pid);
-    const windowSeconds = (performance.now() - before.at) / 1000;
-    const after = { allocations: allocationsByThread(countsFile), cpu: cpuSeconds(target.pid) };
-    const names = new Map(threads(target.pid).map(({ id, name }) => [id, name]));
-    const report = await run;
-    const ios = report.iops * windowSeconds;
-    const perIo = (count) => count / ios;
-    const allocations = {};
-    for (const [id, count] of after.allocations) {
-      const made = count - (before.allocations.get(id) ?? 0);
-      const name = names.get(id) ?? 'ended';
-      if (made > 0 || /^ballast-r\d/.test(name)) allocations[name] = (allocations[name] ?? 0) + perIo(made);
-    }
+    const short = await countRun(qd, seconds);
+    const long = await countRun(qd, longRunFactor * seconds);
+    const perIo = (pick) => Math.max(0, (pick(long) - pick(short)) / (long.ios - short.ios));
+    const callKeys = [...new Set([...Object.keys(short.calls), ...Object.keys(long.calls)])];
     results.push({
       rw: values.rw,
       device: values.device,
       queueDepth: qd,
-      iops: report.iops,
-      callsPerIo: Object.fromEntries(Object.entries(calls).map(([name, count]) => [name, perIo(count)])),
-      allocationsPerIo: allocations,
-      cpuSecondsPerMillionIos: perIo(after.cpu - before.cpu) * 1e6,
+      iops: long.iops,
+      callsPerIo: Object.fromEntries(callKeys.map((key) => [key, perIo(({ calls }) => calls[key] ?? 0)])),
+      allocationsPerIo: Object.fromEntries(
+        [...long.allocations.keys()]
+          .map((name) => [name, perIo(({ allocations }) => allocations.get(name) ?? 0)])
+          .filter(([name, value]) => value > 0 || isReactor(name)),
+      ),
+      cpuSecondsPerMillionIos: perIo(({ cpu }) => cpu) * 1e6,
     });
   }
 } finally {

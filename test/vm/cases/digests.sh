@@ -1,6 +1,6 @@
 # case: fio verifies what it wrote, digests:
 # variants: none header data both
-# short: none both
+# short: both
 # limit: 300
 target_start data=mem:64MiB
 case $VARIANT in
