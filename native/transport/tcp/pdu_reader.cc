@@ -66,7 +66,6 @@ bool PduReader::feed_header(ByteSpan& bytes) {
   if (!layout_known_) {
     const ByteSpan common = gather(bytes, sizeof(CommonHeader));
     if (common.empty()) return false;
-    ++pdus_count_;
     const Framing framing = check_common_header(rules_, load<CommonHeader>(common));
     if (!framing.ok()) {
       stage_ = Stage::stopped;

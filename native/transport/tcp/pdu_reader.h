@@ -58,7 +58,7 @@ class PduReader {
   size_t bytes_to_next_decision() const;
   // A PDU has begun and not ended.
   bool in_progress() const { return stage_ != Stage::header || stash_bytes_ != 0; }
-  // PDUs begun or ended so far; changes whenever the PDU in progress is another one.
+  // PDUs ended so far; changes whenever the PDU in progress is another one.
   uint64_t pdus_count() const { return pdus_count_; }
 
  private:
