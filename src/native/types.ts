@@ -95,6 +95,7 @@ export interface VolumeStats {
   readonly writes: bigint;
   readonly readBytes: bigint;
   readonly writeBytes: bigint;
+  /** Commands that the device failed; what the target refuses (a wrong range, say) is not among them. */
   readonly errors: bigint;
 }
 

@@ -54,7 +54,7 @@ describe('exit', () => {
     const { engine, address, volume } = await serve();
     for (const how of ['exit', 'terminate', 'throw']) {
       const worker = new Worker(fixture('worker-exit.mjs'), {
-        workerData: { ...address, nqn: volume.nqn, how },
+        workerData: { target: { ...address, nqn: volume.nqn }, how },
         stderr: true,
       });
       worker.on('error', () => undefined); // the thrown one
@@ -64,6 +64,10 @@ describe('exit', () => {
       // No socket is left open: the target sees the last connection go.
       await expect.poll(() => engine.stats().transport.connections, { timeout: 10_000 }).toBe(0);
     }
+  });
+
+  it('the addon may be loaded by workers alone, one after the other', async () => {
+    expect(await runFixture('process-exit.mjs', 'workers')).toBe('exit 0\nexit 0\nexit 0\nterminate 1');
   });
 
   it('a process may exit with connections, I/O in flight and listeners', async () => {
