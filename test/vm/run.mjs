@@ -17,6 +17,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const statusSkipped = 77;
 const bootSeconds = 120;
 const cleanSeconds = 70;
+const bootsMax = 3;
 function usage(message) {
   console.error(`${message}
 usage: test/vm/run [--short] [--kernel 6.1|6.12]... [--only TEXT]... [--self-check] [--ballast PROGRAM]
@@ -76,8 +77,11 @@ function lastLines(path, count) {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count);
 }
 
-/** Boots one machine for the cases and reports each that came to an end. Returns those not reached. */
-async function runMachine(kernel, cases, options, report) {
+/**
+ * Boots one machine for the cases and reports each that came to an end. Returns those not reached. A machine that dies
+ * before its first case is the emulator's fault or the host's: `mayBootAgain` says whether to try another.
+ */
+async function runMachine(kernel, cases, options, report, mayBootAgain) {
   const targetName = options['self-check'] ? 'nvmet' : 'host';
   const waiting = [...cases];
   let current;
@@ -118,10 +122,12 @@ async function runMachine(kernel, cases, options, report) {
   await target.discard();
   process.off('exit', killAtExit);
 
-  if (current || outcome !== 'ended' || (waiting.length > 0 && status !== 9)) {
+  const died = `the machine ${outcome}, status ${status}`;
+  if (mayBootAgain && !current && waiting.length === cases.length && outcome !== 'ended') {
+    console.log(`again   ${kernel.padEnd(4)} ${died} before the first case: ${machine.lastWords(1)}`);
+  } else if (current || outcome !== 'ended' || (waiting.length > 0 && status !== 9)) {
     const victim = current ?? waiting.shift();
-    if (victim)
-      report.failed(kernel, victim, [`the machine ${outcome}, status ${status}`, ...machine.lastWords()]);
+    if (victim) report.failed(kernel, victim, [died, ...machine.lastWords()]);
   }
   if (options.keep) console.log(`kept    ${kernel.padEnd(4)} ${machine.jobDirectory}`);
   else machine.remove();
@@ -132,7 +138,13 @@ async function runKernel(kernel, cases, options, report) {
   const skip = ({ beyondNvmet }) => options['self-check'] && beyondNvmet;
   for (const each of cases.filter(skip)) report.skipped(kernel, each, 'the kernel has no such target');
   let left = cases.filter((each) => !skip(each));
-  while (left.length > 0) left = await runMachine(kernel, left, options, report);
+  let boots = 0;
+  while (left.length > 0) {
+    const reached = left.length;
+    boots += 1;
+    left = await runMachine(kernel, left, options, report, boots < bootsMax);
+    if (left.length < reached) boots = 0;
+  }
 }
 
 async function main() {
