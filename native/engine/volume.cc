@@ -8,6 +8,7 @@
 #include "bdev/memory/memory_bdev.h"
 #include "bdev/null/null_bdev.h"
 #include "nvme/limits.h"
+#include "nvme/nqn.h"
 
 namespace ballast::engine {
 namespace {
@@ -42,9 +43,8 @@ Outcome check_nqn(const std::string& nqn) {
     return invalid("an NQN has at most " + std::to_string(nvme::k_nqn_bytes_max) + " bytes, this one has " +
                    std::to_string(nqn.size()));
   }
-  // "nqn.yyyy-mm." and a reversed domain; the target looks at the rest.
-  if (nqn.size() < 12 || nqn.compare(0, 4, "nqn.") != 0) {
-    return invalid("an NQN begins with nqn.YYYY-MM. and a domain: " + log_escape(nqn));
+  if (!nvme::is_valid_nqn(nqn)) {
+    return invalid("an NQN is nqn.YYYY-MM.reversed.domain:identifier, not " + log_escape(nqn));
   }
   return Unit{};
 }
