@@ -1,5 +1,6 @@
-// The only importer of ballast.node, and the exact shape of what it exports: calls take checked arguments, and
-// answer later through the function given to setDeliver. `op` is a number of ours that the answer carries.
+// The only importer of ballast.node, and the exact shape of what it exports: calls take checked arguments,
+// and answer later through the function given to setDeliver. `op` is a number of ours that the answer
+// carries.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

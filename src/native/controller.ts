@@ -1,4 +1,5 @@
-// A connected NVMe controller: its namespaces, its state, admin commands and load runs. Made by Engine.connect().
+// A connected NVMe controller: its namespaces, its state, admin commands and load runs. Made by
+// Engine.connect().
 import { AbortedError, ClosedError, NvmeStatusError } from '../base/errors.js';
 import { binding, type NativeController, type NativeResults } from './binding.js';
 import { check, checkBoolean, checkFunction, checkInteger, checkObject, checkSignal } from './checks.js';

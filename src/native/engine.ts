@@ -1,5 +1,6 @@
-// The data plane of this process: volumes served over NVMe/TCP, and connections to other targets. An engine lives
-// until close(), or until its environment ends; a listener keeps the process alive, an idle engine does not.
+// The data plane of this process: volumes served over NVMe/TCP, and connections to other targets. An engine
+// lives until close(), or until its environment ends; a listener keeps the process alive, an idle engine does
+// not.
 import { formatTcp } from '../base/address.js';
 import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';

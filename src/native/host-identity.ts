@@ -1,5 +1,5 @@
-// Who we say we are when the caller does not: one identity per process, and a host identifier that always goes
-// with the same host NQN. Targets may refuse one of them with another partner.
+// Who we say we are when the caller does not: one identity per process, and a host identifier that always
+// goes with the same host NQN. Targets may refuse one of them with another partner.
 import { createHash, randomUUID } from 'node:crypto';
 import { checkNqn } from '../base/nqn.js';
 import { checkUuid } from './checks.js';

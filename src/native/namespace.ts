@@ -1,6 +1,6 @@
-// A namespace of a connected controller: block I/O on Buffers. What is larger than one command may carry is sent
-// as several, a bounded number at a time, so only what fits one command is atomic.
-// A buffer given or answered is the engine's until the promise settles; after an abort, until the command ends.
+// A namespace of a connected controller: block I/O on Buffers. What is larger than one command may carry is
+// sent as several, a bounded number at a time, so only what fits one command is atomic. A buffer given or
+// answered is the engine's until the promise settles; after an abort, until the command ends.
 import { constants } from 'node:buffer';
 import { AbortedError, ClosedError } from '../base/errors.js';
 import { check, checkBoolean, checkInteger, checkObject, checkSignal, checkU64 } from './checks.js';

@@ -1,5 +1,5 @@
-// Takes apart the one array of numbers that the addon fills for all of an engine's counters. The order is that of
-// engine_stats() in native/addon/engine_calls.cc.
+// Takes apart the one array of numbers that the addon fills for all of an engine's counters. The order is
+// that of engine_stats() in native/addon/engine_calls.cc.
 import type { EngineStats, ReactorStats, TransportStats, VolumeInfo, VolumeStats } from './types.js';
 
 class Reader {

@@ -4,7 +4,9 @@
 
 import type { NvmeStatus } from '../base/errors.js';
 
-/** One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them. */
+/**
+ * One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them.
+ */
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   /** The room that wrote it: "reactor", "target", "transport/tcp", ... */
@@ -32,7 +34,9 @@ export interface VolumeOptions {
   readonly kind: VolumeKind;
   /** `file` only: a regular file or a block device. */
   readonly path?: string;
-  /** A multiple of the block size. `file`: creates a missing file of that size; an existing one must match. */
+  /**
+   * A multiple of the block size. `file`: creates a missing file of that size; an existing one must match.
+   */
   readonly sizeBytes?: bigint;
   /** Default 4096. */
   readonly blockSizeBytes?: 512 | 4096;
@@ -41,7 +45,10 @@ export interface VolumeOptions {
   readonly nsid?: number;
   /** Text form. It must change when the content is not what it was: a new one each time for `memory`. */
   readonly uuid: string;
-  /** `file` only: writes are durable after Flush instead of when done, and a volatile write cache is advertised. */
+  /**
+   * `file` only: writes are durable after Flush instead of when done, and a volatile write cache is
+   * advertised.
+   */
   readonly volatileWriteCache?: boolean;
   readonly readOnly?: boolean;
   /**
@@ -68,7 +75,10 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** What the discovery log says instead of `host`. Default for 0.0.0.0 and :: is every address of the machine. */
+  /**
+   * What the discovery log says instead of `host`. Default for 0.0.0.0 and :: is every address of the
+   * machine.
+   */
   readonly advertisedHost?: string;
   readonly advertisedPort?: number;
 }

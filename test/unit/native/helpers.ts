@@ -1,5 +1,5 @@
-// What the tests of the native engine share: engines that are closed after each test, and a served volume with
-// a connection to it, through real loopback TCP on a port that the kernel chooses.
+// What the tests of the native engine share: engines that are closed after each test, and a served volume
+// with a connection to it, through real loopback TCP on a port that the kernel chooses.
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
