@@ -1,4 +1,5 @@
 // Rules about any text file: width, trailing space, notes to self, READMEs of rooms.
+import { posix } from 'node:path';
 import { eachLine } from './tree.mjs';
 
 const columnsMax = 110;
@@ -32,7 +33,8 @@ export function notesToSelf(files) {
 }
 
 /**
- * Every folder with code below native/ and src/ is a room (or a layer of one) and says what it is.
+ * Every folder with code below native/ and src/ is a room and says what it is; a folder within a room may be
+ * told of in the README above it, under its name.
  * @type {import('./tree.mjs').Rule}
  */
 export function roomReadmes(files) {
@@ -42,6 +44,8 @@ export function roomReadmes(files) {
     if (match !== null) rooms.add(match[1]);
   }
   return [...rooms].sort().flatMap((room) => {
+    const above = files.find(({ path }) => path === `${posix.dirname(room)}/README.md`);
+    if (above?.text.includes(`\`${posix.basename(room)}/\``)) return [];
     const readme = files.find(({ path }) => path === `${room}/README.md`);
     if (readme === undefined)
       return [{ path: `${room}/README.md`, line: 1, message: 'the room has no README.md' }];

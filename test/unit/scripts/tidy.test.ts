@@ -129,6 +129,15 @@ describe('tidy', () => {
     expect(textRules.roomReadmes(room(61))[0]?.message).toContain('61 lines');
   });
 
+  it('roomReadmes takes a folder that the README above it names', () => {
+    const files = (text: string) => [
+      { path: 'native/transport/tcp/a.cc', text: '' },
+      { path: 'native/transport/README.md', text },
+    ];
+    expect(textRules.roomReadmes(files('# transport\n`tcp/` is one of them.\n'))).toEqual([]);
+    expect(textRules.roomReadmes(files('# transport\n'))[0]?.path).toBe('native/transport/tcp/README.md');
+  });
+
   it('has a failing example of every rule', () => {
     const shown = new Set([...broken.map(([rule]) => rule), 'firstInclude']);
     expect([...shown].sort()).toEqual(Object.keys(rules).sort());
