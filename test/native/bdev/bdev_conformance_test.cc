@@ -1,9 +1,9 @@
 // What every device promises (bdev.h), checked over every device that keeps data, on one reactor and on
 // several, simulated and real.
+#include <gtest/gtest.h>
+
 #include <string>
 #include <utility>
-
-#include <gtest/gtest.h>
 
 #include "base/prng.h"
 #include "bdev/file/file_bdev.h"

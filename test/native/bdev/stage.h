@@ -1,6 +1,8 @@
 // Where devices are tested: some reactors to run code on, simulated or real, and the files they can reach.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -10,8 +12,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "bdev/bdev.h"
 #include "reactor/reactor_set.h"
