@@ -85,12 +85,14 @@ bool Reactor::turn() {
   now_ns_ = clock_.now_ns();
   const uint32_t messages = mailbox_.run(k_messages_per_turn_max);
   uint32_t handled = messages + backend_.poll();
-  handled += timers_.advance(now_ns_);
+  const uint32_t fired = timers_.advance(now_ns_);
   handled += flush_dirty();
   backend_.flush();
+  // A timer that sent nothing and started nothing promises no answer that would be worth spinning for.
+  expects_more_ = handled != 0;
   add(stats_.turns, 1);
   if (messages != 0) add(stats_.messages, messages);
-  return handled != 0;
+  return handled + fired != 0;
 }
 
 void Reactor::run() {
@@ -100,10 +102,10 @@ void Reactor::run() {
   uint64_t useful_ns = now_ns_;   // the start of the last turn that did something
   uint64_t counted_ns = now_ns_;  // up to where busy_ns has been counted
   while (!stopping_.load(std::memory_order_relaxed)) {
-    const bool did_something = turn();
+    turn();
     add(stats_.busy_ns, now_ns_ - counted_ns);
     counted_ns = now_ns_;
-    if (did_something) {
+    if (expects_more_) {
       useful_ns = now_ns_;
     } else if (options_.spin_us == k_spin_us_always || now_ns_ - useful_ns < spin_ns) {
       relax_cpu();
@@ -111,7 +113,6 @@ void Reactor::run() {
       add(stats_.busy_ns, clock_.now_ns() - counted_ns);
       sleep_until_work();
       counted_ns = clock_.now_ns();
-      useful_ns = counted_ns;
     }
   }
   // What was sent before the stop is done, and what it closed is handed to the kernel.

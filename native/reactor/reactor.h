@@ -113,6 +113,7 @@ class Reactor {
   TimerWheel timers_;
   IntrusiveList<Flushable, &Flushable::flush_node> dirty_;
   uint64_t now_ns_ = 0;
+  bool expects_more_ = false;  // the last turn did something that others may answer soon
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
   ReactorStats stats_;

@@ -164,6 +164,21 @@ TEST_F(ReactorTest, spins_for_its_budget_after_the_last_useful_turn) {
   EXPECT_LE(polls, 6);
 }
 
+TEST_F(ReactorTest, a_timer_that_starts_nothing_is_no_reason_to_spin) {
+  make(50);
+  Timer timer([](Timer&, void*) {}, nullptr);
+  reactor_->arm(timer, k_ns_per_ms);
+  backend_.on_sleep = [this] {
+    clock_.now += 2 * k_ns_per_ms;
+    clock_.step_ns = 1;  // the clock would stand still for a spinning reactor
+    diary_.clear();
+    backend_.on_sleep = [this] { reactor_->stop(); };
+  };
+  clock_.step_ns = 10 * k_ns_per_us;
+  reactor_->run();
+  EXPECT_EQ(diary_, (Diary{"poll", "flush", "sleep", "wake", "poll", "flush"}));
+}
+
 TEST_F(ReactorTest, always_spinning_never_sleeps) {
   make(k_spin_us_always);
   clock_.step_ns = k_ns_per_s;
