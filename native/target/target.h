@@ -59,17 +59,17 @@ struct NamespaceCounters {  // one namespace, summed over reactors
 
 class Target {
  public:
-  // One shard per reactor, made on it. Blocks until they exist: call it from a thread that is not a reactor
-  // (or, in a single-threaded simulation, through create_shards_on_this_thread of target_shard.h).
+  // One shard per reactor, in the order given. From any thread, before anything runs on the shards; a
+  // simulation on one thread calls it too, and runs the world until `done` of what follows.
   static std::unique_ptr<Target> create(std::vector<Reactor*> reactors, const TargetOptions& options);
   virtual ~Target() = default;  // after close()
 
   // Gives the engine what each reactor's transport needs.
   virtual transport::ConnectionObserver& connection_observer(uint32_t reactor_index) = 0;
 
-  // All of these may be called from any thread but a reactor's; `done` runs on some reactor when every shard
-  // has done it. Arguments are checked before anything changes; the answer is immediate in the returned
-  // Outcome if they are wrong.
+  // One thread at a time calls these, never a reactor's; `done` runs on some reactor when every shard has
+  // done it. Arguments are checked before anything changes; the answer is immediate in the returned Outcome
+  // if they are wrong.
   using Done = std::function<void()>;
   virtual Outcome add_subsystem(const SubsystemConfig& config, Done done) = 0;
   virtual Outcome remove_subsystem(const std::string& nqn, Done done) = 0;  // closes its controllers first
@@ -85,7 +85,7 @@ class Target {
   // No new connections; controllers are closed after their in-flight I/O has finished.
   virtual void close(Done done) = 0;
 
-  // Any thread; nullopt-like zeroes when there is no such namespace.
+  // From that thread too; zeroes when there is no such namespace.
   virtual NamespaceCounters namespace_counters(const std::string& nqn, uint32_t nsid) const = 0;
   virtual uint32_t controllers_count() const = 0;
 };

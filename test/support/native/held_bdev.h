@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bdev/bdev.h"
+#include "reactor/reactor.h"
 
 namespace ballast::test {
 

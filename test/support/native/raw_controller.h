@@ -218,7 +218,9 @@ class RawController {
     EXPECT_TRUE(connected.answered);
     EXPECT_TRUE(connected.status().ok()) << nvme::status_name(connected.status());
     id_ = static_cast<uint16_t>(connected.completion.dw0);
-    if (options.enable && connected.status().ok()) EXPECT_TRUE(enable());
+    if (options.enable && connected.status().ok()) {
+      EXPECT_TRUE(enable());
+    }
   }
 
   uint16_t id() const { return id_; }
