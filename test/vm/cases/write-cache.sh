@@ -8,7 +8,7 @@ case $VARIANT in
 esac
 connect data
 equal "$(queue_value write_cache)" "$expected" "write cache"
-present=$(nvme id-ctrl "/dev/$CTRL" | awk -F: '/^vwc / { print strtonum($2) }')
+present=$(nvme id-ctrl "/dev/$CTRL" | awk -F' : ' '/^vwc / { print strtonum($2) }')
 equal $((present & 1)) $vwc "VWC bit 0"
 nvme flush "$DEV" -n 1
 fio_write "$DEV" 4m --fsync=16
