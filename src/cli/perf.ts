@@ -96,15 +96,18 @@ async function perf(context: CliContext, uri: string, flags: PerfFlags): Promise
       ...(reactors.cpus && { cpus: reactors.cpus }),
       ...spinUs,
     };
-    const result = await withEngine(context, engineOptions, (engine) =>
+    const { result, queuesGranted } = await withEngine(context, engineOptions, (engine) =>
       withController(
         engine,
         { ...reach, nqn: address.nqn, ioQueues: queues, queueEntries: Math.max(2, options.queueDepth) },
-        (controller) => controller.perf({ ...options, signal: stop.signal }, progress.show),
+        async (controller) => ({
+          result: await controller.perf({ ...options, signal: stop.signal }, progress.show),
+          queuesGranted: controller.info.ioQueues,
+        }),
       ),
     );
     progress.clear();
-    const report = makeReport(describeTarget(address), options, queues, reactors.count, result);
+    const report = makeReport(describeTarget(address), options, queuesGranted, reactors.count, result);
     printResult(context, flags.output, report, (color) => renderReport(report, color));
     if (report.verifyErrors > 0) throw new VerifyFailedError(report.verifyErrors, report.firstMismatch);
     if (report.errors > 0) throw new NativeError('perf', describeErrors(report));

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { parseConfig, readConfig } from '../../../src/base/config.js';
+import { ConfigSchema, parseConfig, readConfig } from '../../../src/base/config.js';
+import { resolveServeSettings } from '../../../src/base/settings.js';
 
 const directories: string[] = [];
 afterEach(async () => {
@@ -34,6 +36,21 @@ describe('parseConfig', () => {
       spinUs: 'max',
       volumes: { demo: 'mem:1M,block=512' },
     });
+  });
+});
+
+describe('docs/operations/configuration.md', () => {
+  const page = readFileSync(new URL('../../../docs/operations/configuration.md', import.meta.url), 'utf8');
+
+  it('has a row for every key', () => {
+    for (const key of Object.keys(ConfigSchema.properties)) expect(page).toContain(`| \`${key}\` |`);
+  });
+
+  it('shows an example that is right', () => {
+    const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const settings = resolveServeSettings({}, {}, parseConfig(example, 'example'));
+    expect(settings.volumes.map(({ name }) => name)).toEqual(['demo', 'scratch']);
+    expect(settings.listen).toHaveLength(2);
   });
 });
 
