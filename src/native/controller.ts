@@ -1,6 +1,6 @@
 // A connected NVMe controller: its namespaces, its state, admin commands and load runs. Made by
 // Engine.connect().
-import { AbortedError, ClosedError, NvmeStatusError } from '../base/errors.js';
+import { AbortedError, ClosedError, NamespaceNotFoundError, NvmeStatusError } from '../base/errors.js';
 import { binding, type NativeController, type NativeResults } from './binding.js';
 import { check, checkBoolean, checkFunction, checkInteger, checkObject, checkSignal } from './checks.js';
 import { controllerFailure, decodeStatus } from './failures.js';
@@ -156,8 +156,10 @@ export class Controller {
     );
     const first = this.namespaces[0];
     check(options.nsid !== undefined || first !== undefined, 'nsid', 'a controller that has a namespace');
+    const nsid = checkInteger(options.nsid ?? first?.nsid, 'nsid', 1, 0xffff_fffe);
+    if (this.namespace(nsid) === undefined) throw new NamespaceNotFoundError(this.info.subsystemNqn, nsid);
     return {
-      nsid: checkInteger(options.nsid ?? first?.nsid, 'nsid', 1, 0xffff_fffe),
+      nsid,
       rw: options.rw,
       blockSizeBytes: checkInteger(options.blockSizeBytes, 'blockSizeBytes', 512, 2 ** 30),
       queueDepth: checkInteger(options.queueDepth, 'queueDepth', 1, 1024),

@@ -333,16 +333,22 @@ TEST(EngineHost, refuses_a_load_with_wrong_options) {
   ASSERT_TRUE(target->add_volume(memory_volume()).ok());
   const auto connected = connect(*target, host_options(listen(*target)));  // its own host
   ASSERT_TRUE(connected.ok());
-  PerfOptions load;
-  load.nsid = 77;
-  Errc errc = Errc::ok;
-  wait_for([&](auto done) {
-    connected.value()->start_perf(1, load, {}, [&errc, done](Result<PerfResult> result) {
-      errc = result.errc();
-      done();
+  const auto refusal = [&](const PerfOptions& load) {
+    Errc errc = Errc::ok;
+    wait_for([&](auto done) {
+      connected.value()->start_perf(1, load, {}, [&errc, done](Result<PerfResult> result) {
+        errc = result.errc();
+        done();
+      });
     });
-  });
-  EXPECT_EQ(errc, Errc::invalid_argument);
+    return errc;
+  };
+  PerfOptions load;
+  load.block_bytes = 512;
+  EXPECT_EQ(refusal(load), Errc::invalid_argument);
+  load.block_bytes = 4096;
+  load.nsid = 77;
+  EXPECT_EQ(refusal(load), Errc::not_found);
 }
 
 TEST(EngineHost, finds_what_is_advertised) {

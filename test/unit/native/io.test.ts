@@ -180,7 +180,7 @@ describe('the controller', () => {
       operation: 'perf',
     });
     expect(await rejection(controller.perf({ ...options, blockSizeBytes: 4096, nsid: 9 }))).toMatchObject({
-      code: 'NATIVE',
+      code: 'NAMESPACE_NOT_FOUND',
     });
   });
 });
