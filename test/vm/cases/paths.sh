@@ -9,10 +9,11 @@ equal ${#paths[@]} 2 "number of controllers"
 equal "$(nvme list-subsys "$DEV" | grep -c ' live')" 2 "number of live paths"
 [ "$(cat "/sys/class/nvme/${paths[0]}/cntlid")" != "$(cat "/sys/class/nvme/${paths[1]}/cntlid")" ] ||
   fail "both controllers have one identifier"
-fio_write "$DEV" 16m --iodepth=32 &
+fio_write "$DEV" 32m --iodepth=32 &
 writer=$!
 eventually 120 has_written_mib 3
 nvme disconnect -d "${paths[0]}"
-eventually 120 has_written_mib 8
+kill -0 $writer || fail "fio ended before the path was taken away"
 wait $writer
+is_state "${paths[1]}" live || fail "the path that is left is $(controller_state "${paths[1]}")"
 disconnect data
