@@ -75,7 +75,8 @@ class FuzzedHost {
     }
   }
   void answer_r2t(const tcp::R2T& r2t) {
-    if (prng_.chance(1, 32)) return;
+    // Out of turn is damage too: a later R2T of the command may then be served first.
+    if (mutator_.style() != MutationStyle::none && prng_.chance(1, 32)) return;
     const uint32_t piece_max = world_.options().max_h2c_data_bytes;
     for (uint32_t done = 0; done < r2t.r2tl;) {
       uint32_t piece = std::min(piece_max, r2t.r2tl - done);
