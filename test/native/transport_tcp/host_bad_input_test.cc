@@ -353,21 +353,48 @@ TEST_F(HostBadInput, r2t_for_no_bytes_is_refused) {
   expect_terminated(1, 16);
 }
 
+// As many R2Ts as told, of 4 KiB each, in one piece: they are all judged before any can be answered.
+Bytes many_r2ts(uint16_t cid, uint32_t count) {
+  Bytes r2ts;
+  for (uint32_t i = 0; i < count; ++i) append(r2ts, build_r2t(cid, static_cast<uint16_t>(i), i * 4096, 4096));
+  return r2ts;
+}
+
 TEST_F(HostBadInput, H17_more_r2ts_than_announced_are_refused) {
   establish();
   HostIo write(k_write, 64 * 1024, 3);
   const uint16_t cid = submit_and_receive(write);
-  target_->stop_receiving(true);  // so that none of them can be answered
-  world_.network().window_bytes = 16;
-  Bytes r2ts;
-  const uint32_t announced = ic_req_.maxr2t + 1;
-  for (uint32_t i = 0; i <= announced; ++i)
-    append(r2ts, build_r2t(cid, static_cast<uint16_t>(i), i * 4096, 4096));
-  target_->send(r2ts);
-  world_.run_until([&write] { return write.done_count != 0; }, k_ns_per_s);
-  target_->stop_receiving(false);
-  world_.network().window_bytes = 256 * 1024;
+  send(many_r2ts(cid, ic_req_.maxr2t + 2));
   expect_terminated(5, 0);
+  expect_pathing_error(write);
+}
+
+TEST_F(HostBadInput, as_many_r2ts_as_announced_are_served) {
+  establish();
+  HostIo write(k_write, 16 * 1024, 3);
+  const uint16_t cid = submit_and_receive(write);
+  send(many_r2ts(cid, ic_req_.maxr2t + 1));
+  for (uint32_t i = 0; i <= ic_req_.maxr2t; ++i) {
+    const auto pdu = receive();
+    ASSERT_TRUE(pdu.has_value() && pdu->is(tcp::PduType::h2c_data));
+    EXPECT_EQ(pdu->as<tcp::H2CData>().ttag, i);
+  }
+  respond(cid);
+  EXPECT_TRUE(write.ok());
+}
+
+TEST_F(HostBadInput, a_fatal_error_in_the_middle_of_a_pdu_of_ours_resets_the_connection) {
+  establish();
+  HostIo write(k_write, 64 * 1024, 3);
+  const uint16_t cid = submit_and_receive(write);
+  target_->stop_receiving(true);
+  world_.network().window_bytes = 4096;
+  send(build_r2t(cid, 1, 0, 64 * 1024));
+  target_->send(build_ic_resp());
+  world_.settle();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(reason_, transport::CloseReason::protocol_error);
+  expect_pathing_error(write);
 }
 
 TEST_F(HostBadInput, H18_term_req_that_is_too_long_closes_at_once_and_sends_nothing) {

@@ -199,6 +199,7 @@ TEST_F(HostQpairWire, requests_of_one_turn_leave_in_one_piece) {
     reactor_.turn();
   });
   EXPECT_EQ(target_->receive_exactly(10 * 72).size(), 10u * 72);
+  world_.on(reactor_, [this] { qpair_->close(transport::CloseReason::local_request); });
 }
 
 TEST_F(HostQpairWire, a_completion_may_submit_the_next_request_or_close) {
