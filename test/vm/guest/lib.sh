@@ -98,7 +98,7 @@ kernel_log_is_clean() {
 # What a host says while a target is away and when it is back.
 expect_connection_loss() {
   expect_complaint 'failed to connect socket|Failed reconnect attempt|Reconnecting in|econnect|receive failed'
-  expect_complaint 'failed to send|starting error recovery|I/O tag .* timeout|timeout, '
+  expect_complaint 'failed to send|starting error recovery|I/O tag .* timeout|timeout, |timeout request'
   expect_complaint 'no usable path|keep-alive'
   expect_complaint 'Connect command failed|queue_size|Property (Set|Get) error|failed nvme_keep_alive_end_io'
   expect_complaint 'nvme_tcp_(init_connection|queue)|Removing after|failed to .*icresp|Identify.*failed'
