@@ -14,6 +14,7 @@ export function run(program, args, { minutes, quiet = false, onOutput }) {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       detached: true,
+      env: process.stdout.isTTY ? process.env : { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
       stdio: ['ignore', piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
     });
     let held = '';

@@ -9,7 +9,7 @@ let workspace: Workspace;
 let engine: Engine;
 beforeEach(async () => {
   workspace = await Workspace.create();
-  engine = await Engine.start();
+  engine = await Engine.start({ onLog: () => undefined });
 });
 afterEach(async () => {
   await engine.close();
