@@ -1,6 +1,6 @@
 # case: a file system keeps its files over unmount, disconnect and reconnect:
 # variants: ext4-512 ext4-4096 xfs-512 xfs-4096
-# short: ext4-4096 xfs-512
+# short: ext4-4096
 # limit: 400
 type=${VARIANT%-*} block=${VARIANT#*-}
 # xfsprogs makes no file system below 300 MiB.
