@@ -66,7 +66,7 @@ function canTrace() {
   }
 }
 
-/** Starts counting the calls of a process; resolves with stop(), which resolves with { all, sendmsg, ... }. */
+/** Starts counting the calls of a process; resolves with stop(), which gives { all, sendmsg, ... }. */
 async function countCalls(pid, byPerf) {
   const events = ['raw_syscalls:sys_enter', ...callNames.map((name) => `syscalls:sys_enter_${name}`)];
   const args = byPerf ? ['stat', '-x,', '-e', events.join(','), '-p', pid] : ['-f', '-c', '-p', pid];
