@@ -11,9 +11,9 @@ namespace {
 namespace status = nvme::status;
 using nvme::AdminOpcode;
 
-class NvmBadInput : public ::testing::TestWithParam<uint32_t> {
+class AdminBadInput : public ::testing::TestWithParam<uint32_t> {
  protected:
-  NvmBadInput() : target(GetParam()), device(std::make_shared<HeldBdev>(1024)) {
+  AdminBadInput() : target(GetParam()), device(std::make_shared<HeldBdev>(1024)) {
     EXPECT_TRUE(target.add_subsystem());
     EXPECT_TRUE(target.add_namespace(1, device));
   }
@@ -26,9 +26,9 @@ class NvmBadInput : public ::testing::TestWithParam<uint32_t> {
   TargetWorld target;
   std::shared_ptr<HeldBdev> device;
 };
-INSTANTIATE_TEST_SUITE_P(Reactors, NvmBadInput, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Reactors, AdminBadInput, ::testing::Values(1, 3));
 
-TEST_P(NvmBadInput, N19_every_unknown_admin_opcode_is_invalid) {
+TEST_P(AdminBadInput, N19_every_unknown_admin_opcode_is_invalid) {
   RawController controller(target, 0);
   for (uint32_t opcode = 0; opcode < 256; ++opcode) {
     const bool known = opcode == 0x02 || opcode == 0x06 || opcode == 0x08 || opcode == 0x09 ||
@@ -42,7 +42,7 @@ TEST_P(NvmBadInput, N19_every_unknown_admin_opcode_is_invalid) {
   EXPECT_TRUE(controller.csts().ready());
 }
 
-TEST_P(NvmBadInput, N19_every_unknown_io_opcode_is_invalid) {
+TEST_P(AdminBadInput, N19_every_unknown_io_opcode_is_invalid) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   for (uint32_t opcode = 0; opcode < 256; ++opcode) {
@@ -56,7 +56,7 @@ TEST_P(NvmBadInput, N19_every_unknown_io_opcode_is_invalid) {
   EXPECT_TRUE(queue->execute(io_command(nvme::NvmOpcode::flush, 1, 1, 0, 1)).status().ok());
 }
 
-TEST_P(NvmBadInput, N20_fusing_prps_and_reserved_fields_of_admin_commands_are_invalid_fields) {
+TEST_P(AdminBadInput, N20_fusing_prps_and_reserved_fields_of_admin_commands_are_invalid_fields) {
   RawController controller(target, 0);
   const auto expect_invalid = [&](auto change) {
     nvme::Command command = identify_command(nvme::Cns::controller);
@@ -76,7 +76,7 @@ TEST_P(NvmBadInput, N20_fusing_prps_and_reserved_fields_of_admin_commands_are_in
   EXPECT_TRUE(controller.execute(identify_command(nvme::Cns::controller)).status().ok());
 }
 
-TEST_P(NvmBadInput, N28_optional_admin_commands_are_neither_advertised_nor_there) {
+TEST_P(AdminBadInput, N28_optional_admin_commands_are_neither_advertised_nor_there) {
   RawController controller(target, 0);
   const auto identify = controller.identify<nvme::IdentifyController>(nvme::Cns::controller);
   EXPECT_EQ(identify.oacs, 0);
@@ -91,7 +91,7 @@ TEST_P(NvmBadInput, N28_optional_admin_commands_are_neither_advertised_nor_there
   EXPECT_EQ(effects.io[0x04], 0u) << "Write Uncorrectable";
 }
 
-TEST_P(NvmBadInput, N24_more_event_requests_than_allowed_are_refused_and_the_others_wait_on) {
+TEST_P(AdminBadInput, N24_more_event_requests_than_allowed_are_refused_and_the_others_wait_on) {
   RawController controller(target, 0);
   const auto identify = controller.identify<nvme::IdentifyController>(nvme::Cns::controller);
   RawHost& host = controller.admin().host();
@@ -104,7 +104,7 @@ TEST_P(NvmBadInput, N24_more_event_requests_than_allowed_are_refused_and_the_oth
   EXPECT_TRUE(controller.execute(admin_command(AdminOpcode::keep_alive)).status().ok());
 }
 
-TEST_P(NvmBadInput, N25_abort_of_an_unknown_command_or_queue_says_not_aborted) {
+TEST_P(AdminBadInput, N25_abort_of_an_unknown_command_or_queue_says_not_aborted) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   for (const uint16_t qid : {0, 1, 2, 128, 129, 0xffff}) {
@@ -114,7 +114,7 @@ TEST_P(NvmBadInput, N25_abort_of_an_unknown_command_or_queue_says_not_aborted) {
   }
 }
 
-TEST_P(NvmBadInput, N25_abort_of_an_event_request_ends_it) {
+TEST_P(AdminBadInput, N25_abort_of_an_event_request_ends_it) {
   RawController controller(target, 0);
   RawHost& host = controller.admin().host();
   host.send_command(admin_command(AdminOpcode::async_event_request, 50));
@@ -131,7 +131,7 @@ TEST_P(NvmBadInput, N25_abort_of_an_event_request_ends_it) {
   EXPECT_EQ(abort.dw0, 0u);
 }
 
-TEST_P(NvmBadInput, N25_abort_ends_a_write_that_waits_for_its_data) {
+TEST_P(AdminBadInput, N25_abort_ends_a_write_that_waits_for_its_data) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   queue->host().send_command(with_transport_data(io_command(nvme::NvmOpcode::write, 9, 1, 0, 4), 4 * 4096));
@@ -150,7 +150,7 @@ TEST_P(NvmBadInput, N25_abort_ends_a_write_that_waits_for_its_data) {
   }
 }
 
-TEST_P(NvmBadInput, N25_abort_leaves_alone_what_a_device_has) {
+TEST_P(AdminBadInput, N25_abort_leaves_alone_what_a_device_has) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   device->hold(true);
@@ -162,7 +162,7 @@ TEST_P(NvmBadInput, N25_abort_leaves_alone_what_a_device_has) {
   EXPECT_TRUE(queue->host().receive_answer(9).status().ok());
 }
 
-TEST_P(NvmBadInput, N25_more_aborts_at_once_than_allowed_are_refused) {
+TEST_P(AdminBadInput, N25_more_aborts_at_once_than_allowed_are_refused) {
   if (GetParam() == 1) target.world().network().delay_ns = k_ns_per_us;  // all in one turn
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
@@ -183,7 +183,7 @@ TEST_P(NvmBadInput, N25_more_aborts_at_once_than_allowed_are_refused) {
   EXPECT_EQ(controller.execute(abort_command(1, 77)).completion.dw0, 1u) << "the limit is on those under way";
 }
 
-class Events : public NvmBadInput {
+class Events : public AdminBadInput {
  protected:
   // Reads the completion of a waiting event request; nothing within a moment is 0.
   uint32_t next_event(RawController& controller) {

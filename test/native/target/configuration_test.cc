@@ -30,10 +30,10 @@ class Configuration : public ::testing::TestWithParam<uint32_t> {
   std::shared_ptr<HeldBdev> device;
 };
 INSTANTIATE_TEST_SUITE_P(Reactors, Configuration, ::testing::Values(1, 3));
-class FabricsBadInput : public Configuration {};
-INSTANTIATE_TEST_SUITE_P(Reactors, FabricsBadInput, ::testing::Values(1, 3));
+class ConfigurationBadInput : public Configuration {};
+INSTANTIATE_TEST_SUITE_P(Reactors, ConfigurationBadInput, ::testing::Values(1, 3));
 
-TEST_P(FabricsBadInput, F18_a_host_that_loses_access_loses_its_queues_and_nothing_takes_effect_after) {
+TEST_P(ConfigurationBadInput, F18_a_host_that_loses_access_loses_its_queues_and_nothing_takes_effect_after) {
   RawController::Options other_options;
   other_options.host_nqn = k_other_host;
   other_options.host_id_byte = 0x44;
@@ -52,10 +52,10 @@ TEST_P(FabricsBadInput, F18_a_host_that_loses_access_loses_its_queues_and_nothin
   EXPECT_TRUE(other.csts().ready()) << "the other host has not noticed";
 }
 
-class NvmBadInput : public Configuration {};
-INSTANTIATE_TEST_SUITE_P(Reactors, NvmBadInput, ::testing::Values(1, 3));
+class NamespaceBadInput : public Configuration {};
+INSTANTIATE_TEST_SUITE_P(Reactors, NamespaceBadInput, ::testing::Values(1, 3));
 
-TEST_P(NvmBadInput, N27_a_namespace_is_removed_after_its_io_and_then_is_no_more) {
+TEST_P(NamespaceBadInput, N27_a_namespace_is_removed_after_its_io_and_then_is_no_more) {
   RawController controller(target, 0);
   const auto queue = queue_with_held_write(controller);
   bool done = false;
@@ -72,7 +72,7 @@ TEST_P(NvmBadInput, N27_a_namespace_is_removed_after_its_io_and_then_is_no_more)
   EXPECT_TRUE(queue->execute(io_command(nvme::NvmOpcode::flush, 11, 1, 0, 1)).status().ok());
 }
 
-TEST_P(NvmBadInput, N27_nothing_is_written_beyond_the_end_of_a_namespace_that_shrank) {
+TEST_P(NamespaceBadInput, N27_nothing_is_written_beyond_the_end_of_a_namespace_that_shrank) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   device->resize(16);

@@ -13,9 +13,9 @@ constexpr uint32_t k_qid_offset = 42, k_sqsize_offset = 44;
 constexpr uint32_t k_host_id_offset = 0, k_cntlid_offset = 16, k_subnqn_offset = 256, k_hostnqn_offset = 512;
 
 // With one reactor, and with I/O queues on other reactors than the admin queue's.
-class FabricsBadInput : public ::testing::TestWithParam<uint32_t> {
+class ConnectBadInput : public ::testing::TestWithParam<uint32_t> {
  protected:
-  FabricsBadInput() : target(GetParam()) {
+  ConnectBadInput() : target(GetParam()) {
     EXPECT_TRUE(target.add_subsystem());
     EXPECT_TRUE(target.add_memory_namespace(1));
   }
@@ -37,9 +37,9 @@ class FabricsBadInput : public ::testing::TestWithParam<uint32_t> {
   }
   TargetWorld target;
 };
-INSTANTIATE_TEST_SUITE_P(Reactors, FabricsBadInput, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Reactors, ConnectBadInput, ::testing::Values(1, 3));
 
-TEST_P(FabricsBadInput, F1_a_command_before_connect_is_a_sequence_error_and_connect_still_works) {
+TEST_P(ConnectBadInput, F1_a_command_before_connect_is_a_sequence_error_and_connect_still_works) {
   RawQueue queue(target, 0);
   for (const nvme::Command& command :
        {identify_command(nvme::Cns::controller), property_get_command(nvme::property::cap, 1),
@@ -52,7 +52,7 @@ TEST_P(FabricsBadInput, F1_a_command_before_connect_is_a_sequence_error_and_conn
   EXPECT_TRUE(queue.connect(admin_fields()).status().ok());
 }
 
-TEST_P(FabricsBadInput, F2_connect_data_below_1024_bytes_is_a_wrong_sgl_length) {
+TEST_P(ConnectBadInput, F2_connect_data_below_1024_bytes_is_a_wrong_sgl_length) {
   for (const size_t bytes : {size_t{16}, size_t{1008}, size_t{1023}}) {
     RawQueue queue(target, 0);
     Bytes data = connect_data(admin_fields());
@@ -65,7 +65,7 @@ TEST_P(FabricsBadInput, F2_connect_data_below_1024_bytes_is_a_wrong_sgl_length) 
   EXPECT_TRUE(queue.execute(connect_command(admin_fields())).status().is(status::data_sgl_length_invalid));
 }
 
-TEST_P(FabricsBadInput, F3_an_unknown_record_format_is_incompatible) {
+TEST_P(ConnectBadInput, F3_an_unknown_record_format_is_incompatible) {
   RawQueue queue(target, 0);
   nvme::Command command = connect_command(admin_fields());
   command.cdw10 |= 1;
@@ -73,7 +73,7 @@ TEST_P(FabricsBadInput, F3_an_unknown_record_format_is_incompatible) {
   EXPECT_TRUE(answer.status().is(status::connect_incompatible_format));
 }
 
-TEST_P(FabricsBadInput, F4_a_queue_size_of_zero_or_above_the_maximum_is_refused) {
+TEST_P(ConnectBadInput, F4_a_queue_size_of_zero_or_above_the_maximum_is_refused) {
   for (const uint16_t sqsize : {0, 128, 0xffff}) {
     ConnectFields fields = admin_fields();
     fields.sqsize = sqsize;
@@ -90,7 +90,7 @@ TEST_P(FabricsBadInput, F4_a_queue_size_of_zero_or_above_the_maximum_is_refused)
   EXPECT_TRUE(connect_once(fields, last()).status().ok());
 }
 
-TEST_P(FabricsBadInput, F5_a_queue_identifier_above_what_was_granted_is_refused) {
+TEST_P(ConnectBadInput, F5_a_queue_identifier_above_what_was_granted_is_refused) {
   RawController controller(target, 0);
   const Answer granted =
       controller.execute(set_features_command(nvme::FeatureId::number_of_queues, 0x0001'0001));
@@ -101,7 +101,7 @@ TEST_P(FabricsBadInput, F5_a_queue_identifier_above_what_was_granted_is_refused)
   EXPECT_NE(controller.connect_io(2, last()), nullptr);
 }
 
-TEST_P(FabricsBadInput, F6_a_duplicate_queue_identifier_is_refused_after_a_short_wait) {
+TEST_P(ConnectBadInput, F6_a_duplicate_queue_identifier_is_refused_after_a_short_wait) {
   RawController controller(target, 0);
   const auto first = controller.connect_io(1, last());
   const uint64_t before = target.world().clock().now_ns();
@@ -112,7 +112,7 @@ TEST_P(FabricsBadInput, F6_a_duplicate_queue_identifier_is_refused_after_a_short
   EXPECT_TRUE(first->execute(io_command(nvme::NvmOpcode::flush, 1, 1, 0, 1)).status().ok());
 }
 
-TEST_P(FabricsBadInput, F6_a_reconnect_that_overtakes_the_end_of_the_old_queue_gets_it) {
+TEST_P(ConnectBadInput, F6_a_reconnect_that_overtakes_the_end_of_the_old_queue_gets_it) {
   RawController controller(target, 0);
   auto first = controller.connect_io(1, last());
   RawQueue second(target, 0);
@@ -126,7 +126,7 @@ TEST_P(FabricsBadInput, F6_a_reconnect_that_overtakes_the_end_of_the_old_queue_g
   EXPECT_TRUE(answer.status().ok()) << nvme::status_name(answer.status());
 }
 
-TEST_P(FabricsBadInput, F7_an_admin_connect_that_names_a_controller_is_refused) {
+TEST_P(ConnectBadInput, F7_an_admin_connect_that_names_a_controller_is_refused) {
   for (const uint16_t cntlid : {0, 1, 0xfffe}) {
     ConnectFields fields = admin_fields();
     fields.cntlid = cntlid;
@@ -134,7 +134,7 @@ TEST_P(FabricsBadInput, F7_an_admin_connect_that_names_a_controller_is_refused) 
   }
 }
 
-TEST_P(FabricsBadInput, F8_an_io_connect_to_a_controller_that_does_not_exist_is_refused) {
+TEST_P(ConnectBadInput, F8_an_io_connect_to_a_controller_that_does_not_exist_is_refused) {
   RawController controller(target, 0);
   for (const uint32_t cntlid : {0u, controller.id() + 1u, 0xfff0u, 0xffffu}) {
     ConnectFields fields = controller.connect_fields(1);
@@ -143,7 +143,7 @@ TEST_P(FabricsBadInput, F8_an_io_connect_to_a_controller_that_does_not_exist_is_
   }
 }
 
-TEST_P(FabricsBadInput, F9_an_io_connect_to_another_hosts_controller_is_refused) {
+TEST_P(ConnectBadInput, F9_an_io_connect_to_another_hosts_controller_is_refused) {
   ASSERT_TRUE(target.add_subsystem("nqn.2026-11.dev.ballast:volume:two"));
   RawController controller(target, 0);
   ConnectFields other_nqn = controller.connect_fields(1);
@@ -158,7 +158,7 @@ TEST_P(FabricsBadInput, F9_an_io_connect_to_another_hosts_controller_is_refused)
   EXPECT_NE(controller.connect_io(1, last()), nullptr);
 }
 
-TEST_P(FabricsBadInput, F10_an_io_connect_to_a_controller_that_is_not_enabled_is_refused) {
+TEST_P(ConnectBadInput, F10_an_io_connect_to_a_controller_that_is_not_enabled_is_refused) {
   RawController::Options options;
   options.enable = false;
   RawController controller(target, 0, options);
@@ -173,14 +173,14 @@ TEST_P(FabricsBadInput, F10_an_io_connect_to_a_controller_that_is_not_enabled_is
   expect_invalid(connect_once(controller.connect_fields(1), last()), k_qid_offset);
 }
 
-TEST_P(FabricsBadInput, F11_a_discovery_controller_has_no_io_queues) {
+TEST_P(ConnectBadInput, F11_a_discovery_controller_has_no_io_queues) {
   RawController::Options options;
   options.subsystem_nqn = nvme::k_discovery_nqn;
   RawController controller(target, 0, options);
   expect_invalid(connect_once(controller.connect_fields(1), last()), k_qid_offset);
 }
 
-TEST_P(FabricsBadInput, F12_wrong_queue_entry_sizes_refuse_io_queues) {
+TEST_P(ConnectBadInput, F12_wrong_queue_entry_sizes_refuse_io_queues) {
   for (const uint32_t sizes : {0u, 5u << 16 | 4u << 20, 6u << 16 | 5u << 20, 15u << 16 | 15u << 20}) {
     RawController::Options options;
     options.enable = false;
@@ -191,7 +191,7 @@ TEST_P(FabricsBadInput, F12_wrong_queue_entry_sizes_refuse_io_queues) {
   }
 }
 
-TEST_P(FabricsBadInput, F13_an_unknown_subsystem_is_refused_and_may_be_retried) {
+TEST_P(ConnectBadInput, F13_an_unknown_subsystem_is_refused_and_may_be_retried) {
   ConnectFields fields = admin_fields();
   fields.subsystem_nqn = "nqn.2026-11.dev.ballast:volume:none";
   const Answer answer = connect_once(fields);
@@ -199,7 +199,7 @@ TEST_P(FabricsBadInput, F13_an_unknown_subsystem_is_refused_and_may_be_retried) 
   EXPECT_FALSE(answer.status().do_not_retry());
 }
 
-TEST_P(FabricsBadInput, F14_a_host_name_that_is_no_nqn_is_refused) {
+TEST_P(ConnectBadInput, F14_a_host_name_that_is_no_nqn_is_refused) {
   const std::string start = "nqn.2014-08.org.example:";
   for (const std::string& name :
        {std::string(), std::string("host"), start + std::string(224 - start.size(), 'x'),
@@ -217,13 +217,13 @@ TEST_P(FabricsBadInput, F14_a_host_name_that_is_no_nqn_is_refused) {
   expect_invalid(connect_once(fields), k_in_data | k_subnqn_offset);
 }
 
-TEST_P(FabricsBadInput, F15_a_host_identifier_of_zero_is_refused) {
+TEST_P(ConnectBadInput, F15_a_host_identifier_of_zero_is_refused) {
   ConnectFields fields = admin_fields();
   fields.host_id_byte = 0;
   expect_invalid(connect_once(fields), k_in_data | k_host_id_offset);
 }
 
-TEST_P(FabricsBadInput, F16_one_host_identifier_with_two_host_names_is_refused) {
+TEST_P(ConnectBadInput, F16_one_host_identifier_with_two_host_names_is_refused) {
   ConnectFields other = admin_fields();
   other.host_nqn = k_other_host;
   {
@@ -239,7 +239,7 @@ TEST_P(FabricsBadInput, F16_one_host_identifier_with_two_host_names_is_refused) 
   EXPECT_TRUE(connect_once(other, last()).status().ok()) << "the first host has gone";
 }
 
-TEST_P(FabricsBadInput, F17_a_host_that_is_not_on_the_list_is_refused_for_good) {
+TEST_P(ConnectBadInput, F17_a_host_that_is_not_on_the_list_is_refused_for_good) {
   ASSERT_TRUE(target.change(
       [&](auto done) { return target.target().set_hosts(k_subsystem, false, {k_other_host}, done); }));
   const Answer answer = connect_once(admin_fields());
@@ -250,7 +250,7 @@ TEST_P(FabricsBadInput, F17_a_host_that_is_not_on_the_list_is_refused_for_good) 
   EXPECT_TRUE(connect_once(other).status().ok());
 }
 
-TEST_P(FabricsBadInput, F19_a_second_connect_is_a_sequence_error_and_the_queue_goes_on) {
+TEST_P(ConnectBadInput, F19_a_second_connect_is_a_sequence_error_and_the_queue_goes_on) {
   RawController controller(target, 0);
   EXPECT_TRUE(
       controller.admin().connect(controller.connect_fields(0)).status().is(status::command_sequence_error));
@@ -260,7 +260,7 @@ TEST_P(FabricsBadInput, F19_a_second_connect_is_a_sequence_error_and_the_queue_g
   EXPECT_TRUE(queue->execute(io_command(nvme::NvmOpcode::flush, 1, 1, 0, 1)).status().ok());
 }
 
-TEST_P(FabricsBadInput, F21_property_commands_on_an_io_queue_are_invalid_opcodes) {
+TEST_P(ConnectBadInput, F21_property_commands_on_an_io_queue_are_invalid_opcodes) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   EXPECT_TRUE(
@@ -270,7 +270,7 @@ TEST_P(FabricsBadInput, F21_property_commands_on_an_io_queue_are_invalid_opcodes
   EXPECT_TRUE(controller.csts().ready());
 }
 
-TEST_P(FabricsBadInput, F30_unknown_fabrics_types_are_invalid_opcodes) {
+TEST_P(ConnectBadInput, F30_unknown_fabrics_types_are_invalid_opcodes) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   for (uint32_t type = 0; type < 256; ++type) {
@@ -281,13 +281,13 @@ TEST_P(FabricsBadInput, F30_unknown_fabrics_types_are_invalid_opcodes) {
   }
 }
 
-TEST_P(FabricsBadInput, F31_disconnect_on_the_admin_queue_is_of_the_wrong_queue_type) {
+TEST_P(ConnectBadInput, F31_disconnect_on_the_admin_queue_is_of_the_wrong_queue_type) {
   RawController controller(target, 0);
   EXPECT_TRUE(controller.execute(disconnect_command()).status().is(status::invalid_queue_type));
   EXPECT_TRUE(controller.csts().ready());
 }
 
-class Connect : public FabricsBadInput {};
+class Connect : public ConnectBadInput {};
 INSTANTIATE_TEST_SUITE_P(Reactors, Connect, ::testing::Values(1, 3));
 
 TEST_P(Connect, disconnect_ends_an_io_queue_and_frees_its_identifier) {

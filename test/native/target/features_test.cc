@@ -10,9 +10,9 @@ namespace {
 namespace status = nvme::status;
 using nvme::FeatureId;
 
-class NvmBadInput : public ::testing::Test {
+class FeatureBadInput : public ::testing::Test {
  protected:
-  NvmBadInput() : target(3) {
+  FeatureBadInput() : target(3) {
     EXPECT_TRUE(target.add_subsystem());
     EXPECT_TRUE(target.add_memory_namespace(1));
   }
@@ -26,9 +26,9 @@ class NvmBadInput : public ::testing::Test {
   }
   TargetWorld target;
 };
-class FeatureCommands : public NvmBadInput {};
+class FeatureCommands : public FeatureBadInput {};
 
-TEST_F(NvmBadInput, N23_saving_is_refused_for_every_feature) {
+TEST_F(FeatureBadInput, N23_saving_is_refused_for_every_feature) {
   RawController controller(target, 0);
   for (const FeatureId id : {FeatureId::arbitration, FeatureId::number_of_queues,
                              FeatureId::async_event_configuration, FeatureId::keep_alive_timer}) {
@@ -39,7 +39,7 @@ TEST_F(NvmBadInput, N23_saving_is_refused_for_every_feature) {
   EXPECT_EQ(get(controller, FeatureId::number_of_queues), 0x007f'007fu);
 }
 
-TEST_F(NvmBadInput, N23_what_cannot_be_changed_is_not) {
+TEST_F(FeatureBadInput, N23_what_cannot_be_changed_is_not) {
   ASSERT_TRUE(target.add_namespace(2, std::make_shared<HeldBdev>(16, true)));
   RawController controller(target, 0);
   EXPECT_TRUE(set(controller, FeatureId::volatile_write_cache, 0).is(status::feature_not_changeable));
@@ -47,7 +47,7 @@ TEST_F(NvmBadInput, N23_what_cannot_be_changed_is_not) {
   EXPECT_TRUE(set(controller, FeatureId::host_identifier, 1).is(status::command_sequence_error));
 }
 
-TEST_F(NvmBadInput, N23_without_a_write_cache_there_is_no_such_feature) {
+TEST_F(FeatureBadInput, N23_without_a_write_cache_there_is_no_such_feature) {
   RawController controller(target, 0);
   EXPECT_TRUE(set(controller, FeatureId::volatile_write_cache, 1).is(status::invalid_field));
   EXPECT_TRUE(controller.execute(get_features_command(FeatureId::volatile_write_cache))
@@ -55,7 +55,7 @@ TEST_F(NvmBadInput, N23_without_a_write_cache_there_is_no_such_feature) {
                   .is(status::invalid_field));
 }
 
-TEST_F(NvmBadInput, N23_a_namespace_for_a_controller_feature_is_refused) {
+TEST_F(FeatureBadInput, N23_a_namespace_for_a_controller_feature_is_refused) {
   RawController controller(target, 0);
   EXPECT_TRUE(set(controller, FeatureId::arbitration, 1, 1).is(status::feature_not_namespace_specific));
   EXPECT_TRUE(set(controller, FeatureId::arbitration, 1, 77).is(status::feature_not_namespace_specific));
@@ -63,7 +63,7 @@ TEST_F(NvmBadInput, N23_a_namespace_for_a_controller_feature_is_refused) {
   EXPECT_TRUE(set(controller, FeatureId::error_recovery, 1, 1).ok());
 }
 
-TEST_F(NvmBadInput, N23_unknown_features_and_selectors_are_invalid_fields) {
+TEST_F(FeatureBadInput, N23_unknown_features_and_selectors_are_invalid_fields) {
   RawController controller(target, 0);
   for (uint32_t id = 0; id < 256; ++id) {
     const bool known = id == 1 || id == 2 || id == 4 || id == 5 || id == 7 || id == 0x0a || id == 0x0b ||
@@ -82,7 +82,7 @@ TEST_F(NvmBadInput, N23_unknown_features_and_selectors_are_invalid_fields) {
   }
 }
 
-TEST_F(NvmBadInput, N23_a_number_of_queues_that_cannot_be_or_comes_late_is_refused) {
+TEST_F(FeatureBadInput, N23_a_number_of_queues_that_cannot_be_or_comes_late_is_refused) {
   RawController controller(target, 0);
   for (const uint32_t value : {0xffff'0000u, 0x0000'ffffu, 0xffff'ffffu}) {
     EXPECT_TRUE(set(controller, FeatureId::number_of_queues, value).is(status::invalid_field));
@@ -92,7 +92,7 @@ TEST_F(NvmBadInput, N23_a_number_of_queues_that_cannot_be_or_comes_late_is_refus
   EXPECT_EQ(get(controller, FeatureId::number_of_queues), 0x007f'007fu);
 }
 
-TEST_F(NvmBadInput, N23_events_and_values_that_do_not_exist_are_invalid_fields) {
+TEST_F(FeatureBadInput, N23_events_and_values_that_do_not_exist_are_invalid_fields) {
   RawController controller(target, 0);
   EXPECT_TRUE(set(controller, FeatureId::async_event_configuration, 1u << 31).is(status::invalid_field));
   EXPECT_TRUE(set(controller, FeatureId::power_management, 1).is(status::invalid_field));
@@ -101,7 +101,7 @@ TEST_F(NvmBadInput, N23_events_and_values_that_do_not_exist_are_invalid_fields) 
   EXPECT_EQ(get(controller, FeatureId::async_event_configuration), 0u);
 }
 
-TEST_F(NvmBadInput, N23_host_behavior_of_what_is_not_offered_is_refused) {
+TEST_F(FeatureBadInput, N23_host_behavior_of_what_is_not_offered_is_refused) {
   RawController controller(target, 0);
   nvme::HostBehaviorSupport behavior;
   behavior.lba_format_extension = 1;

@@ -22,9 +22,9 @@ class Identify : public ::testing::Test {
   std::string text(std::span<const char> field) { return {field.begin(), field.end()}; }
   TargetWorld target;
 };
-class NvmBadInput : public Identify {};
+class IdentifyBadInput : public Identify {};
 
-TEST_F(NvmBadInput, N22_an_unknown_structure_is_an_invalid_field) {
+TEST_F(IdentifyBadInput, N22_an_unknown_structure_is_an_invalid_field) {
   RawController controller(target, 0);
   for (uint32_t cns = 0; cns < 256; ++cns) {
     const bool known = cns <= 3 || (cns >= 5 && cns <= 8) || cns == 0x10 || cns == 0x11 || cns == 0x1c;
@@ -34,7 +34,7 @@ TEST_F(NvmBadInput, N22_an_unknown_structure_is_an_invalid_field) {
   }
 }
 
-TEST_F(NvmBadInput, N22_an_unknown_command_set_is_an_invalid_field) {
+TEST_F(IdentifyBadInput, N22_an_unknown_command_set_is_an_invalid_field) {
   RawController controller(target, 0);
   for (const Cns cns :
        {Cns::command_set_namespace, Cns::command_set_controller, Cns::command_set_active_namespaces}) {
@@ -46,7 +46,7 @@ TEST_F(NvmBadInput, N22_an_unknown_command_set_is_an_invalid_field) {
   }
 }
 
-TEST_F(NvmBadInput, N22_another_controllers_command_sets_are_an_invalid_field) {
+TEST_F(IdentifyBadInput, N22_another_controllers_command_sets_are_an_invalid_field) {
   RawController controller(target, 0);
   nvme::Command command = identify_command(Cns::command_sets);
   command.cdw10 |= (controller.id() + 1u) << 16;
@@ -56,7 +56,7 @@ TEST_F(NvmBadInput, N22_another_controllers_command_sets_are_an_invalid_field) {
   EXPECT_EQ(load<nvme::IdentifyCommandSets>(controller.execute(command).data).vectors[0], 1u);
 }
 
-TEST_F(NvmBadInput, N22_a_short_buffer_is_refused_and_a_longer_one_gets_4096_bytes) {
+TEST_F(IdentifyBadInput, N22_a_short_buffer_is_refused_and_a_longer_one_gets_4096_bytes) {
   RawController controller(target, 0);
   for (const uint32_t bytes : {0u, 4u, 1024u, 4092u, 4095u}) {
     const Answer answer = controller.execute(identify_command(Cns::controller, 0, bytes));
@@ -69,7 +69,7 @@ TEST_F(NvmBadInput, N22_a_short_buffer_is_refused_and_a_longer_one_gets_4096_byt
   }
 }
 
-TEST_F(NvmBadInput, N22_namespace_identifiers_that_cannot_be_are_invalid_namespaces) {
+TEST_F(IdentifyBadInput, N22_namespace_identifiers_that_cannot_be_are_invalid_namespaces) {
   RawController controller(target, 0);
   for (const Cns cns : {Cns::name_space, Cns::namespace_descriptors, Cns::command_set_namespace,
                         Cns::independent_namespace, Cns::allocated_namespace}) {
@@ -89,7 +89,7 @@ TEST_F(NvmBadInput, N22_namespace_identifiers_that_cannot_be_are_invalid_namespa
   }
 }
 
-TEST_F(NvmBadInput, N22_a_discovery_controller_identifies_only_itself) {
+TEST_F(IdentifyBadInput, N22_a_discovery_controller_identifies_only_itself) {
   RawController::Options options;
   options.subsystem_nqn = nvme::k_discovery_nqn;
   RawController controller(target, 0, options);

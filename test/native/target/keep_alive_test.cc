@@ -11,9 +11,9 @@ namespace {
 
 namespace status = nvme::status;
 
-class FabricsBadInput : public ::testing::TestWithParam<uint32_t> {
+class KeepAliveBadInput : public ::testing::TestWithParam<uint32_t> {
  protected:
-  FabricsBadInput() : target(GetParam()), device(std::make_shared<HeldBdev>(1024)) {
+  KeepAliveBadInput() : target(GetParam()), device(std::make_shared<HeldBdev>(1024)) {
     EXPECT_TRUE(target.add_subsystem());
     EXPECT_TRUE(target.add_namespace(1, device));
   }
@@ -29,9 +29,9 @@ class FabricsBadInput : public ::testing::TestWithParam<uint32_t> {
   TargetWorld target;
   std::shared_ptr<HeldBdev> device;
 };
-INSTANTIATE_TEST_SUITE_P(Reactors, FabricsBadInput, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Reactors, KeepAliveBadInput, ::testing::Values(1, 3));
 
-TEST_P(FabricsBadInput, F24_connect_without_a_keep_alive_time_out_has_none) {
+TEST_P(KeepAliveBadInput, F24_connect_without_a_keep_alive_time_out_has_none) {
   RawController controller(target, 0, with_kato(0));
   const auto queue = controller.connect_io(1, last());
   target.world().advance(3600 * k_ns_per_s);
@@ -39,14 +39,14 @@ TEST_P(FabricsBadInput, F24_connect_without_a_keep_alive_time_out_has_none) {
   EXPECT_TRUE(controller.csts().ready());
 }
 
-TEST_P(FabricsBadInput, F24_setting_the_time_out_to_zero_is_refused) {
+TEST_P(KeepAliveBadInput, F24_setting_the_time_out_to_zero_is_refused) {
   RawController controller(target, 0, with_kato(5000));
   const Answer answer = controller.execute(set_features_command(nvme::FeatureId::keep_alive_timer, 0));
   EXPECT_TRUE(answer.status().is(status::keep_alive_timeout_invalid));
   EXPECT_EQ(granted(controller), 5000u);
 }
 
-TEST_P(FabricsBadInput, F25_the_time_out_is_rounded_up_to_the_granularity_and_never_overflows) {
+TEST_P(KeepAliveBadInput, F25_the_time_out_is_rounded_up_to_the_granularity_and_never_overflows) {
   {
     RawController controller(target, 0, with_kato(1));
     EXPECT_EQ(granted(controller), 1000u);
@@ -60,7 +60,7 @@ TEST_P(FabricsBadInput, F25_the_time_out_is_rounded_up_to_the_granularity_and_ne
   EXPECT_EQ(granted(controller), 2000u);
 }
 
-TEST_P(FabricsBadInput, F26_without_keep_alive_every_queue_is_closed_in_time) {
+TEST_P(KeepAliveBadInput, F26_without_keep_alive_every_queue_is_closed_in_time) {
   RawController controller(target, 0, with_kato(2000));
   const auto queue = controller.connect_io(1, last());
   target.world().advance(1900 * k_ns_per_ms);
@@ -71,7 +71,7 @@ TEST_P(FabricsBadInput, F26_without_keep_alive_every_queue_is_closed_in_time) {
   EXPECT_EQ(target.target().controllers_count(), 0u);
 }
 
-TEST_P(FabricsBadInput, F26_no_write_is_acked_after_the_time_out) {
+TEST_P(KeepAliveBadInput, F26_no_write_is_acked_after_the_time_out) {
   RawController controller(target, 0, with_kato(1000));
   const auto queue = controller.connect_io(1, last());
   device->hold(true);
@@ -86,7 +86,7 @@ TEST_P(FabricsBadInput, F26_no_write_is_acked_after_the_time_out) {
   EXPECT_EQ(target.target().controllers_count(), 0u);
 }
 
-TEST_P(FabricsBadInput, F26_the_controller_is_not_gone_before_its_last_device_io) {
+TEST_P(KeepAliveBadInput, F26_the_controller_is_not_gone_before_its_last_device_io) {
   RawController controller(target, 0, with_kato(1000));
   const auto queue = controller.connect_io(1, last());
   device->hold(true);
@@ -100,7 +100,7 @@ TEST_P(FabricsBadInput, F26_the_controller_is_not_gone_before_its_last_device_io
   EXPECT_EQ(target.target().controllers_count(), 0u);
 }
 
-TEST_P(FabricsBadInput, P56_keep_alive_commands_keep_a_half_silent_host_connected) {
+TEST_P(KeepAliveBadInput, P56_keep_alive_commands_keep_a_half_silent_host_connected) {
   RawController controller(target, 0, with_kato(1000));
   for (int i = 0; i < 20; ++i) {
     target.world().advance(900 * k_ns_per_ms);
@@ -109,14 +109,14 @@ TEST_P(FabricsBadInput, P56_keep_alive_commands_keep_a_half_silent_host_connecte
   EXPECT_TRUE(closes_within(target, controller.admin(), 1500 * k_ns_per_ms)) << "1.0 to 1.5 times KATO";
 }
 
-TEST_P(FabricsBadInput, P55_a_connection_that_never_connects_is_closed) {
+TEST_P(KeepAliveBadInput, P55_a_connection_that_never_connects_is_closed) {
   RawQueue queue(target, last());
   target.world().advance(4 * k_ns_per_s);
   EXPECT_FALSE(queue.peer().peer_closed());
   EXPECT_TRUE(closes_within(target, queue, 2 * k_ns_per_s));
 }
 
-TEST_P(FabricsBadInput, P55_refused_connects_do_not_buy_time) {
+TEST_P(KeepAliveBadInput, P55_refused_connects_do_not_buy_time) {
   RawQueue queue(target, last());
   ConnectFields fields;
   fields.subsystem_nqn = "nqn.2026-11.dev.ballast:volume:none";
@@ -127,7 +127,7 @@ TEST_P(FabricsBadInput, P55_refused_connects_do_not_buy_time) {
   EXPECT_TRUE(closes_within(target, queue, 2 * k_ns_per_s));
 }
 
-TEST_P(FabricsBadInput, P55_a_controller_that_is_never_enabled_is_closed) {
+TEST_P(KeepAliveBadInput, P55_a_controller_that_is_never_enabled_is_closed) {
   RawController::Options options;
   options.enable = false;
   RawController controller(target, 0, options);
@@ -136,7 +136,7 @@ TEST_P(FabricsBadInput, P55_a_controller_that_is_never_enabled_is_closed) {
   EXPECT_TRUE(closes_within(target, controller.admin(), 10 * k_ns_per_s));
 }
 
-TEST_P(FabricsBadInput, P55_a_controller_that_is_reset_and_left_is_closed) {
+TEST_P(KeepAliveBadInput, P55_a_controller_that_is_reset_and_left_is_closed) {
   RawController controller(target, 0);
   target.world().advance(300 * k_ns_per_s);
   ASSERT_TRUE(controller.set_cc(0).ok());

@@ -20,11 +20,11 @@ class LogPages : public ::testing::TestWithParam<uint32_t> {
   uint32_t last() const { return GetParam() - 1; }
   TargetWorld target;
 };
-class NvmBadInput : public LogPages {};
+class LogPageBadInput : public LogPages {};
 INSTANTIATE_TEST_SUITE_P(Reactors, LogPages, ::testing::Values(1, 3));
-INSTANTIATE_TEST_SUITE_P(Reactors, NvmBadInput, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Reactors, LogPageBadInput, ::testing::Values(1, 3));
 
-TEST_P(NvmBadInput, N21_unknown_log_pages_are_invalid_log_pages) {
+TEST_P(LogPageBadInput, N21_unknown_log_pages_are_invalid_log_pages) {
   RawController controller(target, 0);
   for (uint32_t page = 0; page < 256; ++page) {
     const bool known = page <= 5 || page == 0x0c || page == 0x12 || page == 0x13;
@@ -33,7 +33,7 @@ TEST_P(NvmBadInput, N21_unknown_log_pages_are_invalid_log_pages) {
   }
 }
 
-TEST_P(NvmBadInput, N21_an_offset_off_a_dword_or_beyond_the_page_is_an_invalid_field) {
+TEST_P(LogPageBadInput, N21_an_offset_off_a_dword_or_beyond_the_page_is_an_invalid_field) {
   RawController controller(target, 0);
   for (const uint64_t offset : {1ull, 2ull, 3ull, 516ull, 0xffff'ffff'ffff'fffcull, 1ull << 32}) {
     const Answer answer = controller.execute(log_command(LogPage::smart, 64, offset));
@@ -42,7 +42,7 @@ TEST_P(NvmBadInput, N21_an_offset_off_a_dword_or_beyond_the_page_is_an_invalid_f
   EXPECT_TRUE(controller.execute(log_command(LogPage::smart, 64, 512)).status().ok()) << "just at the end";
 }
 
-TEST_P(NvmBadInput, N21_the_largest_number_of_dwords_is_refused_without_a_buffer) {
+TEST_P(LogPageBadInput, N21_the_largest_number_of_dwords_is_refused_without_a_buffer) {
   RawController controller(target, 0);
   nvme::Command command = log_command(LogPage::smart, 512);
   command.cdw10 |= 0xffff'0000;
@@ -57,7 +57,7 @@ TEST_P(NvmBadInput, N21_the_largest_number_of_dwords_is_refused_without_a_buffer
   EXPECT_TRUE(controller.execute(command).status().is(status::data_sgl_length_invalid));
 }
 
-TEST_P(NvmBadInput, N21_reserved_selectors_are_invalid_fields) {
+TEST_P(LogPageBadInput, N21_reserved_selectors_are_invalid_fields) {
   RawController controller(target, 0);
   nvme::Command specific = log_command(LogPage::smart, 512);
   specific.cdw10 |= 1u << 8;
@@ -72,7 +72,7 @@ TEST_P(NvmBadInput, N21_reserved_selectors_are_invalid_fields) {
   }
 }
 
-TEST_P(NvmBadInput, N21_a_namespace_where_the_page_has_none_or_that_is_not_there_is_an_invalid_field) {
+TEST_P(LogPageBadInput, N21_a_namespace_where_the_page_has_none_or_that_is_not_there_is_an_invalid_field) {
   RawController controller(target, 0);
   EXPECT_TRUE(controller.execute(log_command(LogPage::error_information, 64, 0, 1))
                   .status()

@@ -21,10 +21,10 @@ class Properties : public ::testing::TestWithParam<uint32_t> {
   std::shared_ptr<HeldBdev> device;
 };
 INSTANTIATE_TEST_SUITE_P(Reactors, Properties, ::testing::Values(1, 3));
-class FabricsBadInput : public Properties {};
-INSTANTIATE_TEST_SUITE_P(Reactors, FabricsBadInput, ::testing::Values(1, 3));
+class PropertyBadInput : public Properties {};
+INSTANTIATE_TEST_SUITE_P(Reactors, PropertyBadInput, ::testing::Values(1, 3));
 
-TEST_P(FabricsBadInput, F20_property_get_of_a_wrong_offset_or_size_is_an_invalid_field) {
+TEST_P(PropertyBadInput, F20_property_get_of_a_wrong_offset_or_size_is_an_invalid_field) {
   RawController controller(target, 0);
   for (uint32_t offset = 0; offset < 0x80; ++offset) {
     const bool is_cap = offset == property::cap;
@@ -40,7 +40,7 @@ TEST_P(FabricsBadInput, F20_property_get_of_a_wrong_offset_or_size_is_an_invalid
   EXPECT_TRUE(controller.execute(property_get_command(0xffff'fffc, 0)).status().is(status::invalid_field));
 }
 
-TEST_P(FabricsBadInput, F20_property_set_of_anything_but_cc_changes_nothing) {
+TEST_P(PropertyBadInput, F20_property_set_of_anything_but_cc_changes_nothing) {
   RawController controller(target, 0);
   const uint64_t cc = controller.get_property(property::cc);
   for (uint32_t offset = 0; offset < 0x80; ++offset) {
@@ -55,7 +55,7 @@ TEST_P(FabricsBadInput, F20_property_set_of_anything_but_cc_changes_nothing) {
   EXPECT_TRUE(controller.csts().ready());
 }
 
-TEST_P(FabricsBadInput, F23_an_unsupported_page_size_arbitration_or_command_set_leaves_cc_alone) {
+TEST_P(PropertyBadInput, F23_an_unsupported_page_size_arbitration_or_command_set_leaves_cc_alone) {
   RawController::Options options;
   options.enable = false;
   RawController controller(target, 0, options);
@@ -71,14 +71,14 @@ TEST_P(FabricsBadInput, F23_an_unsupported_page_size_arbitration_or_command_set_
   EXPECT_TRUE(controller.set_cc(k_cc_enable | 6u << 4).ok()) << "all I/O command sets";
 }
 
-TEST_P(FabricsBadInput, F22_the_reserved_shutdown_notification_is_refused) {
+TEST_P(PropertyBadInput, F22_the_reserved_shutdown_notification_is_refused) {
   RawController controller(target, 0);
   EXPECT_TRUE(controller.set_cc(k_cc_enable | 3u << 14).is(status::invalid_field));
   EXPECT_EQ(controller.csts().shutdown(), nvme::ControllerStatus::k_shutdown_normal_operation);
   EXPECT_NE(controller.connect_io(1, last()), nullptr);
 }
 
-TEST_P(FabricsBadInput, F22_ready_falls_only_after_the_last_device_io_and_nothing_is_acked_then) {
+TEST_P(PropertyBadInput, F22_ready_falls_only_after_the_last_device_io_and_nothing_is_acked_then) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   device->hold(true);
@@ -95,7 +95,7 @@ TEST_P(FabricsBadInput, F22_ready_falls_only_after_the_last_device_io_and_nothin
   EXPECT_NE(controller.connect_io(1, last()), nullptr);
 }
 
-TEST_P(FabricsBadInput, F22_enabling_while_the_reset_drains_is_ready_after_it) {
+TEST_P(PropertyBadInput, F22_enabling_while_the_reset_drains_is_ready_after_it) {
   RawController controller(target, 0);
   const auto queue = controller.connect_io(1, last());
   device->hold(true);
@@ -112,7 +112,7 @@ TEST_P(FabricsBadInput, F22_enabling_while_the_reset_drains_is_ready_after_it) {
   EXPECT_NE(controller.connect_io(1, last()), nullptr);
 }
 
-TEST_P(FabricsBadInput, F22_a_thousand_resets_under_io_leave_a_working_controller) {
+TEST_P(PropertyBadInput, F22_a_thousand_resets_under_io_leave_a_working_controller) {
   RawController controller(target, 0);
   for (uint32_t i = 0; i < 1000; ++i) {
     const auto queue = controller.connect_io(1, i % GetParam());
