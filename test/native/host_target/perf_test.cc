@@ -217,8 +217,12 @@ TEST_F(Perf, verify_finds_a_write_that_was_acknowledged_and_dropped) {
   perf_.workload = PerfWorkload::randrw;
   perf_.verify = true;
   uint32_t count = 0;
+  uint64_t lost_lba = 0;
   target_->intercept = [&](FakeConnection& connection, const nvme::Command& command, ByteSpan) {
-    if (connection.qid == 0 || command.opcode != k_write_opcode || ++count != 100) return false;
+    if (connection.qid == 0 || command.opcode != k_write_opcode) return false;
+    // From the hundredth write on nothing reaches its blocks: a later write must not hide the loss.
+    if (++count == 100) lost_lba = nvme::starting_lba(command);
+    if (count < 100 || nvme::starting_lba(command) != lost_lba) return false;
     connection.respond(command);
     return true;
   };

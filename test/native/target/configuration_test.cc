@@ -147,7 +147,7 @@ TEST_P(Configuration, closing_waits_for_device_io_and_takes_no_connection) {
   const auto queue = queue_with_held_write(controller);
   RawQueue idle(target, last());
   bool done = false;
-  target.target().close([&done] { done = true; });
+  target.start_close(done);
   EXPECT_TRUE(closes_within(target, *queue, k_ns_per_s));
   EXPECT_TRUE(closes_within(target, idle, k_ns_per_s));
   EXPECT_FALSE(done);

@@ -50,7 +50,8 @@ class TargetWorld {
   }
 
   ~TargetWorld() {
-    if (target_ != nullptr) close();
+    if (target_ != nullptr && !closing_) close();
+    target_.reset();
     for (const auto& node : nodes_) {
       bool closed = false;
       world_.on(*node->reactor, [&] {
@@ -99,9 +100,14 @@ class TargetWorld {
     auto device = bdev::make_memory_bdev({blocks_count * block_size_bytes, block_size_bytes});
     return device.ok() && add_namespace(nsid, device.value(), nqn);
   }
+  // Closes without waiting; `done` is set when that has ended, and must be before the world goes.
+  void start_close(bool& done) {
+    closing_ = true;
+    target_->close([&done] { done = true; });
+  }
   void close() {
     bool done = false;
-    target_->close([&done] { done = true; });
+    start_close(done);
     EXPECT_TRUE(world_.run_until([&] { return done; }));
     EXPECT_EQ(target_->controllers_count(), 0u);
     target_.reset();
@@ -119,6 +125,7 @@ class TargetWorld {
 
   SimulatedWorld world_;
   std::unique_ptr<target::Target> target_;
+  bool closing_ = false;
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 
