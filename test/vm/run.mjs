@@ -78,8 +78,9 @@ function lastLines(path, count) {
 }
 
 /**
- * Boots one machine for the cases and reports each that came to an end. Returns those not reached. A machine that
- * dies before its first case is the emulator's fault or the host's: `mayBootAgain` says whether to try another.
+ * Boots one machine for the cases and reports each that came to an end. Returns those not reached. A machine
+ * that dies before its first case is the emulator's fault or the host's: `mayBootAgain` says whether to try
+ * another.
  */
 async function runMachine(kernel, cases, options, report, mayBootAgain) {
   const targetName = options['self-check'] ? 'nvmet' : 'host';

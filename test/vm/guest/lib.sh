@@ -4,8 +4,8 @@
 . /job/environment # TARGET
 . "/job/guest/target-$TARGET.sh"
 MNT=/tmp/mnt
-# A Keep Alive that a disconnect overtakes ends with error 4 (transport), which the kernel then mentions. A connection
-# that is lost says more than that.
+# A Keep Alive that a disconnect overtakes ends with error 4 (transport), which the kernel then mentions.
+# A connection that is lost says more than that.
 expected_complaints=('failed nvme_keep_alive_end_io error=4')
 
 say() { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
