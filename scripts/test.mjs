@@ -53,7 +53,9 @@ async function native(sanitizer) {
     jobs,
     '--no-tests=error',
   ];
-  return junitOf(step, file, await run('ctest', args, { minutes: 15, quiet: true }));
+  const counts = junitOf(step, file, await run('ctest', args, { minutes: 15, show: 'nothing' }));
+  for (const { name, text } of counts.details) console.log(`-- ${name}\n${text}`);
+  return counts;
 }
 
 function unit() {

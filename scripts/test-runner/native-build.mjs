@@ -29,11 +29,11 @@ export async function buildNativeTests(sanitizer, targets = []) {
   const options = [...configure, ...flags];
   // A cache that names a tool or a path of yesterday is thrown away once.
   const configured =
-    (await run('cmake', options, { minutes, quiet: true })) === 0 ||
+    (await run('cmake', options, { minutes, show: 'failure' })) === 0 ||
     (await run('cmake', ['--fresh', ...options], { minutes })) === 0;
   if (!configured) return { ok: false, folder };
   const targetOptions = targets.length > 0 ? ['--target', ...targets] : [];
-  const status = await run('cmake', ['--build', folder, ...targetOptions], { minutes, quiet: true });
+  const status = await run('cmake', ['--build', folder, ...targetOptions], { minutes, show: 'failure' });
   return { ok: status === 0, folder };
 }
 

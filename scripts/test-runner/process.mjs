@@ -1,16 +1,18 @@
 // Runs one program of the test run, in a process group of its own so that a time limit ends its children too.
 import { spawn } from 'node:child_process';
 
+const heldCharactersMax = 20_000;
+
 /**
  * Resolves to the exit status; 124 after the time limit, 127 when the program cannot be started.
- * `quiet` shows the output only if the program fails; `onOutput` gets it in any case.
+ * `show` is 'all' of the output, what came last on 'failure', or 'nothing'; `onOutput` gets all of it.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ minutes: number, quiet?: boolean, onOutput?: (text: string) => void }} options
+ * @param {{ minutes: number, show?: string, onOutput?: (text: string) => void }} options
  * @returns {Promise<number>}
  */
-export function run(program, args, { minutes, quiet = false, onOutput }) {
-  const piped = quiet || onOutput !== undefined;
+export function run(program, args, { minutes, show = 'all', onOutput }) {
+  const piped = show !== 'all' || onOutput !== undefined;
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       detached: true,
@@ -21,8 +23,8 @@ export function run(program, args, { minutes, quiet = false, onOutput }) {
     let late = false;
     const take = (text) => {
       onOutput?.(text);
-      if (quiet) held = (held + text).slice(-200_000);
-      else process.stdout.write(text);
+      if (show === 'all') process.stdout.write(text);
+      else held = (held + text).slice(-heldCharactersMax);
     };
     child.stdout?.setEncoding('utf8').on('data', take);
     child.stderr?.setEncoding('utf8').on('data', take);
@@ -45,7 +47,7 @@ export function run(program, args, { minutes, quiet = false, onOutput }) {
     const finish = (status) => {
       clearTimeout(timer);
       process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-      if (quiet && status !== 0) process.stdout.write(held);
+      if (show === 'failure' && status !== 0) process.stdout.write(held);
       if (late) console.log(`${program} took more than ${minutes} minutes and was ended`);
       resolve(late ? 124 : status);
     };

@@ -2,13 +2,16 @@
 // own form, never from a runner's prose.
 import { existsSync, readFileSync } from 'node:fs';
 
+const detailCharactersMax = 4000; // the end of it, where the failure is
+
 /**
- * @typedef {{ passed: number, failed: number, skipped: number, failures: string[], skips: string[] }} Counts
+ * @typedef {{ passed: number, failed: number, skipped: number, failures: string[], skips: string[],
+ *   details: { name: string, text: string }[] }} Counts  details: what failed tests printed
  */
 
 /** @returns {Counts} */
 export function noResults() {
-  return { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] };
+  return { passed: 0, failed: 0, skipped: 0, failures: [], skips: [], details: [] };
 }
 
 /** @returns {Counts} */
@@ -26,6 +29,7 @@ export function sum(all) {
       skipped: total.skipped + each.skipped,
       failures: [...total.failures, ...each.failures],
       skips: [...total.skips, ...each.skips],
+      details: [...total.details, ...each.details],
     }),
     noResults(),
   );
@@ -43,6 +47,8 @@ export function parseJunit(xml) {
     if (/<(?:failure|error)\b/.test(markup)) {
       counts.failed += 1;
       counts.failures.push(title);
+      const output = /<system-out>([\s\S]*?)<\/system-out>/.exec(body)?.[1] ?? '';
+      counts.details.push({ name: title, text: decode(output).trim().slice(-detailCharactersMax) });
     } else if (/<skipped\b/.test(markup)) {
       counts.skipped += 1;
       counts.skips.push(title);
@@ -55,8 +61,12 @@ export function parseJunit(xml) {
 
 function attribute(text, name) {
   const match = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(text);
+  return decode(match?.[1] ?? '');
+}
+
+function decode(text) {
   const entities = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-  return (match?.[1] ?? '').replace(/&(amp|lt|gt|quot|apos);/g, (_, entity) => entities[entity]);
+  return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, entity) => entities[entity]);
 }
 
 /** The file's numbers; a runner that failed without a failed test, or left no file, is one failure more. */

@@ -18,7 +18,8 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const xml = `<?xml version="1.0"?>
 <testsuites><testsuite name="s" tests="4">
   <testcase name="a" classname="A" time="0.1"/>
-  <testcase name="b &lt;1&gt;" classname="A" status="run"><failure message="x">text</failure></testcase>
+  <testcase name="b &lt;1&gt;" classname="A" status="run"><failure message="x"/><system-out>a &gt; b
+</system-out></testcase>
   <testcase name="c" classname="A"><skipped message="no device"/></testcase>
   <testcase name="d" classname="d"><system-out>says &lt;failure and <failure> loudly</system-out></testcase>
 </testsuite></testsuites>`;
@@ -31,6 +32,7 @@ describe('parseJunit', () => {
       skipped: 1,
       failures: ['A: b <1>'],
       skips: ['A: c'],
+      details: [{ name: 'A: b <1>', text: 'a > b' }],
     });
   });
 });
