@@ -134,6 +134,8 @@ class FileSystem {
   // Errc: not_found, is_a_directory, permission_denied, in_use, no_space, invalid_argument; text names the
   // path.
   virtual Result<std::unique_ptr<File>> open(const std::string& path, const FileOptions& options) = 0;
+  // For a file that an open() of ours created and that is of no use after all. A missing one is no error.
+  virtual void remove(const std::string& path) = 0;
 };
 
 class IoBackend {

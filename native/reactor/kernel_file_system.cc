@@ -208,4 +208,10 @@ Result<std::unique_ptr<File>> KernelFileSystem::open(const std::string& path, co
   return std::unique_ptr<File>(new KernelFile(std::move(descriptor), facts));
 }
 
+void KernelFileSystem::remove(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return;
+  log(LogLevel::warning, "reactor", "%s cannot be removed: %s", log_escape(path).c_str(),
+      std::strerror(errno));
+}
+
 }  // namespace ballast

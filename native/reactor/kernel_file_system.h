@@ -9,6 +9,7 @@ namespace ballast {
 class KernelFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, const FileOptions& options) override;
+  void remove(const std::string& path) override;
 };
 
 }  // namespace ballast

@@ -147,6 +147,11 @@ Result<std::unique_ptr<File>> Files::open(const std::string& path, const FileOpt
   return std::unique_ptr<File>(new OpenFile(*this, descriptor, handle, create));
 }
 
+void Files::remove(const std::string& path) {
+  const auto found = files_.find(path);
+  if (found != files_.end()) removed_.push_back(files_.extract(found));
+}
+
 int64_t Files::execute(const FileOp& op) {
   BALLAST_ASSERT(op.data.size() <= k_file_segments_max);
   const auto found = handles_.find(op.file);

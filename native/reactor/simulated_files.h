@@ -40,6 +40,7 @@ struct FileFault {
 class Files final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, const FileOptions& options) override;
+  void remove(const std::string& path) override;
 
   // Does the operation and returns what done() is to be told.
   int64_t execute(const FileOp& op);
@@ -57,7 +58,9 @@ class Files final : public FileSystem {
   };
   bool take_fault(const std::string& path, FileOp::Kind kind, int& error);
 
-  std::map<std::string, FileData> files_;
+  using FileMap = std::map<std::string, FileData>;
+  FileMap files_;
+  std::vector<FileMap::node_type> removed_;  // may be open still
   std::map<Descriptor, Handle> handles_;
   std::vector<FileFault> faults_;
   Descriptor next_descriptor_ = 1'000'000;  // far from socket numbers

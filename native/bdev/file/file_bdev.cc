@@ -40,6 +40,23 @@ Error about(const std::string& path, const std::string& text) {
   return {Errc::invalid_argument, path + ": " + text};
 }
 
+Outcome check_file(const File& file, const FileBdevOptions& options) {
+  const uint32_t block_size_bytes = options.block_size_bytes;
+  const uint64_t size_bytes = file.size_bytes();
+  if (options.size_bytes.has_value() && size_bytes != *options.size_bytes) {
+    return about(options.path, "has " + std::to_string(size_bytes) + " bytes, not " +
+                                   std::to_string(*options.size_bytes) + ", and is never resized");
+  }
+  const Outcome size_checked = check_size(size_bytes, block_size_bytes);
+  if (!size_checked.ok()) return about(options.path, size_checked.error().text);
+  if (file.direct_alignment_bytes() > block_size_bytes) {
+    return about(options.path, "lies on a disk of " + std::to_string(file.direct_alignment_bytes()) +
+                                   "-byte sectors; a block size of " + std::to_string(block_size_bytes) +
+                                   " bytes cannot be served from it");
+  }
+  return Unit{};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Bdev>> make_file_bdev(FileSystem& files, const FileBdevOptions& options) {
@@ -54,17 +71,10 @@ Result<std::shared_ptr<Bdev>> make_file_bdev(FileSystem& files, const FileBdevOp
   file_options.create_size_bytes = options.size_bytes.value_or(0);
   TRY(std::unique_ptr<File> file, files.open(options.path, file_options));
 
-  const uint64_t size_bytes = file->size_bytes();
-  if (options.size_bytes.has_value() && size_bytes != *options.size_bytes) {
-    return about(options.path, "has " + std::to_string(size_bytes) + " bytes, not " +
-                                   std::to_string(*options.size_bytes) + ", and is never resized");
-  }
-  const Outcome size_checked = check_size(size_bytes, block_size_bytes);
-  if (!size_checked.ok()) return about(options.path, size_checked.error().text);
-  if (file->direct_alignment_bytes() > block_size_bytes) {
-    return about(options.path, "lies on a disk of " + std::to_string(file->direct_alignment_bytes()) +
-                                   "-byte sectors; a block size of " + std::to_string(block_size_bytes) +
-                                   " bytes cannot be served from it");
+  const Outcome fits = check_file(*file, options);
+  if (!fits.ok()) {
+    if (file->created()) files.remove(options.path);  // while it is locked: nobody else has it yet
+    return fits.error();
   }
   return std::shared_ptr<Bdev>(new FileBdev(std::move(file), options));
 }

@@ -72,6 +72,11 @@ TEST(FileBdevOpen, refuses_blocks_smaller_than_the_sectors_below) {
   std::string text;
   EXPECT_EQ(open_errc(files, {.path = "disk", .block_size_bytes = 512}, &text), Errc::invalid_argument);
   EXPECT_NE(text.find("4096-byte sectors"), std::string::npos) << text;
+  EXPECT_EQ(files.removals_count, 0u);
+  backend.created = true;
+  EXPECT_EQ(open_errc(files, {.path = "disk", .size_bytes = 1 << 20, .block_size_bytes = 512}),
+            Errc::invalid_argument);
+  EXPECT_EQ(files.removals_count, 1u);
   EXPECT_EQ(open_errc(files, {.path = "disk"}), Errc::ok);
 }
 

@@ -23,6 +23,7 @@ class OddFileBackend final : public IoBackend {
   bool knows_zero_range = true;
   bool knows_punch_hole = true;
   bool volatile_write_cache = true;
+  bool created = false;
   std::array<uint32_t, 6> counts{};  // operations by kind
   uint32_t count(FileOp::Kind kind) const { return counts[static_cast<size_t>(kind)]; }
 
@@ -99,6 +100,8 @@ class OddFileSystem final : public FileSystem {
   Result<std::unique_ptr<File>> open(const std::string&, const FileOptions&) override {
     return std::unique_ptr<File>(new OddFile(backend_));
   }
+  void remove(const std::string&) override { ++removals_count; }
+  uint32_t removals_count = 0;
 
  private:
   class OddFile final : public File {
@@ -107,7 +110,7 @@ class OddFileSystem final : public FileSystem {
     Descriptor descriptor() const override { return 3; }
     uint64_t size_bytes() const override { return backend_.bytes.size(); }
     uint32_t direct_alignment_bytes() const override { return backend_.alignment_bytes; }
-    bool created() const override { return false; }
+    bool created() const override { return backend_.created; }
     bool volatile_write_cache() const override { return backend_.volatile_write_cache; }
     bool is_block_device() const override { return false; }
 
