@@ -10,7 +10,7 @@ HostSide::HostSide(std::vector<Reactor*> reactors) : reactors_(std::move(reactor
 
 HostSide::~HostSide() {
   BALLAST_ASSERT(controllers_.empty());
-  BALLAST_ASSERT(pending_count_ == 0);
+  BALLAST_ASSERT(pending_.empty());
 }
 
 void HostSide::connect(const initiator::ControllerOptions& options,
@@ -24,18 +24,18 @@ void HostSide::connect(const initiator::ControllerOptions& options,
 void HostSide::start_connect(const initiator::ControllerOptions& options,
                              initiator::Controller::StateObserver observer, Connected connected) {
   if (closing_) return connected(Error{Errc::shutting_down, "the engine is closing"});
-  ++pending_count_;
-  initiator::Controller::connect(
-      reactors_, options, std::move(observer),
-      [this, connected = std::move(connected)](Result<std::shared_ptr<initiator::Controller>> result) {
-        take_connected(std::move(result), connected);
-      });
+  const Pending::iterator pending = pending_.emplace(pending_.end());
+  *pending = initiator::Controller::connect(reactors_, options, std::move(observer),
+                                            [this, pending, connected = std::move(connected)](
+                                                Result<std::shared_ptr<initiator::Controller>> result) {
+                                              pending_.erase(pending);
+                                              take_connected(std::move(result), connected);
+                                            });
 }
 
 void HostSide::take_connected(Result<std::shared_ptr<initiator::Controller>> result,
                               const Connected& connected) {
   BALLAST_ASSERT_ON_REACTOR(*reactors_.front());
-  --pending_count_;
   if (!result.ok()) {
     connected(result.error());
     return end_if_idle();
@@ -50,13 +50,14 @@ void HostSide::take_connected(Result<std::shared_ptr<initiator::Controller>> res
 void HostSide::discover(const initiator::ControllerOptions& options, Discovered done) {
   send_task(*reactors_.front(), [this, options, done = std::move(done)] {
     if (closing_) return done(Error{Errc::shutting_down, "the engine is closing"});
-    ++pending_count_;
-    initiator::discover(*reactors_.front(), options,
-                        [this, done](Result<std::vector<initiator::DiscoveryEntry>> result) {
-                          --pending_count_;
-                          done(std::move(result));
-                          end_if_idle();
-                        });
+    const Pending::iterator pending = pending_.emplace(pending_.end());
+    *pending =
+        initiator::discover(*reactors_.front(), options,
+                            [this, pending, done](Result<std::vector<initiator::DiscoveryEntry>> result) {
+                              pending_.erase(pending);
+                              done(std::move(result));
+                              end_if_idle();
+                            });
   });
 }
 
@@ -91,12 +92,15 @@ void HostSide::close(std::function<void()> closed) {
       if (!controller->closing()) open.push_back(controller.get());
     }
     for (HostController* controller : open) start_close(*controller, [] {});
+    for (const auto& pending : pending_) {
+      if (const auto controller = pending.lock()) controller->close([] {});
+    }
     end_if_idle();
   });
 }
 
 void HostSide::end_if_idle() {
-  if (!closing_ || pending_count_ != 0 || !controllers_.empty() || closed_ == nullptr) return;
+  if (!closing_ || !pending_.empty() || !controllers_.empty() || closed_ == nullptr) return;
   const std::function<void()> closed = std::exchange(closed_, nullptr);
   closed();  // may destroy this
 }

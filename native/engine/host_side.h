@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -28,8 +29,8 @@ class HostSide {
   // Any thread, once per controller. `closed` runs on reactor 0.
   void close_controller(HostController& controller, std::function<void()> closed);
 
-  // Closes every controller, and refuses new ones. `closed` runs on reactor 0 when none is left and nothing
-  // is being connected; then the object may be destroyed.
+  // Closes every controller, gives up what is being connected, and refuses new ones. `closed` runs on
+  // reactor 0 when nothing is left; then the object may be destroyed.
   void close(std::function<void()> closed);
 
  private:
@@ -43,7 +44,9 @@ class HostSide {
   std::vector<Reactor*> reactors_;
   // The rest belongs to reactor 0.
   std::vector<std::unique_ptr<HostController>> controllers_;
-  uint32_t pending_count_ = 0;  // connects and discoveries that have not answered
+  // Connects and discoveries that have not answered, and how to give them up.
+  using Pending = std::list<std::weak_ptr<initiator::Controller>>;
+  Pending pending_;
   bool closing_ = false;
   std::function<void()> closed_;
 };

@@ -87,10 +87,11 @@ class PerfRun {
   virtual void stop() = 0;  // any thread: ends the measured time now; `done` still comes
 };
 
-// Checks the options against the controller at once: `done` gets invalid_argument with a sentence if they are
-// wrong (then null is returned and `done` has run on the calling thread). Otherwise `progress` (may be empty)
-// runs once a second and `done` once, both on the reactor of the controller's first I/O queue.
-// A run ends early, with what it has measured, when a mismatch is found or the controller is lost for good.
+// Checks the options against the controller at once: `done` gets invalid_argument, or not_found for a
+// namespace that is not there, with a sentence (then null is returned and `done` has run on the calling
+// thread). Otherwise `progress` (may be empty) runs once a second and `done` once, both on the reactor of the
+// controller's first I/O queue. A run ends early, with what it has measured, when a mismatch is found or the
+// controller is lost for good.
 std::shared_ptr<PerfRun> run_perf(std::shared_ptr<initiator::Controller> controller,
                                   const PerfOptions& options,
                                   std::function<void(const PerfProgress&)> progress,

@@ -1,6 +1,7 @@
 #include "initiator/controller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "nvme/limits.h"
@@ -46,19 +47,20 @@ const char* controller_state_text(ControllerState state) {
   return "unknown";
 }
 
-void Controller::connect(std::vector<Reactor*> reactors, const ControllerOptions& options,
-                         StateObserver observer,
-                         std::function<void(Result<std::shared_ptr<Controller>>)> connected) {
+std::weak_ptr<Controller> Controller::connect(
+    std::vector<Reactor*> reactors, const ControllerOptions& options, StateObserver observer,
+    std::function<void(Result<std::shared_ptr<Controller>>)> connected) {
   BALLAST_ASSERT(!reactors.empty());
   Reactor& home = *reactors[0];
   const Outcome checked = check_options(options);
   if (!checked.ok()) {
     send_task(home, [connected = std::move(connected), error = checked.error()] { connected(error); });
-    return;
+    return {};
   }
   auto controller = std::make_shared<ControllerImpl>(std::move(reactors), options, std::move(observer),
                                                      std::move(connected));
   send_task(home, [controller] { controller->start(); });
+  return controller;
 }
 
 ControllerImpl::ControllerImpl(std::vector<Reactor*> reactors, const ControllerOptions& options,
@@ -166,10 +168,12 @@ void ControllerImpl::fail_first_connect(const Error& error) {
   const std::shared_ptr<ControllerImpl> self = self_;
   const Connected connected = std::move(connected_);
   connected_ = nullptr;
+  closing_ = true;  // a close() that comes now waits for this one
   end_queues([this, self, connected, error] {
     set_state(ControllerState::closed, error.text);
     self_.reset();
     connected(error);
+    for (const auto& call : std::exchange(closed_, {})) call();
   });
 }
 
@@ -288,8 +292,7 @@ void ControllerImpl::finish_close() {
     const std::shared_ptr<ControllerImpl> self =
         std::move(self_);  // dies at the end, if nobody else holds it
     set_state(ControllerState::closed, "closed");
-    const std::vector<std::function<void()>> closed = std::move(closed_);
-    for (const auto& call : closed) call();
+    for (const auto& call : std::exchange(closed_, {})) call();
   });
 }
 

@@ -139,21 +139,21 @@ void DiscoveryRead::finish(Result<std::vector<DiscoveryEntry>> result) {
 
 }  // namespace
 
-void discover(Reactor& reactor, const ControllerOptions& options,
-              std::function<void(Result<std::vector<DiscoveryEntry>>)> done) {
+std::weak_ptr<Controller> discover(Reactor& reactor, const ControllerOptions& options,
+                                   std::function<void(Result<std::vector<DiscoveryEntry>>)> done) {
   ControllerOptions discovery = options;
   discovery.subsystem_nqn = nvme::k_discovery_nqn;
   discovery.io_queues_count = 0;
   discovery.keep_alive_ms = 0;         // it is over long before a time-out
   discovery.ctrl_loss_timeout_ns = 0;  // and not worth a reconnect
-  Controller::connect({&reactor}, discovery, nullptr,
-                      [done = std::move(done)](Result<std::shared_ptr<Controller>> controller) {
-                        if (!controller.ok()) {
-                          done(controller.error());
-                          return;
-                        }
-                        (new DiscoveryRead(std::move(controller.value()), done))->start();
-                      });
+  return Controller::connect({&reactor}, discovery, nullptr,
+                             [done = std::move(done)](Result<std::shared_ptr<Controller>> controller) {
+                               if (!controller.ok()) {
+                                 done(controller.error());
+                                 return;
+                               }
+                               (new DiscoveryRead(std::move(controller.value()), done))->start();
+                             });
 }
 
 }  // namespace ballast::initiator

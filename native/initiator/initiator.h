@@ -100,10 +100,11 @@ class Controller {
   using StateObserver = std::function<void(ControllerState state, const std::string& text)>;
   // `connected` gets the controller once it is live (admin queue, identify, I/O queues), or the error with
   // the decoded status in its text. Queue i lives on reactors[i % reactors.size()], the admin queue on
-  // reactors[0]. Called from any thread; `connected` runs on reactors[0].
-  static void connect(std::vector<Reactor*> reactors, const ControllerOptions& options,
-                      StateObserver observer,
-                      std::function<void(Result<std::shared_ptr<Controller>>)> connected);
+  // reactors[0]. Called from any thread; `connected` runs on reactors[0]. close() of what is returned gives
+  // the attempt up: `connected` gets Errc::aborted, unless it was on its way.
+  static std::weak_ptr<Controller> connect(
+      std::vector<Reactor*> reactors, const ControllerOptions& options, StateObserver observer,
+      std::function<void(Result<std::shared_ptr<Controller>>)> connected);
   virtual ~Controller() = default;
 
   virtual const ControllerInfo& info() const = 0;  // as of the connect; not changed by reconnects
@@ -120,7 +121,8 @@ class Controller {
 };
 
 // Reads the whole discovery log of a discovery controller at `options.address` (subsystem_nqn is ignored).
-void discover(Reactor& reactor, const ControllerOptions& options,
-              std::function<void(Result<std::vector<DiscoveryEntry>>)> done);
+// close() of what is returned gives it up: `done` gets an error.
+std::weak_ptr<Controller> discover(Reactor& reactor, const ControllerOptions& options,
+                                   std::function<void(Result<std::vector<DiscoveryEntry>>)> done);
 
 }  // namespace ballast::initiator

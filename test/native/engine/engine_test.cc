@@ -245,6 +245,28 @@ TEST(EngineHost, is_told_that_nobody_listens) {
   EXPECT_EQ(connect(*engine, host_options(address)).errc(), Errc::connection_refused);
 }
 
+TEST(EngineHost, closing_does_not_wait_for_a_peer_that_never_answers) {
+  const RawListener silent;  // accepts in the backlog, says nothing
+  auto engine = start();
+  initiator::ControllerOptions options = host_options({"127.0.0.1", silent.port()});
+  options.connect_timeout_ns = 3600 * k_ns_per_s;
+  Signal connect_told, discover_told;
+  Errc connect_errc = Errc::ok, discover_errc = Errc::ok;
+  engine->host_side().connect(options, nullptr, [&](Result<HostController*> result) {
+    connect_errc = result.errc();
+    connect_told.raise();
+  });
+  engine->host_side().discover(options, [&](Result<std::vector<initiator::DiscoveryEntry>> result) {
+    discover_errc = result.errc();
+    discover_told.raise();
+  });
+  engine.reset();
+  connect_told.wait();
+  discover_told.wait();
+  EXPECT_EQ(connect_errc, Errc::aborted);
+  EXPECT_EQ(discover_errc, Errc::aborted);
+}
+
 TEST(EngineHost, reads_what_it_wrote_with_more_in_flight_than_the_queues_hold) {
   const auto target = start(2);
   ASSERT_TRUE(target->add_volume(memory_volume()).ok());

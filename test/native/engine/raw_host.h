@@ -15,6 +15,30 @@
 
 namespace ballast::engine {
 
+// A listening socket on loopback that nobody accepts from: who connects hears nothing.
+class RawListener {
+ public:
+  RawListener() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    const bool listening = ::bind(socket_, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
+                           ::listen(socket_, 16) == 0 &&
+                           ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+    EXPECT_TRUE(listening);
+    port_ = ntohs(address.sin_port);
+  }
+  ~RawListener() { ::close(socket_); }
+  RawListener(const RawListener&) = delete;
+  RawListener& operator=(const RawListener&) = delete;
+  uint16_t port() const { return port_; }
+
+ private:
+  const int socket_;
+  uint16_t port_ = 0;
+};
+
 class RawHost {
  public:
   explicit RawHost(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

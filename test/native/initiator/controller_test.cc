@@ -48,6 +48,20 @@ TEST_F(ControllerConnect, H20_a_target_silent_after_ic_resp_times_out) {
   EXPECT_EQ(error_.errc, Errc::timed_out);
 }
 
+TEST_F(ControllerConnect, one_that_is_given_up_ends_at_once_and_is_told_as_aborted) {
+  target_->silent = true;
+  const std::weak_ptr<Controller> attempt = start_connect();
+  world_.advance(k_ns_per_s);
+  const uint64_t from = world_.clock().now_ns();
+  int closed_count = 0;
+  for (int i = 0; i < 2; ++i) attempt.lock()->close([&closed_count] { ++closed_count; });
+  EXPECT_TRUE(world_.run_until([&closed_count] { return closed_count == 2; }));
+  EXPECT_LE(world_.clock().now_ns() - from, k_ns_per_s);
+  EXPECT_EQ(connected_count_, 1);
+  EXPECT_EQ(error_.errc, Errc::aborted);
+  EXPECT_TRUE(attempt.expired());
+}
+
 TEST_F(ControllerConnect, a_refused_connect_carries_the_status_by_name) {
   target_->intercept = [](FakeConnection& connection, const nvme::Command& command, ByteSpan) {
     connection.respond(command, nvme::status::connect_invalid_host.with_dnr());

@@ -62,8 +62,8 @@ class ControllerTest : public testing::Test {
     target_.reset();
   }
 
-  void start_connect() {
-    Controller::connect(
+  std::weak_ptr<Controller> start_connect() {
+    return Controller::connect(
         reactors_, options_,
         [this](ControllerState state, const std::string& text) {
           states_.push_back(state);
