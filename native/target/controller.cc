@@ -70,13 +70,7 @@ void Controller::on_request(Request& request) {
 
 void Controller::reply(Request& request, nvme::Status status, uint32_t dw0, uint32_t dw1) {
   if (!status.ok() && !status.is(nvme::status::abort_requested)) {
-    nvme::ErrorLogEntry entry;
-    entry.cid = request.command.cid;
-    entry.status = static_cast<uint16_t>(status.value << 1);
-    entry.nsid = request.command.opcode == nvme::k_opcode_fabrics ? 0 : request.command.nsid;
-    entry.transport_type = nvme::k_transport_type_tcp;
-    entry.opcode = request.command.opcode;
-    errors_.add(entry);
+    errors_.add(error_log_entry(request.command, status, 0));
   }
   nvme::Completion completion;
   completion.dw0 = dw0;

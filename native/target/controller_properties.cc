@@ -20,7 +20,7 @@ nvme::Capabilities capabilities() {
   cap.set_mqes(nvme::k_queue_entries_max - 1);
   cap.set_cqr();
   cap.set_timeout_500ms(k_ready_timeout_500ms);
-  cap.set_css(nvme::Capabilities::k_css_nvm | nvme::Capabilities::k_css_several);
+  cap.set_css(nvme::Capabilities::k_css_nvm);
   cap.set_crwms();
   return cap;
 }
@@ -72,11 +72,9 @@ void Controller::set_property(Request& request) {
 // Changes nothing when it refuses.
 nvme::Status Controller::write_configuration(ControllerConfiguration next) {
   const ControllerConfiguration before = cc_;
-  const bool css_known =
-      next.css() == ControllerConfiguration::k_css_nvm || next.css() == ControllerConfiguration::k_css_all;
-  const bool css_kept = !before.enabled() || !next.enabled() || before.css() == next.css();
-  if ((next.value & nvme::k_cc_reserved_mask) != 0 || next.mps() != 0 || next.ams() != 0 || !css_known ||
-      !css_kept || next.shutdown() == ControllerConfiguration::k_shutdown_reserved) {
+  if ((next.value & nvme::k_cc_reserved_mask) != 0 || next.mps() != 0 || next.ams() != 0 ||
+      next.css() != ControllerConfiguration::k_css_nvm ||
+      next.shutdown() == ControllerConfiguration::k_shutdown_reserved) {
     return nvme::status::invalid_field.with_dnr();
   }
   cc_ = next;

@@ -1,10 +1,31 @@
 #include "target/controller_queue.h"
 
+#include <utility>
+
 #include "nvme/fabrics.h"
 
 namespace ballast::target {
 
 using transport::Request;
+
+namespace {
+
+bool has_lba(uint8_t opcode) {
+  switch (static_cast<nvme::NvmOpcode>(opcode)) {
+    case nvme::NvmOpcode::write:
+    case nvme::NvmOpcode::read:
+    case nvme::NvmOpcode::compare:
+    case nvme::NvmOpcode::write_zeroes:
+    case nvme::NvmOpcode::verify:
+    case nvme::NvmOpcode::copy: return true;
+    case nvme::NvmOpcode::flush:
+    case nvme::NvmOpcode::dataset_management:
+    case nvme::NvmOpcode::write_uncorrectable: return false;
+  }
+  return false;
+}
+
+}  // namespace
 
 IoQueue::IoQueue(TargetShard& shard, transport::TargetQpair& qpair, const ControllerRef& controller,
                  SubsystemShard& subsystem, uint64_t token, uint16_t qid)
@@ -13,7 +34,7 @@ IoQueue::IoQueue(TargetShard& shard, transport::TargetQpair& qpair, const Contro
       controller_(controller),
       token_(token),
       qid_(qid),
-      dispatch_(shard.reactor(), subsystem.namespaces()) {}
+      dispatch_(shard.reactor(), subsystem.namespaces(), *this) {}
 
 void IoQueue::on_request(Request& request) {
   ++outstanding_;
@@ -64,6 +85,23 @@ bool IoQueue::try_abort(uint16_t cid) {
   Request* const request = qpair_.find_request(cid);
   if (request == nullptr || is_fabrics(*request)) return false;
   return dispatch_.try_abort(*request);
+}
+
+void IoQueue::on_io_error(const nvme::Command& command, nvme::Status status) {
+  nvme::ErrorLogEntry entry = error_log_entry(command, status, qid_);
+  if (has_lba(command.opcode)) entry.lba = uint64_t{command.cdw11} << 32 | command.cdw10;
+  errors_.add(entry);
+  if (!errors_on_the_way_) tell_errors();
+}
+
+void IoQueue::tell_errors() {
+  errors_on_the_way_ = true;
+  shard_.tell_io_errors(controller_, {shard_.index(), token_}, std::exchange(errors_, {}));
+}
+
+void IoQueue::errors_were_logged() {
+  errors_on_the_way_ = false;
+  if (errors_.entries_count > 0) tell_errors();
 }
 
 void IoQueue::retire_if_over() {

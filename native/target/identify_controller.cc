@@ -18,6 +18,8 @@ void store_text(std::span<char> field, std::string_view text) {
   std::memcpy(field.data(), text.data(), std::min(text.size(), field.size()));
 }
 
+}  // namespace
+
 // What an optional command needs of a device. A subsystem without namespaces may get any.
 uint16_t optional_commands(SubsystemShard& subsystem) {
   if (subsystem.visible_count() == 0) return k_oncs;
@@ -33,6 +35,8 @@ uint16_t optional_commands(SubsystemShard& subsystem) {
   }
   return oncs & k_oncs;
 }
+
+namespace {
 
 // What discovery controllers have too.
 void fill_common(nvme::IdentifyController& identify, Controller& controller) {

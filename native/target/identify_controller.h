@@ -10,4 +10,8 @@ namespace ballast::target {
 nvme::Status fill_identify_controller(Controller& controller, const nvme::Command& command,
                                       MutableByteSpan data);
 
+// ONCS without what is of the controller alone: the optional I/O commands that a namespace of `subsystem` can
+// do.
+uint16_t optional_commands(SubsystemShard& subsystem);
+
 }  // namespace ballast::target

@@ -7,8 +7,18 @@ namespace ballast::target {
 
 using transport::Request;
 
-IoDispatch::IoDispatch(Reactor& reactor, NamespaceTable& namespaces)
-    : reactor_(reactor), namespaces_(namespaces) {}
+namespace {
+
+bool belongs_in_error_log(nvme::Status status) {
+  return !status.ok() && !status.is(nvme::status::compare_failure) &&
+         !status.is(nvme::status::abort_requested) && !status.is(nvme::status::aborted_sq_deletion) &&
+         !status.is(nvme::status::aborted_failed_fused) && !status.is(nvme::status::aborted_missing_fused);
+}
+
+}  // namespace
+
+IoDispatch::IoDispatch(Reactor& reactor, NamespaceTable& namespaces, IoErrorObserver& errors)
+    : reactor_(reactor), namespaces_(namespaces), errors_(errors) {}
 
 IoDispatch::~IoDispatch() { BALLAST_ASSERT(in_flight_ == 0); }
 
@@ -128,6 +138,7 @@ void IoDispatch::leave_namespace(IoContext& context) {
 void IoDispatch::reply(IoContext& context, nvme::Status status) {
   BALLAST_ASSERT(context.shard == nullptr);
   context.stage = IoContext::Stage::replying;
+  if (belongs_in_error_log(status)) errors_.on_io_error(context.request.command, status);
   nvme::Completion completion;
   completion.set_status(status);
   const bool has_data = status.ok() && context.command.opcode == nvme::NvmOpcode::read;

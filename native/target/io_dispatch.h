@@ -15,10 +15,20 @@ namespace ballast::target {
 
 struct IoContext;
 
+// Hears of every command that is answered with an error which an Error Information log page is for: not of
+// mismatches of Compare, nor of what was aborted.
+class IoErrorObserver {
+ public:
+  virtual void on_io_error(const nvme::Command& command, nvme::Status status) = 0;
+
+ protected:
+  ~IoErrorObserver() = default;
+};
+
 class IoDispatch {
  public:
-  // Both must outlive the dispatch.
-  IoDispatch(Reactor& reactor, NamespaceTable& namespaces);
+  // All must outlive the dispatch.
+  IoDispatch(Reactor& reactor, NamespaceTable& namespaces, IoErrorObserver& errors);
   ~IoDispatch();  // in_flight() must be 0
   IoDispatch(const IoDispatch&) = delete;
   IoDispatch& operator=(const IoDispatch&) = delete;
@@ -72,6 +82,7 @@ class IoDispatch {
 
   Reactor& reactor_;
   NamespaceTable& namespaces_;
+  IoErrorObserver& errors_;
   IoContext* first_ = nullptr;  // the first half of a fused pair, until its second half arrives
   bool first_failed_ = false;   // the previous command was a first half that has failed
   bool closed_ = false;

@@ -1,13 +1,14 @@
 // The log pages on what is supported: commands and features. NVMe Base Specification 2.1, "Commands Supported
 // and Effects", "Feature Identifiers Supported and Effects".
+#include "nvme/identify.h"
 #include "target/admin_commands.h"
 #include "target/feature_table.h"
-#include "target/io_limits.h"
+#include "target/identify_controller.h"
 #include "target/log_page.h"
 
 namespace ballast::target {
 
-void write_command_effects(Controller&, uint32_t, uint8_t, LogWindow& window) {
+void write_command_effects(Controller& controller, uint32_t, uint8_t, LogWindow& window) {
   nvme::CommandEffectsLog log;
   for (size_t opcode = 0; opcode < std::size(log.admin); ++opcode) {
     if (find_admin_handler(static_cast<uint8_t>(opcode)) == nullptr) continue;
@@ -16,15 +17,19 @@ void write_command_effects(Controller&, uint32_t, uint8_t, LogWindow& window) {
   const auto support = [&log](nvme::NvmOpcode opcode, uint32_t effects) {
     log.io[static_cast<size_t>(opcode)] = nvme::k_effect_supported | nvme::k_effect_namespace_scope | effects;
   };
+  const uint16_t oncs = optional_commands(controller.subsystem());
+  const auto support_if = [&support, oncs](uint16_t bit, nvme::NvmOpcode opcode, uint32_t effects) {
+    if ((oncs & bit) != 0) support(opcode, effects);
+  };
   using nvme::NvmOpcode;
   support(NvmOpcode::flush, 0);
   support(NvmOpcode::read, 0);
-  support(NvmOpcode::compare, 0);
-  support(NvmOpcode::verify, 0);
   support(NvmOpcode::write, nvme::k_effect_block_content);
-  support(NvmOpcode::write_zeroes, nvme::k_effect_block_content);
-  support(NvmOpcode::dataset_management, nvme::k_effect_block_content);
-  support(NvmOpcode::copy, nvme::k_effect_block_content);
+  support_if(nvme::k_oncs_compare, NvmOpcode::compare, 0);
+  support_if(nvme::k_oncs_verify, NvmOpcode::verify, 0);
+  support_if(nvme::k_oncs_write_zeroes, NvmOpcode::write_zeroes, nvme::k_effect_block_content);
+  support_if(nvme::k_oncs_dataset_management, NvmOpcode::dataset_management, nvme::k_effect_block_content);
+  support_if(nvme::k_oncs_copy, NvmOpcode::copy, nvme::k_effect_block_content);
   window.put(0, bytes_of(log));
 }
 

@@ -132,6 +132,18 @@ void TargetShard::answer_connect(const QueueRef& queue, const ConnectAnswer& ans
   });
 }
 
+void TargetShard::tell_io_errors(const ControllerRef& controller, const QueueRef& queue,
+                                 const ErrorReport& report) {
+  send(controller.shard, [controller, queue, report](TargetShard& owner) {
+    Controller* const found = owner.find_controller(controller);
+    BALLAST_ASSERT(found != nullptr);  // as tell_queue_gone(), which comes later
+    found->errors().add(report);
+    owner.send(queue.shard, [token = queue.token](TargetShard& shard) {
+      if (IoQueue* const told = shard.find_io_queue(token)) told->errors_were_logged();
+    });
+  });
+}
+
 void TargetShard::tell_queue_gone(const ControllerRef& controller, uint16_t qid, uint64_t token) {
   send(controller.shard, [controller, qid, token](TargetShard& owner) {
     Controller* const found = owner.find_controller(controller);

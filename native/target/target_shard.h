@@ -13,6 +13,7 @@
 
 #include "target/connect_request.h"
 #include "target/countdown.h"
+#include "target/error_log.h"
 #include "target/host_claims.h"
 #include "target/subsystem_shard.h"
 #include "target/target_context.h"
@@ -83,6 +84,8 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   HostClaims& claims() { return claims_; }  // of the subsystems whose home is this shard
   uint32_t home_of(const std::string& subsystem_nqn) const;
   void release_claim(const std::string& subsystem_nqn, const HostId& host_id);
+  // Tells the owner of errors for its log; it tells the queue when they are in.
+  void tell_io_errors(const ControllerRef& controller, const QueueRef& queue, const ErrorReport& report);
   // Tells the owner that a queue it granted is no more.
   void tell_queue_gone(const ControllerRef& controller, uint16_t qid, uint64_t token);
 

@@ -121,6 +121,23 @@ TEST_P(LogPages, errors_are_kept_newest_first_and_only_the_last_64) {
   EXPECT_EQ(smart.error_log_entries.low, 70u);
 }
 
+TEST_P(LogPages, errors_of_io_commands_are_in_the_log_of_their_controller) {
+  RawController controller(target, 0);
+  const auto queue = controller.connect_io(3, 1 % GetParam());
+  nvme::Command beyond = with_transport_data(io_command(nvme::NvmOpcode::read, 7, 1, 1ull << 40, 1), 4096);
+  EXPECT_TRUE(queue->execute(beyond).status().is(status::lba_out_of_range));
+  target.world().settle();
+  const Answer answer = controller.execute(log_command(LogPage::error_information, 2 * 64));
+  const auto entry = load<nvme::ErrorLogEntry>(answer.data);
+  EXPECT_EQ(entry.error_count, 1u);
+  EXPECT_EQ(entry.qid, 3u);
+  EXPECT_EQ(entry.nsid, 1u);
+  EXPECT_EQ(entry.lba, 1ull << 40);
+  EXPECT_EQ(entry.opcode, static_cast<uint8_t>(nvme::NvmOpcode::read));
+  EXPECT_TRUE(nvme::Status{static_cast<uint16_t>(entry.status >> 1)}.is(status::lba_out_of_range));
+  EXPECT_EQ(load<nvme::ErrorLogEntry>(ByteSpan(answer.data).subspan(64)).error_count, 0u);
+}
+
 TEST_P(LogPages, smart_counts_what_hosts_did_on_all_reactors) {
   RawController controller(target, 0);
   const Bytes data = pattern(8192);

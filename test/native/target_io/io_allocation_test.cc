@@ -80,6 +80,7 @@ TEST_F(IoAllocation, the_counter_counts) {
 
 TEST_F(IoAllocation, no_command_on_memory_allocates) {
   const std::vector<FakeCommand*> sent = commands(1);
+  queue_->errors.reserve(10'000);
   device().seen.reserve(10'000);
   count(sent, 1);
   EXPECT_EQ(count(sent, 10), 0u);
@@ -91,6 +92,7 @@ TEST_F(IoAllocation, no_command_on_a_file_allocates_when_it_is_submitted) {
   IoCounters file_counters;
   ASSERT_TRUE(namespaces_.add({.nsid = 2, .bdev = *file, .counters = &file_counters}).ok());
   const std::vector<FakeCommand*> sent = commands(2);
+  queue_->errors.reserve(10'000);
   count(sent, 3);
   EXPECT_EQ(count(sent, 10), 0u);
   ASSERT_TRUE(namespaces_.remove(2, {}).ok());

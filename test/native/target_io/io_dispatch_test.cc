@@ -39,6 +39,14 @@ TEST_F(IoDispatchTest, compare_answers_success_or_compare_failure) {
   expect_status(send(compare_command(1, 5, 2), blocks(2, 0x12)), 2, 0x85, true);
 }
 
+TEST_F(IoDispatchTest, errors_are_reported_for_the_log_and_mismatches_of_compare_are_not) {
+  send(compare_command(1, 5, 2), blocks(2, 0x12));
+  EXPECT_TRUE(queue_->errors.empty());
+  send(read_command(1, k_blocks, 1, k_block));
+  ASSERT_EQ(queue_->errors.size(), 1u);
+  EXPECT_TRUE(queue_->errors[0].is(status::lba_out_of_range));
+}
+
 TEST_F(IoDispatchTest, verify_reaches_the_device) {
   expect_status(send(block_command(NvmOpcode::verify, 1, 8, 100)), 0, 0, false);
   ASSERT_EQ(device().seen.size(), 1u);

@@ -25,9 +25,9 @@ using ballast::test::FakeQpair;
 using ballast::test::ScriptedBdev;
 
 // A queue pair with its dispatch, as the controller's queue joins them.
-class Queue final : public transport::QpairObserver {
+class Queue final : public transport::QpairObserver, private IoErrorObserver {
  public:
-  Queue(Reactor& reactor, NamespaceTable& namespaces) : qpair(reactor), dispatch(reactor, namespaces) {
+  Queue(Reactor& reactor, NamespaceTable& namespaces) : qpair(reactor), dispatch(reactor, namespaces, *this) {
     qpair.set_observer(*this);
   }
   void on_request(transport::Request& request) override { dispatch.on_request(request); }
@@ -40,6 +40,10 @@ class Queue final : public transport::QpairObserver {
 
   FakeQpair qpair;
   IoDispatch dispatch;
+  std::vector<nvme::Status> errors;  // what the controller's error log would get
+
+ private:
+  void on_io_error(const nvme::Command&, nvme::Status with) override { errors.push_back(with); }
 };
 
 class IoFixture : public testing::Test {

@@ -32,7 +32,7 @@ nvme smart-log "/dev/$CTRL" | grep -q 'critical_warning[[:space:]]*: 0' ||
   fail "critical warning in the health log"
 nvme error-log "/dev/$CTRL" >/dev/null
 nvme fw-log "/dev/$CTRL" >/dev/null
-nvme effects-log "/dev/$CTRL" --csi=0 >/dev/null
+nvme effects-log "/dev/$CTRL" >/dev/null
 nvme show-regs "/dev/$CTRL" | grep -qi 'csts' || fail "no controller status by Property Get"
 nvme get-feature "/dev/$CTRL" -f 7 | grep -q 'Current value' || fail "no number of queues"
 nvme get-feature "/dev/$CTRL" -f 0x0f | grep -qi '0x0*7530' ||
