@@ -38,7 +38,8 @@ Reactor::Reactor(const ReactorOptions& options, IoBackend& backend, Clock& clock
       prng_(prng),
       buffers_(std::move(buffers)),
       timers_(clock.now_ns()),
-      now_ns_(clock.now_ns()) {
+      now_ns_(clock.now_ns()),
+      counted_ns_(now_ns_) {
   BALLAST_ASSERT(buffers_ != nullptr);
 }
 
@@ -96,28 +97,32 @@ bool Reactor::turn() {
 }
 
 void Reactor::run() {
-  const Entered entered(*this);
-  const uint64_t spin_ns = uint64_t{options_.spin_us} * k_ns_per_us;
-  now_ns_ = clock_.now_ns();
-  uint64_t useful_ns = now_ns_;   // the start of the last turn that did something
-  uint64_t counted_ns = now_ns_;  // up to where busy_ns has been counted
-  while (!stopping_.load(std::memory_order_relaxed)) {
-    turn();
-    add(stats_.busy_ns, now_ns_ - counted_ns);
-    counted_ns = now_ns_;
-    if (expects_more_) {
-      useful_ns = now_ns_;
-    } else if (options_.spin_us == k_spin_us_always || now_ns_ - useful_ns < spin_ns) {
-      relax_cpu();
-    } else {
-      add(stats_.busy_ns, clock_.now_ns() - counted_ns);
-      sleep_until_work();
-      counted_ns = clock_.now_ns();
-    }
-  }
+  now_ns_ = useful_ns_ = counted_ns_ = clock_.now_ns();
+  run_turns([] { return false; });
   // What was sent before the stop is done, and what it closed is handed to the kernel.
+  const Entered entered(*this);
   mailbox_.run(k_messages_at_stop_max);
   turn();
+}
+
+void Reactor::counted_turn() {
+  turn();
+  add(stats_.busy_ns, now_ns_ - counted_ns_);
+  counted_ns_ = now_ns_;
+}
+
+// After a turn. The spin budget begins with the last turn that did something, or with the first.
+void Reactor::spin_or_sleep() {
+  if (expects_more_ || useful_ns_ == k_useful_not_yet) useful_ns_ = now_ns_;
+  if (expects_more_) return;
+  if (options_.spin_us == k_spin_us_always ||
+      now_ns_ - useful_ns_ < uint64_t{options_.spin_us} * k_ns_per_us) {
+    relax_cpu();
+    return;
+  }
+  add(stats_.busy_ns, clock_.now_ns() - counted_ns_);
+  sleep_until_work();
+  counted_ns_ = clock_.now_ns();
 }
 
 void Reactor::sleep_until_work() {

@@ -87,6 +87,13 @@ class Reactor {
   bool turn();
   // Turns until stop(). Makes this reactor current() on the calling thread.
   void run();
+  // Turns, spinning and sleeping as run() does, until `done()` holds, which is asked after every turn, or
+  // stop(). For a thread that has other work between the calls: the reactor stands still meanwhile.
+  template <typename Done>
+  void run_until(Done done) {
+    useful_ns_ = k_useful_not_yet;
+    run_turns(done);
+  }
   // For the simulator: makes this reactor current() while the object lives.
   class Entered {
    public:
@@ -101,7 +108,20 @@ class Reactor {
   bool has_messages() const { return !mailbox_.empty(); }
 
  private:
+  static constexpr uint64_t k_useful_not_yet = UINT64_MAX;
+
+  template <typename Done>
+  void run_turns(Done done) {
+    const Entered entered(*this);
+    while (!stopping_.load(std::memory_order_relaxed)) {
+      counted_turn();
+      if (done()) return;
+      spin_or_sleep();
+    }
+  }
   uint32_t flush_dirty();
+  void counted_turn();
+  void spin_or_sleep();
   void sleep_until_work();
 
   ReactorOptions options_;
@@ -113,7 +133,9 @@ class Reactor {
   TimerWheel timers_;
   IntrusiveList<Flushable, &Flushable::flush_node> dirty_;
   uint64_t now_ns_ = 0;
-  bool expects_more_ = false;  // the last turn did something that others may answer soon
+  uint64_t useful_ns_ = k_useful_not_yet;  // the start of the last turn that did something
+  uint64_t counted_ns_ = 0;                // up to where busy_ns has been counted
+  bool expects_more_ = false;              // the last turn did something that others may answer soon
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
   ReactorStats stats_;

@@ -229,6 +229,43 @@ TEST_F(ReactorTest, reads_the_clock_once_a_busy_turn) {
   EXPECT_EQ(clock_.reads - reads, 10u);
 }
 
+TEST_F(ReactorTest, runs_until_a_condition_holds_and_again_and_does_not_sleep_on_one_that_holds) {
+  make(k_spin_us_never);
+  EXPECT_FALSE(reactor_->is_current());
+  reactor_->run_until([&] { return reactor_->is_current(); });
+  EXPECT_EQ(diary_, (Diary{"poll", "flush"})) << "one turn, though it did nothing";
+  EXPECT_FALSE(reactor_->is_current());
+
+  // Made true by a timer, which is no reason to spin: asked before it would sleep.
+  diary_.clear();
+  bool fired = false;
+  Timer timer([](Timer&, void* context) { *static_cast<bool*>(context) = true; }, &fired);
+  reactor_->arm(timer, 2 * k_ns_per_ms);
+  backend_.on_sleep = [this] { clock_.now += 10 * k_ns_per_ms; };
+  reactor_->run_until([&] { return fired; });
+  EXPECT_EQ(diary_, (Diary{"poll", "flush", "sleep", "poll", "flush"}));
+}
+
+TEST_F(ReactorTest, a_run_until_a_condition_holds_ends_at_stop_too) {
+  make(k_spin_us_never);
+  backend_.on_sleep = [this] { reactor_->stop(); };
+  reactor_->run_until([] { return false; });
+  EXPECT_EQ(diary_, (Diary{"poll", "flush", "sleep", "wake"}));
+}
+
+TEST_F(ReactorTest, every_run_until_a_condition_holds_has_a_spin_budget_of_its_own) {
+  make(50);
+  reactor_->run_until([] { return true; });
+  clock_.now += k_ns_per_s;  // the thread did something else
+  clock_.step_ns = 10 * k_ns_per_us;
+  backend_.on_sleep = [this] { reactor_->stop(); };
+  diary_.clear();
+  reactor_->run_until([] { return false; });
+  const auto polls = std::count(diary_.begin(), diary_.end(), "poll");
+  EXPECT_GE(polls, 4);
+  EXPECT_LE(polls, 7);
+}
+
 TEST_F(ReactorTest, is_current_only_while_it_runs_or_is_entered) {
   make(k_spin_us_never);
   EXPECT_EQ(Reactor::current(), nullptr);
