@@ -22,8 +22,9 @@ inline constexpr uint32_t k_block_bytes = 512;
 inline constexpr size_t k_device_bytes = 1 << 20;
 
 struct EchoBehaviour {
-  bool mapped_reads = true;  // else through alloc_reply_buffer()
-  uint16_t qid = 1;          // told to activate()
+  bool mapped_reads = true;    // else through alloc_reply_buffer()
+  uint16_t qid = 1;            // told to activate()
+  uint32_t surplus_bytes = 0;  // mapped reads answer so much more than was asked
 };
 
 class EchoQpair final : public transport::QpairObserver {
@@ -103,7 +104,7 @@ class EchoQpair final : public transport::QpairObserver {
     const uint32_t size_bytes = request.sgl_length_bytes;
     if (size_bytes == 0) return answer(request, nvme::status::success);
     if (!behaviour_.mapped_reads) return request.qpair->alloc_reply_buffer(request, size_bytes);
-    const Segment segment{device_.data() + offset_of(request), size_bytes};
+    const Segment segment{device_.data() + offset_of(request), size_bytes + behaviour_.surplus_bytes};
     request.qpair->reply(request, {}, {&segment, 1}, true);
   }
   void connect(Request& request) {

@@ -52,6 +52,16 @@ TEST(TargetTcp, splits_h2c_data_at_maxh2cdata_and_r2ts_by_maxr2t) {
   EXPECT_EQ(host->execute(read_command(6, 0, 200)).data, data);
 }
 
+// A mistake of ours above the transport must not write beyond the host's buffer.
+TEST(TargetTcp, an_answer_longer_than_the_host_asked_for_becomes_an_error) {
+  EchoTarget target;
+  target.behaviour.surplus_bytes = 512;
+  const auto host = target.connect();
+  const Answer read = host->execute(read_command(2, 0, 8));
+  EXPECT_TRUE(read.status().is(nvme::status::data_sgl_length_invalid));
+  EXPECT_EQ(read.data_pdus, 0u);
+}
+
 TEST(TargetTcp, serves_many_transfers_at_once) {
   EchoTarget target;
   const auto host = target.connect();
