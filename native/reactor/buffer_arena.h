@@ -2,6 +2,7 @@
 // allocating. An empty arena answers a null Segment, and the asker waits in line; it never fails a command.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -63,6 +64,12 @@ class BufferArena {
     return address >= mapping_.base && address < mapping_.base + mapping_.size_bytes;
   }
   Segment mapping() const { return mapping_; }
+  // What transfers could take now, in buffers of the kind that serves size_bytes.
+  size_t transfer_bytes_free(size_t size_bytes) const {
+    const SizeClass& kind = size_bytes <= BufferArenaSizes::k_small_bytes ? small_ : large_;
+    return std::min<size_t>(kind.free.size(), kind.transfers_held_max - kind.transfers_held) *
+           kind.buffer_bytes;
+  }
   uint32_t small_free() const { return static_cast<uint32_t>(small_.free.size()); }
   uint32_t large_free() const { return static_cast<uint32_t>(large_.free.size()); }
 

@@ -107,6 +107,7 @@ class TargetTcpQpair final : public TargetQpair, private SocketObserver, private
 
   // target_transfer.cc: buffers and R2Ts
   void want_buffer(TargetRequest& request, uint32_t size_bytes, TargetRequest::Want want);
+  bool may_hold(uint32_t size_bytes) const;
   void take_from_arena(TargetRequest& request);
   void buffer_arrived(TargetRequest& request, Segment buffer);
   void start_transfer(TargetRequest& request);

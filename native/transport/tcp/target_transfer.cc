@@ -40,9 +40,17 @@ void TargetTcpQpair::want_buffer(TargetRequest& request, uint32_t size_bytes, Ta
   request.state = Request::State::waiting_buffer;
   request.want = want;
   request.wanted_bytes = size_bytes;
-  const bool fits = charged_bytes_ + size_bytes <= context_.options.send_queue_bytes_max;
-  if (over_budget_.empty() && (fits || charged_bytes_ == 0)) return take_from_arena(request);
+  if (over_budget_.empty() && may_hold(size_bytes)) return take_from_arena(request);
   over_budget_.push_back(request);
+}
+
+// At most the budget, and never more than what is left for others: however many hosts take all they can and
+// give nothing back, the next one still finds as much as each of them has. What waits is asked again when
+// something of this connection's own is released, so a connection that holds nothing is always let in.
+bool TargetTcpQpair::may_hold(uint32_t size_bytes) const {
+  const uint64_t held_bytes = charged_bytes_ + uint64_t{size_bytes};
+  return charged_bytes_ == 0 || (held_bytes <= context_.options.send_queue_bytes_max &&
+                                 held_bytes <= context_.reactor.buffers().transfer_bytes_free(size_bytes));
 }
 
 void TargetTcpQpair::take_from_arena(TargetRequest& request) {
@@ -180,8 +188,7 @@ void TargetTcpQpair::uncharge(TargetRequest& request) {
 void TargetTcpQpair::admit_over_budget() {
   if (socket_ == nullptr || stage_ == Stage::lingering) return;
   while (TargetRequest* const request = over_budget_.front()) {
-    const bool fits = charged_bytes_ + request->wanted_bytes <= context_.options.send_queue_bytes_max;
-    if (!fits && charged_bytes_ != 0) return;
+    if (!may_hold(request->wanted_bytes)) return;
     over_budget_.remove(*request);
     take_from_arena(*request);
     if (request->want == TargetRequest::Want::reply_buffer && request->holds_buffer) {

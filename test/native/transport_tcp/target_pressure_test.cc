@@ -126,6 +126,23 @@ TEST_F(PduPressure, P60_answers_in_buffers_of_the_arena_stay_within_the_budget) 
   }
 }
 
+TEST_F(PduPressure, P60_hosts_that_never_read_leave_buffers_for_the_others) {
+  target().behaviour.mapped_reads = false;
+  target().world.network().window_bytes = 64 * 1024;
+  std::vector<std::unique_ptr<RawHost>> silent;
+  for (int i = 0; i < 40; ++i) {
+    silent.push_back(target().connect({}, {.sqsize = 63}));
+    silent.back()->peer().stop_receiving(true);
+    for (uint16_t cid = 0; cid < 60; ++cid) silent.back()->send_command(read_command(cid, 0, 256));
+    target().world.settle();
+  }
+  EXPECT_GE(target().reactor.buffers().large_free(), 4u);
+  const auto host = target().connect();
+  const Bytes data = pattern(128 * 1024);
+  EXPECT_TRUE(host->execute(write_command(1, 512, 256), data, false).status().ok());
+  EXPECT_EQ(host->execute(read_command(2, 512, 256)).data, data);
+}
+
 TEST_F(PduPressure, commands_wait_for_buffers_and_none_fails) {
   BufferArenaSizes arena;
   arena.small_count = 3;
