@@ -73,7 +73,8 @@ class IoAllocation : public IoFixture {
 TEST_F(IoAllocation, the_counter_counts) {
   allocations_count = 0;
   counting = true;
-  delete new int;
+  int* volatile kept = new int;  // volatile: the pair of new and delete must not be optimized away
+  delete kept;
   counting = false;
   EXPECT_GE(allocations_count, 1u);
 }

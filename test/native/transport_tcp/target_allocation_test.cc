@@ -32,7 +32,7 @@ void on_free(const volatile void*) {}
 const int hooks_installed = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 }  // namespace
 #else
-// The other forms of new and delete end in these.
+// All forms that are used here: a sanitizer has the others to itself.
 void* operator new(size_t bytes_count) {
   on_allocation(bytes_count);
   if (void* const memory = std::malloc(bytes_count)) return memory;
@@ -43,6 +43,10 @@ void* operator new(size_t bytes_count, std::align_val_t alignment) {
   const auto unit = static_cast<size_t>(alignment);
   if (void* const memory = std::aligned_alloc(unit, (bytes_count + unit - 1) / unit * unit)) return memory;
   std::abort();
+}
+void* operator new(size_t bytes_count, const std::nothrow_t&) noexcept { return operator new(bytes_count); }
+void* operator new(size_t bytes_count, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return operator new(bytes_count, alignment);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
