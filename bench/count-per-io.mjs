@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { optionsOrExit } from './lib/arguments.mjs';
 import { chooseCpus, perf, repository, serve } from './lib/ballast.mjs';
 import { environment } from './lib/environment.mjs';
 import { allocationCounter, buildProbes } from './lib/probes.mjs';
@@ -33,8 +33,12 @@ const longRunFactor = 4;
 const slotBytes = 32;
 const attachMs = 500;
 
-const { values } = parseArgs({
-  options: {
+const help = `Usage: node bench/count-per-io.mjs [--rw randread] [--qd 1,32,128] [--seconds 2]
+       [--device memory] [--spin-us N] [--strace] [--json]
+Counts the system calls and allocations of the target for one I/O; --strace: not by perf.`;
+const values = optionsOrExit(
+  'count-per-io',
+  {
     rw: { type: 'string', default: 'randread' },
     qd: { type: 'string', default: '1,32,128' },
     seconds: { type: 'string', default: '2' },
@@ -43,7 +47,8 @@ const { values } = parseArgs({
     strace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
-});
+  help,
+);
 const seconds = Number(values.seconds);
 const specs = {
   memory: 'mem:256MiB',
@@ -126,7 +131,7 @@ const countsFile = join(directory, 'allocations');
 const spec = specs[values.device];
 const target = await serve({
   volumes: { counted: typeof spec === 'function' ? spec(directory) : spec },
-  cpu: cpus.target,
+  cpus: cpus.target,
   directory: join(directory, 'data'),
   spinUs: values['spin-us'],
   environment: { LD_PRELOAD: allocationCounter, BALLAST_ALLOCATION_COUNTS: countsFile },
@@ -149,11 +154,9 @@ async function countRun(qd, runSeconds) {
   const before = { allocations: allocationsByName(), cpu: cpuSeconds(target.pid) };
   const options = {
     uri: target.uri('counted'),
-    rw: values.rw,
-    qd,
-    bs: 4096,
+    job: { rw: values.rw, queueDepth: qd, blockBytes: 4096 },
     seconds: runSeconds,
-    cpu: cpus.client,
+    cpus: cpus.client,
   };
   const report = await perf(options);
   const allocations = allocationsByName();

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { optionsOrExit } from './lib/arguments.mjs';
 import { nqnOf, serve } from './lib/ballast.mjs';
 import { environment } from './lib/environment.mjs';
 import { cpuSeconds, residentBytes, threads } from './lib/processes.mjs';
@@ -15,14 +15,18 @@ import { table } from './lib/statistics.mjs';
 
 const settleMs = 2000;
 
-const { values } = parseArgs({
-  options: {
+const help = `Usage: node bench/idle.mjs [--connections 100] [--seconds 20] [--keep-alive 5] [--json]
+Measures what a target takes that serves idle connections; --keep-alive 0: they send nothing at all.`;
+const values = optionsOrExit(
+  'idle',
+  {
     connections: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '20' },
     'keep-alive': { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
   },
-});
+  help,
+);
 const connections = Number(values.connections);
 const seconds = Number(values.seconds);
 const keepAliveSeconds = Number(values['keep-alive']);
@@ -59,11 +63,13 @@ const hosts = [];
 for (let i = 0; i < connections; ++i) {
   hosts.push(await connectQuietHost(target.port, nqnOf('idle'), 3 * keepAliveSeconds * 1000));
 }
+let over = false;
 // Spread over the interval, as hosts that connected at different times would be.
 const timers = hosts.map((host, i) => {
   if (keepAliveSeconds === 0) return undefined;
   const beat = () =>
     host.keepAlive().catch((error) => {
+      if (over) return; // closed by us before the answer came
       console.error(`idle: ${error.message}`);
       process.exit(1);
     });
@@ -75,6 +81,7 @@ const timers = hosts.map((host, i) => {
 });
 await sleep(settleMs);
 const connected = { residentBytes: residentBytes(target.pid), ...(await cpuShare(target.pid)) };
+over = true;
 for (const timer of timers) clearTimeout(timer);
 for (const host of hosts) host.close();
 await target.stop();

@@ -1,99 +1,113 @@
-// bin/ballast as the benches use it: a target pinned to one CPU, and `ballast perf` pinned to another.
+// bin/ballast as the benches use it: a target pinned to some CPUs, and `ballast perf` pinned to others.
 
-import { execFile, spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { runChild, startChild, untilReady } from './child.mjs';
 import { allowedCpus } from './processes.mjs';
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const program = process.env.BALLAST_PROGRAM ?? join(repository, 'bin/ballast');
+/** Compiled JavaScript of the program that is measured, for what its command line does not offer. */
+export const compiledCode = () => join(dirname(dirname(realpathSync(program))), 'dist');
 const readyTimeLimitMs = 60_000;
+const queuesOfOneController = 128;
 
-/** The CPU of the target and that of the client; none to pin to when there is but one. */
-export function chooseCpus() {
-  const cpus = allowedCpus();
-  return cpus.length < 2 ? { target: undefined, client: undefined } : { target: cpus[0], client: cpus[1] };
+/**
+ * Which CPUs are the target's, one for each reactor, and which the client's; undefined: not pinned. `shared`
+ * where there are too few, so that they disturb each other.
+ */
+export function splitCpus(allowed, reactors = 1) {
+  if (allowed.length < 2) return { target: undefined, client: undefined, shared: true };
+  if (allowed.length > reactors)
+    return {
+      target: allowed.slice(0, reactors),
+      client: allowed.slice(reactors, 2 * reactors),
+      shared: false,
+    };
+  return {
+    target: allowed.length === reactors ? allowed : undefined,
+    client: [allowed.at(-1)],
+    shared: true,
+  };
 }
 
-// The whole process is pinned, not only its reactor: JavaScript and helper threads must not take the other
+export const chooseCpus = (reactors) => splitCpus(allowedCpus(), reactors);
+
+// The whole process is pinned, not only its reactors: JavaScript and helper threads must not take the other
 // side's CPU.
-function pinned(cpu, command) {
-  return cpu === undefined ? command : ['taskset', '-c', String(cpu), ...command];
+export function pinned(cpus, command) {
+  return cpus === undefined ? command : ['taskset', '-c', cpus.join(','), ...command];
 }
-const reactors = (cpu) => (cpu === undefined ? '1' : `${cpu},`);
+const reactorList = (cpus) => (cpus.length === 1 ? `${cpus[0]},` : cpus.join(','));
 
 export function nqnOf(volume) {
   return `nqn.2026-11.dev.ballast:bench:${volume}`;
 }
 
-/** volumes: { name: SPEC }. Resolves when it is ready, with { pid, port, command, uri(name), stop() }. */
-export async function serve({ volumes, cpu, directory, spinUs, environment = {} }) {
-  const command = pinned(cpu, [
-    ...[program, 'serve', '--data', directory, '--listen', 'tcp://127.0.0.1:0', '--reactors', reactors(cpu)],
+/**
+ * volumes: { name: SPEC }; reactors without cpus: that many, not pinned. Resolves when it is ready, with
+ * { pid, pids(), port, command, startMs, ended(), uri(name), stop() }.
+ */
+export async function serve({ volumes, cpus, reactors = 1, directory, spinUs, environment = {} }) {
+  const command = pinned(cpus, [
+    ...[program, 'serve', '--data', directory, '--listen', 'tcp://127.0.0.1:0'],
+    ...['--reactors', cpus === undefined ? String(reactors) : reactorList(cpus)],
     ...(spinUs === undefined ? [] : ['--spin-us', spinUs]),
     ...Object.entries(volumes).flatMap(([name, spec]) => ['--volume', `${name}=${spec},nqn=${nqnOf(name)}`]),
   ]);
-  const child = spawn(command[0], command.slice(1), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
-  });
-  let complaints = '';
-  child.stderr.on('data', (data) => {
-    complaints = (complaints + data).slice(-4000);
-  });
-  const ended = new Promise((resolve) => {
-    child.on('close', (code, signal) => resolve(signal ?? code));
-    child.on('error', (error) => resolve(error.message));
-  });
-  const killAtExit = () => child.kill('SIGKILL');
-  process.on('exit', killAtExit);
+  const begin = performance.now();
+  const child = startChild(command, environment);
   let port;
-  let timer;
-  const outcome = await Promise.race([
-    ended,
-    new Promise((resolve) => {
-      timer = setTimeout(resolve, readyTimeLimitMs, 'not ready in time');
-    }),
-    new Promise((resolve) => {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        port = /^listening on tcp:\/\/127\.0\.0\.1:(\d+)$/.exec(line.trim())?.[1] ?? port;
-        if (line.trim() === 'ready') resolve('ready');
-      });
-    }),
-  ]);
-  clearTimeout(timer);
+  const outcome = await untilReady(child, readyTimeLimitMs, (line) => {
+    port = /^listening on tcp:\/\/127\.0\.0\.1:(\d+)$/.exec(line)?.[1] ?? port;
+  });
+  const startMs = performance.now() - begin;
   if (outcome !== 'ready' || port === undefined) {
-    child.kill('SIGKILL');
-    throw new Error(`ballast serve: ${outcome}\n${complaints}`);
+    await child.stop();
+    throw new Error(`ballast serve: has to become ready, but ${outcome}\n${child.output()}`);
   }
   return {
     pid: child.pid,
+    pids: child.pids,
     port: Number(port),
     command,
+    startMs,
+    ended: child.end,
     uri: (name) => `tcp://127.0.0.1:${port}/${nqnOf(name)}`,
     async stop() {
-      child.kill('SIGTERM');
-      const late = setTimeout(killAtExit, 20_000);
-      const end = await ended;
-      clearTimeout(late);
-      process.off('exit', killAtExit);
-      if (end !== 0) throw new Error(`ballast serve ended with ${end}\n${complaints}`);
+      await child.stop();
+      if (child.end() !== 0) throw new Error(`ballast serve ended with ${child.end()}\n${child.output()}`);
     },
   };
 }
 
-export function perfCommand({ uri, rw, bs, qd, seconds, cpu }) {
-  return pinned(cpu, [
-    ...[program, 'perf', uri, '--rw', rw, '--bs', String(bs), '--qd', String(qd), '--time', String(seconds)],
-    ...['--reactors', reactors(cpu), '-o', 'json'],
-  ]);
+const manyControllers = join(dirname(fileURLToPath(import.meta.url)), 'many-controllers.mjs');
+
+/**
+ * job: see matrix.mjs; of its axes that are missing, one connection and no digests are meant. The client has
+ * one reactor for each of its CPUs. More connections than a controller has are made by several.
+ */
+export function perfCommand({ uri, job, seconds, cpus }) {
+  const { rw, blockBytes, queueDepth, rwMix = 70, connections = 1, digests = 'none' } = job;
+  const options = [
+    ...['--rw', rw, '--bs', String(blockBytes), '--qd', String(queueDepth / connections)],
+    ...(rw === 'randrw' ? ['--rwmix', String(rwMix)] : []),
+    ...['--queues', String(connections), '--time', String(seconds)],
+    ...['--reactors', cpus === undefined ? '1' : reactorList(cpus)],
+    ...(digests === 'header' || digests === 'both' ? ['--header-digest'] : []),
+    ...(digests === 'data' || digests === 'both' ? ['--data-digest'] : []),
+  ];
+  return pinned(
+    cpus,
+    connections > queuesOfOneController
+      ? [process.execPath, manyControllers, compiledCode(), uri, ...options]
+      : [program, 'perf', uri, ...options, '-o', 'json'],
+  );
 }
 
-/** Runs `ballast perf` and resolves with what it reports. */
-export async function perf(options) {
-  const [file, ...args] = perfCommand(options);
-  const { stdout } = await promisify(execFile)(file, args, { maxBuffer: 1 << 24 });
-  return JSON.parse(stdout);
+/** Runs it and resolves with what it reports. */
+export async function perf({ stateDirectory, ...options }) {
+  const environment = stateDirectory && { BALLAST_DATA: stateDirectory };
+  return JSON.parse(await runChild(perfCommand(options), (options.seconds + 60) * 1000, environment));
 }

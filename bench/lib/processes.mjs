@@ -17,6 +17,21 @@ export function cpuSeconds(pid) {
   return cpuSecondsOf(`/proc/${pid}/stat`);
 }
 
+/** The processes of a group that still run, such as all that a shell started. */
+export function processGroup(group) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const [state, , of] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return Number(of) === group && state !== 'Z'; // Z: it ended, and nobody has asked for its status
+      } catch {
+        return false; // it ended meanwhile
+      }
+    });
+}
+
 /** [{ id, name, cpuSeconds }] of the threads that run now. */
 export function threads(pid) {
   return readdirSync(`/proc/${pid}/task`).map((id) => ({
@@ -26,8 +41,11 @@ export function threads(pid) {
   }));
 }
 
+/** Resident memory; huge pages, which the kernel counts apart, included. */
 export function residentBytes(pid) {
-  return 1024 * Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
+  return 1024 * (kib('VmRSS') + kib('HugetlbPages'));
 }
 
 /** The CPUs this process may run on, in order. */

@@ -1,30 +1,35 @@
 // The limit: what loopback TCP carries when nothing is done with the bytes. One connection, a polling server
-// thread on one CPU and a polling client thread on another; requests and responses have fixed sizes, a given
-// number is outstanding. Called by bench/run.mjs with the message sizes of NVMe/TCP; prints one line of JSON.
-//   raw_loopback REQUEST_BYTES RESPONSE_BYTES OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU      (CPU -1: not
-//   pinned)
+// on one CPU and a polling client on another, a given number outstanding. Called by bench/lib/limit.mjs with
+// the message sizes of NVMe/TCP; prints one line of JSON. Server and client are processes in sessions of
+// their own, as a target and its client are: a busy machine shares its CPUs among sessions.
+//   raw_loopback REQUEST_BYTES RESPONSE_BYTES OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU
+// Sizes are lists such as 72,72,4168: a cycle that both sides know, so that nothing has to be parsed. The
+// response to the request at one place of the cycle is that at the same place. CPU -1: not pinned.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 #include <vector>
 
 namespace {
 
 constexpr size_t k_receive_buffer_bytes = 256 * 1024;
-constexpr size_t k_messages_per_send_max = 128;
+// Small enough to stay in a cache: a sender that walks through more memory measures the memory.
+constexpr size_t k_send_buffer_bytes = 1024 * 1024;
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -43,14 +48,16 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
+using Sizes = std::vector<size_t>;
+
 // One side of the connection: counts whole messages that came, sends whole messages that are owed, never
 // blocks.
 class Side {
  public:
-  Side(int socket, size_t receive_bytes, size_t send_bytes)
+  Side(int socket, const Sizes& receive_bytes, const Sizes& send_bytes)
       : socket_(socket), receive_bytes_(receive_bytes), send_bytes_(send_bytes) {
     receive_buffer_.resize(k_receive_buffer_bytes);
-    send_buffer_.resize(send_bytes * k_messages_per_send_max, 0x5a);
+    send_buffer_.resize(k_send_buffer_bytes, 0x5a);
   }
 
   // The number of messages completed by what one receive brought; -1 when the peer has closed.
@@ -62,31 +69,37 @@ class Side {
       die("recv");
     }
     bytes_pending_ += static_cast<size_t>(received);
-    const size_t messages = bytes_pending_ / receive_bytes_;
-    bytes_pending_ -= messages * receive_bytes_;
-    return static_cast<int64_t>(messages);
+    int64_t messages = 0;
+    for (; bytes_pending_ >= receive_bytes_[receive_place_]; ++messages) {
+      bytes_pending_ -= receive_bytes_[receive_place_];
+      receive_place_ = (receive_place_ + 1) % receive_bytes_.size();
+    }
+    return messages;
   }
 
-  void owe(size_t messages) { bytes_owed_ += messages * send_bytes_; }
+  void owe(int64_t messages) {
+    for (int64_t i = 0; i < messages; ++i) {
+      bytes_owed_ += send_bytes_[send_place_];
+      send_place_ = (send_place_ + 1) % send_bytes_.size();
+    }
+  }
 
+  // Nobody looks at the bytes, so each send starts at the beginning of the buffer.
   bool send_owed() {
     if (bytes_owed_ == 0) return true;
-    // All messages are alike, so only the place within one matters: owed bytes end at a message's end.
-    const size_t offset = (send_bytes_ - bytes_owed_ % send_bytes_) % send_bytes_;
-    const size_t size = std::min(bytes_owed_, send_buffer_.size() - offset);
-    const ssize_t sent = send(socket_, send_buffer_.data() + offset, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EAGAIN || errno == EINTR) return true;
-      return false;
-    }
+    const size_t size = std::min(bytes_owed_, send_buffer_.size());
+    const ssize_t sent = send(socket_, send_buffer_.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) return errno == EAGAIN || errno == EINTR;
     bytes_owed_ -= static_cast<size_t>(sent);
     return true;
   }
 
  private:
   int socket_;
-  size_t receive_bytes_;
-  size_t send_bytes_;
+  Sizes receive_bytes_;
+  Sizes send_bytes_;
+  size_t receive_place_ = 0;
+  size_t send_place_ = 0;
   size_t bytes_pending_ = 0;
   size_t bytes_owed_ = 0;
   std::vector<uint8_t> receive_buffer_;
@@ -98,21 +111,21 @@ void no_delay(int socket) {
   setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-struct Sizes {
-  size_t request_bytes;
-  size_t response_bytes;
+struct Cycle {
+  Sizes requests;
+  Sizes responses;
 };
 
-void serve(int listener, Sizes sizes, int cpu) {
+void serve(int listener, const Cycle& cycle, int cpu) {
   pin(cpu);
   const int socket = accept(listener, nullptr, nullptr);
   if (socket < 0) die("accept");
   no_delay(socket);
-  Side side(socket, sizes.request_bytes, sizes.response_bytes);
+  Side side(socket, cycle.requests, cycle.responses);
   for (;;) {
     const int64_t requests = side.receive_messages();
     if (requests < 0) break;
-    side.owe(static_cast<size_t>(requests));
+    side.owe(requests);
     if (!side.send_owed()) break;
   }
   close(socket);
@@ -125,15 +138,15 @@ struct Measured {
 };
 
 // Latency is taken from the order of responses: they come in the order of the requests.
-Measured request(int socket, Sizes sizes, size_t outstanding, double seconds) {
-  Side side(socket, sizes.response_bytes, sizes.request_bytes);
+Measured request(int socket, const Cycle& cycle, size_t outstanding, double seconds) {
+  Side side(socket, cycle.responses, cycle.requests);
   std::vector<uint64_t> sent_ns(outstanding, now_ns());
   const uint64_t begin_ns = now_ns();
   const uint64_t end_ns = begin_ns + static_cast<uint64_t>(seconds * 1e9);
   uint64_t messages = 0;
   uint64_t latency_ns_sum = 0;
   uint64_t now = begin_ns;
-  side.owe(outstanding);
+  side.owe(static_cast<int64_t>(outstanding));
   while (now < end_ns) {
     if (!side.send_owed()) die("send");
     const int64_t responses = side.receive_messages();
@@ -144,10 +157,22 @@ Measured request(int socket, Sizes sizes, size_t outstanding, double seconds) {
       latency_ns_sum += now - slot;
       slot = now;
     }
-    side.owe(static_cast<size_t>(responses));
+    side.owe(responses);
   }
   const double mean_us = messages == 0 ? 0 : static_cast<double>(latency_ns_sum) / messages / 1e3;
   return {messages, static_cast<double>(now - begin_ns) / 1e9, mean_us};
+}
+
+// Empty where a number is wrong.
+Sizes parse_sizes(const char* text) {
+  Sizes sizes;
+  for (;;) {
+    char* end = nullptr;
+    sizes.push_back(std::strtoul(text, &end, 10));
+    if (sizes.back() == 0 || (*end != ',' && *end != 0)) return {};
+    if (*end == 0) return sizes;
+    text = end + 1;
+  }
 }
 
 }  // namespace
@@ -157,10 +182,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: raw_loopback REQUEST RESPONSE OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU\n");
     return 2;
   }
-  const Sizes sizes{std::strtoul(argv[1], nullptr, 10), std::strtoul(argv[2], nullptr, 10)};
+  const Cycle cycle{parse_sizes(argv[1]), parse_sizes(argv[2])};
   const size_t outstanding = std::strtoul(argv[3], nullptr, 10);
   const double seconds = std::strtod(argv[4], nullptr);
-  if (sizes.request_bytes == 0 || sizes.response_bytes == 0 || outstanding == 0 || !(seconds > 0)) {
+  const bool sizes_ok = !cycle.requests.empty() && cycle.requests.size() == cycle.responses.size();
+  if (!sizes_ok || outstanding == 0 || !(seconds > 0)) {
     std::fprintf(stderr, "raw_loopback: sizes, outstanding and seconds must be above 0\n");
     return 2;
   }
@@ -174,16 +200,27 @@ int main(int argc, char** argv) {
       listen(listener, 1) != 0 ||
       getsockname(listener, reinterpret_cast<sockaddr*>(&address), &address_bytes) != 0)
     die("listen");
-  std::thread server(serve, listener, sizes, std::atoi(argv[5]));
+  const pid_t server = fork();
+  if (server < 0) die("fork");
+  if (server == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setsid();
+    serve(listener, cycle, std::atoi(argv[5]));
+    _exit(0);
+  }
 
   pin(std::atoi(argv[6]));
   const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (client < 0 || connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     die("connect");
   no_delay(client);
-  const Measured measured = request(client, sizes, outstanding, seconds);
+  const Measured measured = request(client, cycle, outstanding, seconds);
   close(client);
-  server.join();
+  int status = 0;
+  if (waitpid(server, &status, 0) != server || status != 0) {
+    std::fprintf(stderr, "raw_loopback: the server ended with status %d\n", status);
+    return 1;
+  }
   std::printf("{\"perSecond\": %.1f, \"meanUs\": %.3f}\n",
               static_cast<double>(measured.messages) / measured.seconds, measured.mean_us);
   return 0;

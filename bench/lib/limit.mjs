@@ -1,0 +1,49 @@
+// The limit of a job: bare messages of its sizes over one loopback connection at its total depth, by
+// probes/raw_loopback.cc. Called by the bench run for each kind of message once per run.
+
+import { runChild } from './child.mjs';
+import { probe } from './probes.mjs';
+
+// NVMe/TCP Transport: a command capsule is 72 bytes, its in-capsule data behind it; C2HData and the response
+// have headers of 24 bytes, and a read answered with the SUCCESS flag needs no response. A digest is 4 bytes.
+// The limit sends all data of a write behind its command: R2Ts would only make it lower.
+const commandBytes = 72;
+const answerBytes = 24;
+const digestBytes = 4;
+const messagesOfMix = 10;
+
+/**
+ * { requests, responses }: bytes of each message of a cycle that both sides repeat.
+ * @param {Pick<import('./matrix.mjs').Job, 'rw' | 'blockBytes' | 'digests' | 'rwMix'>} job
+ */
+export function messageSizes({ rw, blockBytes, digests, rwMix }) {
+  const header = digests === 'header' || digests === 'both' ? digestBytes : 0;
+  const data = blockBytes + (digests === 'data' || digests === 'both' ? digestBytes : 0);
+  const read = [commandBytes + header, answerBytes + header + data];
+  const write = [commandBytes + header + data, answerBytes + header];
+  const count = rw === 'randrw' ? messagesOfMix : 1;
+  const share = { randrw: rwMix / 100, randread: 1, read: 1, randwrite: 0, write: 0 }[rw];
+  // Spread evenly: message i is a read where the running count of reads grows.
+  const cycle = Array.from({ length: count }, (_, i) =>
+    Math.round((i + 1) * share) > Math.round(i * share) ? read : write,
+  );
+  return { requests: cycle.map(([bytes]) => bytes), responses: cycle.map(([, bytes]) => bytes) };
+}
+
+/** Jobs with the same key have the same limit. */
+export function limitKey(job) {
+  const { requests, responses } = messageSizes(job);
+  return `${requests} ${responses} ${job.queueDepth}`;
+}
+
+/** cpus: { target, client }, lists as splitCpus() gives them. */
+export function rawLoopbackCommand(job, seconds, cpus) {
+  const { requests, responses } = messageSizes(job);
+  const pins = [cpus.target?.[0] ?? -1, cpus.client?.[0] ?? -1];
+  return [probe('raw_loopback'), ...[requests, responses, job.queueDepth, seconds, ...pins].map(String)];
+}
+
+/** { perSecond, meanUs }, polled on both sides. */
+export async function rawLoopback(job, seconds, cpus) {
+  return JSON.parse(await runChild(rawLoopbackCommand(job, seconds, cpus), (seconds + 60) * 1000));
+}
