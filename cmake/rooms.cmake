@@ -15,7 +15,8 @@ add_library(ballast_options INTERFACE)
 target_compile_features(ballast_options INTERFACE cxx_std_20)
 target_include_directories(ballast_options INTERFACE ${CMAKE_SOURCE_DIR}/native)
 target_compile_options(ballast_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
   -fno-omit-frame-pointer -fvisibility=hidden -fPIC)
 if(BALLAST_TIDY)
   target_compile_options(ballast_options INTERFACE -Werror)

@@ -12,7 +12,7 @@ export const nativeRooms = {
   attach: ['base', 'reactor', 'bdev/bdev.h'],
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
   addon: ['engine', 'base', 'reactor/mailbox.h'],
-  tools: ['engine'],
+  tools: ['base', 'reactor', 'nvme', 'initiator', 'engine'],
 };
 
 /** Room of src/ -> the rooms it may import, and those it may import types from. */
@@ -32,7 +32,8 @@ export const sharingAllowed = {
   'native/bdev/': 'shared_ptr<Bdev> only: a device outlives its channels on all reactors',
   'native/target/': 'shared_ptr<Bdev> only: the configuration owns the device',
   'native/initiator/': 'shared_ptr of handles only: a controller outlives the call that closes it',
+  'native/tools/': 'shared_ptr of the handle of a controller only',
 };
 
 /** Of the above, where only shared_ptr is meant: a lock or a thread is still refused. */
-export const sharedOwnershipOnly = ['native/bdev/', 'native/target/', 'native/initiator/'];
+export const sharedOwnershipOnly = ['native/bdev/', 'native/target/', 'native/initiator/', 'native/tools/'];
