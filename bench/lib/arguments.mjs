@@ -2,6 +2,7 @@
 // `runMain` is how every program here starts. Also the forms of values that they share.
 
 import { parseArgs } from 'node:util';
+import { stopAll } from './child.mjs';
 
 /** The user gave something that cannot be done; nothing was measured. */
 export class UsageError extends Error {}
@@ -41,9 +42,6 @@ export function optionsOrExit(name, options, help) {
  * Runs `main(words)`. Exit status: what it returns (0 when nothing), 2 after a UsageError, 1 after any other.
  */
 export async function runMain(name, main) {
-  // So that what was started is ended by the exit handlers too.
-  for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 }))
-    process.on(signal, () => process.exit(128 + number));
   let code;
   try {
     code = (await main(process.argv.slice(2))) ?? 0;
@@ -52,7 +50,8 @@ export async function runMain(name, main) {
     console.error(`${name}: ${usage ? error.message : (error.stack ?? error)}`);
     code = usage ? 2 : 1;
   }
-  process.exit(code); // not when the last child is gone: after an error nobody stops them but the handlers
+  await stopAll(); // after an error nobody else does
+  process.exit(code);
 }
 
 export function parsePositive(option, text) {

@@ -109,5 +109,6 @@ export function perfCommand({ uri, job, seconds, cpus }) {
 /** Runs it and resolves with what it reports. */
 export async function perf({ stateDirectory, ...options }) {
   const environment = stateDirectory && { BALLAST_DATA: stateDirectory };
-  return JSON.parse(await runChild(perfCommand(options), (options.seconds + 60) * 1000, environment));
+  const timeLimitMs = (options.seconds + 60) * 1000;
+  return JSON.parse((await runChild(perfCommand(options), timeLimitMs, environment)).stdout);
 }

@@ -8,6 +8,26 @@ import { processGroup } from './processes.mjs';
 const outputKept = 1 << 20;
 const stopTimeLimitMs = 20_000;
 
+const running = new Set();
+let signalsPassed = false;
+let giveUp = false;
+
+/** Stops whatever still runs, as stop() does. */
+export const stopAll = () => Promise.all([...running].map((child) => child.stop()));
+
+// A terminal's Ctrl-C does not reach other sessions.
+function passSignalsOn() {
+  for (const [name, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
+    process.once(name, () => {
+      giveUp = true;
+      stopAll().finally(() => process.exit(128 + number));
+    });
+  }
+}
+
+// Whoever waits for a child goes no further after a signal: its end is no result.
+const never = new Promise(() => {});
+
 export const shell = (commandLine) => ['sh', '-c', commandLine];
 
 /**
@@ -17,6 +37,8 @@ export const shell = (commandLine) => ['sh', '-c', commandLine];
  * @param {string[]} words
  */
 export function startChild(words, environment = {}) {
+  if (!signalsPassed) passSignalsOn();
+  signalsPassed = true;
   const [file, ...args] = words;
   const child = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,7 +79,7 @@ export function startChild(words, environment = {}) {
   };
   const killAtExit = () => signal('SIGKILL');
   process.on('exit', killAtExit);
-  return {
+  const self = {
     pid: child.pid,
     pids: () => processGroup(child.pid),
     lines: (callback) => {
@@ -77,8 +99,11 @@ export function startChild(words, environment = {}) {
       clearTimeout(late);
       killAtExit(); // what its own end left over
       process.off('exit', killAtExit);
+      running.delete(self);
     },
   };
+  running.add(self);
+  return self;
 }
 
 /** Resolves with 'ready' when it has printed that line, else with what happened instead, in words. */
@@ -97,7 +122,7 @@ export async function untilReady(child, timeLimitMs, onLine = () => {}) {
     }),
   ]);
   clearTimeout(timer);
-  return outcome;
+  return giveUp ? never : outcome;
 }
 
 /** The last line that says something, for an error of one line. */
@@ -106,7 +131,7 @@ export function lastLine(output) {
 }
 
 /**
- * Runs it to its end and resolves with what it wrote to stdout; rejects when it fails or takes longer.
+ * Runs it to its end and resolves with { stdout, output }; rejects when it fails or takes longer.
  * @param {string[]} words
  */
 export async function runChild(words, timeLimitMs, environment = {}) {
@@ -120,8 +145,9 @@ export async function runChild(words, timeLimitMs, environment = {}) {
   if (outcome === 'late') child.signal('SIGKILL');
   await child.stop();
   await child.closed;
+  if (giveUp) await never;
   const said = lastLine(child.output());
   if (outcome === 'late') throw new Error(`not over after ${timeLimitMs / 1000} s: ${said}`);
   if (outcome !== 0) throw new Error(`ended with ${outcome}: ${said}`);
-  return child.stdout();
+  return { stdout: child.stdout(), output: child.output() };
 }

@@ -48,11 +48,11 @@ export function fillTemplate(template, uri, job, seconds) {
 }
 
 /** Of spdk_nvme_perf -L, or of a program that prints the JSON of `ballast perf -o json`. */
-export function parseOutput(output) {
-  const spdk = parseSpdkPerf(output);
+export function parseOutput({ stdout, output }) {
+  const spdk = parseSpdkPerf(stdout);
   if (spdk !== undefined) return spdk;
   try {
-    const { iops, mibPerSecond, latencyUs } = JSON.parse(output);
+    const { iops, mibPerSecond, latencyUs } = JSON.parse(stdout);
     if (iops > 0 && ['mean', 'p50', 'p99', 'p999', 'max'].every((key) => latencyUs[key] > 0))
       return { iops, mibPerSecond, latencyUs };
   } catch {} // said below, with what came instead
@@ -76,8 +76,8 @@ export function givenClient(template) {
     lacks,
     async measure(uri, job, seconds, cpus) {
       const command = fillTemplate(template, uri, job, seconds);
-      const output = await runChild(pinned(cpus, shell(command)), seconds * 1000 + startTimeLimitMs);
-      const figures = parseOutput(output);
+      const said = await runChild(pinned(cpus, shell(command)), seconds * 1000 + startTimeLimitMs);
+      const figures = parseOutput(said);
       return { ...figures, ios: figures.iops * Math.ceil(seconds) };
     },
   };

@@ -2,11 +2,10 @@
 // the time from its start to `ready`. Ours is started anew for each run, with a null volume, whose memory is
 // none. Of the peer, whose start is the user's command, memory under the same load is taken as it is.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compiledCode, perf, serve } from './ballast.mjs';
+import { startChild, untilReady } from './child.mjs';
 import { residentBytes } from './processes.mjs';
 import { spread } from './statistics.mjs';
 
@@ -15,6 +14,7 @@ export const footprintLoad = {
 };
 const seconds = 2;
 const samplePeriodMs = 100;
+const nodeTimeLimitMs = 30_000;
 
 const residentOf = (pids) => pids.reduce((sum, pid) => sum + residentBytes(pid), 0);
 
@@ -37,17 +37,13 @@ async function loadedBytes(target, device, cpus, stateDirectory) {
 async function nodeBytes() {
   const code = pathToFileURL(join(compiledCode(), 'cli/program.js')).href;
   const script = `await import(${JSON.stringify(code)}); console.log('ready'); setInterval(() => {}, 1e6);`;
-  const args = ['--input-type=module', '-e', script];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    await Promise.race([
-      once(child.stdout, 'data'),
-      once(child, 'exit').then(() => Promise.reject(new Error('the bare Node ended'))),
-    ]);
-    return residentBytes(child.pid);
-  } finally {
-    child.kill('SIGKILL');
-  }
+  const child = startChild([process.execPath, '--input-type=module', '-e', script]);
+  const outcome = await untilReady(child, nodeTimeLimitMs);
+  if (outcome !== 'ready')
+    throw new Error(`a bare Node has to become ready, but ${outcome}: ${child.output()}`);
+  const bytes = residentBytes(child.pid);
+  await child.stop();
+  return bytes;
 }
 
 /** Everything else must be asleep. peer: undefined, or awake it is made by `wake`. */

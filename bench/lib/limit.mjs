@@ -1,5 +1,5 @@
-// The limit of a job: bare messages of its sizes over one loopback connection at its total depth, by
-// probes/raw_loopback.cc. Called by the bench run for each kind of message once per run.
+// The limit of a job: bare messages of its sizes over one loopback connection, by probes/raw_loopback.cc.
+// Called by the bench run for each kind of message once per run.
 
 import { runChild } from './child.mjs';
 import { probe } from './probes.mjs';
@@ -11,6 +11,10 @@ const commandBytes = 72;
 const answerBytes = 24;
 const digestBytes = 4;
 const messagesOfMix = 10;
+// More in flight carries no more, and then less: it fills the socket's buffers, and sends become small.
+const depthMax = 128;
+
+export const limitDepth = ({ queueDepth }) => Math.min(queueDepth, depthMax);
 
 /**
  * { requests, responses }: bytes of each message of a cycle that both sides repeat.
@@ -33,17 +37,18 @@ export function messageSizes({ rw, blockBytes, digests, rwMix }) {
 /** Jobs with the same key have the same limit. */
 export function limitKey(job) {
   const { requests, responses } = messageSizes(job);
-  return `${requests} ${responses} ${job.queueDepth}`;
+  return `${requests} ${responses} ${limitDepth(job)}`;
 }
 
 /** cpus: { target, client }, lists as splitCpus() gives them. */
 export function rawLoopbackCommand(job, seconds, cpus) {
   const { requests, responses } = messageSizes(job);
   const pins = [cpus.target?.[0] ?? -1, cpus.client?.[0] ?? -1];
-  return [probe('raw_loopback'), ...[requests, responses, job.queueDepth, seconds, ...pins].map(String)];
+  return [probe('raw_loopback'), ...[requests, responses, limitDepth(job), seconds, ...pins].map(String)];
 }
 
 /** { perSecond, meanUs }, polled on both sides. */
 export async function rawLoopback(job, seconds, cpus) {
-  return JSON.parse(await runChild(rawLoopbackCommand(job, seconds, cpus), (seconds + 60) * 1000));
+  const command = rawLoopbackCommand(job, seconds, cpus);
+  return JSON.parse((await runChild(command, (seconds + 60) * 1000)).stdout);
 }

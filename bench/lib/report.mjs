@@ -1,6 +1,6 @@
 // What was measured as the document of a result file, schema ballast-bench/2 (README.md). Pure.
 
-import { limitKey } from './limit.mjs';
+import { limitDepth, limitKey } from './limit.mjs';
 import { jobKey } from './matrix.mjs';
 import { spread } from './statistics.mjs';
 
@@ -48,9 +48,9 @@ export function pairRatios(ours, peer) {
 }
 
 function limitResult({ job, measured }) {
-  const { rw, rwMix, blockBytes, queueDepth, digests } = job;
+  const { rw, rwMix, blockBytes, digests } = job;
   return {
-    ...{ rw, rwMix, blockBytes, queueDepth, digests },
+    ...{ rw, rwMix, blockBytes, digests, queueDepth: limitDepth(job) },
     perSecond: spread(measured.map(({ perSecond }) => perSecond)),
     meanUs: spread(measured.map(({ meanUs }) => meanUs)),
   };

@@ -9,9 +9,10 @@ const longMs = 60_000;
 
 describe('runChild', () => {
   it('gives what was written to stdout, whole', async () => {
-    const output = await runChild(shell('echo complaint >&2; seq 50000'), longMs);
-    expect(output.split('\n')).toHaveLength(50_001);
-    expect(output).not.toContain('complaint');
+    const { stdout, output } = await runChild(shell('echo complaint >&2; seq 50000'), longMs);
+    expect(stdout.split('\n')).toHaveLength(50_001);
+    expect(stdout).not.toContain('complaint');
+    expect(output).toContain('complaint');
   });
 
   it('fails with the status and the last line', async () => {

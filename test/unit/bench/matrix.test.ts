@@ -122,5 +122,6 @@ describe('messageSizes', () => {
   it('decide what shares a limit: not the device, but the depth', () => {
     expect(limitKey({ ...job, device: 'file', rw: 'read' })).toBe(limitKey(job));
     expect(limitKey({ ...job, queueDepth: 9 })).not.toBe(limitKey(job));
+    expect(limitKey({ ...job, queueDepth: 1000 })).toBe(limitKey({ ...job, queueDepth: 128 }));
   });
 });

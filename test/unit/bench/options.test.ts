@@ -107,9 +107,12 @@ describe('a given client', () => {
 
   it('may print the JSON of ballast perf; anything else is refused with its last line', () => {
     const latencyUs = { mean: 2, p50: 2, p99: 3, p999: 4, max: 5 };
-    expect(parseOutput(JSON.stringify({ iops: 7, mibPerSecond: 1, latencyUs }))).toMatchObject({ iops: 7 });
-    expect(() => parseOutput('Usage: perf\nno such option\n')).toThrow(/ends: no such option$/);
-    expect(() => parseOutput(JSON.stringify({ iops: 0, latencyUs }))).toThrow('no figures');
+    const parse = (stdout: string, stderr = '') => parseOutput({ stdout, output: stdout + stderr });
+    expect(parse(JSON.stringify({ iops: 7, mibPerSecond: 1, latencyUs }), 'a word')).toMatchObject({
+      iops: 7,
+    });
+    expect(() => parse('Usage: perf\n', 'no such option\n')).toThrow(/ends: no such option$/);
+    expect(() => parse(JSON.stringify({ iops: 0, latencyUs }))).toThrow('no figures');
   });
 });
 
