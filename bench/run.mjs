@@ -91,7 +91,7 @@ async function main(words) {
   const minutes = estimateSeconds({ ...options, clients: given.length + (options.clientOnly ? 0 : 1) }) / 60;
   if (options.list) {
     for (const job of options.jobs) console.log(`${jobTitle(job)} QD ${job.queueDepth}`);
-    return console.log(`${options.jobs.length} jobs, about ${Math.ceil(minutes)} minutes`);
+    return console.log(`${options.jobs.length} jobs, about ${Math.ceil(minutes)} min`);
   }
   checkOut(options.out);
   const about = environment();
@@ -99,7 +99,7 @@ async function main(words) {
   const cpusOf = Object.fromEntries(options.jobs.map(({ reactors }) => [reactors, chooseCpus(reactors)]));
   for (const [reactors, { shared }] of Object.entries(cpusOf))
     if (shared) say(`too few CPUs for ${reactors} reactors and a client: they disturb each other`);
-  say(`${options.jobs.length} jobs, about ${Math.ceil(minutes)} minutes`);
+  say(`${options.jobs.length} jobs, about ${Math.ceil(minutes)} min`);
   buildProbes();
 
   // On the repository's disk, which is where a user's ./var is; /tmp may be memory.

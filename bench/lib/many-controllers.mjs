@@ -63,6 +63,9 @@ try {
   if (errors > 0) throw new Error(`${errors} I/Os failed`);
   console.log(JSON.stringify(sumReports(results, (cpu.user + cpu.system) / 1e6)));
   for (const controller of controllers) await controller.close();
+} catch (error) {
+  console.error(`many-controllers: ${error.message}`);
+  process.exitCode = 1;
 } finally {
   await engine.close();
 }
