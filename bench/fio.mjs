@@ -1,6 +1,6 @@
 // node bench/fio.mjs: runs the jobs of bench/fio through our fio engine against `ballast serve` with a memory
-// volume, and `ballast perf` beside randread-4k, in turns, so that the ratio of the two is of the same minutes.
-// Prints a table; writes JSON only where --out says.
+// volume, and `ballast perf` beside randread-4k, in turns, so that the ratio of the two is of the same
+// minutes. Prints a table; writes JSON only where --out says.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

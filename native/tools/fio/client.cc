@@ -13,7 +13,7 @@ namespace {
 
 constexpr char k_room[] = "fio";
 // Requests that wait for others to leave with them, at most; measured, see README.md.
-constexpr uint32_t k_held_back_max = 32;
+constexpr uint32_t k_held_back_max = 64;
 // The reactor's time is that of its last turn. When fio slept longer than this it is brought up to date
 // before a request is stamped with it, or the request would look old at once.
 constexpr uint64_t k_stale_ns = k_ns_per_s;
