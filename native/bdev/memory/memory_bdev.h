@@ -15,7 +15,7 @@ struct MemoryBdevOptions {
 };
 
 // invalid_argument: size 0 or not a multiple of the block, another block size; no_memory: the kernel refuses
-// so large a mapping. The memory is taken page by page as it is written.
+// so large a mapping. The memory is taken as it is written, in pages of up to 2 MiB.
 Result<std::shared_ptr<Bdev>> make_memory_bdev(const MemoryBdevOptions& options);
 
 }  // namespace ballast::bdev

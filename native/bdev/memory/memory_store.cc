@@ -6,17 +6,32 @@
 
 namespace ballast::bdev {
 
+namespace {
+
+// What the kernel can map as one page (x86-64, aarch64 with 4 KiB pages). A random block is then found
+// without a miss of the TLB, which is a fifth of the time of a random read in a virtual machine.
+constexpr uint64_t k_huge_page_bytes = 2 << 20;
+
+}  // namespace
+
 Result<std::shared_ptr<MemoryStore>> MemoryStore::create(uint64_t size_bytes) {
-  void* const mapped = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) {
-    return Error{Errc::no_memory, "no " + std::to_string(size_bytes) + " bytes of memory to be had"};
-  }
-  return std::shared_ptr<MemoryStore>(new MemoryStore(static_cast<uint8_t*>(mapped), size_bytes));
+  const Error no_memory{Errc::no_memory, "no " + std::to_string(size_bytes) + " bytes of memory to be had"};
+  if (size_bytes > UINT64_MAX - k_huge_page_bytes) return no_memory;
+  const uint64_t mapping_bytes = size_bytes + k_huge_page_bytes;  // room to align it
+  void* const mapped =
+      mmap(nullptr, mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return no_memory;
+  const uint64_t skip_bytes = -reinterpret_cast<uintptr_t>(mapped) % k_huge_page_bytes;
+  const Segment mapping{static_cast<uint8_t*>(mapped), mapping_bytes};
+  uint8_t* const base = mapping.base + skip_bytes;
+  // Only asked for: without it, or where the kernel finds none, small pages do.
+  static_cast<void>(madvise(base, size_bytes, MADV_HUGEPAGE));
+  return std::shared_ptr<MemoryStore>(new MemoryStore(base, size_bytes, mapping));
 }
 
 MemoryStore::~MemoryStore() {
   BALLAST_ASSERT(pins_count_ == 0);
-  munmap(base_, size_bytes_);
+  munmap(mapping_.base, mapping_.size_bytes);
 }
 
 bool MemoryStore::join(Reactor& reactor, std::function<void()> ready) {

@@ -41,11 +41,13 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   void give_back(uint64_t offset, uint64_t size_bytes);
 
  private:
-  MemoryStore(uint8_t* base, uint64_t size_bytes) : base_(base), size_bytes_(size_bytes) {}
+  MemoryStore(uint8_t* base, uint64_t size_bytes, Segment mapping)
+      : base_(base), size_bytes_(size_bytes), mapping_(mapping) {}
   void start_sharing(std::function<void()> answer);
 
   uint8_t* base_;
   uint64_t size_bytes_;
+  Segment mapping_;  // what base_ lies in
   StripeLocks locks_;
   std::atomic<Reactor*> first_{nullptr};
   // The first reactor's alone. (Others never ask: must_lock() is true for them either way.)
