@@ -98,6 +98,9 @@ class Channel {
   // The submitter has checked the range against the geometry, and the capability.
   virtual void submit(Io& io) = 0;
 
+  // True while a write's data is not looked at any more once submit() has returned, however the write ends.
+  virtual bool takes_data_at_submit() const { return false; }
+
   // Reads without a copy: pins blocks [lba, lba + blocks_count) and returns where they lie, or a null segment
   // if this device or this moment does not allow it. Until unmap_read() the memory stays valid, but its
   // content may change by later writes of this same reactor (never of another): whoever sends it later must

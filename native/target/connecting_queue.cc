@@ -36,7 +36,7 @@ void ConnectingQueue::on_request(Request& request) {
     return refuse({nvme::status::data_sgl_length_invalid.with_dnr()});
   }
   state_ = State::fetching;
-  qpair_.fetch(request, sizeof(nvme::ConnectData));
+  qpair_.fetch(request, sizeof(nvme::ConnectData), transport::DataUse::until_released);
 }
 
 void ConnectingQueue::on_fetched(Request& request, nvme::Status status) {

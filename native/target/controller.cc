@@ -105,7 +105,7 @@ void Controller::take_data(Request& request, uint32_t bytes, Use use) {
     return reply(request, nvme::status::data_sgl_length_invalid.with_dnr());
   }
   state_of(request).use = use;
-  admin_.fetch(request, bytes);
+  admin_.fetch(request, bytes, transport::DataUse::until_released);
 }
 
 void Controller::on_fetched(Request& request, nvme::Status status) {

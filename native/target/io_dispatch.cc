@@ -43,7 +43,16 @@ void IoDispatch::start(IoContext& context) {
   if (context.command.opcode == nvme::NvmOpcode::read) return start_read(context);
   if (!context.command.takes_host_data()) return execute(context);
   context.stage = IoContext::Stage::fetching;
-  context.request.qpair->fetch(context.request, context.command.data_bytes);
+  context.request.qpair->fetch(context.request, context.command.data_bytes, data_use(context));
+}
+
+// A plain write goes to its device from inside on_fetched(), in one piece.
+transport::DataUse IoDispatch::data_use(const IoContext& context) {
+  const bool is_plain_write =
+      context.command.opcode == nvme::NvmOpcode::write && context.request.command.fuse() == nvme::k_fuse_none;
+  NamespaceShard* const shard = is_plain_write ? namespaces_.find(context.command.nsid) : nullptr;
+  const bool is_brief = shard != nullptr && shard->channel().takes_data_at_submit();
+  return is_brief ? transport::DataUse::until_on_fetched_returns : transport::DataUse::until_released;
 }
 
 // Straight from where the data lies if the device allows it, else through a buffer.

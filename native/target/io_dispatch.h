@@ -53,6 +53,7 @@ class IoDispatch {
   // io_dispatch.cc: a command on its way in and out.
   void start(IoContext& context);
   void start_read(IoContext& context);
+  transport::DataUse data_use(const IoContext& context);
   void reply(IoContext& context, nvme::Status status);
   nvme::Status enter_namespace(IoContext& context);
   static void leave_namespace(IoContext& context);

@@ -84,6 +84,12 @@ class QpairObserver {
   virtual void on_closed(TargetQpair& qpair, CloseReason reason) = 0;
 };
 
+// How long the observer needs the host's data after fetch().
+enum class DataUse : uint8_t {
+  until_released,
+  until_on_fetched_returns,  // saves a copy of what came in the capsule; request.data must not be used later
+};
+
 struct QpairParameters {
   uint16_t queue_entries = 0;  // SQSIZE + 1 of Connect: the most commands in flight
   bool flow_control_disabled =
@@ -105,7 +111,7 @@ class TargetQpair {
 
   // Gets `size_bytes` (<= k_transfer_bytes_max) of host data into request.data: already there when it came in
   // the capsule. on_fetched() may run from inside. size_bytes must not exceed request.sgl_length_bytes.
-  virtual void fetch(Request& request, uint32_t size_bytes) = 0;
+  virtual void fetch(Request& request, uint32_t size_bytes, DataUse use) = 0;
   // Puts a buffer of size_bytes into request.data for a command that answers with data; on_buffer() may run
   // from inside.
   virtual void alloc_reply_buffer(Request& request, uint32_t size_bytes) = 0;

@@ -17,6 +17,7 @@ class MemoryChannel final : public Channel {
   ~MemoryChannel() override;
 
   void submit(Io& io) override;
+  bool takes_data_at_submit() const override { return ready_; }
   Segment map_read(uint64_t lba, uint32_t blocks_count) override;
   void unmap_read(Segment mapped) override;
 

@@ -27,6 +27,8 @@ class NullChannel final : public Channel {
     io.done(io, status);
   }
 
+  bool takes_data_at_submit() const override { return true; }
+
   Segment map_read(uint64_t lba, uint32_t blocks_count) override {
     const uint64_t bytes = uint64_t{blocks_count} * geometry_.block_size_bytes;
     if (!geometry_.contains(lba, blocks_count) || bytes > k_zero_memory_bytes) return {};

@@ -100,6 +100,8 @@ bool PduReader::feed_header(ByteSpan& bytes) {
   layout_known_ = false;
   discarding_ = placement.verdict == PduSink::Verdict::discard;
   place_ = placement.into;
+  may_lend_ = placement.may_lend;
+  lent_ = nullptr;
   pad_left_ = layout_.pad_bytes;
   data_left_ = layout_.data_bytes;
   crc_ = k_crc32c_seed;
@@ -119,7 +121,13 @@ bool PduReader::feed_pad(ByteSpan& bytes) {
 
 bool PduReader::feed_data(ByteSpan& bytes) {
   const size_t taken = std::min<size_t>(data_left_, bytes.size());
-  if (taken != 0 && !discarding_) {
+  const bool is_whole =
+      data_left_ == layout_.data_bytes && bytes.size() >= size_t{data_left_} + layout_.data_digest_bytes;
+  if (may_lend_ && is_whole) {
+    lent_ = bytes.data();
+    digest_piece(lent_, taken);
+    data_left_ = 0;
+  } else if (taken != 0 && !discarding_) {
     std::memcpy(place_, bytes.data(), taken);
     accept_direct(taken);
   } else {

@@ -23,6 +23,7 @@ class PduSink {
   struct Placement {
     Verdict verdict = Verdict::discard;
     uint8_t* into = nullptr;
+    bool may_lend = false;  // place: DATA that has been received as a whole is not copied, see lent()
   };
   // A header that agrees with the framing rules and its digest. `header` lives only during the call.
   virtual Placement on_header(const PduLayout& layout, ByteSpan header) = 0;
@@ -58,6 +59,9 @@ class PduReader {
   size_t bytes_to_next_decision() const;
   // A PDU has begun and not ended.
   bool in_progress() const { return stage_ != Stage::header || stash_bytes_ != 0; }
+  // From inside on_pdu(): the payload where feed() got it, valid as long as those bytes are; null if it was
+  // placed.
+  const uint8_t* lent() const { return lent_; }
   // PDUs ended so far; changes whenever the PDU in progress is another one.
   uint64_t pdus_count() const { return pdus_count_; }
 
@@ -91,6 +95,8 @@ class PduReader {
   uint32_t data_left_ = 0;
   uint32_t crc_ = 0;
   uint8_t* place_ = nullptr;  // of the next byte of DATA
+  bool may_lend_ = false;
+  const uint8_t* lent_ = nullptr;
   uint64_t pdus_count_ = 0;
   std::array<uint8_t, k_header_bytes_max + k_digest_bytes> stash_;
 };

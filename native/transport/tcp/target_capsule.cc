@@ -124,9 +124,8 @@ PduSink::Placement TargetTcpQpair::on_capsule(const PduLayout& layout, ByteSpan 
   request.sgl_length_bytes = sqe.sgl.length_bytes;
   if (buffer.base == nullptr) return {Verdict::discard, nullptr};
   request.data_in_capsule = true;
-  request.holds_buffer = true;
-  request.data = buffer;
-  return {Verdict::place, buffer.base};
+  request.data = request.buffer = buffer;
+  return {Verdict::place, buffer.base, true};
 }
 
 nvme::Status TargetTcpQpair::check_sgl(const nvme::Command& command, uint32_t capsule_data_bytes) const {
@@ -155,6 +154,7 @@ void TargetTcpQpair::finish_capsule(bool data_digest_ok) {
   TargetRequest& request = *current_;
   current_ = nullptr;
   if (request.refusal.ok() && data_digest_ok) {
+    request.lent = reader_.lent();
     return queue_event(request, TargetRequest::Event::arrived);
   }
   answer_refused(request, request.refusal.ok() ? nvme::status::transient_transport_error : request.refusal);

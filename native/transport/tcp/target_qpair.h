@@ -26,7 +26,7 @@ class TargetTcpQpair final : public TargetQpair, private SocketObserver, private
   Reactor& reactor() override { return context_.reactor; }
   Outcome activate(const QpairParameters& parameters) override;
   void set_observer(QpairObserver& observer) override { observer_ = &observer; }
-  void fetch(Request& request, uint32_t size_bytes) override;
+  void fetch(Request& request, uint32_t size_bytes, DataUse use) override;
   void alloc_reply_buffer(Request& request, uint32_t size_bytes) override;
   void reply(Request& request, nvme::Completion completion, std::span<const Segment> data,
              bool data_is_mapped) override;
@@ -107,6 +107,7 @@ class TargetTcpQpair final : public TargetQpair, private SocketObserver, private
 
   // target_transfer.cc: buffers and R2Ts
   void want_buffer(TargetRequest& request, uint32_t size_bytes, TargetRequest::Want want);
+  static void keep_lent(TargetRequest& request);
   bool may_hold(uint32_t size_bytes) const;
   void take_from_arena(TargetRequest& request);
   void buffer_arrived(TargetRequest& request, Segment buffer);

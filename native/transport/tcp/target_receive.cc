@@ -158,6 +158,7 @@ void TargetTcpQpair::dispatch() {
         request->state = Request::State::received;
         request->shown = true;
         observer_->on_request(*request);
+        keep_lent(*request);
         break;
       case TargetRequest::Event::fetched:
         request->state = Request::State::executing;

@@ -15,7 +15,8 @@ void TargetRequest::begin(TargetQpair& owner, const nvme::Command& sqe) {
   want = Want::nothing;
   shown = false;
   findable = false;
-  holds_buffer = false;
+  buffer = {};
+  lent = nullptr;
   given_back = false;
   refusal = {};
   charged_bytes = 0;

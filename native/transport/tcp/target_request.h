@@ -52,12 +52,13 @@ struct TargetRequest : Request {
   TargetRequest* next_in_bucket = nullptr;
   Event event = Event::none;
   Want want = Want::nothing;
-  bool shown = false;         // the observer has seen it, and is owed on_released()
-  bool findable = false;      // by its CID; a command that was refused for its CID is not
-  bool holds_buffer = false;  // data.base is the arena's
-  bool given_back = false;    // the connection is over and the observer has been told about this one
-  nvme::Status refusal;       // not ok: the transport answers this once the PDU has arrived
+  bool shown = false;       // the observer has seen it, and is owed on_released()
+  bool findable = false;    // by its CID; a command that was refused for its CID is not
+  bool given_back = false;  // the connection is over and the observer has been told about this one
+  nvme::Status refusal;     // not ok: the transport answers this once the PDU has arrived
 
+  Segment buffer;                 // the arena's, if it holds one; `data` lies in it, unless that was lent
+  const uint8_t* lent = nullptr;  // capsule data that is still where it was received, and not in `buffer`
   BufferArena::Waiter waiter;
   uint32_t wanted_bytes = 0;
   uint32_t charged_bytes = 0;  // of the connection's buffer budget

@@ -1,25 +1,39 @@
 // Buffers for a command's data and the R2Ts that fetch it. A buffer comes from the reactor's arena, within a
 // budget per connection, so that a host that never sends its data or never reads its answers holds little.
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "transport/tcp/target_qpair.h"
 
 namespace ballast::transport::tcp {
 
-void TargetTcpQpair::fetch(Request& base, uint32_t size_bytes) {
+void TargetTcpQpair::fetch(Request& base, uint32_t size_bytes, DataUse use) {
   const Entered entered(*this);
   auto& request = static_cast<TargetRequest&>(base);
   BALLAST_ASSERT(request.state == Request::State::received);
   BALLAST_ASSERT(size_bytes <= request.sgl_length_bytes);
   if (request.abandoned || size_bytes == 0 || request.data_in_capsule) {
     request.state = Request::State::executing;
+    if (request.lent != nullptr && use == DataUse::until_on_fetched_returns) {
+      request.data.base = const_cast<uint8_t*>(request.lent);
+      request.lent = nullptr;
+    }
+    keep_lent(request);
     if (request.data_in_capsule) request.data.size_bytes = size_bytes;
     observer_->on_fetched(request,
                           request.abandoned ? nvme::status::aborted_sq_deletion : nvme::status::success);
     return;
   }
   want_buffer(request, size_bytes, TargetRequest::Want::fetch);
+}
+
+// Before what was received is overwritten.
+void TargetTcpQpair::keep_lent(TargetRequest& request) {
+  if (request.lent == nullptr) return;
+  std::memcpy(request.buffer.base, request.lent, request.buffer.size_bytes);
+  request.lent = nullptr;
 }
 
 void TargetTcpQpair::alloc_reply_buffer(Request& base, uint32_t size_bytes) {
@@ -30,7 +44,7 @@ void TargetTcpQpair::alloc_reply_buffer(Request& base, uint32_t size_bytes) {
   release_buffer(request);
   if (!request.abandoned) {
     want_buffer(request, size_bytes, TargetRequest::Want::reply_buffer);
-    if (!request.holds_buffer) return;
+    if (request.buffer.base == nullptr) return;
   }
   request.state = Request::State::executing;
   observer_->on_buffer(request);
@@ -62,15 +76,13 @@ void TargetTcpQpair::take_from_arena(TargetRequest& request) {
     arena.wait(request.waiter, request.wanted_bytes, BufferArena::Purpose::transfer);
     return;
   }
-  request.holds_buffer = true;
-  request.data = buffer;
+  request.data = request.buffer = buffer;
   if (request.want == TargetRequest::Want::fetch) start_transfer(request);
 }
 
 // From the arena's line: possibly deep inside another connection's calls, so observers hear of it later.
 void TargetTcpQpair::buffer_arrived(TargetRequest& request, Segment buffer) {
-  request.holds_buffer = true;
-  request.data = buffer;
+  request.data = request.buffer = buffer;
   if (request.want == TargetRequest::Want::fetch) return start_transfer(request);
   queue_event(request, TargetRequest::Event::buffer);
   context_.reactor.queue_flush(*this);
@@ -167,13 +179,11 @@ void TargetTcpQpair::withdraw_from_lines(TargetRequest& request) {
 
 // Lets the request's buffer and its share of the budget go, if it has any.
 void TargetTcpQpair::release_buffer(TargetRequest& request) {
-  if (request.holds_buffer) {
-    request.holds_buffer = false;
-    const Segment buffer = request.data;
-    request.data = {};
-    context_.reactor.buffers().release(buffer);
-  }
   request.data = {};
+  request.lent = nullptr;
+  if (request.buffer.base != nullptr) {
+    context_.reactor.buffers().release(std::exchange(request.buffer, {}));
+  }
   request.data_in_capsule = false;
   uncharge(request);
 }
@@ -191,7 +201,7 @@ void TargetTcpQpair::admit_over_budget() {
     if (!may_hold(request->wanted_bytes)) return;
     over_budget_.remove(*request);
     take_from_arena(*request);
-    if (request->want == TargetRequest::Want::reply_buffer && request->holds_buffer) {
+    if (request->want == TargetRequest::Want::reply_buffer && request->buffer.base != nullptr) {
       queue_event(*request, TargetRequest::Event::buffer);
       context_.reactor.queue_flush(*this);
     }

@@ -33,6 +33,17 @@ TEST_F(IoDispatchTest, read_goes_through_a_buffer_where_nothing_can_be_mapped) {
   EXPECT_EQ(command.received, blocks(2, 0x11));
 }
 
+TEST_F(IoDispatchTest, write_to_a_device_that_takes_data_at_submit_gives_the_data_back_at_once) {
+  device().takes_data_at_submit = true;
+  const FakeCommand& lent = send(write_command(1, 3, 2), blocks(2, 0x21));
+  EXPECT_EQ(lent.use, transport::DataUse::until_on_fetched_returns);
+  EXPECT_EQ(read(3, 2), blocks(2, 0x21));
+  const FakeCommand& compare = send(compare_command(1, 3, 2), blocks(2, 0x21));
+  EXPECT_EQ(compare.use, transport::DataUse::until_released);
+  device().takes_data_at_submit = false;
+  EXPECT_EQ(send(write_command(1, 3, 2), blocks(2, 0x22)).use, transport::DataUse::until_released);
+}
+
 TEST_F(IoDispatchTest, compare_answers_success_or_compare_failure) {
   write(5, 2, 0x11);
   expect_status(send(compare_command(1, 5, 2), blocks(2, 0x11)), 0, 0, false);

@@ -15,6 +15,7 @@
 namespace ballast::test {
 
 using transport::CloseReason;
+using transport::DataUse;
 using transport::Request;
 using transport::TargetQpair;
 
@@ -93,12 +94,17 @@ class EchoQpair final : public transport::QpairObserver {
   }
   void execute(Request& request) {
     switch (request.command.opcode) {
-      case nvme::k_opcode_fabrics: return request.qpair->fetch(request, request.sgl_length_bytes);
+      case nvme::k_opcode_fabrics: return fetch(request, DataUse::until_on_fetched_returns);
       case static_cast<uint8_t>(nvme::NvmOpcode::write):
-        return request.qpair->fetch(request, request.sgl_length_bytes);
+        // Both ways, whatever a test is about.
+        return fetch(request, request.command.cid % 2 == 0 ? DataUse::until_on_fetched_returns
+                                                           : DataUse::until_released);
       case static_cast<uint8_t>(nvme::NvmOpcode::read): return read(request);
       default: return answer(request, nvme::status::invalid_opcode);
     }
+  }
+  static void fetch(Request& request, DataUse use) {
+    request.qpair->fetch(request, request.sgl_length_bytes, use);
   }
   void read(Request& request) {
     const uint32_t size_bytes = request.sgl_length_bytes;

@@ -52,6 +52,21 @@ TEST(TargetTcp, splits_h2c_data_at_maxh2cdata_and_r2ts_by_maxr2t) {
   EXPECT_EQ(host->execute(read_command(6, 0, 200)).data, data);
 }
 
+TEST(TargetTcp, capsule_data_that_is_not_fetched_at_once_survives_what_is_received_behind_it) {
+  EchoTarget target;
+  const auto host = target.connect();
+  target.qpairs[0]->hold = true;
+  for (uint16_t cid = 0; cid < 8; ++cid) {
+    host->send_command(with_capsule_data(write_command(cid, cid * 8u, 8), 4096), pattern(4096, cid));
+    target.world.settle();
+  }
+  target.world.on(target.reactor, [&] { target.qpairs[0]->resume_held(); });
+  for (uint16_t cid = 0; cid < 8; ++cid) EXPECT_TRUE(host->receive_answer(cid).status().ok());
+  for (uint16_t cid = 0; cid < 8; ++cid) {
+    EXPECT_EQ(host->execute(read_command(9, cid * 8u, 8)).data, pattern(4096, cid)) << cid;
+  }
+}
+
 // A mistake of ours above the transport must not write beyond the host's buffer.
 TEST(TargetTcp, an_answer_longer_than_the_host_asked_for_becomes_an_error) {
   EchoTarget target;

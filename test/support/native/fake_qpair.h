@@ -29,6 +29,7 @@ struct FakeCommand {
   bool fetch_pending = false;
   bool buffer_pending = false;
   uint32_t pending_bytes = 0;
+  transport::DataUse use = transport::DataUse::until_released;
   std::vector<Segment> answer_data;
 
   nvme::Status status() const { return completion.status(); }
@@ -83,6 +84,10 @@ class FakeQpair final : public transport::TargetQpair {
     }
     command.request.state = transport::Request::State::executing;
     observer_->on_fetched(command.request, status);
+    // Whoever said that it needs the data no longer is shown something else.
+    if (command.use == transport::DataUse::until_on_fetched_returns) {
+      std::memset(command.memory.get(), 0xdd, command.pending_bytes);
+    }
   }
   void finish_buffer(FakeCommand& command) {
     BALLAST_ASSERT(command.buffer_pending);
@@ -109,8 +114,9 @@ class FakeQpair final : public transport::TargetQpair {
   Reactor& reactor() override { return reactor_; }
   Outcome activate(const transport::QpairParameters&) override { return Unit{}; }
   void set_observer(transport::QpairObserver& observer) override { observer_ = &observer; }
-  void fetch(transport::Request& request, uint32_t size_bytes) override {
+  void fetch(transport::Request& request, uint32_t size_bytes, transport::DataUse use) override {
     FakeCommand& command = of(request);
+    command.use = use;
     BALLAST_ASSERT(size_bytes > 0 && size_bytes <= request.sgl_length_bytes);
     BALLAST_ASSERT(size_bytes <= nvme::k_transfer_bytes_max && size_bytes <= command.host_data.size());
     request.state = transport::Request::State::fetching;

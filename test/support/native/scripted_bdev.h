@@ -51,6 +51,7 @@ class ScriptedBdev final : public bdev::Bdev {
   std::deque<std::pair<ScriptedChannel*, bdev::Io*>> held;
   bool hold = false;
   bool allow_maps = true;
+  bool takes_data_at_submit = false;       // says so; not to be combined with hold
   uint32_t maps_count = 0;                 // mapped and not unmapped
   bdev::Status answer = bdev::Status::ok;  // not ok: every I/O is answered so and does nothing
   uint32_t answer_after_count = 0;         // I/Os that still go through before
@@ -78,6 +79,7 @@ class ScriptedBdev final : public bdev::Bdev {
       --device_.answer_after_count;
       below_->submit(io);
     }
+    bool takes_data_at_submit() const override { return device_.takes_data_at_submit; }
     Segment map_read(uint64_t lba, uint32_t blocks_count) override {
       if (!device_.allow_maps) return {};
       const Segment mapped = below_->map_read(lba, blocks_count);
