@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "bdev/stream_copy.h"
+
 namespace ballast::bdev {
 namespace {
 
@@ -71,7 +73,7 @@ bool equals(std::span<const Segment> data, uint64_t skip_bytes, const uint8_t* m
 
 void copy_out(std::span<const Segment> data, uint64_t skip_bytes, uint8_t* memory, uint64_t bytes) {
   for_each_piece(data, skip_bytes, bytes, [memory](uint8_t* piece, uint64_t offset, uint64_t size) {
-    std::memcpy(memory + offset, piece, size);
+    stream_copy(memory + offset, piece, size);
     return true;
   });
 }

@@ -25,6 +25,7 @@ Status check_io(const Geometry& geometry, const Io& io);
 
 // Walks data from `skip_bytes` on: compares or copies `bytes` of it with contiguous memory.
 bool equals(std::span<const Segment> data, uint64_t skip_bytes, const uint8_t* memory, uint64_t bytes);
+// Goes around the cache.
 void copy_out(std::span<const Segment> data, uint64_t skip_bytes, uint8_t* memory, uint64_t bytes);
 void copy_in(std::span<const Segment> data, uint64_t skip_bytes, const uint8_t* memory, uint64_t bytes);
 
