@@ -49,6 +49,27 @@ ConnectRefusal invalid_data_field(size_t offset) {
   return {nvme::status::connect_invalid_parameters.with_dnr(), nvme::connect_invalid_in_data(offset)};
 }
 
+std::string refusal_text(const ConnectRefusal& refusal) {
+  struct Field {
+    uint32_t dw0;
+    const char* name;
+  };
+  static constexpr Field k_fields[] = {
+      {nvme::connect_invalid_in_command(offsetof(nvme::ConnectCommand, qid)), "queue identifier"},
+      {nvme::connect_invalid_in_command(offsetof(nvme::ConnectCommand, sqsize)), "queue size"},
+      {nvme::connect_invalid_in_data(offsetof(nvme::ConnectData, host_id)), "host identifier"},
+      {nvme::connect_invalid_in_data(offsetof(nvme::ConnectData, controller_id)), "controller identifier"},
+      {nvme::connect_invalid_in_data(offsetof(nvme::ConnectData, subsystem_nqn)), "subsystem NQN"},
+      {nvme::connect_invalid_in_data(offsetof(nvme::ConnectData, host_nqn)), "host NQN"},
+  };
+  const std::string status = nvme::status_name(refusal.status);
+  if (!refusal.status.is(nvme::status::connect_invalid_parameters)) return status;
+  for (const Field& field : k_fields) {
+    if (field.dw0 == refusal.dw0) return status + ": " + field.name;
+  }
+  return status;
+}
+
 std::optional<ConnectRefusal> parse_connect(const nvme::Command& command, ByteSpan data,
                                             ConnectRequest& request) {
   if (auto refusal = parse_queue(load<nvme::ConnectCommand>(bytes_of(command)), request)) return refusal;

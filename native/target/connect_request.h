@@ -36,6 +36,8 @@ struct ConnectRefusal {
 // Wrong forms are not worth a retry; what depends on state is.
 ConnectRefusal invalid_command_field(size_t offset);
 ConnectRefusal invalid_data_field(size_t offset);
+// What a refusal is about, for the log: the status by name, and the field where there is one.
+std::string refusal_text(const ConnectRefusal& refusal);
 
 // `data` is at least sizeof(ConnectData) long. nullopt: `request` is filled.
 std::optional<ConnectRefusal> parse_connect(const nvme::Command& command, ByteSpan data,

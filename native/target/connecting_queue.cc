@@ -9,6 +9,15 @@ namespace ballast::target {
 
 using transport::Request;
 
+namespace {
+
+bool is_connect(const nvme::Command& command) {
+  return command.opcode == nvme::k_opcode_fabrics &&
+         (command.nsid & 0xff) == static_cast<uint8_t>(nvme::FabricsType::connect);
+}
+
+}  // namespace
+
 ConnectingQueue::ConnectingQueue(TargetShard& shard, transport::TargetQpair& qpair, uint64_t token)
     : shard_(shard),
       qpair_(qpair),
@@ -25,11 +34,8 @@ ConnectingQueue::~ConnectingQueue() { shard_.reactor().cancel(timer_); }
 
 void ConnectingQueue::on_request(Request& request) {
   ++outstanding_;
-  const nvme::Command& command = request.command;
-  const bool is_connect = command.opcode == nvme::k_opcode_fabrics &&
-                          (command.nsid & 0xff) == static_cast<uint8_t>(nvme::FabricsType::connect);
   request_ = &request;
-  if (state_ != State::waiting || !is_connect) {
+  if (state_ != State::waiting || !is_connect(request.command)) {
     return refuse({nvme::status::command_sequence_error.with_dnr()});
   }
   if (request.sgl_length_bytes < sizeof(nvme::ConnectData)) {
@@ -137,8 +143,9 @@ void ConnectingQueue::on_connect_answer(const ConnectAnswer& answer) {
 void ConnectingQueue::refuse(const ConnectRefusal& refusal) {
   if (!closed_) {
     state_ = State::waiting;
-    log(LogLevel::info, "target", "refused a command before Connect from %s: %s",
-        qpair_.peer_address().text().c_str(), nvme::status_name(refusal.status));
+    log(LogLevel::info, "target", "%s: refused %s: %s", qpair_.peer_address().text().c_str(),
+        is_connect(request_->command) ? "Connect" : "a command before Connect",
+        refusal_text(refusal).c_str());
   }
   Request& request = *request_;
   request_ = nullptr;

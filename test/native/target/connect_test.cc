@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "support/native/raw_controller.h"
+#include "target/connect_request.h"
 
 namespace ballast::test {
 namespace {
@@ -370,6 +371,13 @@ TEST(ConnectLimits, a_range_without_a_free_controller_identifier_answers_busy) {
   second.reset();
   target.world().advance(k_ns_per_s);
   EXPECT_TRUE(third.connect(first.connect_fields(0)).status().ok());
+}
+
+TEST(RefusalText, names_the_field_that_a_host_got_wrong) {
+  EXPECT_EQ(target::refusal_text(target::invalid_data_field(offsetof(nvme::ConnectData, host_nqn))),
+            std::string(nvme::status_name(status::connect_invalid_parameters)) + ": host NQN");
+  EXPECT_EQ(target::refusal_text({status::connect_invalid_host}),
+            nvme::status_name(status::connect_invalid_host));
 }
 
 }  // namespace
