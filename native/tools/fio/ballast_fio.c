@@ -63,6 +63,21 @@ __attribute__((constructor)) static void on_load(void) { ballast_fio_set_log(wri
 
 static bool stop_requested(void* context) { return ((struct thread_data*)context)->terminate; }
 
+// fio's submission latency ends here, and the completion latency begins: one look at the clock for all.
+static void on_send(void* context, void* const* owners, uint32_t count) {
+  struct thread_data* td = context;
+  struct timespec now;
+
+  if (!fio_fill_issue_time(td)) return;
+  fio_gettime(&now, NULL);
+  for (uint32_t i = 0; i < count; i++) {
+    struct io_u* io_u = owners[i];
+    io_u->issue_time = now;
+    io_u_queued(td, io_u);
+  }
+  if (td->o.read_iolog_file) td->last_issue = now;
+}
+
 static struct ballast_fio_client* connect_job(struct thread_data* td) {
   const struct job_options* o = td->eo;
   struct ballast_fio_options wanted = {
@@ -77,7 +92,8 @@ static struct ballast_fio_client* connect_job(struct thread_data* td) {
       .keep_alive_s = o->keep_alive_tmo,
       .ctrl_loss_s = o->ctrl_loss_tmo,
       .stop_requested = stop_requested,
-      .stop_context = td,
+      .on_send = on_send,
+      .context = td,
   };
   char text[512];
   struct ballast_fio_client* client = NULL;
@@ -200,8 +216,9 @@ static enum fio_q_status engine_queue(struct thread_data* td, struct io_u* io_u)
   return FIO_Q_COMPLETED;
 }
 
+// Called for every single request unless the job asks for batches: then it is for us to choose when to send.
 static int engine_commit(struct thread_data* td) {
-  ballast_fio_commit(td->io_ops_data);
+  if (td->o.iodepth_batch > 1) ballast_fio_send_held(td->io_ops_data);
   return 0;
 }
 
@@ -220,7 +237,7 @@ static struct io_u* engine_event(struct thread_data* td, int event) {
 struct ioengine_ops ioengine = {
     .name = "ballast",
     .version = FIO_IOOPS_VERSION,
-    .flags = FIO_DISKLESSIO | FIO_NOEXTEND | FIO_NODISKUTIL | FIO_RAWIO,
+    .flags = FIO_DISKLESSIO | FIO_NOEXTEND | FIO_NODISKUTIL | FIO_RAWIO | FIO_ASYNCIO_SETS_ISSUE_TIME,
     .setup = engine_setup,
     .init = engine_init,
     .cleanup = engine_cleanup,

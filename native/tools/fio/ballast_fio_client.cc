@@ -50,7 +50,8 @@ int ballast_fio_connect(const ballast_fio_options* options, ballast_fio_client**
                                     ? ballast::initiator::k_never_gives_up
                                     : static_cast<uint64_t>(options->ctrl_loss_s) * ballast::k_ns_per_s;
   wanted.stop_requested = options->stop_requested;
-  wanted.stop_context = options->stop_context;
+  wanted.on_send = options->on_send;
+  wanted.context = options->context;
   auto connected = Client::connect(wanted);
   if (!connected.ok()) {
     const std::string& text = connected.error().text;
@@ -78,7 +79,7 @@ int ballast_fio_submit(ballast_fio_request* request, ballast_fio_operation opera
   return wanted.client->submit(wanted, operation, offset, data, length_bytes);
 }
 
-void ballast_fio_commit(ballast_fio_client* client) { client_of(client).commit(); }
+void ballast_fio_send_held(ballast_fio_client* client) { client_of(client).send_held(); }
 
 uint32_t ballast_fio_collect(ballast_fio_client* client, uint32_t min, uint32_t max) {
   return client_of(client).collect(min, max);

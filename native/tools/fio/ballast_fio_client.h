@@ -27,7 +27,9 @@ struct ballast_fio_options {
   int32_t ctrl_loss_s;    // how long a lost target is tried for; negative: for ever
   // Asked now and then while a lost target is waited for: true gives the I/O up. May be null.
   bool (*stop_requested)(void* context);
-  void* stop_context;
+  // Told of the owners of requests that leave now. May be null.
+  void (*on_send)(void* context, void* const* owners, uint32_t count);
+  void* context;
 };
 
 struct ballast_fio_volume {
@@ -59,11 +61,13 @@ const struct ballast_fio_volume* ballast_fio_volume_of(const struct ballast_fio_
 // The request with this index, for good; `owner` is what ballast_fio_collected() returns.
 struct ballast_fio_request* ballast_fio_attach(struct ballast_fio_client* client, uint32_t index,
                                                void* owner);
-// 0: taken. BALLAST_FIO_FULL, or the errno that refuses it. `data` stays valid until it is collected.
+// 0: taken. BALLAST_FIO_FULL, or the errno that refuses it. `data` stays valid until it is collected. It is
+// held back to leave together with others: with the next collect that has to look for finished ones, or when
+// many are held.
 int ballast_fio_submit(struct ballast_fio_request* request, enum ballast_fio_operation operation,
                        uint64_t offset, void* data, uint64_t length_bytes);
-// Submitted requests may be held back for a moment to leave together; this sends when they are many.
-void ballast_fio_commit(struct ballast_fio_client* client);
+// Sends what is held back.
+void ballast_fio_send_held(struct ballast_fio_client* client);
 // Waits until `min` requests have finished, and takes at most `max` (>= 1) of the finished ones.
 uint32_t ballast_fio_collect(struct ballast_fio_client* client, uint32_t min, uint32_t max);
 // The owner of one of those that the last collect took, and the errno of its I/O, 0 for success.

@@ -12,8 +12,6 @@ namespace ballast::fio {
 namespace {
 
 constexpr char k_room[] = "fio";
-// Requests that wait for others to leave with them, at most; measured, see README.md.
-constexpr uint32_t k_held_back_max = 64;
 // The reactor's time is that of its last turn. When fio slept longer than this it is brought up to date
 // before a request is stamped with it, or the request would look old at once.
 constexpr uint64_t k_stale_ns = k_ns_per_s;
@@ -78,23 +76,32 @@ int Client::submit(Request& request, Operation operation, uint64_t offset, void*
     default: return EINVAL;
   }
 
+  if (held_back_count_ == k_held_back_max) turn();
   if (in_flight_count_ == 0 && clock_.now_ns() - reactor_->now_ns() > k_stale_ns) turn();
   ++in_flight_count_;
   if (!queue_->submit(request.io)) {  // may finish it from inside
     --in_flight_count_;
     return k_full;
   }
-  ++held_back_count_;
+  held_back_[held_back_count_++] = request.owner;
   return 0;
 }
 
-void Client::turn() {
+// They leave with the turn that follows.
+void Client::release_held() {
+  if (held_back_count_ != 0 && options_.on_send != nullptr) {
+    options_.on_send(options_.context, held_back_.data(), held_back_count_);
+  }
   held_back_count_ = 0;
+}
+
+void Client::turn() {
+  release_held();
   reactor_->turn();
 }
 
-void Client::commit() {
-  if (held_back_count_ >= k_held_back_max) turn();
+void Client::send_held() {
+  if (held_back_count_ != 0) turn();
 }
 
 uint32_t Client::collect(uint32_t min, uint32_t max) {
@@ -111,7 +118,7 @@ uint32_t Client::collect(uint32_t min, uint32_t max) {
 }
 
 void Client::wait_for_finished(uint32_t count) {
-  held_back_count_ = 0;
+  release_held();
   reactor_->run_until([this, count] { return finished_count() >= count || gives_up_; });
   if (finished_count() >= count) return;
   log(LogLevel::warning, k_room, "stopped while the target is away: %u I/Os are given up", in_flight_count_);

@@ -6,6 +6,7 @@
 // reads and writes.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,9 @@ struct ClientOptions {
   uint64_t ctrl_loss_timeout_ns = 600 * k_ns_per_s;
   // Asked now and then while waiting for a target that is away: true gives the I/O up. May be null.
   bool (*stop_requested)(void* context) = nullptr;
-  void* stop_context = nullptr;
+  // Told of the owners of requests that leave now. May be null.
+  void (*on_send)(void* context, void* const* owners, uint32_t count) = nullptr;
+  void* context = nullptr;
 };
 
 class Client {
@@ -61,10 +64,10 @@ class Client {
   const Volume& volume() const { return volume_; }
   // The request number `index` (< queue_depth), which stays until the client goes.
   Request& attach(uint32_t index, void* owner);
-  // 0: it will be collected. k_full: collect something first. Else the errno that refuses it.
+  // 0: it will be collected. k_full: collect something first. Else the errno that refuses it. It is held back
+  // to leave with others: with the next collect() that has to look for finished ones, or when many are held.
   int submit(Request& request, Operation operation, uint64_t offset, void* data, uint64_t length_bytes);
-  // Requests that are held back leave when they are many; the others with the next collect().
-  void commit();
+  void send_held();
   // Waits for `min` finished requests (0: looks once) and takes at most `max`, which collected() names until
   // the next call.
   uint32_t collect(uint32_t min, uint32_t max);
@@ -74,6 +77,8 @@ class Client {
 
  private:
   static constexpr size_t k_reported_max = 8;
+  // Measured, see README.md.
+  static constexpr uint32_t k_held_back_max = 64;
 
   explicit Client(const ClientOptions& options);
   Outcome open();
@@ -85,6 +90,7 @@ class Client {
   void close();
   uint32_t finished_count() const { return last_ - first_; }
   void wait_for_finished(uint32_t count);
+  void release_held();
   void turn();
 
   ClientOptions options_;
@@ -102,6 +108,7 @@ class Client {
 
   std::unique_ptr<Request[]> requests_;
   uint32_t in_flight_count_ = 0;
+  std::array<void*, k_held_back_max> held_back_;  // owners
   uint32_t held_back_count_ = 0;
   // A ring: first_ .. last_ are finished, the first taken_count_ of them are with fio.
   std::vector<Request*> finished_;

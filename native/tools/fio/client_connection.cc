@@ -121,7 +121,7 @@ void Client::on_tick() {
   reactor_->arm(tick_, k_tick_ns);
   const bool is_away =
       controller_ == nullptr || controller_->state() == initiator::ControllerState::reconnecting;
-  if (is_away && options_.stop_requested != nullptr && options_.stop_requested(options_.stop_context)) {
+  if (is_away && options_.stop_requested != nullptr && options_.stop_requested(options_.context)) {
     gives_up_ = true;
   }
 }

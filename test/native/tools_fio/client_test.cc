@@ -67,7 +67,6 @@ TEST_F(ClientTest, gives_every_request_back_once_however_many_are_taken_at_a_tim
     std::set<void*> outside;
     for (uint32_t i = 0; i < k_depth; ++i) {
       ASSERT_EQ(submit(i, BALLAST_FIO_READ, i * k_block, k_block), 0);
-      client_->commit();
       outside.insert(&buffers_[i]);
     }
     for (uint32_t ended = 0; ended < 1000;) {
@@ -82,7 +81,6 @@ TEST_F(ClientTest, gives_every_request_back_once_however_many_are_taken_at_a_tim
             static_cast<uint32_t>(static_cast<std::vector<uint8_t>*>(request.owner) - buffers_);
         ASSERT_EQ(submit(index, BALLAST_FIO_READ, ended % 512 * k_block, k_block), 0);
         outside.insert(request.owner);
-        client_->commit();
       }
     }
     EXPECT_EQ(client_->collect(k_depth, k_depth), k_depth);
@@ -99,13 +97,49 @@ TEST_F(ClientTest, a_look_without_waiting_sends_what_was_held_back) {
   EXPECT_EQ(client_->collected(0).owner, &buffers_[0]);
 }
 
+TEST_F(ClientTest, tells_of_every_request_once_when_it_leaves) {
+  std::vector<void*> sent;
+  ClientOptions wanted = options();
+  wanted.queue_depth = 100;
+  wanted.context = &sent;
+  wanted.on_send = [](void* context, void* const* owners, uint32_t count) {
+    static_cast<std::vector<void*>*>(context)->insert(static_cast<std::vector<void*>*>(context)->end(),
+                                                      owners, owners + count);
+  };
+  connect(wanted);
+  ASSERT_EQ(submit(0, BALLAST_FIO_READ, 0, k_block), 0);
+  ASSERT_EQ(submit(1, BALLAST_FIO_READ, 0, k_block), 0);
+  EXPECT_TRUE(sent.empty());
+  client_->send_held();
+  EXPECT_EQ(sent, (std::vector<void*>{&buffers_[0], &buffers_[1]}));
+  client_->send_held();
+  ASSERT_EQ(client_->collect(2, 2), 2u);
+  EXPECT_EQ(sent.size(), 2u);
+
+  ASSERT_EQ(submit(2, BALLAST_FIO_READ, 0, k_block), 0);
+  ASSERT_EQ(client_->collect(1, 1), 1u);
+  EXPECT_EQ(sent.back(), &buffers_[2]);
+
+  // More than are held back at a time, none of them collected meanwhile.
+  sent.clear();
+  std::vector<uint8_t> data(k_block);
+  std::vector<Client::Request*> many;
+  for (uint32_t i = 0; i < 100; ++i) many.push_back(&client_->attach(i, &many));
+  for (Client::Request* request : many) {
+    ASSERT_EQ(client_->submit(*request, BALLAST_FIO_WRITE, 0, data.data(), k_block), 0);
+  }
+  EXPECT_GT(sent.size(), 0u);
+  EXPECT_LT(sent.size(), 100u);
+  ASSERT_EQ(client_->collect(100, 100), 100u);
+  EXPECT_EQ(sent.size(), 100u);
+}
+
 TEST_F(ClientTest, an_io_allocates_nothing) {
   connect(options());
   const auto round = [this] {
     for (uint32_t i = 0; i < k_depth; ++i) {
       static_cast<void>(submit(i, i % 2 == 0 ? BALLAST_FIO_READ : BALLAST_FIO_WRITE, i * k_block, k_block));
     }
-    client_->commit();
     for (uint32_t left = k_depth; left > 0;) left -= client_->collect(1, 4);
   };
   round();
@@ -155,7 +189,7 @@ TEST_F(ClientTest, waits_for_a_lost_target_until_it_is_told_to_stop) {
   ClientOptions wanted = options();
   wanted.stop_requested = [](void* times) { return ++asked == *static_cast<int*>(times); };
   int times = 3;
-  wanted.stop_context = &times;
+  wanted.context = &times;
   connect(wanted);
   EXPECT_EQ(run(BALLAST_FIO_READ, 0), 0);
   EXPECT_EQ(asked, 0) << "the target is there";
@@ -199,7 +233,7 @@ TEST_F(ClientTest, is_the_same_through_its_c_face) {
   ballast_fio_request* const request = ballast_fio_attach(client, 0, &data);
   EXPECT_EQ(ballast_fio_submit(request, BALLAST_FIO_READ, 1, data.data(), k_block), EINVAL);
   ASSERT_EQ(ballast_fio_submit(request, BALLAST_FIO_READ, 0, data.data(), k_block), 0);
-  ballast_fio_commit(client);
+  ballast_fio_send_held(client);
   ASSERT_EQ(ballast_fio_collect(client, 1, 1), 1u);
   int io_error = -1;
   EXPECT_EQ(ballast_fio_collected(client, 0, &io_error), &data);
