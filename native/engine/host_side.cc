@@ -4,6 +4,10 @@
 
 namespace ballast::engine {
 
+namespace {
+Error closing_error() { return {Errc::shutting_down, "the engine is closing"}; }
+}  // namespace
+
 HostSide::HostSide(std::vector<Reactor*> reactors) : reactors_(std::move(reactors)) {
   BALLAST_ASSERT(!reactors_.empty());
 }
@@ -23,7 +27,7 @@ void HostSide::connect(const initiator::ControllerOptions& options,
 
 void HostSide::start_connect(const initiator::ControllerOptions& options,
                              initiator::Controller::StateObserver observer, Connected connected) {
-  if (closing_) return connected(Error{Errc::shutting_down, "the engine is closing"});
+  if (closing_) return connected(closing_error());
   const Pending::iterator pending = pending_.emplace(pending_.end());
   *pending = initiator::Controller::connect(reactors_, options, std::move(observer),
                                             [this, pending, connected = std::move(connected)](
@@ -37,24 +41,25 @@ void HostSide::take_connected(Result<std::shared_ptr<initiator::Controller>> res
                               const Connected& connected) {
   BALLAST_ASSERT_ON_REACTOR(*reactors_.front());
   if (!result.ok()) {
-    connected(result.error());
+    connected(closing_ ? closing_error() : result.error());
     return end_if_idle();
   }
   controllers_.push_back(std::make_unique<HostController>(std::move(result.value()), reactors_));
   HostController& controller = *controllers_.back();
   if (!closing_) return connected(&controller);
-  connected(Error{Errc::shutting_down, "the engine is closing"});
+  connected(closing_error());
   start_close(controller, [] {});
 }
 
 void HostSide::discover(const initiator::ControllerOptions& options, Discovered done) {
   send_task(*reactors_.front(), [this, options, done = std::move(done)] {
-    if (closing_) return done(Error{Errc::shutting_down, "the engine is closing"});
+    if (closing_) return done(closing_error());
     const Pending::iterator pending = pending_.emplace(pending_.end());
     *pending =
         initiator::discover(*reactors_.front(), options,
                             [this, pending, done](Result<std::vector<initiator::DiscoveryEntry>> result) {
                               pending_.erase(pending);
+                              if (closing_) result = closing_error();
                               done(std::move(result));
                               end_if_idle();
                             });

@@ -263,8 +263,8 @@ TEST(EngineHost, closing_does_not_wait_for_a_peer_that_never_answers) {
   engine.reset();
   connect_told.wait();
   discover_told.wait();
-  EXPECT_EQ(connect_errc, Errc::aborted);
-  EXPECT_EQ(discover_errc, Errc::aborted);
+  EXPECT_EQ(connect_errc, Errc::shutting_down);
+  EXPECT_EQ(discover_errc, Errc::shutting_down);
 }
 
 TEST(EngineHost, reads_what_it_wrote_with_more_in_flight_than_the_queues_hold) {
