@@ -42,6 +42,28 @@ TEST(Crc32c, does_not_depend_on_how_the_bytes_are_cut) {
   }
 }
 
+uint32_t bit_by_bit(ByteSpan bytes) {
+  uint32_t state = 0xffffffffu;
+  for (const uint8_t byte : bytes) {
+    state ^= byte;
+    for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) != 0 ? 0x82f63b78u : 0);
+  }
+  return ~state;
+}
+
+// Short and long pieces go different ways: both sides of where they part, at every alignment.
+TEST(Crc32c, is_that_of_the_polynomial_at_every_length_and_alignment) {
+  Prng prng(2);
+  std::vector<uint8_t> bytes(600);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(prng.next());
+  for (size_t start = 0; start < 8; ++start) {
+    for (size_t size = 0; size + start <= bytes.size(); ++size) {
+      const ByteSpan piece = ByteSpan(bytes).subspan(start, size);
+      ASSERT_EQ(crc32c(piece), bit_by_bit(piece)) << "start " << start << " size " << size;
+    }
+  }
+}
+
 TEST(Crc32c, sees_every_flipped_bit) {
   std::vector<uint8_t> bytes(128, 0x5a);
   const uint32_t good = crc32c(bytes);
