@@ -219,6 +219,7 @@ void TargetTcpQpair::finish_h2c_data(const PduLayout& layout, bool data_digest_o
   transfer_deadline_ns_ = 0;
   if (awaited_count_ != 0) watch(transfer_deadline_ns_, context_.options.send_timeout_ns);
   if (request.arrived_bytes == request.data.size_bytes) {
+    leave_window(request);
     queue_event(request, TargetRequest::Event::fetched);
   } else {
     issue_r2ts(request);

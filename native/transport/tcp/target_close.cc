@@ -85,6 +85,8 @@ void TargetTcpQpair::stop_io() {
 void TargetTcpQpair::abandon_all(CloseReason reason) {
   awaited_bytes_ = 0;
   awaited_count_ = 0;
+  while (over_window_.pop_front() != nullptr) {
+  }
   while (over_budget_.pop_front() != nullptr) {
   }
   // First nothing of this connection waits or is to be sent any more, then the observer hears of it: what it

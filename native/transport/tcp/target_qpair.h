@@ -108,7 +108,12 @@ class TargetTcpQpair final : public TargetQpair, private SocketObserver, private
   // target_transfer.cc: buffers and R2Ts
   void want_buffer(TargetRequest& request, uint32_t size_bytes, TargetRequest::Want want);
   static void keep_lent(TargetRequest& request);
+  bool may_solicit(uint32_t size_bytes) const;
+  void enter_window(TargetRequest& request);
+  void leave_window(TargetRequest& request);
+  void ask_within_budget(TargetRequest& request);
   bool may_hold(uint32_t size_bytes) const;
+  bool may_admit() const { return socket_ != nullptr && stage_ != Stage::lingering; }
   void take_from_arena(TargetRequest& request);
   void buffer_arrived(TargetRequest& request, Segment buffer);
   void start_transfer(TargetRequest& request);
@@ -185,6 +190,8 @@ class TargetTcpQpair final : public TargetQpair, private SocketObserver, private
   uint64_t linger_bytes_left_ = 0;
 
   // Transfers.
+  IntrusiveList<TargetRequest, &TargetRequest::line_node> over_window_;
+  uint64_t window_bytes_ = 0;  // of commands that are being fetched or wait for a buffer to be
   IntrusiveList<TargetRequest, &TargetRequest::line_node> over_budget_;
   uint64_t charged_bytes_ = 0;
   uint64_t awaited_bytes_ = 0;  // solicited by R2Ts that have left, not arrived yet

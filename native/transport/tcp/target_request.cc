@@ -20,6 +20,7 @@ void TargetRequest::begin(TargetQpair& owner, const nvme::Command& sqe) {
   given_back = false;
   refusal = {};
   charged_bytes = 0;
+  window_bytes = 0;
   solicited_bytes = 0;
   arrived_bytes = 0;
   data_digest_wrong = false;

@@ -48,7 +48,8 @@ struct TargetRequest : Request {
   Transfer& oldest_transfer() { return transfers[transfer_first]; }
 
   ListNode in_flight_node;
-  ListNode line_node;  // in the line of events, or of those that wait for the connection's buffer budget
+  ListNode line_node;  // in the line of events, or of those that wait for their turn to be fetched, or for a
+                       // share of the connection's buffer budget
   TargetRequest* next_in_bucket = nullptr;
   Event event = Event::none;
   Want want = Want::nothing;
@@ -62,6 +63,7 @@ struct TargetRequest : Request {
   BufferArena::Waiter waiter;
   uint32_t wanted_bytes = 0;
   uint32_t charged_bytes = 0;  // of the connection's buffer budget
+  uint32_t window_bytes = 0;   // of what the connection is asked for, until all of it has arrived
 
   // Data from the host.
   uint32_t solicited_bytes = 0;  // covered by R2Ts

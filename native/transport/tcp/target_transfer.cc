@@ -1,5 +1,7 @@
 // Buffers for a command's data and the R2Ts that fetch it. A buffer comes from the reactor's arena, within a
 // budget per connection, so that a host that never sends its data or never reads its answers holds little.
+// Of the commands whose data has to be fetched only the first few have their R2Ts out: see
+// k_solicited_bytes_max.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -8,6 +10,13 @@
 #include "transport/tcp/target_qpair.h"
 
 namespace ballast::transport::tcp {
+namespace {
+
+// What a connection is asked for at a time. Enough for 100 Gbit/s over a round trip of 80 us; more only
+// spreads the data that arrives over more buffers than a cache holds (docs/decisions/0004).
+constexpr uint64_t k_solicited_bytes_max = 1 << 20;
+
+}  // namespace
 
 void TargetTcpQpair::fetch(Request& base, uint32_t size_bytes, DataUse use) {
   const Entered entered(*this);
@@ -54,8 +63,39 @@ void TargetTcpQpair::want_buffer(TargetRequest& request, uint32_t size_bytes, Ta
   request.state = Request::State::waiting_buffer;
   request.want = want;
   request.wanted_bytes = size_bytes;
-  if (over_budget_.empty() && may_hold(size_bytes)) return take_from_arena(request);
+  if (want == TargetRequest::Want::fetch) {
+    if (!over_window_.empty() || !may_solicit(size_bytes)) return over_window_.push_back(request);
+    enter_window(request);
+  }
+  ask_within_budget(request);
+}
+
+void TargetTcpQpair::ask_within_budget(TargetRequest& request) {
+  if (over_budget_.empty() && may_hold(request.wanted_bytes)) return take_from_arena(request);
   over_budget_.push_back(request);
+}
+
+bool TargetTcpQpair::may_solicit(uint32_t size_bytes) const {
+  return window_bytes_ == 0 || window_bytes_ + size_bytes <= k_solicited_bytes_max;
+}
+
+void TargetTcpQpair::enter_window(TargetRequest& request) {
+  request.window_bytes = request.wanted_bytes;
+  window_bytes_ += request.window_bytes;
+}
+
+// All data of the request is here, or none will come.
+void TargetTcpQpair::leave_window(TargetRequest& request) {
+  if (request.window_bytes == 0) return;
+  window_bytes_ -= request.window_bytes;
+  request.window_bytes = 0;
+  if (!may_admit()) return;
+  while (TargetRequest* const next = over_window_.front()) {
+    if (!may_solicit(next->wanted_bytes)) return;
+    over_window_.remove(*next);
+    enter_window(*next);
+    ask_within_budget(*next);
+  }
 }
 
 // At most the budget, and never more than what is left for others: however many hosts take all they can and
@@ -172,6 +212,8 @@ void TargetTcpQpair::withdraw_from_lines(TargetRequest& request) {
   if (request.event != TargetRequest::Event::none) {
     events_.remove(request);
     request.event = TargetRequest::Event::none;
+  } else if (request.want == TargetRequest::Want::fetch && request.window_bytes == 0) {
+    over_window_.remove(request);
   } else {
     over_budget_.remove(request);
   }
@@ -186,6 +228,7 @@ void TargetTcpQpair::release_buffer(TargetRequest& request) {
   }
   request.data_in_capsule = false;
   uncharge(request);
+  leave_window(request);
 }
 
 void TargetTcpQpair::uncharge(TargetRequest& request) {
@@ -196,7 +239,7 @@ void TargetTcpQpair::uncharge(TargetRequest& request) {
 }
 
 void TargetTcpQpair::admit_over_budget() {
-  if (socket_ == nullptr || stage_ == Stage::lingering) return;
+  if (!may_admit()) return;
   while (TargetRequest* const request = over_budget_.front()) {
     if (!may_hold(request->wanted_bytes)) return;
     over_budget_.remove(*request);

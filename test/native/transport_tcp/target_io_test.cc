@@ -61,7 +61,9 @@ TEST(TargetTcp, capsule_data_that_is_not_fetched_at_once_survives_what_is_receiv
     target.world.settle();
   }
   target.world.on(target.reactor, [&] { target.qpairs[0]->resume_held(); });
-  for (uint16_t cid = 0; cid < 8; ++cid) EXPECT_TRUE(host->receive_answer(cid).status().ok());
+  for (uint16_t cid = 0; cid < 8; ++cid) {
+    EXPECT_TRUE(host->receive_answer(cid, pattern(128 * 1024)).status().ok());
+  }
   for (uint16_t cid = 0; cid < 8; ++cid) {
     EXPECT_EQ(host->execute(read_command(9, cid * 8u, 8)).data, pattern(4096, cid)) << cid;
   }
@@ -210,6 +212,65 @@ TEST(TargetTcp, takes_back_a_fetch_that_waits_for_a_buffer_but_not_one_under_way
   EXPECT_TRUE(host->receive_answer(2).status().is(nvme::status::abort_requested));
   host->answer_r2t(r2t->as<tcp::R2T>(), pattern(64 * 1024));
   EXPECT_TRUE(host->receive_answer(1).status().ok());
+}
+
+// Sends writes of 128 KiB and gives the R2Ts that come without any data being sent.
+std::vector<tcp::R2T> solicit(RawHost& host, uint16_t writes_count) {
+  for (uint16_t cid = 0; cid < writes_count; ++cid) {
+    host.send_command(with_transport_data(write_command(cid, 0, 256), 128 * 1024));
+  }
+  std::vector<tcp::R2T> r2ts;
+  while (const auto pdu = host.receive_pdu(k_ns_per_s)) {
+    EXPECT_TRUE(pdu->is(tcp::PduType::r2t));
+    r2ts.push_back(pdu->as<tcp::R2T>());
+  }
+  return r2ts;
+}
+
+TEST(TargetTcp, asks_a_connection_for_a_mebibyte_at_a_time_and_for_more_as_it_comes) {
+  EchoTarget target;
+  const auto host = target.connect();
+  const std::vector<tcp::R2T> first = solicit(*host, 20);
+  ASSERT_EQ(first.size(), 8u);
+  host->answer_r2t(first[0], pattern(128 * 1024));
+  // The answer of the first and the R2T of the ninth, and nothing more.
+  uint32_t r2ts = 0;
+  while (const auto pdu = host->receive_pdu(k_ns_per_s)) {
+    if (!pdu->is(tcp::PduType::r2t)) continue;
+    EXPECT_EQ(pdu->as<tcp::R2T>().cccid, 8);
+    ++r2ts;
+  }
+  EXPECT_EQ(r2ts, 1u);
+}
+
+TEST(TargetTcp, reads_do_not_wait_for_writes_that_wait_to_be_fetched) {
+  EchoTarget target;
+  target.behaviour.mapped_reads = false;
+  const auto host = target.connect();
+  ASSERT_EQ(solicit(*host, 20).size(), 8u);
+  EXPECT_EQ(host->execute(read_command(100, 0, 256)).data.size(), 128u * 1024);
+}
+
+TEST(TargetTcp, takes_back_a_fetch_that_waits_for_its_turn) {
+  EchoTarget target;
+  const auto host = target.connect();
+  const std::vector<tcp::R2T> first = solicit(*host, 10);
+  ASSERT_EQ(first.size(), 8u);
+  TargetQpair& qpair = target.qpairs[0]->qpair();
+  Request* const waiting = qpair.find_request(8);
+  ASSERT_NE(waiting, nullptr);
+  target.world.on(target.reactor, [&] {
+    EXPECT_TRUE(qpair.try_withdraw(*waiting));
+    nvme::Completion completion;
+    completion.set_status(nvme::status::abort_requested);
+    qpair.reply(*waiting, completion);
+  });
+  EXPECT_TRUE(host->receive_answer(8).status().is(nvme::status::abort_requested));
+  for (const tcp::R2T& r2t : first) host->answer_r2t(r2t, pattern(128 * 1024));
+  for (uint16_t cid = 0; cid < 8; ++cid) {
+    EXPECT_TRUE(host->receive_answer(cid, pattern(128 * 1024)).status().ok());
+  }
+  EXPECT_TRUE(host->receive_answer(9, pattern(128 * 1024)).status().ok());
 }
 
 TEST(TargetTcp, close_all_ends_every_connection_and_says_so_once) {
