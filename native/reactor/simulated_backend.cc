@@ -167,6 +167,7 @@ uint32_t Backend::complete_files() {
     file_ops_.pop_front();
     op.done(op, files_.execute(op));
   }
+  if (handled > 0) files_.end_batch();
   return handled;
 }
 

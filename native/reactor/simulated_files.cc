@@ -1,6 +1,7 @@
 #include "reactor/simulated_files.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -44,19 +45,57 @@ void read_pages(const Pages& pages, uint64_t offset, const Segment& into) {
   });
 }
 
-void copy_page(const Pages& from, Pages& to, uint64_t page) {
+constexpr uint8_t k_all_sectors = 0xff;
+static_assert(k_page_bytes == 8 * k_sector_bytes);
+
+void copy_sectors(const Pages& from, Pages& to, uint64_t page, uint8_t sectors) {
   const auto found = from.find(page);
-  if (found == from.end()) {
+  if (sectors == k_all_sectors && found == from.end()) {
     to.erase(page);
-  } else {
-    to[page] = found->second;
+    return;
+  }
+  for (uint32_t sector = 0; sector < 8; ++sector) {
+    if ((sectors >> sector & 1) == 0) continue;
+    uint8_t* const into = to[page].data() + sector * k_sector_bytes;
+    if (found == from.end()) {
+      std::memset(into, 0, k_sector_bytes);
+    } else {
+      std::memcpy(into, found->second.data() + sector * k_sector_bytes, k_sector_bytes);
+    }
   }
 }
 
 void mark_unsynced(FileData& file, uint64_t offset, uint64_t length_bytes) {
-  for_each_page(offset, length_bytes,
-                [&](uint64_t page, uint64_t, uint64_t, uint64_t) { file.unsynced.insert(page); });
+  for_each_page(offset, length_bytes, [&](uint64_t page, uint64_t at, uint64_t bytes, uint64_t) {
+    for (uint64_t sector = at / k_sector_bytes; sector <= (at + bytes - 1) / k_sector_bytes; ++sector) {
+      file.unsynced[page] |= static_cast<uint8_t>(1 << sector);
+    }
+  });
 }
+
+// Which of `sectors_count` unsynced sectors, in the order of the file, outlive a power failure: a prefix, a
+// suffix or any, as disks do it.
+class Survivors {
+ public:
+  Survivors(Prng& prng, uint64_t sectors_count)
+      : prng_(prng), shape_(prng.below(5)), cut_(prng.below(sectors_count + 1)) {}
+  bool next() {
+    const uint64_t index = index_++;
+    switch (shape_) {
+      case 0: return index < cut_;
+      case 1: return index >= cut_;
+      case 2: return prng_.chance(1, 8);
+      case 3: return prng_.chance(7, 8);
+      default: return prng_.chance(1, 2);
+    }
+  }
+
+ private:
+  Prng& prng_;
+  uint64_t shape_;
+  uint64_t cut_;
+  uint64_t index_ = 0;
+};
 
 bool is_aligned(const FileOp& op) {
   constexpr uint64_t k_mask = k_direct_alignment_bytes - 1;
@@ -91,7 +130,7 @@ int64_t write(FileData& file, const FileOp& op) {
 }
 
 int64_t sync(FileData& file) {
-  for (const uint64_t page : file.unsynced) copy_page(file.seen, file.durable, page);
+  for (const auto& [page, sectors] : file.unsynced) copy_sectors(file.seen, file.durable, page, sectors);
   file.unsynced.clear();
   return 0;
 }
@@ -103,6 +142,18 @@ int64_t zero(FileData& file, const FileOp& op) {
   zero_pages(file.seen, op.offset, length_bytes);
   mark_unsynced(file, op.offset, length_bytes);
   return 0;
+}
+
+int64_t perform(FileData& file, const FileOp& op) {
+  switch (op.kind) {
+    case FileOp::Kind::read: return read(file, op);
+    case FileOp::Kind::write:
+    case FileOp::Kind::write_durable: return write(file, op);
+    case FileOp::Kind::sync_data: return sync(file);
+    case FileOp::Kind::punch_hole:
+    case FileOp::Kind::zero_range: return zero(file, op);
+  }
+  return -EINVAL;
 }
 
 }  // namespace
@@ -157,18 +208,77 @@ int64_t Files::execute(const FileOp& op) {
   const auto found = handles_.find(op.file);
   if (found == handles_.end()) return -EBADF;
   FileData& file = *found->second.file;
-  int error = 0;
-  if (take_fault(file.path, op.kind, error)) return -error;
+  if (!takes_power(op)) {
+    if (power_ == Power::failing && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
+      FileOp cut = op;
+      if (cut.kind == FileOp::Kind::write_durable) cut.kind = FileOp::Kind::write;
+      static_cast<void>(perform(file, cut));
+    }
+    return -EIO;
+  }
   if (found->second.direct && !is_aligned(op)) return -EINVAL;
-  switch (op.kind) {
-    case FileOp::Kind::read: return read(file, op);
-    case FileOp::Kind::write:
-    case FileOp::Kind::write_durable: return write(file, op);
-    case FileOp::Kind::sync_data: return sync(file);
-    case FileOp::Kind::punch_hole:
-    case FileOp::Kind::zero_range: return zero(file, op);
+  if (const SimulatedFault* const effect = take_fault(file.path, op.kind)) {
+    return execute_faulty(file, op, *effect);
+  }
+  return perform(file, op);
+}
+
+// False if the operation comes too late, or is the one that the power fails in.
+bool Files::takes_power(const FileOp& op) {
+  if (power_ != Power::on) return false;
+  if (op.kind == FileOp::Kind::read) return true;
+  if (changes_left_ == 0u) {
+    changes_left_.reset();
+    power_ = Power::failing;
+    return false;
+  }
+  if (changes_left_) --*changes_left_;
+  ++changes_count_;
+  return true;
+}
+
+int64_t Files::execute_faulty(FileData& file, FileOp op, const SimulatedFault& effect) {
+  switch (effect.kind) {
+    case SimulatedFault::Kind::error: return -effect.error;
+    case SimulatedFault::Kind::lost: {
+      uint64_t length_bytes = 0;
+      for (const Segment& segment : op.data) length_bytes += segment.size_bytes;
+      return static_cast<int64_t>(length_bytes);
+    }
+    case SimulatedFault::Kind::misdirected:
+      op.offset += static_cast<uint64_t>(effect.by_bytes);
+      return perform(file, op);
+    case SimulatedFault::Kind::cut_short: {
+      Segment first = op.data.front();
+      first.size_bytes = std::min<size_t>(first.size_bytes, k_sector_bytes);
+      op.data = {&first, 1};
+      return perform(file, op);
+    }
   }
   return -EINVAL;
+}
+
+void Files::restore_power(UnsyncedWrites unsynced, Prng& prng) {
+  power_ = Power::on;
+  changes_left_.reset();
+  for (auto& [path, file] : files_) {
+    uint64_t sectors_count = 0;
+    for (const auto& [page, sectors] : file.unsynced) sectors_count += std::popcount(sectors);
+    Survivors survivors(prng, sectors_count);
+    for (const auto& [page, sectors] : file.unsynced) {
+      for (uint8_t left = sectors; left != 0; left = static_cast<uint8_t>(left & (left - 1))) {
+        const auto sector = static_cast<uint8_t>(left & -left);
+        const bool survives =
+            unsynced == UnsyncedWrites::kept || (unsynced == UnsyncedWrites::random && survivors.next());
+        if (survives) {
+          copy_sectors(file.seen, file.durable, page, sector);
+        } else {
+          copy_sectors(file.durable, file.seen, page, sector);
+        }
+      }
+    }
+    file.unsynced.clear();
+  }
 }
 
 void Files::fail(FileFault fault) {
@@ -177,14 +287,20 @@ void Files::fail(FileFault fault) {
   if (fault.count > 0) faults_.push_back(std::move(fault));
 }
 
-bool Files::take_fault(const std::string& path, FileOp::Kind kind, int& error) {
+const SimulatedFault* Files::take_fault(const std::string& path, FileOp::Kind kind) {
   for (FileFault& fault : faults_) {
     if (fault.path != path || fault.kind != kind || fault.count == 0) continue;
     --fault.count;
-    error = fault.error;
-    return true;
+    return &fault.effect;
   }
-  return false;
+  return nullptr;
+}
+
+void Files::spoil(const std::string& path, uint64_t offset, uint8_t mask) {
+  const auto found = files_.find(path);
+  if (found == files_.end()) return;
+  found->second.seen[offset / k_page_bytes][offset % k_page_bytes] ^= mask;
+  found->second.durable[offset / k_page_bytes][offset % k_page_bytes] ^= mask;
 }
 
 std::vector<uint8_t> Files::bytes(const std::string& path) const {
@@ -197,7 +313,7 @@ std::vector<uint8_t> Files::bytes(const std::string& path) const {
 
 void Files::drop_unsynced() {
   for (auto& [path, file] : files_) {
-    for (const uint64_t page : file.unsynced) copy_page(file.durable, file.seen, page);
+    for (const auto& [page, sectors] : file.unsynced) copy_sectors(file.durable, file.seen, page, sectors);
     file.unsynced.clear();
   }
 }

@@ -91,7 +91,16 @@ void SimulatedWorld::advance(uint64_t ns) {
 
 void SimulatedWorld::fail_file_operations(const std::string& path, FileOp::Kind kind, int error,
                                           uint32_t count) {
-  state_->files.fail({path, kind, error, count});
+  state_->files.fail({path, kind, count, {SimulatedFault::Kind::error, error, 0}});
+}
+
+void SimulatedWorld::spoil_file_operations(const std::string& path, FileOp::Kind kind,
+                                           const SimulatedFault& effect, uint32_t count) {
+  state_->files.fail({path, kind, count, effect});
+}
+
+void SimulatedWorld::spoil_file(const std::string& path, uint64_t offset, uint8_t mask) {
+  state_->files.spoil(path, offset, mask);
 }
 
 void SimulatedWorld::hold_file_operations(bool hold) { state_->files.held = hold; }
@@ -101,5 +110,12 @@ std::vector<uint8_t> SimulatedWorld::file_bytes(const std::string& path) const {
 }
 
 void SimulatedWorld::drop_unsynced_writes() { state_->files.drop_unsynced(); }
+
+uint64_t SimulatedWorld::file_changes_count() const { return state_->files.changes_count(); }
+void SimulatedWorld::cut_power_after(uint64_t changes_count) { state_->files.cut_power_after(changes_count); }
+bool SimulatedWorld::power_is_off() const { return state_->files.power_is_off(); }
+void SimulatedWorld::restore_power(UnsyncedWrites unsynced) {
+  state_->files.restore_power(unsynced, state_->prng);
+}
 
 }  // namespace ballast

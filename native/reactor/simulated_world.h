@@ -25,6 +25,22 @@ struct SimulatedNetworkOptions {
   uint64_t delay_ns = 0;
 };
 
+// What goes wrong with an operation on a simulated file.
+struct SimulatedFault {
+  enum class Kind : uint8_t {
+    error,        // answers -error instead of acting
+    lost,         // a write that answers as if it had been done, and has not
+    misdirected,  // acts `by_bytes` away
+    cut_short,    // moves one sector and says so
+  };
+  Kind kind = Kind::error;
+  int error = 0;
+  int64_t by_bytes = 0;
+};
+
+// What a power failure does to sectors of 512 bytes that were written and not synced.
+enum class UnsyncedWrites : uint8_t { dropped, kept, random };
+
 class SimulatedWorld {
  public:
   explicit SimulatedWorld(uint64_t seed);
@@ -52,6 +68,11 @@ class SimulatedWorld {
   // Faults on simulated files: the next operations matching `path` answer -error instead of acting; count 0
   // clears it.
   void fail_file_operations(const std::string& path, FileOp::Kind kind, int error, uint32_t count);
+  // The same with any effect, on the next `count` operations of this kind.
+  void spoil_file_operations(const std::string& path, FileOp::Kind kind, const SimulatedFault& effect,
+                             uint32_t count);
+  // Flips the bits of `mask` in a byte of a file, on the medium.
+  void spoil_file(const std::string& path, uint64_t offset, uint8_t mask);
   // Holds file operations back until released (in order), to test what happens meanwhile.
   void hold_file_operations(bool hold);
 
@@ -59,6 +80,14 @@ class SimulatedWorld {
   std::vector<uint8_t> file_bytes(const std::string& path) const;
   // Simulates a power failure: unsynced writes of every file are dropped.
   void drop_unsynced_writes();
+  // Changes (writes, syncs, zeroes) of files so far.
+  uint64_t file_changes_count() const;
+  // The power fails in the change after `changes_count` more. It, and what is in flight with it, may reach
+  // the disk in part; all of them, and every operation until the power is restored, answer -EIO.
+  void cut_power_after(uint64_t changes_count);
+  bool power_is_off() const;
+  // Files may be used again; what was not synced is as `unsynced` says, from the world's prng.
+  void restore_power(UnsyncedWrites unsynced);
 
  private:
   friend class SimulatedPeer;
