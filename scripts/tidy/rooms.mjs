@@ -19,6 +19,9 @@ export const nativeRooms = {
 export const sourceRooms = {
   base: { values: [], types: [] },
   native: { values: ['base'], types: [] },
+  store: { values: ['base'], types: [] },
+  auth: { values: ['base'], types: ['store'] },
+  api: { values: ['base', 'auth'], types: [] },
   cli: { values: ['base', 'client', 'metrics'], types: ['native'] },
   main: { values: ['*'], types: ['*'] },
 };

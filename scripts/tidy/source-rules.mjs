@@ -42,12 +42,24 @@ export function addonLoader(files) {
   });
 }
 
+// What is constructed once, in src/main, and the room that has it.
+const services = [
+  { home: 'native', made: /\bEngine\.start\(|\bnew Engine\(/ },
+  { home: 'store', made: /\bopen(?:Level|Memory)Store\(/ },
+  { home: 'auth', made: /\bnew (?:Authenticator|TokenRegistry)\(/ },
+  { home: 'api', made: /\bApiDoors\.open\(|\bcreateApp\(/ },
+];
+
 /** @type {import('./tree.mjs').Rule} */
 export function compositionRoots(files) {
   return sources(files).flatMap(({ path, text }) => {
-    const match = /\bEngine\.start\(|\bnew Engine\(/.exec(text);
-    if (match === null || path.startsWith('src/main/') || path.startsWith('src/native/')) return [];
-    return [{ path, line: lineAt(text, match.index), message: 'only src/main constructs services' }];
+    const room = path.split('/')[1] ?? '';
+    if (room === 'main') return [];
+    const match = services.find(({ home, made }) => room !== home && made.test(text));
+    if (match === undefined) return [];
+    return [
+      { path, line: lineAt(text, text.search(match.made)), message: 'only src/main constructs services' },
+    ];
   });
 }
 

@@ -3,10 +3,12 @@
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-export async function writeFileAtomically(path: string, content: string, mode = 0o644): Promise<void> {
+/** `mode` is what the file has whatever the umask, and whatever was left of an earlier attempt. */
+export async function writeFileAtomically(path: string, content: string, mode?: number): Promise<void> {
   const temporary = `${path}.tmp`;
-  const file = await open(temporary, 'w', mode);
+  const file = await open(temporary, 'w', mode ?? 0o644);
   try {
+    if (mode !== undefined) await file.chmod(mode);
     await file.writeFile(content);
     await file.sync();
   } finally {

@@ -1,6 +1,7 @@
 // The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
-// compile when a code is missing. docs/operations/error-codes.md is made from the catalogue.
+// compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
+// the control plane are in control-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -24,6 +25,20 @@ export const errorCatalogue = {
   ABORTED: 'The caller gave up by its AbortSignal or its deadline.',
   CLOSED: 'The object has been closed.',
   NATIVE: 'The native engine failed in a way that has no code of its own.',
+  VOLUME_NOT_FOUND: 'This daemon serves no volume of this name.',
+  STORE_GAP: 'The store no longer keeps the changes after the revision that is watched from: list again.',
+  STORE_FAILED: 'The store could not keep a change; it answers nothing more until it is opened again.',
+  LEASE_EXPIRED: 'The lease has ended, and what was kept under it is gone.',
+  LIMIT_REACHED: 'There are as many of these as there may be.',
+  TOKEN_NOT_FOUND: 'There is no token of this name.',
+  TOKEN_EXISTS: 'There is a token of this name already.',
+  UNAUTHENTICATED: 'The request has no token, or one that is not known.',
+  FORBIDDEN: 'The role of the token is too low for the request.',
+  TOO_MANY_REQUESTS: 'Too many requests with a wrong token came from this address.',
+  ROUTE_NOT_FOUND: 'The API has no such path, or the path has no such method.',
+  REQUEST_TOO_LARGE: 'The body of the request is longer than the API takes.',
+  UNSUPPORTED_MEDIA_TYPE: 'The body of the request is not JSON.',
+  INTERNAL: 'The request failed for a reason that only the log tells.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

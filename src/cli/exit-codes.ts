@@ -28,6 +28,20 @@ const exitCodes = {
   ABORTED: exitFailed,
   CLOSED: exitFailed,
   NATIVE: exitFailed,
+  VOLUME_NOT_FOUND: exitFailed,
+  STORE_GAP: exitFailed,
+  STORE_FAILED: exitFailed,
+  LEASE_EXPIRED: exitFailed,
+  LIMIT_REACHED: exitFailed,
+  TOKEN_NOT_FOUND: exitFailed,
+  TOKEN_EXISTS: exitFailed,
+  UNAUTHENTICATED: exitFailed,
+  FORBIDDEN: exitFailed,
+  TOO_MANY_REQUESTS: exitFailed,
+  ROUTE_NOT_FOUND: exitFailed,
+  REQUEST_TOO_LARGE: exitFailed,
+  UNSUPPORTED_MEDIA_TYPE: exitFailed,
+  INTERNAL: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import * as controlErrors from '../../../src/base/control-errors.js';
 import * as errors from '../../../src/base/errors.js';
 
 const { errorCatalogue, DomainError } = errors;
 
 describe('the error catalogue', () => {
   it('has a class for each code and a code for each class', () => {
-    const classes = Object.values(errors).filter(
+    const classes = Object.values({ ...errors, ...controlErrors }).filter(
       (value): value is typeof errors.ClosedError =>
         typeof value === 'function' && value.prototype instanceof DomainError,
     );

@@ -72,6 +72,17 @@ const broken: [string, string, string, number, string][] = [
     'only src/native/binding.ts',
   ],
   ['compositionRoots', 'src/cli/a.ts', 'await Engine.start({});', 1, 'only src/main'],
+  ['compositionRoots', 'src/api/a.ts', '\nawait openLevelStore(path)', 2, 'only src/main'],
+  ['compositionRoots', 'src/api/a.ts', 'new Authenticator({})', 1, 'only src/main'],
+  ['compositionRoots', 'src/auth/a.ts', 'createApp(options)', 1, 'only src/main'],
+  [
+    'sourceImports',
+    'src/api/a.ts',
+    "import type { Store } from '../store/types.js';",
+    1,
+    'api may not import',
+  ],
+  ['sourceImports', 'src/auth/a.ts', "import { openMemoryStore } from '../store/m.js';", 1, 'may not import'],
 ];
 
 // What must stay allowed: [rule, path, text]

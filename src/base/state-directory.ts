@@ -1,0 +1,36 @@
+// What lies where in the state directory, for the daemon that makes it and for the clients that read it.
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { StateDirectoryError } from './errors.js';
+
+// sun_path of unix(7) holds 108 bytes, the last of which is the terminating zero.
+const socketPathBytesMax = 107;
+
+export interface StatePaths {
+  readonly directory: string;
+  /** The daemon's own state; one process at a time. */
+  readonly store: string;
+  /** The REST API without a token, for those who may use this directory. */
+  readonly apiSocket: string;
+  /** The admin token of the REST API. */
+  readonly apiToken: string;
+}
+
+/** Absolute paths; changes nothing. Refuses a directory whose socket could not be bound. */
+export function statePaths(stateDirectory: string): StatePaths {
+  const directory = resolve(stateDirectory);
+  const apiSocket = join(directory, 'api.sock');
+  if (Buffer.byteLength(apiSocket) > socketPathBytesMax) {
+    const reason = `is longer than the ${socketPathBytesMax} bytes of a socket's path; choose a shorter one`;
+    throw new StateDirectoryError(apiSocket, reason);
+  }
+  return { directory, store: join(directory, 'store'), apiSocket, apiToken: join(directory, 'api-token') };
+}
+
+export async function makeStateDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (cause) {
+    throw new StateDirectoryError(directory, 'cannot be made', { cause });
+  }
+}

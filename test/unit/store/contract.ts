@@ -1,0 +1,338 @@
+// What every Store must do, run over each implementation by store.test.ts. `open` gives an empty store.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commitBytesMax, commitOperationsMax, keyBytesMax, leaseMsMax } from '../../../src/store/checks.js';
+import { historyCommitsMax } from '../../../src/store/history.js';
+import type { ChangeSet, Store, Write } from '../../../src/store/types.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+export const bytes = (text: string) => new TextEncoder().encode(text);
+export const text = (value: Uint8Array | undefined) => value && new TextDecoder().decode(value);
+export const put = (key: string, value: string): Write => ({ type: 'put', key, value: bytes(value) });
+const remove = (key: string): Write => ({ type: 'delete', key });
+const failure = (code: string) => expect.objectContaining({ code });
+
+export async function content(store: Store, prefix = ''): Promise<Record<string, string | undefined>> {
+  const { entries } = await store.list(prefix);
+  return Object.fromEntries(entries.map(({ key, value }) => [key, text(value)]));
+}
+
+async function take(watch: AsyncIterable<ChangeSet>, count: number): Promise<ChangeSet[]> {
+  const sets: ChangeSet[] = [];
+  if (count === 0) return sets;
+  for await (const set of watch) {
+    sets.push(set);
+    if (sets.length === count) break;
+  }
+  return sets;
+}
+
+export function storeContract(name: string, open: (clock: FakeClock) => Promise<Store>): void {
+  describe(name, () => {
+    let clock: FakeClock;
+    let store: Store;
+    let stop: AbortController;
+    beforeEach(async () => {
+      clock = new FakeClock();
+      store = await open(clock);
+      stop = new AbortController();
+    });
+    afterEach(async () => {
+      stop.abort();
+      await store.close();
+    });
+    const next = async (watch: AsyncIterable<ChangeSet>) => (await take(watch, 1))[0];
+
+    describe('refuses', () => {
+      it.each([
+        ['an empty key', ''],
+        ['a key that is too long', 'x'.repeat(keyBytesMax + 1)],
+        ['a space', 'a b'],
+        ['a NUL', 'a\0b'],
+        ['a line feed', 'a\nb'],
+        ['what is not ASCII', 'ä'],
+        ['half of a surrogate pair', '\ud83d'],
+      ])('%s', async (_what, key) => {
+        const bad = failure('INVALID_ARGUMENT');
+        await expect(store.get(key)).rejects.toThrow(bad);
+        await expect(store.commit([], [put(key, 'v')])).rejects.toThrow(bad);
+        await expect(store.commit([], [remove(key)])).rejects.toThrow(bad);
+        await expect(store.commit([{ key, revision: 0n }], [])).rejects.toThrow(bad);
+        if (key !== '') await expect(store.list(key)).rejects.toThrow(bad);
+        if (key !== '') expect(() => store.watch(key, 0n, stop.signal)).toThrow(bad);
+        expect(await store.list('')).toEqual({ revision: 0n, entries: [] });
+      });
+
+      it('a value that is no bytes, a revision that is no bigint or negative', async () => {
+        const bad = failure('INVALID_ARGUMENT');
+        const value = 'text' as unknown as Uint8Array;
+        await expect(store.commit([], [{ type: 'put', key: 'a', value }])).rejects.toThrow(bad);
+        await expect(store.commit([{ key: 'a', revision: -1n }], [])).rejects.toThrow(bad);
+        await expect(store.commit([{ key: 'a', revision: 1 as unknown as bigint }], [])).rejects.toThrow(bad);
+        expect(() => store.watch('', -1n, stop.signal)).toThrow(bad);
+      });
+
+      it('a commit above the size, and takes one just below', async () => {
+        const value = new Uint8Array(commitBytesMax - 1);
+        await expect(store.commit([], [{ type: 'put', key: 'ab', value }, remove('c')])).rejects.toThrow(
+          failure('INVALID_ARGUMENT'),
+        );
+        expect(await store.commit([], [{ type: 'put', key: 'a', value }])).toEqual({
+          ok: true,
+          revision: 1n,
+        });
+        expect((await store.get('a'))?.value.byteLength).toBe(value.byteLength);
+      });
+
+      it('too many writes, too many comparisons, one key twice', async () => {
+        const bad = failure('INVALID_ARGUMENT');
+        const writes = Array.from({ length: commitOperationsMax + 1 }, (_, index) => put(`k${index}`, ''));
+        const compares = writes.map(({ key }) => ({ key, revision: 0n }));
+        await expect(store.commit([], writes)).rejects.toThrow(bad);
+        await expect(store.commit(compares, [])).rejects.toThrow(bad);
+        await expect(store.commit([], [put('a', '1'), remove('a')])).rejects.toThrow(bad);
+        expect((await store.commit(compares.slice(1), writes.slice(1))).ok).toBe(true);
+      });
+
+      it('everything once it is closed', async () => {
+        const waiting = take(store.watch('', 0n, stop.signal), 1);
+        waiting.catch(() => undefined);
+        await store.close();
+        await store.close();
+        const closed = failure('CLOSED');
+        await expect(waiting).rejects.toThrow(closed);
+        await expect(store.get('a')).rejects.toThrow(closed);
+        await expect(store.list('')).rejects.toThrow(closed);
+        await expect(store.commit([], [put('a', '')])).rejects.toThrow(closed);
+        await expect(store.lease(1000)).rejects.toThrow(closed);
+      });
+    });
+
+    describe('get and list', () => {
+      it('tell nothing of an empty store', async () => {
+        expect(await store.get('a')).toBeUndefined();
+        expect(await store.list('a')).toEqual({ revision: 0n, entries: [] });
+      });
+
+      it('give entries in the order of their bytes, those of the prefix only', async () => {
+        await store.commit(
+          [],
+          [put('b/2', '2'), put('b/10', '10'), put('B', 'x'), put('b', 'y'), put('c', 'z')],
+        );
+        const { entries } = await store.list('');
+        expect(entries.map(({ key }) => key)).toEqual(['B', 'b', 'b/10', 'b/2', 'c']);
+        expect(await content(store, 'b/')).toEqual({ 'b/10': '10', 'b/2': '2' });
+        expect((await store.list('d')).entries).toEqual([]);
+      });
+
+      it('hand out copies, and keep copies of what they were given', async () => {
+        const value = Buffer.from('one');
+        const committed = store.commit([], [{ type: 'put', key: 'a', value }]);
+        value.fill(0);
+        await committed;
+        const got = await store.get('a');
+        expect(text(got?.value)).toBe('one');
+        got?.value.fill(0);
+        (await store.list('')).entries[0]?.value.fill(0);
+        (await next(store.watch('', 0n, stop.signal)))?.changes.forEach((change) => {
+          if (change.type === 'put') change.value.fill(0);
+        });
+        expect(await content(store)).toEqual({ a: 'one' });
+      });
+
+      it('keep empty values and every byte', async () => {
+        const every = Uint8Array.from({ length: 256 }, (_, index) => index);
+        await store.commit([], [put('empty', ''), { type: 'put', key: 'every', value: every }]);
+        expect((await store.get('empty'))?.value).toEqual(new Uint8Array(0));
+        expect((await store.get('every'))?.value).toEqual(every);
+      });
+    });
+
+    describe('commit', () => {
+      it('gives each change the next revision, and entries that of their last write', async () => {
+        expect(await store.commit([], [put('a', '1'), put('b', '1')])).toEqual({ ok: true, revision: 1n });
+        expect(await store.commit([], [put('a', '2')])).toEqual({ ok: true, revision: 2n });
+        expect((await store.get('a'))?.revision).toBe(2n);
+        expect((await store.get('b'))?.revision).toBe(1n);
+        expect((await store.list('')).revision).toBe(2n);
+      });
+
+      it('writes nothing when one comparison fails', async () => {
+        await store.commit([], [put('a', '1')]);
+        const compare = [
+          { key: 'a', revision: 1n },
+          { key: 'b', revision: 1n },
+        ];
+        expect(await store.commit(compare, [put('a', '2'), put('c', '2')])).toEqual({
+          ok: false,
+          revision: 1n,
+        });
+        expect(await content(store)).toEqual({ a: '1' });
+      });
+
+      it('takes 0 for a key that is not there, also after its deletion', async () => {
+        const absent = [{ key: 'a', revision: 0n }];
+        expect((await store.commit(absent, [put('a', '1')])).ok).toBe(true);
+        expect((await store.commit(absent, [put('a', '2')])).ok).toBe(false);
+        expect(await store.commit([{ key: 'a', revision: 1n }], [remove('a')])).toEqual({
+          ok: true,
+          revision: 2n,
+        });
+        expect(await store.commit(absent, [put('a', '3')])).toEqual({ ok: true, revision: 3n });
+      });
+
+      it('that changes nothing is no revision', async () => {
+        await store.commit([], [put('a', '1')]);
+        expect(await store.commit([], [])).toEqual({ ok: true, revision: 1n });
+        expect(await store.commit([], [remove('b')])).toEqual({ ok: true, revision: 1n });
+        expect(await store.commit([{ key: 'a', revision: 1n }], [])).toEqual({ ok: true, revision: 1n });
+        expect(await store.commit([{ key: 'a', revision: 2n }], [])).toEqual({ ok: false, revision: 1n });
+      });
+
+      it('is judged after those that were asked before it, and lets one of many win', async () => {
+        const rivals = Array.from({ length: 20 }, (_, index) =>
+          store.commit([{ key: 'leader', revision: 0n }], [put('leader', String(index))]),
+        );
+        const results = await Promise.all(rivals);
+        expect(results.filter(({ ok }) => ok)).toEqual([{ ok: true, revision: 1n }]);
+        expect(await content(store)).toEqual({ leader: '0' });
+      });
+
+      it('of many at once each is whole and has its own revision', async () => {
+        const increment = async () => {
+          for (;;) {
+            const found = await store.get('counter');
+            const value = String(Number(text(found?.value) ?? '0') + 1);
+            const compare = [{ key: 'counter', revision: found?.revision ?? 0n }];
+            const { ok, revision } = await store.commit(compare, [put('counter', value), put('twin', value)]);
+            if (ok) return revision;
+          }
+        };
+        const revisions = await Promise.all(Array.from({ length: 30 }, increment));
+        expect(new Set(revisions).size).toBe(30);
+        expect(await content(store)).toEqual({ counter: '30', twin: '30' });
+        expect((await store.list('')).revision).toBe(30n);
+      });
+    });
+
+    describe('watch', () => {
+      it('tells what was committed after a revision, and waits for more', async () => {
+        await store.commit([], [put('a', '1')]);
+        const { revision } = await store.list('');
+        await store.commit([], [put('a', '2'), remove('b'), put('c', '2')]);
+        const watching = take(store.watch('', revision, stop.signal), 2);
+        await store.commit([], [remove('a')]);
+        expect(await watching).toEqual([
+          {
+            revision: 2n,
+            changes: [
+              { type: 'put', key: 'a', value: bytes('2'), revision: 2n },
+              { type: 'put', key: 'c', value: bytes('2'), revision: 2n },
+            ],
+          },
+          { revision: 3n, changes: [{ type: 'delete', key: 'a', revision: 3n }] },
+        ]);
+      });
+
+      it('leaves out what does not begin with the prefix', async () => {
+        const watching = take(store.watch('a/', 0n, stop.signal), 2);
+        await store.commit([], [put('a', '0'), put('a/1', '1'), put('b/1', '1')]);
+        await store.commit([], [put('b/1', '2')]);
+        await store.commit([], [put('a/2', '3')]);
+        const keys = (await watching).map(({ changes }) => changes.map(({ key }) => key));
+        expect(keys).toEqual([['a/1'], ['a/2']]);
+      });
+
+      it('ends when its signal aborts, before or while it waits', async () => {
+        const watching = take(store.watch('', 0n, stop.signal), 1);
+        await store.get('a');
+        stop.abort();
+        expect(await watching).toEqual([]);
+        expect(await take(store.watch('', 0n, stop.signal), 1)).toEqual([]);
+      });
+
+      it('says that there is a gap where the store was never at that revision', async () => {
+        await store.commit([], [put('a', '1')]);
+        await expect(take(store.watch('', 2n, stop.signal), 1)).rejects.toThrow(failure('STORE_GAP'));
+      });
+
+      it('says that there is a gap when too much happened since, and goes on from a new list', async () => {
+        const slow = store.watch('', 0n, stop.signal)[Symbol.asyncIterator]();
+        const first = slow.next();
+        await store.commit([], [put('a', 'first')]);
+        expect((await first).value.revision).toBe(1n);
+        const commits = Array.from({ length: historyCommitsMax + 1 }, (_, index) =>
+          store.commit([], [put('a', String(index))]),
+        );
+        await Promise.all(commits);
+        await expect(slow.next()).rejects.toThrow(failure('STORE_GAP'));
+        await expect(take(store.watch('', 1n, stop.signal), 1)).rejects.toThrow(failure('STORE_GAP'));
+        const oldest = take(store.watch('', 2n, stop.signal), 1);
+        expect(await oldest).toMatchObject([{ revision: 3n }]);
+        const { revision } = await store.list('');
+        const watching = take(store.watch('', revision, stop.signal), 1);
+        await store.commit([], [put('b', 'new')]);
+        expect(await watching).toMatchObject([{ revision: revision + 1n }]);
+      });
+    });
+
+    describe('a lease', () => {
+      const leased = (key: string, lease: string): Write => ({ type: 'put', key, value: bytes('v'), lease });
+
+      it.each([0, -1, 1.5, Number.NaN, leaseMsMax + 1])('of %d ms is refused', async (ttlMs) => {
+        await expect(store.lease(ttlMs)).rejects.toThrow(failure('INVALID_ARGUMENT'));
+      });
+
+      it('takes its keys with it when its time is over, and watchers see it', async () => {
+        const lease = await store.lease(1000);
+        await store.commit([], [leased('a', lease.id), put('b', 'stays')]);
+        clock.advance(999);
+        expect(await content(store)).toEqual({ a: 'v', b: 'stays' });
+        const watching = next(store.watch('', 1n, stop.signal));
+        clock.advance(1);
+        expect(await watching).toEqual({
+          revision: 2n,
+          changes: [{ type: 'delete', key: 'a', revision: 2n }],
+        });
+        expect(lease.ended.aborted).toBe(true);
+        await expect(lease.renew()).rejects.toThrow(failure('LEASE_EXPIRED'));
+        await expect(store.commit([], [leased('c', lease.id)])).rejects.toThrow(failure('LEASE_EXPIRED'));
+        expect(await content(store)).toEqual({ b: 'stays' });
+      });
+
+      it('lives on while it is renewed', async () => {
+        const lease = await store.lease(1000);
+        await store.commit([], [leased('a', lease.id)]);
+        for (let count = 0; count < 5; count += 1) {
+          clock.advance(999);
+          await lease.renew();
+        }
+        expect(await content(store)).toEqual({ a: 'v' });
+        expect(lease.ended.aborted).toBe(false);
+      });
+
+      it('that is revoked takes also what was asked for just before', async () => {
+        const lease = await store.lease(1000);
+        const committed = store.commit([], [leased('a', lease.id)]);
+        const revoked = lease.revoke();
+        await committed.catch(() => undefined);
+        await revoked;
+        expect(await content(store)).toEqual({});
+        expect(clock.timersCount).toBe(0);
+      });
+
+      it('lets go of a key that is written without it', async () => {
+        const lease = await store.lease(1000);
+        await store.commit([], [leased('a', lease.id), leased('b', lease.id)]);
+        await store.commit([], [put('a', 'mine')]);
+        await lease.revoke();
+        expect(await content(store)).toEqual({ a: 'mine' });
+      });
+
+      it('that nobody gave is refused, with the whole commit', async () => {
+        const commit = store.commit([], [put('a', '1'), leased('b', 'no-such-lease')]);
+        await expect(commit).rejects.toThrow(failure('LEASE_EXPIRED'));
+        expect(await content(store)).toEqual({});
+      });
+    });
+  });
+}
