@@ -1,5 +1,5 @@
-// What a store takes, the same for every implementation, and small enough for etcd (1.5 MiB and 128 operations
-// a transaction). Keys are printable ASCII, so that all stores have them in one order.
+// What a store takes, the same for every implementation, and small enough for etcd (1.5 MiB and 128
+// operations a transaction). Keys are printable ASCII, so that all stores have them in one order.
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Compare, Write } from './types.js';
 

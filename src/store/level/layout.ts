@@ -1,6 +1,7 @@
-// The bytes of a store in LevelDB, which checks its own log when it opens but not the blocks that it reads, and
-// leaves out what it cannot read of a damaged log without a word. So each record has a checksum, and the one
-// record `m` says how many there are and the sum of their revisions: a lost batch is seen at the next open.
+// The bytes of a store in LevelDB, which checks its own log when it opens but not the blocks that it reads,
+// and leaves out what it cannot read of a damaged log without a word. So each record has a checksum, and the
+// one record `m` says how many there are and the sum of their revisions: a lost batch is seen at the next
+// open.
 //
 //   key `m`: u8 layout (1), u64 revision of the store, u64 number of entries, u64 sum of their revisions
 //            modulo 2^64
