@@ -1,0 +1,53 @@
+// The journal's reading half: the groups of records that were acknowledged since a root was written, in
+// order. Called once, at open, before anything is appended.
+#pragma once
+
+#include <vector>
+
+#include "bdev/pool/disk.h"
+#include "bdev/pool/journal_record.h"
+#include "bdev/pool/layout.h"
+#include "bdev/pool/task.h"
+
+namespace ballast::bdev::pool {
+
+class Replay {
+ public:
+  // Root is one that has been checked. The disk must outlive the replay.
+  Replay(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, const Root& root);
+
+  // The next group into group(); false at the end of the journal. An error if a block cannot be read, or if
+  // one that was acknowledged is not there any more.
+  Task<Result<bool>> next();
+  // Valid until the next call.
+  const std::vector<Record>& group() const { return group_; }
+  // After the end: the block that is written next.
+  uint64_t end_sequence() const { return sequence_; }
+
+ private:
+  Task<Errc> load_block();
+  bool take_group();
+  Task<Outcome> look_behind_the_end();
+  ByteSpan block() const { return chunk_.bytes().subspan(chunk_index_ * size_t{k_page_bytes}, k_page_bytes); }
+  uint64_t address(uint64_t sequence) const {
+    return MetadataLayout::address(layout_.journal_page(sequence));
+  }
+
+  Disk& disk_;
+  const MetadataLayout layout_;
+  const Uuid pool_uuid_;
+  const uint64_t incarnation_;
+  const uint64_t first_sequence_;
+  uint64_t sequence_;      // of the block that is looked at
+  uint32_t skip_records_;  // of that block, which the tree holds already
+  bool in_block_ = false;  // rest_ is of block sequence_
+  ByteSpan rest_;          // of that block
+  PageBuffer chunk_;       // blocks from chunk_sequence_ on
+  uint64_t chunk_sequence_ = 0;
+  uint32_t chunk_blocks_ = 0;
+  uint32_t chunk_index_ = 0;
+  std::vector<uint8_t> bytes_;  // of the group so far: a group may lie across blocks and chunks
+  std::vector<Record> group_;
+};
+
+}  // namespace ballast::bdev::pool
