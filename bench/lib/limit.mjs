@@ -1,8 +1,10 @@
-// The limit of a job: bare messages of its sizes over one loopback connection, by probes/raw_loopback.cc.
-// Called by the bench run for each kind of message once per run.
+// The limits of a job: bare messages of its sizes over as many loopback connections, by
+// probes/raw_loopback.cc. For reads of a memory device also a second one, where the data comes from so much
+// memory and not from a cache. Called by the bench run for each kind of message once per run.
 
 import { runChild } from './child.mjs';
 import { probe } from './probes.mjs';
+import { volumeMib } from './volumes.mjs';
 
 // NVMe/TCP Transport: a command capsule is 72 bytes, its in-capsule data behind it; C2HData and the response
 // have headers of 24 bytes, and a read answered with the SUCCESS flag needs no response. A digest is 4 bytes.
@@ -14,7 +16,12 @@ const messagesOfMix = 10;
 // More in flight carries no more, and then less: it fills the socket's buffers, and sends become small.
 const depthMax = 128;
 
-export const limitDepth = ({ queueDepth }) => Math.min(queueDepth, depthMax);
+export const limitDepth = ({ queueDepth, connections = 1 }) =>
+  Math.max(Math.min(queueDepth, depthMax), connections);
+
+/** MiB that the server sends from, 0: always the same. The first is the limit of every job. */
+const limitMemories = ({ device, rw }) =>
+  device === 'memory' && (rw === 'randread' || rw === 'read') ? [0, volumeMib] : [0];
 
 /**
  * { requests, responses }: bytes of each message of a cycle that both sides repeat.
@@ -35,20 +42,30 @@ export function messageSizes({ rw, blockBytes, digests, rwMix }) {
 }
 
 /** Jobs with the same key have the same limit. */
-export function limitKey(job) {
+export function limitKey(job, memoryMib = 0) {
   const { requests, responses } = messageSizes(job);
-  return `${requests} ${responses} ${limitDepth(job)}`;
+  return `${requests} ${responses} ${limitDepth(job)} ${job.connections ?? 1} ${memoryMib}`;
+}
+
+/** Of what has to be measured for these jobs: limitKey to { job, memoryMib }. */
+export function limitsOf(jobs) {
+  return new Map(
+    jobs.flatMap((job) =>
+      limitMemories(job).map((memoryMib) => [limitKey(job, memoryMib), { job, memoryMib }]),
+    ),
+  );
 }
 
 /** cpus: { target, client }, lists as splitCpus() gives them. */
-export function rawLoopbackCommand(job, seconds, cpus) {
+export function rawLoopbackCommand(job, seconds, cpus, memoryMib = 0) {
   const { requests, responses } = messageSizes(job);
   const pins = [cpus.target?.[0] ?? -1, cpus.client?.[0] ?? -1];
-  return [probe('raw_loopback'), ...[requests, responses, limitDepth(job), seconds, ...pins].map(String)];
+  const load = [requests, responses, limitDepth(job), seconds, ...pins, job.connections ?? 1, memoryMib];
+  return [probe('raw_loopback'), ...load.map(String)];
 }
 
 /** { perSecond, meanUs }, polled on both sides. */
-export async function rawLoopback(job, seconds, cpus) {
-  const command = rawLoopbackCommand(job, seconds, cpus);
+export async function rawLoopback(job, seconds, cpus, memoryMib) {
+  const command = rawLoopbackCommand(job, seconds, cpus, memoryMib);
   return JSON.parse((await runChild(command, (seconds + 60) * 1000)).stdout);
 }

@@ -4,7 +4,7 @@
 
 import { lastLine } from './child.mjs';
 import { sampleCpu } from './cpu-sampler.mjs';
-import { limitKey, rawLoopback } from './limit.mjs';
+import { limitsOf, rawLoopback } from './limit.mjs';
 import { jobTitle } from './matrix.mjs';
 
 const limitSecondsMax = 1;
@@ -29,7 +29,8 @@ async function measureOnce(target, client, job, seconds, cpus) {
  */
 export async function measureAll(plan) {
   const { jobs, runs, seconds, clients, stage, say } = plan;
-  const limits = new Map(plan.limit ? jobs.map((job) => [limitKey(job), { job, measured: [] }]) : []);
+  const limits = plan.limit ? limitsOf(jobs) : new Map();
+  for (const limit of limits.values()) limit.measured = [];
   const pairs = jobs.flatMap((job) =>
     clients
       .filter((client) => client.lacks(job) === undefined)
@@ -62,8 +63,10 @@ export async function measureAll(plan) {
   for (let run = 1; run <= runs; ++run) {
     say(`run ${run} of ${runs}`);
     await stage.only(undefined);
-    for (const { job, measured } of limits.values())
-      measured.push(await rawLoopback(job, limitSeconds(seconds), plan.cpusFor({ ...job, reactors: 1 })));
+    for (const { job, memoryMib, measured } of limits.values()) {
+      const cpus = plan.cpusFor({ ...job, reactors: 1 });
+      measured.push(await rawLoopback(job, limitSeconds(seconds), cpus, memoryMib));
+    }
     for (const pair of pairs) await measurePair(pair, run);
   }
   return { limits, pairs, missing };
@@ -72,7 +75,7 @@ export async function measureAll(plan) {
 /** About how long it takes, in seconds: what starting and ending a client costs is as seen on two cores. */
 export function estimateSeconds({ jobs, runs, seconds, limit, clients, peer }) {
   const clientOverhead = 0.7;
-  const limits = limit ? new Set(jobs.map(limitKey)).size * limitSeconds(seconds) : 0;
+  const limits = limit ? limitsOf(jobs).size * limitSeconds(seconds) : 0;
   const has = (device) => peer?.uris.some((one) => one.device === device) ?? false;
   const sides = jobs.reduce((sum, { device, reactors }) => sum + (reactors === 1 && has(device) ? 2 : 1), 0);
   return runs * (limits + sides * clients * (seconds + clientOverhead));

@@ -3,6 +3,7 @@
 import { limitDepth, limitKey } from './limit.mjs';
 import { jobKey } from './matrix.mjs';
 import { spread } from './statistics.mjs';
+import { volumeMib } from './volumes.mjs';
 
 export const schema = 'ballast-bench/2';
 const percentileKeys = ['mean', 'p50', 'p90', 'p99', 'p999', 'max'];
@@ -47,10 +48,10 @@ export function pairRatios(ours, peer) {
   return Object.fromEntries(Object.entries(ratios).filter(([, value]) => value !== undefined));
 }
 
-function limitResult({ job, measured }) {
-  const { rw, rwMix, blockBytes, digests } = job;
+function limitResult({ job, memoryMib, measured }) {
+  const { rw, rwMix, blockBytes, digests, connections } = job;
   return {
-    ...{ rw, rwMix, blockBytes, digests, queueDepth: limitDepth(job) },
+    ...{ rw, rwMix, blockBytes, digests, connections, queueDepth: limitDepth(job), memoryMib },
     perSecond: spread(measured.map(({ perSecond }) => perSecond)),
     meanUs: spread(measured.map(({ meanUs }) => meanUs)),
   };
@@ -62,10 +63,15 @@ function pairResult({ job, client, ours, peer }, limitOf) {
   const peerFigures = summarise(peer);
   if (ourFigures) {
     result.ours = ourFigures;
-    const limit = limitOf(job);
+    const limit = limitOf(job, 0);
     if (limit) {
       result.limitPerSecond = limit.perSecond.median;
       result.ratioToLimit = ourFigures.iops.median / limit.perSecond.median;
+    }
+    const memoryLimit = limitOf(job, volumeMib);
+    if (memoryLimit) {
+      result.memoryLimitPerSecond = memoryLimit.perSecond.median;
+      result.ratioToMemoryLimit = ourFigures.iops.median / memoryLimit.perSecond.median;
     }
   }
   if (peerFigures) result.peer = peerFigures;
@@ -77,7 +83,7 @@ function pairResult({ job, client, ours, peer }, limitOf) {
 /** about: environment(); head: what else goes before the figures; measured: what measureAll() gives. */
 export function makeDocument({ about, head, measured, footprint }) {
   const limits = new Map([...measured.limits].map(([key, limit]) => [key, limitResult(limit)]));
-  const limitOf = (job) => limits.get(limitKey(job));
+  const limitOf = (job, memoryMib) => limits.get(limitKey(job, memoryMib));
   return {
     schema,
     ...about,

@@ -16,6 +16,7 @@ function columns({ results }) {
   const large = results.some(({ blockBytes }) => blockBytes >= 64 << 10);
   const peer = results.some((result) => result.peer);
   const limit = results.some(({ ratioToLimit }) => ratioToLimit !== undefined);
+  const memoryLimit = results.some(({ ratioToMemoryLimit }) => ratioToMemoryLimit !== undefined);
   return [
     ['job', (r) => jobTitle(r)],
     ['QD', (r) => String(r.queueDepth)],
@@ -35,6 +36,12 @@ function columns({ results }) {
             'of limit',
             (r) => (r.ratioToLimit === undefined ? '-' : `${(100 * r.ratioToLimit).toFixed(0)} %`),
           ],
+        ]
+      : []),
+    ...(memoryLimit
+      ? [
+          ['from memory', (r) => (r.memoryLimitPerSecond ? thousands(r.memoryLimitPerSecond) : '-')],
+          ['of that', (r) => (r.ratioToMemoryLimit ? `${(100 * r.ratioToMemoryLimit).toFixed(0)} %` : '-')],
         ]
       : []),
     ...(peer

@@ -7,11 +7,11 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { perf } from './ballast.mjs';
 
-const volumeMib = 512;
+export const volumeMib = 512;
 const fillRoundsMax = 60;
 
 /** Written through, so that reads find data and not holes. */
-async function makeFile(path) {
+export async function makeFile(path) {
   const stream = createWriteStream(path);
   const chunk = Buffer.alloc(1 << 20, 0xa5);
   for (let i = 0; i < volumeMib; ++i) if (!stream.write(chunk)) await once(stream, 'drain');

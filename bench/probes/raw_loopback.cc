@@ -1,21 +1,30 @@
-// The limit: what loopback TCP carries when nothing is done with the bytes. One connection, a polling server
-// on one CPU and a polling client on another, a given number outstanding. Called by bench/lib/limit.mjs with
-// the message sizes of NVMe/TCP; prints one line of JSON. Server and client are processes in sessions of
-// their own, as a target and its client are: a busy machine shares its CPUs among sessions.
+// The limit: what loopback TCP carries when nothing is done with the bytes. A polling server on one CPU and a
+// polling client on another, a given number outstanding, spread over the connections. Called by
+// bench/lib/limit.mjs with the message sizes of NVMe/TCP; prints one line of JSON. Server and client are
+// processes in sessions of their own, as a target and its client are: a busy machine shares its CPUs among
+// sessions.
 //   raw_loopback REQUEST_BYTES RESPONSE_BYTES OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU
+//                [CONNECTIONS [MEMORY_MIB]]
 // Sizes are lists such as 72,72,4168: a cycle that both sides know, so that nothing has to be parsed. The
 // response to the request at one place of the cycle is that at the same place. CPU -1: not pinned.
+// MEMORY_MIB: the server sends blocks of 4 KiB from random places of so much memory, as a device does whose
+// data is in no cache; otherwise each send takes the same memory.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -23,6 +32,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <vector>
 
 namespace {
@@ -30,6 +41,7 @@ namespace {
 constexpr size_t k_receive_buffer_bytes = 256 * 1024;
 // Small enough to stay in a cache: a sender that walks through more memory measures the memory.
 constexpr size_t k_send_buffer_bytes = 1024 * 1024;
+constexpr size_t k_block_bytes = 4096;
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -50,19 +62,41 @@ uint64_t now_ns() {
 
 using Sizes = std::vector<size_t>;
 
-// One side of the connection: counts whole messages that came, sends whole messages that are owed, never
+// What a side sends, and where it receives: one for all of its connections.
+struct Memory {
+  std::vector<uint8_t> receive = std::vector<uint8_t>(k_receive_buffer_bytes);
+  std::vector<uint8_t> send = std::vector<uint8_t>(k_send_buffer_bytes, 0x5a);
+  uint8_t* device = nullptr;
+  size_t device_blocks = 0;
+  uint64_t random = 88172645463325252u;
+
+  void make_device(size_t bytes) {
+    void* const mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED) die("mmap");
+    madvise(mapping, bytes, MADV_HUGEPAGE);
+    std::memset(mapping, 0x5a, bytes);
+    device = static_cast<uint8_t*>(mapping);
+    device_blocks = bytes / k_block_bytes;
+  }
+  uint8_t* random_block() {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return device + random % device_blocks * k_block_bytes;
+  }
+};
+
+// One side of a connection: counts whole messages that came, sends whole messages that are owed, never
 // blocks.
 class Side {
  public:
-  Side(int socket, const Sizes& receive_bytes, const Sizes& send_bytes)
-      : socket_(socket), receive_bytes_(receive_bytes), send_bytes_(send_bytes) {
-    receive_buffer_.resize(k_receive_buffer_bytes);
-    send_buffer_.resize(k_send_buffer_bytes, 0x5a);
-  }
+  Side(int socket, const Sizes& receive_bytes, const Sizes& send_bytes, Memory& memory)
+      : socket_(socket), receive_bytes_(receive_bytes), send_bytes_(send_bytes), memory_(memory) {}
+  int socket() const { return socket_; }
 
   // The number of messages completed by what one receive brought; -1 when the peer has closed.
   int64_t receive_messages() {
-    const ssize_t received = recv(socket_, receive_buffer_.data(), receive_buffer_.size(), MSG_DONTWAIT);
+    const ssize_t received = recv(socket_, memory_.receive.data(), memory_.receive.size(), MSG_DONTWAIT);
     if (received == 0 || (received < 0 && errno == ECONNRESET)) return -1;
     if (received < 0) {
       if (errno == EAGAIN || errno == EINTR) return 0;
@@ -87,23 +121,75 @@ class Side {
   // Nobody looks at the bytes, so each send starts at the beginning of the buffer.
   bool send_owed() {
     if (bytes_owed_ == 0) return true;
-    const size_t size = std::min(bytes_owed_, send_buffer_.size());
-    const ssize_t sent = send(socket_, send_buffer_.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const size_t size = std::min(bytes_owed_, memory_.send.size());
+    const ssize_t sent = memory_.device != nullptr
+                             ? send_blocks(size)
+                             : send(socket_, memory_.send.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) return errno == EAGAIN || errno == EINTR;
     bytes_owed_ -= static_cast<size_t>(sent);
     return true;
   }
 
  private:
+  // Of each message the whole blocks come from the device; what is left over stands for its headers.
+  ssize_t send_blocks(size_t size) {
+    const size_t message_bytes = *std::max_element(send_bytes_.begin(), send_bytes_.end());
+    std::array<iovec, 512> parts;
+    size_t parts_count = 0;
+    size_t left = size;
+    while (left > 0) {
+      const size_t rest = left % message_bytes == 0 ? message_bytes : left % message_bytes;
+      if (parts_count + 1 + rest / k_block_bytes > parts.size()) break;
+      if (rest % k_block_bytes > 0) parts[parts_count++] = {memory_.send.data(), rest % k_block_bytes};
+      for (size_t i = 0; i < rest / k_block_bytes; ++i) {
+        parts[parts_count++] = {memory_.random_block(), k_block_bytes};
+      }
+      left -= rest;
+    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts_count;
+    return sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
   int socket_;
-  Sizes receive_bytes_;
-  Sizes send_bytes_;
+  const Sizes& receive_bytes_;
+  const Sizes& send_bytes_;
+  Memory& memory_;
   size_t receive_place_ = 0;
   size_t send_place_ = 0;
   size_t bytes_pending_ = 0;
   size_t bytes_owed_ = 0;
-  std::vector<uint8_t> receive_buffer_;
-  std::vector<uint8_t> send_buffer_;
+};
+
+// The connections of one side. One is simply polled, of several epoll says which have something.
+class Sides {
+ public:
+  Sides() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    if (epoll_ < 0) die("epoll_create1");
+  }
+  void add(std::unique_ptr<Side> side) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = sides_.size();
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, side->socket(), &event) != 0) die("epoll_ctl");
+    sides_.push_back(std::move(side));
+  }
+  size_t count() const { return sides_.size(); }
+  Side& operator[](size_t index) { return *sides_[index]; }
+
+  // Calls visit(index) for those to look at.
+  template <typename Visit>
+  void poll(Visit visit) {
+    if (sides_.size() == 1) return visit(size_t{0});
+    std::array<epoll_event, 64> events;
+    const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+    for (int i = 0; i < count; ++i) visit(static_cast<size_t>(events[static_cast<size_t>(i)].data.u64));
+  }
+
+ private:
+  int epoll_;
+  std::vector<std::unique_ptr<Side>> sides_;
 };
 
 void no_delay(int socket) {
@@ -116,19 +202,33 @@ struct Cycle {
   Sizes responses;
 };
 
-void serve(int listener, const Cycle& cycle, int cpu) {
+struct Load {
+  Cycle cycle;
+  size_t outstanding;
+  double seconds;
+  size_t connections;
+  size_t memory_mib;
+};
+
+void serve(int listener, const Load& load, int cpu) {
   pin(cpu);
-  const int socket = accept(listener, nullptr, nullptr);
-  if (socket < 0) die("accept");
-  no_delay(socket);
-  Side side(socket, cycle.requests, cycle.responses);
-  for (;;) {
-    const int64_t requests = side.receive_messages();
-    if (requests < 0) break;
-    side.owe(requests);
-    if (!side.send_owed()) break;
+  Memory memory;
+  if (load.memory_mib > 0) memory.make_device(load.memory_mib << 20);
+  Sides sides;
+  while (sides.count() < load.connections) {
+    const int socket = accept(listener, nullptr, nullptr);
+    if (socket < 0) die("accept");
+    no_delay(socket);
+    sides.add(std::make_unique<Side>(socket, load.cycle.requests, load.cycle.responses, memory));
   }
-  close(socket);
+  for (bool open = true; open;) {
+    sides.poll([&](size_t index) {
+      Side& side = sides[index];
+      const int64_t requests = side.receive_messages();
+      if (requests > 0) side.owe(requests);
+      if (requests < 0 || !side.send_owed()) open = false;
+    });
+  }
 }
 
 struct Measured {
@@ -137,27 +237,35 @@ struct Measured {
   double mean_us;
 };
 
-// Latency is taken from the order of responses: they come in the order of the requests.
-Measured request(int socket, const Cycle& cycle, size_t outstanding, double seconds) {
-  Side side(socket, cycle.responses, cycle.requests);
-  std::vector<uint64_t> sent_ns(outstanding, now_ns());
+// Latency is taken from the order of responses: on a connection they come in the order of the requests.
+Measured request(Sides& sides, const Load& load) {
+  const size_t each = load.outstanding / load.connections;
+  std::vector<uint64_t> sent_ns(each * load.connections, now_ns());
+  std::vector<uint64_t> answered(load.connections, 0);
   const uint64_t begin_ns = now_ns();
-  const uint64_t end_ns = begin_ns + static_cast<uint64_t>(seconds * 1e9);
+  const uint64_t end_ns = begin_ns + static_cast<uint64_t>(load.seconds * 1e9);
   uint64_t messages = 0;
   uint64_t latency_ns_sum = 0;
   uint64_t now = begin_ns;
-  side.owe(static_cast<int64_t>(outstanding));
+  for (size_t i = 0; i < sides.count(); ++i) {
+    sides[i].owe(static_cast<int64_t>(each));
+    if (!sides[i].send_owed()) die("send");
+  }
   while (now < end_ns) {
-    if (!side.send_owed()) die("send");
-    const int64_t responses = side.receive_messages();
-    if (responses < 0) die("the server closed");
+    sides.poll([&](size_t index) {
+      Side& side = sides[index];
+      const int64_t responses = side.receive_messages();
+      if (responses < 0) die("the server closed");
+      now = now_ns();
+      for (int64_t i = 0; i < responses; ++i, ++messages) {
+        uint64_t& slot = sent_ns[index * each + answered[index]++ % each];
+        latency_ns_sum += now - slot;
+        slot = now;
+      }
+      side.owe(responses);
+      if (!side.send_owed()) die("send");
+    });
     now = now_ns();
-    for (int64_t i = 0; i < responses; ++i, ++messages) {
-      uint64_t& slot = sent_ns[messages % outstanding];
-      latency_ns_sum += now - slot;
-      slot = now;
-    }
-    side.owe(responses);
   }
   const double mean_us = messages == 0 ? 0 : static_cast<double>(latency_ns_sum) / messages / 1e3;
   return {messages, static_cast<double>(now - begin_ns) / 1e9, mean_us};
@@ -178,18 +286,28 @@ Sizes parse_sizes(const char* text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 7) {
-    std::fprintf(stderr, "usage: raw_loopback REQUEST RESPONSE OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU\n");
+  if (argc < 7 || argc > 9) {
+    std::fprintf(stderr,
+                 "usage: raw_loopback REQUEST RESPONSE OUTSTANDING SECONDS SERVER_CPU CLIENT_CPU "
+                 "[CONNECTIONS [MEMORY_MIB]]\n");
     return 2;
   }
-  const Cycle cycle{parse_sizes(argv[1]), parse_sizes(argv[2])};
-  const size_t outstanding = std::strtoul(argv[3], nullptr, 10);
-  const double seconds = std::strtod(argv[4], nullptr);
+  const Load load{{parse_sizes(argv[1]), parse_sizes(argv[2])},
+                  std::strtoul(argv[3], nullptr, 10),
+                  std::strtod(argv[4], nullptr),
+                  argc > 7 ? std::strtoul(argv[7], nullptr, 10) : 1,
+                  argc > 8 ? std::strtoul(argv[8], nullptr, 10) : 0};
+  const Cycle& cycle = load.cycle;
   const bool sizes_ok = !cycle.requests.empty() && cycle.requests.size() == cycle.responses.size();
-  if (!sizes_ok || outstanding == 0 || !(seconds > 0)) {
-    std::fprintf(stderr, "raw_loopback: sizes, outstanding and seconds must be above 0\n");
+  if (!sizes_ok || load.connections == 0 || load.outstanding < load.connections || !(load.seconds > 0)) {
+    std::fprintf(stderr,
+                 "raw_loopback: sizes, outstanding for each connection and seconds must be above 0\n");
     return 2;
   }
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -197,7 +315,7 @@ int main(int argc, char** argv) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t address_bytes = sizeof address;
   if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      listen(listener, 1) != 0 ||
+      listen(listener, SOMAXCONN) != 0 ||
       getsockname(listener, reinterpret_cast<sockaddr*>(&address), &address_bytes) != 0)
     die("listen");
   const pid_t server = fork();
@@ -205,17 +323,22 @@ int main(int argc, char** argv) {
   if (server == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid();
-    serve(listener, cycle, std::atoi(argv[5]));
+    serve(listener, load, std::atoi(argv[5]));
     _exit(0);
   }
 
   pin(std::atoi(argv[6]));
-  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (client < 0 || connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    die("connect");
-  no_delay(client);
-  const Measured measured = request(client, cycle, outstanding, seconds);
-  close(client);
+  Memory memory;
+  Sides sides;
+  while (sides.count() < load.connections) {
+    const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client < 0 || connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+      die("connect");
+    no_delay(client);
+    sides.add(std::make_unique<Side>(client, cycle.responses, cycle.requests, memory));
+  }
+  const Measured measured = request(sides, load);
+  for (size_t i = 0; i < sides.count(); ++i) close(sides[i].socket());
   int status = 0;
   if (waitpid(server, &status, 0) != server || status != 0) {
     std::fprintf(stderr, "raw_loopback: the server ended with status %d\n", status);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../bench/lib/arguments.mjs';
-import { limitKey, messageSizes } from '../../../bench/lib/limit.mjs';
+import { limitKey, limitsOf, messageSizes } from '../../../bench/lib/limit.mjs';
 import { chooseJobs, jobKey, jobTitle, setNames } from '../../../bench/lib/matrix.mjs';
 import { plainJob } from './documents.js';
 
@@ -123,5 +123,14 @@ describe('messageSizes', () => {
     expect(limitKey({ ...job, device: 'file', rw: 'read' })).toBe(limitKey(job));
     expect(limitKey({ ...job, queueDepth: 9 })).not.toBe(limitKey(job));
     expect(limitKey({ ...job, queueDepth: 1000 })).toBe(limitKey({ ...job, queueDepth: 128 }));
+    expect(limitKey({ ...job, connections: 10 })).not.toBe(limitKey(job));
+  });
+
+  it('have a second limit where a memory device is read: that of reaching so much memory', () => {
+    const memories = (some: Partial<typeof job>) =>
+      [...limitsOf([{ ...job, ...some }]).values()].map(({ memoryMib }) => memoryMib);
+    expect(memories({ device: 'memory', rw: 'randread' })).toEqual([0, 512]);
+    expect(memories({ device: 'memory', rw: 'randwrite' })).toEqual([0]);
+    expect(memories({ device: 'null', rw: 'randread' })).toEqual([0]);
   });
 });
