@@ -49,6 +49,7 @@ Napi::Object from_latency(Napi::Env env, const Histogram& histogram) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("mean", histogram.mean_ns() / 1e3);
   object.Set("p50", microseconds(histogram.percentile_ns(50)));
+  object.Set("p90", microseconds(histogram.percentile_ns(90)));
   object.Set("p99", microseconds(histogram.percentile_ns(99)));
   object.Set("p999", microseconds(histogram.percentile_ns(99.9)));
   object.Set("max", microseconds(histogram.max_ns()));

@@ -194,6 +194,7 @@ const reportColumns: readonly Column<ReportRow>[] = [
   { title: 'iops', value: ({ iops }) => Math.round(iops).toString(), align: 'right' },
   latency('mean us', 'mean'),
   latency('p50 us', 'p50'),
+  latency('p90 us', 'p90'),
   latency('p99 us', 'p99'),
   latency('p99.9 us', 'p999'),
   latency('max us', 'max'),

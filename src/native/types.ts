@@ -268,6 +268,7 @@ export interface PerfOptions {
 export interface LatencyUs {
   readonly mean: number;
   readonly p50: number;
+  readonly p90: number;
   readonly p99: number;
   readonly p999: number;
   readonly max: number;

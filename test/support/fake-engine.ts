@@ -17,7 +17,7 @@ import type {
   VolumeOptions,
 } from '../../src/native/types.js';
 
-const latencyUs = { mean: 10, p50: 9, p99: 20, p999: 30, max: 40 };
+const latencyUs = { mean: 10, p50: 9, p90: 15, p99: 20, p999: 30, max: 40 };
 
 export class FakeNamespace implements NamespacePort {
   readonly content: Buffer;
