@@ -44,6 +44,7 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   }
   const VolumeInfo info = describe_volume(config, nsid, *device);
   volumes_.emplace(config.name, Volume{info, std::move(device)});
+  names_by_uuid_.emplace(info.uuid, config.name);
   subsystems_.at(config.nqn).volumes.emplace(nsid, config.name);
   log(LogLevel::info, "engine", "volume %s is namespace %u of %s", log_escape(config.name).c_str(), nsid,
       config.nqn.c_str());
@@ -55,10 +56,8 @@ Outcome VolumeTable::check_new(const VolumeConfig& config) const {
   if (volumes_.contains(config.name)) {
     return Error{Errc::already_exists, "a volume of this name is served already"};
   }
-  for (const auto& [name, volume] : volumes_) {
-    if (volume.info.uuid == config.uuid) {
-      return Error{Errc::already_exists, "volume " + name + " has the same UUID"};
-    }
+  if (const auto same = names_by_uuid_.find(config.uuid); same != names_by_uuid_.end()) {
+    return Error{Errc::already_exists, "volume " + same->second + " has the same UUID"};
   }
   const auto found = subsystems_.find(config.nqn);
   if (found == subsystems_.end()) return Unit{};
@@ -116,6 +115,7 @@ Outcome VolumeTable::remove(const std::string& name) {
   TRY(const Unit removed,
       change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); }));
   subsystems_.at(info.nqn).volumes.erase(info.nsid);
+  names_by_uuid_.erase(info.uuid);
   volumes_.erase(found);
   drop_subsystem_if_empty(info.nqn);
   return removed;

@@ -38,7 +38,8 @@ class VolumeTable {
 
   target::Target& target_;
   FileSystem& files_;
-  std::map<std::string, Volume> volumes_;        // by name
+  std::map<std::string, Volume> volumes_;  // by name
+  std::map<Uuid, std::string> names_by_uuid_;
   std::map<std::string, Subsystem> subsystems_;  // by NQN
 };
 

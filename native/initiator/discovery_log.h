@@ -11,7 +11,7 @@
 namespace ballast::initiator {
 
 // A log may say that it has any number of records: more than this are not read.
-inline constexpr uint64_t k_discovery_records_max = 4096;
+inline constexpr uint64_t k_discovery_records_max = 16384;
 
 // Nullopt for an entry that a host shall not use: a port that is not a decimal number, an NQN or an address
 // without an end, values that are reserved.

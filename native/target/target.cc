@@ -95,8 +95,9 @@ class ShardedTarget final : public Target {
     on_all([nqn](TargetShard& shard, Countdown& parts) { shard.close_subsystem(nqn, parts); },
            [this, nqn, record, done = std::move(done)]() mutable {
              on_all([nqn](TargetShard& shard, Countdown& parts) { shard.drop_subsystem(nqn, parts); },
-                    [record, done = std::move(done)] {
+                    [this, record, done = std::move(done)] {
                       record->gone.store(true, std::memory_order_release);
+                      some_gone_.store(true, std::memory_order_release);
                       if (done) done();
                     });
            });
@@ -134,8 +135,9 @@ class ShardedTarget final : public Target {
     TRY(NamespaceRecord* const record, find(nqn, nsid));
     record->removing = true;
     on_all([nqn, nsid](TargetShard& shard, Countdown& parts) { shard.remove_namespace(nqn, nsid, parts); },
-           [record, done = std::move(done)] {
+           [this, record, done = std::move(done)] {
              record->gone.store(true, std::memory_order_release);
+             some_gone_.store(true, std::memory_order_release);
              if (done) done();
            });
     return Unit{};
@@ -258,6 +260,7 @@ class ShardedTarget final : public Target {
 
   // Drops the records of what all shards have let go of since the last call.
   void forget_gone() {
+    if (!some_gone_.exchange(false, std::memory_order_acquire)) return;
     const auto is_gone = [](const auto& entry) { return entry.second->gone.load(std::memory_order_acquire); };
     std::erase_if(subsystems_, is_gone);
     for (auto& [nqn, record] : subsystems_) std::erase_if(record->namespaces, is_gone);
@@ -266,6 +269,7 @@ class ShardedTarget final : public Target {
   TargetContext context_;
   std::vector<std::unique_ptr<TargetShard>> shards_;
   std::map<std::string, std::unique_ptr<SubsystemRecord>> subsystems_;
+  std::atomic<bool> some_gone_{false};  // a record of them, or of their namespaces, is gone
 };
 
 }  // namespace
