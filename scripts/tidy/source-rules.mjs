@@ -47,7 +47,7 @@ const services = [
   { home: 'native', made: /\bEngine\.start\(|\bnew Engine\(/ },
   { home: 'store', made: /\bopen(?:Level|Memory)Store\(/ },
   { home: 'auth', made: /\bnew (?:Authenticator|TokenRegistry)\(/ },
-  { home: 'api', made: /\bApiDoors\.open\(|\bcreateApp\(/ },
+  { home: 'api', made: /\bnew ApiDoors\(|\bcreateApp\(/ },
 ];
 
 /** @type {import('./tree.mjs').Rule} */

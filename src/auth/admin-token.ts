@@ -1,5 +1,6 @@
-// The token that is there from the first start: in a file of the state directory that only its owner can read,
-// from which clients take it. The daemon keeps its hash. Removing the file and starting again replaces it.
+// The token that is there from the first start: in a file of the state directory that only its owner can
+// read, from which clients take it. The daemon keeps its hash. Removing the file and starting again replaces
+// it.
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeFileAtomically } from '../base/atomic-file.js';
 import { StateDirectoryError } from '../base/errors.js';

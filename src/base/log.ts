@@ -6,10 +6,17 @@ export type Log = Logger;
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+// Nobody logs secrets; should somebody log a whole request or a whole token, they do not come out.
+const secrets = ['authorization', 'token', 'secret', 'password', 'key'];
+export const redact = {
+  paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+  censor: '[removed]',
+};
+
 export function createLog(level: LogLevel, terminal: boolean = process.stderr.isTTY === true): Log {
   const stderr = destination({ dest: 2, sync: true }); // sync: a line written before a crash is seen
   return pino(
-    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
+    { level, base: null, redact, timestamp: () => `,"time":"${new Date().toISOString()}"` },
     terminal ? readable(stderr) : stderr,
   );
 }

@@ -1,0 +1,53 @@
+// What the routes need of the rest of the daemon, as interfaces: src/main hands in the engine and the token
+// registry, a test hands in its own. Sizes and counters that may pass 2^53 are bigint.
+
+export interface VolumeFacts {
+  readonly name: string;
+  /** "memory", "null", "file", ... */
+  readonly kind: string;
+  readonly nqn: string;
+  readonly nsid: number;
+  readonly uuid: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  readonly durable: boolean;
+}
+
+export interface VolumeCounters {
+  readonly name: string;
+  readonly reads: bigint;
+  readonly writes: bigint;
+  readonly readBytes: bigint;
+  readonly writeBytes: bigint;
+  readonly errors: bigint;
+}
+
+export interface DataPlaneCounters {
+  readonly reactors: readonly {
+    readonly turns: number;
+    readonly sleeps: number;
+    readonly messages: number;
+    readonly busyNs: bigint;
+    readonly connections: number;
+  }[];
+  readonly volumes: readonly VolumeCounters[];
+  readonly transport: {
+    readonly connections: number;
+    readonly connectionsTotal: bigint;
+    readonly bytesReceived: bigint;
+    readonly bytesSent: bigint;
+  };
+  /** Controllers of hosts that are connected to us. */
+  readonly controllers: number;
+}
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface DataPlane {
+  volumes(): readonly VolumeFacts[];
+  listeners(): readonly Listener[];
+  counters(): DataPlaneCounters;
+}
