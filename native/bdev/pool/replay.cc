@@ -40,9 +40,8 @@ Task<Result<bool>> Replay::next() {
     }
     in_block_ = true;
     rest_ = records_of(block());
-    Record skipped;
-    for (; skip_records_ > 0 && decode_next(rest_, skipped); --skip_records_) {
-    }
+    taken_records_ = 0;
+    for (Record skipped; taken_records_ < skip_records_ && decode_next(rest_, skipped);) ++taken_records_;
     skip_records_ = 0;
   }
   Outcome outcome = co_await look_behind_the_end();
@@ -56,6 +55,7 @@ bool Replay::take_group() {
     const ByteSpan before = rest_;
     Record record;
     BALLAST_ASSERT(decode_next(rest_, record));  // the block has been checked
+    ++taken_records_;
     bytes_.insert(bytes_.end(), before.begin(), before.begin() + static_cast<ptrdiff_t>(record.size_bytes()));
     if (record.more) continue;
     ByteSpan left = bytes_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bdev/pool/disk.h"
+#include "bdev/pool/journal.h"
 #include "bdev/pool/journal_record.h"
 #include "bdev/pool/layout.h"
 #include "bdev/pool/task.h"
@@ -21,6 +22,8 @@ class Replay {
   Task<Result<bool>> next();
   // Valid until the next call.
   const std::vector<Record>& group() const { return group_; }
+  // Behind that group: where replay may start when all up to here is in a checkpoint.
+  JournalPosition position() const { return {sequence_, taken_records_}; }
   // After the end: the block that is written next.
   uint64_t end_sequence() const { return sequence_; }
 
@@ -38,11 +41,12 @@ class Replay {
   const Uuid pool_uuid_;
   const uint64_t incarnation_;
   const uint64_t first_sequence_;
-  uint64_t sequence_;      // of the block that is looked at
-  uint32_t skip_records_;  // of that block, which the tree holds already
-  bool in_block_ = false;  // rest_ is of block sequence_
-  ByteSpan rest_;          // of that block
-  PageBuffer chunk_;       // blocks from chunk_sequence_ on
+  uint64_t sequence_;           // of the block that is looked at
+  uint32_t skip_records_;       // of that block, which the tree holds already
+  uint32_t taken_records_ = 0;  // of that block
+  bool in_block_ = false;       // rest_ is of block sequence_
+  ByteSpan rest_;               // of that block
+  PageBuffer chunk_;            // blocks from chunk_sequence_ on
   uint64_t chunk_sequence_ = 0;
   uint32_t chunk_blocks_ = 0;
   uint32_t chunk_index_ = 0;

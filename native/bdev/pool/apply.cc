@@ -1,0 +1,114 @@
+#include "bdev/pool/apply.h"
+
+#include "bdev/pool/value.h"
+
+namespace ballast::bdev::pool {
+
+// A record that has to be tried again must not free an extent twice: it may have been given out in between.
+// So extents become free at the very end, when nothing can fail any more.
+Task<Errc> Applier::apply(const Record& record) {
+  switch (record.type) {
+    case RecordType::put: co_return co_await metadata_.put(record.key(), record.value());
+    case RecordType::remove: co_return co_await metadata_.remove(record.key());
+    case RecordType::slot_map: co_return co_await apply_map(load<SlotMap>(record.payload));
+    case RecordType::slot_zero: co_return co_await apply_zero(load<SlotZero>(record.payload));
+    case RecordType::dirty: co_return co_await apply_dirty(record);
+    case RecordType::extent_free: {
+      std::vector<Extent> freed;
+      for (uint32_t i = 0; i < record.extents_count(); ++i) freed.push_back(record.extent(i));
+      const Errc cleaned = co_await clean(freed);
+      if (cleaned == Errc::ok) free(freed);
+      co_return cleaned;
+    }
+  }
+  co_return Errc::io_error;
+}
+
+Task<Errc> Applier::apply_map(SlotMap map) {
+  if (!extents_.is_known(map.extent) || uint32_t{map.first} + map.count > blocks_per_extent_) {
+    co_return Errc::io_error;
+  }
+  const Key key = slot_key(map.layer, map.slot);
+  Slot slot;
+  Errc errc = co_await load_slot(key, slot);
+  if (errc != Errc::ok) co_return errc;
+  std::vector<Extent> freed;
+  if (!slot.map(map.first, map.count, map.extent, freed)) co_return Errc::io_error;
+  if (keeps_checksums_) errc = co_await set_dirty(map.extent);
+  if (errc == Errc::ok) errc = co_await clean(freed);
+  if (errc == Errc::ok) errc = co_await store_slot(key, slot);
+  if (errc != Errc::ok) co_return errc;
+  extents_.mark_used(map.extent);
+  free(freed);
+  co_return Errc::ok;
+}
+
+Task<Errc> Applier::apply_dirty(Record record) {
+  for (uint32_t i = 0; i < record.extents_count(); ++i) {
+    if (!extents_.is_known(record.extent(i))) co_return Errc::io_error;
+    const Errc marked = co_await set_dirty(record.extent(i));
+    if (marked != Errc::ok) co_return marked;
+  }
+  co_return Errc::ok;
+}
+
+Task<Errc> Applier::apply_zero(SlotZero zero) {
+  if (uint32_t{zero.first} + zero.count > blocks_per_extent_) co_return Errc::io_error;
+  const Key layer_key = Key::of(KeyType::layer, zero.layer);
+  auto found = co_await metadata_.seek(layer_key);
+  if (!found.ok()) co_return found.errc();
+  LayerValue layer;
+  if (!found->has_value() || (*found)->key != layer_key || !decode_value((*found)->value, layer)) {
+    co_return Errc::io_error;
+  }
+  const Key key = slot_key(zero.layer, zero.slot);
+  Slot slot;
+  Errc errc = co_await load_slot(key, slot);
+  if (errc != Errc::ok) co_return errc;
+  std::vector<Extent> freed;
+  slot.unmap(zero.first, zero.count, layer.parent != 0, freed);
+  errc = co_await clean(freed);
+  if (errc == Errc::ok) errc = co_await store_slot(key, slot);
+  if (errc == Errc::ok) free(freed);
+  co_return errc;
+}
+
+Task<Errc> Applier::load_slot(Key key, Slot& slot) {
+  const auto found = co_await metadata_.seek(key);
+  if (!found.ok()) co_return found.errc();
+  slot = {};
+  if (!found->has_value() || (*found)->key != key) co_return Errc::ok;
+  co_return decode((*found)->value, slot) ? Errc::ok : Errc::io_error;
+}
+
+Task<Errc> Applier::store_slot(Key key, const Slot& slot) {
+  if (slot.is_empty()) co_return co_await metadata_.remove(key);
+  std::array<uint8_t, k_slot_bytes_max> bytes;
+  const uint32_t size = encode(slot, bytes);
+  co_return co_await metadata_.put(key, ByteSpan(bytes).first(size));
+}
+
+Task<Errc> Applier::set_dirty(Extent extent) {
+  const Key key = dirty_key(extent);
+  const auto found = co_await metadata_.seek(key);
+  if (!found.ok()) co_return found.errc();
+  if (found->has_value() && (*found)->key == key) co_return Errc::ok;
+  co_return co_await metadata_.put(key, {});
+}
+
+// What a free extent held is nobody's: no mark, no checksums.
+Task<Errc> Applier::clean(const std::vector<Extent>& freed) {
+  for (const Extent extent : freed) {
+    if (!extents_.is_known(extent)) co_return Errc::io_error;
+    Errc removed = co_await metadata_.remove(dirty_key(extent));
+    if (removed == Errc::ok && keeps_checksums_) removed = co_await metadata_.remove(checksums_key(extent));
+    if (removed != Errc::ok) co_return removed;
+  }
+  co_return Errc::ok;
+}
+
+void Applier::free(const std::vector<Extent>& freed) {
+  for (const Extent extent : freed) extents_.mark_free(extent);
+}
+
+}  // namespace ballast::bdev::pool

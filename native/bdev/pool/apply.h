@@ -1,0 +1,45 @@
+// What a durable record does to the metadata in memory: the tree and the map of extents. The same code runs
+// after an acknowledgement and at replay. Every record may be applied twice: the end is the same.
+#pragma once
+
+#include "bdev/pool/extent_map.h"
+#include "bdev/pool/journal_record.h"
+#include "bdev/pool/metadata.h"
+#include "bdev/pool/slot.h"
+
+namespace ballast::bdev::pool {
+
+class Applier {
+ public:
+  // All must outlive the applier. `keeps_checksums`: extents that are written to become dirty.
+  Applier(Metadata& metadata, ExtentMap& extents, uint32_t blocks_per_extent, bool keeps_checksums)
+      : metadata_(metadata),
+        extents_(extents),
+        blocks_per_extent_(blocks_per_extent),
+        keeps_checksums_(keeps_checksums) {}
+
+  // no_space: the metadata has no room for now, apply again after a checkpoint. io_error: a page cannot be
+  // read, or the record contradicts the metadata.
+  Task<Errc> apply(const Record& record);
+
+ private:
+  Task<Errc> apply_map(SlotMap map);
+  Task<Errc> apply_zero(SlotZero zero);
+  Task<Errc> load_slot(Key key, Slot& slot);
+  Task<Errc> store_slot(Key key, const Slot& slot);
+  Task<Errc> apply_dirty(Record record);
+  Task<Errc> set_dirty(Extent extent);
+  Task<Errc> clean(const std::vector<Extent>& freed);
+  void free(const std::vector<Extent>& freed);
+
+  Metadata& metadata_;
+  ExtentMap& extents_;
+  const uint32_t blocks_per_extent_;
+  const bool keeps_checksums_;
+};
+
+inline Key slot_key(uint32_t layer, uint64_t slot) { return Key::of(KeyType::slot, layer, slot); }
+inline Key dirty_key(Extent extent) { return Key::of(KeyType::dirty, extent.packed); }
+inline Key checksums_key(Extent extent) { return Key::of(KeyType::checksums, extent.packed); }
+
+}  // namespace ballast::bdev::pool

@@ -1,0 +1,257 @@
+#include "bdev/pool/store.h"
+
+#include <algorithm>
+
+namespace ballast::bdev::pool {
+namespace {
+
+// Records between two checkpoints: bounds the time that replay takes.
+constexpr uint64_t k_records_max = 200'000;
+constexpr int k_tries_max = 4;
+
+std::vector<uint64_t> extents_counts(const Superblock& superblock) {
+  std::vector<uint64_t> counts;
+  for (uint32_t i = 0; i < superblock.devices_count; ++i) {
+    counts.push_back(superblock.devices[i].extents_count);
+  }
+  return counts;
+}
+
+MetadataLayout layout_of(const Superblock& superblock) {
+  Result<MetadataLayout> layout = MetadataLayout::of(superblock.metadata_bytes);
+  BALLAST_ASSERT(layout.ok());
+  return *layout;
+}
+
+uint32_t changed_pages_max(const MetadataLayout& layout, uint32_t frames_count) {
+  return std::min(frames_count / 4, (layout.pages_count - layout.tree_first) / 8);
+}
+
+}  // namespace
+
+Store::Store(Disk& disk, const Superblock& superblock, const StoreOptions& options)
+    : disk_(disk),
+      layout_(layout_of(superblock)),
+      pool_uuid_(superblock.head.pool_uuid),
+      metadata_(disk, layout_, pool_uuid_, options.frames_count),
+      extents_(extents_counts(superblock)),
+      applier_(metadata_, extents_, (1u << superblock.extent_size_log2) / k_page_bytes,
+               (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0),
+      changed_max_(changed_pages_max(layout_, options.frames_count)),
+      reserve_pages_(2 * changed_max_ + 64) {}
+
+Store::~Store() { BALLAST_ASSERT(!is_applying_ && !is_writing_ && durable_.empty()); }
+
+// --- opening ---
+
+Task<Outcome> Store::create() {
+  metadata_.create();
+  applied_ = {1, 0};
+  co_return co_await start_journal();
+}
+
+Task<Outcome> Store::open() {
+  Outcome outcome = co_await metadata_.open();
+  if (!outcome.ok()) co_return outcome.error();
+  applied_ = {metadata_.root().journal_sequence, metadata_.root().journal_record};
+  outcome = co_await load_extents();
+  if (!outcome.ok()) co_return outcome.error();
+  outcome = co_await replay();
+  if (!outcome.ok()) co_return outcome.error();
+  co_return co_await start_journal();
+}
+
+Task<Outcome> Store::load_extents() {
+  for (Key from = Key::of(KeyType::extents, 0);;) {
+    const auto found = co_await metadata_.seek(from);
+    if (!found.ok()) co_return Error{found.errc(), "the map of extents cannot be read"};
+    if (!found->has_value()) co_return Unit{};
+    const TreeEntry entry = **found;
+    if (entry.key.type() != static_cast<uint8_t>(KeyType::extents)) co_return Unit{};
+    const bool is_device = entry.key.id() < k_devices_max;
+    if (!is_device || !extents_.load({static_cast<uint16_t>(entry.key.id()), entry.key.low}, entry.value)) {
+      co_return Error{Errc::io_error, "the map of extents is damaged"};
+    }
+    from = {entry.key.high, entry.key.low + 1};
+  }
+}
+
+Task<Outcome> Store::replay() {
+  Replay replay(disk_, layout_, pool_uuid_, metadata_.root());
+  for (;;) {
+    Result<bool> more = co_await replay.next();
+    if (!more.ok()) co_return more.error();
+    if (!*more) break;
+    const Errc applied = co_await apply_group(replay.group());
+    if (applied != Errc::ok) {
+      co_return Error{applied, "the journal and the metadata contradict each other, or cannot be read"};
+    }
+    applied_ = replay.position();
+    if (!wants_checkpoint()) continue;
+    const Errc written = co_await checkpoint_now(false, false);
+    if (written != Errc::ok) co_return Error{written, "a checkpoint could not be written"};
+  }
+  applied_ = {replay.end_sequence(), 0};
+  co_return Unit{};
+}
+
+// Under an incarnation of its own: what a crash left behind the end of the journal never counts again.
+Task<Outcome> Store::start_journal() {
+  const Errc written = co_await checkpoint_now(true, false);
+  if (written != Errc::ok) co_return Error{written, "a checkpoint could not be written"};
+  journal_ = std::make_unique<Journal>(disk_, layout_, pool_uuid_, metadata_.root().journal_sequence,
+                                       metadata_.root().incarnation);
+  co_return Unit{};
+}
+
+Task<Errc> Store::close() {
+  while (is_applying_ || is_writing_) co_await rested_;
+  // The coroutine that fired is still running, and the caller may destroy the store next.
+  NextTurn turn(disk_.reactor());
+  co_await turn;
+  BALLAST_ASSERT(durable_.empty());
+  if (is_broken()) co_return Errc::io_error;
+  co_return co_await checkpoint_now(false, true);
+}
+
+// --- commits ---
+
+void Store::commit(Commit& commit) {
+  if (is_broken() || journal_ == nullptr) return commit.done(commit, Errc::io_error);
+  if (!commit.uses_reserve && is_nearly_full()) return commit.done(commit, Errc::no_space);
+  commit.store = this;
+  commit.append.records = commit.records;
+  commit.append.context = &commit;
+  commit.append.done = appended;
+  journal_->append(commit.append);
+}
+
+void Store::appended(JournalAppend& append, Errc errc, JournalPosition end) {
+  Commit& commit = *static_cast<Commit*>(append.context);
+  Store& store = *commit.store;
+  if (errc != Errc::ok || store.is_broken_) {
+    store.is_broken_ = true;
+    return commit.done(commit, Errc::io_error);
+  }
+  commit.append.end = end;
+  store.durable_.push_back(commit);
+  store.start_applying();
+}
+
+void Store::start_applying() {
+  if (!is_applying_) background_.start(apply_committed());
+}
+
+Task<Errc> Store::apply_committed() {
+  is_applying_ = true;
+  Errc errc = Errc::ok;
+  while (!is_broken_) {
+    if (wants_checkpoint() && !is_writing_) {
+      errc = co_await freeze(false, false);
+      if (errc != Errc::ok) break;
+      background_.start(write_checkpoint());
+      continue;
+    }
+    Commit* const commit = durable_.front();
+    if (commit == nullptr) break;
+    errc = co_await apply_group(commit->records);
+    if (errc != Errc::ok) break;
+    applied_ = commit->append.end;
+    durable_.remove(*commit);
+    commit->done(*commit, Errc::ok);
+  }
+  if (errc != Errc::ok) is_broken_ = true;
+  while (is_broken_ && !durable_.empty()) {
+    Commit& commit = *durable_.pop_front();
+    commit.done(commit, Errc::io_error);
+  }
+  is_applying_ = false;
+  rested_.fire();
+  co_return errc;
+}
+
+Task<Errc> Store::apply_group(std::span<const Record> records) {
+  for (const Record& record : records) {
+    Errc errc = co_await applier_.apply(record);
+    for (int tries = 0; errc == Errc::no_space && tries < k_tries_max; ++tries) {
+      const Errc made = co_await make_room();
+      if (made != Errc::ok) co_return made;
+      errc = co_await applier_.apply(record);
+    }
+    if (errc != Errc::ok) co_return errc;
+    ++records_applied_;
+  }
+  co_return Errc::ok;
+}
+
+// In the middle of a group: the checkpoint holds a part of it, and says that replay starts before it. Records
+// may take effect twice.
+Task<Errc> Store::make_room() {
+  if (!is_writing_) co_return co_await checkpoint_now(false, false);
+  co_await written_;
+  co_return is_broken_ ? Errc::io_error : Errc::ok;
+}
+
+// --- checkpoints ---
+
+bool Store::wants_checkpoint() const {
+  const FreeMap& free_map = metadata_.free_map();
+  const uint32_t pending = free_map.free_and_pending_count() - free_map.free_count();
+  return is_checkpoint_wanted_ || metadata_.changed_count() >= changed_max_ ||
+         records_applied_ >= k_records_max ||
+         applied_.sequence - metadata_.root().journal_sequence >= layout_.journal_blocks / 2 ||
+         (free_map.free_count() < reserve_pages_ && pending > changed_max_ / 2);
+}
+
+bool Store::is_nearly_full() const { return metadata_.free_map().free_and_pending_count() < reserve_pages_; }
+
+Task<Errc> Store::freeze(bool starts_incarnation, bool closed) {
+  is_checkpoint_wanted_ = false;
+  for (const ExtentChunk& chunk : extents_.take_changed()) {
+    const auto image = extents_.image(chunk);
+    const Errc put = co_await metadata_.put(Key::of(KeyType::extents, chunk.device, chunk.chunk), image);
+    if (put != Errc::ok) co_return put;
+  }
+  metadata_.freeze(applied_, starts_incarnation, closed);
+  records_applied_ = 0;
+  ++freezes_count_;
+  co_return Errc::ok;
+}
+
+Task<Errc> Store::write_checkpoint() {
+  BALLAST_ASSERT(!is_writing_);
+  is_writing_ = true;
+  const uint64_t freezes_count = freezes_count_;
+  const Errc written = co_await metadata_.write_frozen();
+  is_writing_ = false;
+  written_count_ = freezes_count;
+  if (written != Errc::ok) {
+    is_broken_ = true;
+  } else if (journal_ != nullptr) {
+    journal_->release_before(metadata_.root().journal_sequence);
+  }
+  written_.fire();
+  if (!is_broken_ && journal_ != nullptr && wants_checkpoint()) start_applying();
+  rested_.fire();
+  co_return written;
+}
+
+Task<Errc> Store::checkpoint_now(bool starts_incarnation, bool closed) {
+  const Errc frozen = co_await freeze(starts_incarnation, closed);
+  if (frozen != Errc::ok) {
+    is_broken_ = true;
+    co_return frozen;
+  }
+  co_return co_await write_checkpoint();
+}
+
+Task<Errc> Store::checkpoint() {
+  if (is_broken()) co_return Errc::io_error;
+  const uint64_t wanted = freezes_count_ + 1;
+  is_checkpoint_wanted_ = true;
+  start_applying();
+  while (!is_broken_ && written_count_ < wanted) co_await written_;
+  co_return is_broken_ ? Errc::io_error : Errc::ok;
+}
+
+}  // namespace ballast::bdev::pool

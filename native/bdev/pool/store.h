@@ -1,0 +1,110 @@
+// The pool's metadata as one durable thing: groups of records are committed through the journal, take effect
+// on the tree and the extent map in order, and reach the tree on disk by checkpoints, which start by
+// themselves. Opening is the newest root and the journal since. Belongs to the owner reactor; volumes build
+// on it.
+#pragma once
+
+#include <memory>
+
+#include "bdev/pool/apply.h"
+#include "bdev/pool/replay.h"
+#include "bdev/pool/signal.h"
+
+namespace ballast::bdev::pool {
+
+class Store;
+
+// Owned by whoever commits, unmoved until done() is called, once. The records take effect together.
+struct Commit {
+  std::span<const Record> records;
+  // Deletes and what else gives room back: goes on when the metadata is nearly full.
+  bool uses_reserve = false;
+  // ok: durable, and seen by seek(). no_space: refused, nothing has changed. io_error: the store is broken;
+  // the commit may be there or not after the next open. May come within commit().
+  void (*done)(Commit& commit, Errc errc) = nullptr;
+  void* context = nullptr;
+
+  // The store's own.
+  JournalAppend append;
+  Store* store = nullptr;
+  ListNode node;
+};
+
+struct StoreOptions {
+  uint32_t frames_count = 16384;  // pages of the tree in memory: 64 MiB
+};
+
+class Store {
+ public:
+  // `superblock` is checked, and that of device 0, whose disk this is. Must outlive the store.
+  Store(Disk& disk, const Superblock& superblock, const StoreOptions& options);
+  ~Store();
+
+  // One of them first. After an error only destruction.
+  Task<Outcome> create();
+  Task<Outcome> open();
+  // A last checkpoint. Every commit has been answered, and nothing is committed any more.
+  Task<Errc> close();
+
+  void commit(Commit& commit);
+  // The first entry whose key is at least this. The value is valid until the next call of the store.
+  Task<Result<std::optional<TreeEntry>>> seek(Key key) { return metadata_.seek(key); }
+  ExtentMap& extents() { return extents_; }
+  // A checkpoint of what has taken effect by now.
+  Task<Errc> checkpoint();
+
+  // Nothing is changed any more until the pool is opened again.
+  bool is_broken() const { return is_broken_ || disk_.is_poisoned(); }
+  const Metadata& metadata() const { return metadata_; }
+
+ private:
+  // Coroutines that nobody awaits; a frame goes once its coroutine has ended.
+  class Background {
+   public:
+    void start(Task<Errc> task) {
+      std::erase_if(tasks_, [](const Task<Errc>& ended) { return ended.is_done(); });
+      tasks_.push_back(std::move(task));
+    }
+
+   private:
+    std::vector<Task<Errc>> tasks_;
+  };
+
+  Task<Outcome> load_extents();
+  Task<Outcome> replay();
+  Task<Outcome> start_journal();
+  static void appended(JournalAppend& append, Errc errc, JournalPosition end);
+  void start_applying();
+  Task<Errc> apply_committed();
+  Task<Errc> apply_group(std::span<const Record> records);
+  Task<Errc> make_room();
+  bool wants_checkpoint() const;
+  bool is_nearly_full() const;
+  Task<Errc> freeze(bool starts_incarnation, bool closed);
+  Task<Errc> write_checkpoint();
+  Task<Errc> checkpoint_now(bool starts_incarnation, bool closed);
+
+  Disk& disk_;
+  const MetadataLayout layout_;
+  const Uuid pool_uuid_;
+  Metadata metadata_;
+  ExtentMap extents_;
+  Applier applier_;
+  const uint32_t changed_max_;    // pages after which a checkpoint starts
+  const uint32_t reserve_pages_;  // what only deletes may use
+  std::unique_ptr<Journal> journal_;
+  JournalPosition applied_;       // all before it has taken effect
+  uint64_t records_applied_ = 0;  // since the last freeze
+  uint64_t freezes_count_ = 0;
+  uint64_t written_count_ = 0;
+  IntrusiveList<Commit, &Commit::node> durable_;  // wait for their effect
+  bool is_checkpoint_wanted_ = false;
+  bool is_applying_ = false;
+  bool is_writing_ = false;
+  bool is_broken_ = false;
+  Signal written_;  // a checkpoint has ended, one way or the other
+  Signal rested_;   // applying or writing has ended
+  Background background_;
+};
+
+}  // namespace ballast::bdev::pool

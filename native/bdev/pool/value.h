@@ -1,0 +1,68 @@
+// The values of volume, layer and pool keys (docs/formats/pool.md, "Keys and values"). Wire structs.
+#pragma once
+
+#include "bdev/pool/format.h"
+#include "bdev/pool/key.h"
+
+namespace ballast::bdev::pool {
+
+struct PoolValue {
+  uint32_t next_volume = 1;
+  uint32_t next_layer = 1;
+  uint32_t volumes_count = 0;
+  uint32_t layers_count = 0;
+  std::array<uint8_t, 16> reserved{};
+};
+static_assert(sizeof(PoolValue) == 32);
+
+inline constexpr uint32_t k_volume_thick = 1;
+inline constexpr uint32_t k_volume_read_only = 2;
+inline constexpr uint32_t k_volume_encrypted = 4;
+inline constexpr uint32_t k_volume_deleting = 8;
+
+struct VolumeValue {
+  Uuid uuid;
+  uint64_t size_bytes = 0;
+  uint32_t head_layer = 0;
+  uint32_t flags = 0;
+  uint64_t created_at_s = 0;
+  uint32_t origin_layer = 0;
+  uint32_t reserved = 0;
+  Uuid key_uuid;
+  NameBytes name{};
+  std::array<uint8_t, 32> reserved_too{};
+};
+static_assert(sizeof(VolumeValue) == 160 && offsetof(VolumeValue, size_bytes) == 16 &&
+              offsetof(VolumeValue, head_layer) == 24 && offsetof(VolumeValue, created_at_s) == 32 &&
+              offsetof(VolumeValue, origin_layer) == 40 && offsetof(VolumeValue, key_uuid) == 48 &&
+              offsetof(VolumeValue, name) == 64);
+
+enum class LayerState : uint8_t { head = 1, snapshot = 2, hidden = 3, merging = 4, deleting = 5 };
+
+struct LayerValue {
+  uint32_t parent = 0;
+  uint32_t volume = 0;
+  uint32_t children_count = 0;
+  LayerState state = LayerState::head;
+  std::array<uint8_t, 3> reserved{};
+  uint64_t reserved_count = 0;
+  uint64_t cursor = 0;
+  uint64_t created_at_s = 0;
+  uint64_t size_bytes = 0;
+  Uuid snapshot_uuid;
+  NameBytes name{};
+  std::array<uint8_t, 32> reserved_too{};
+};
+static_assert(sizeof(LayerValue) == 160 && offsetof(LayerValue, state) == 12 &&
+              offsetof(LayerValue, cursor) == 24 && offsetof(LayerValue, size_bytes) == 40 &&
+              offsetof(LayerValue, snapshot_uuid) == 48 && offsetof(LayerValue, name) == 64);
+
+// False if the bytes have not the size of such a value.
+template <typename Value>
+bool decode_value(ByteSpan bytes, Value& value) {
+  if (bytes.size() != sizeof(Value)) return false;
+  value = load<Value>(bytes);
+  return true;
+}
+
+}  // namespace ballast::bdev::pool
