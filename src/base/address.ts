@@ -6,6 +6,7 @@ import { InvalidUriError, UnreachableError } from './errors.js';
 import { checkNqn } from './nqn.js';
 
 export const defaultPort = 4420;
+export const defaultApiPort = 8420;
 
 export interface HostPort {
   readonly host: string;
@@ -49,6 +50,16 @@ export function parseListenAddress(uri: string): HostPort {
   const numeric = host === 'localhost' ? '127.0.0.1' : host;
   if (isIP(numeric.split('%')[0] ?? '') === 0) {
     throw new InvalidUriError(uri, `'${host}' is not a numeric address; 0.0.0.0 or [::] listen on all`);
+  }
+  return { host: numeric, port };
+}
+
+/** HOST:PORT or http://HOST:PORT of the REST API, where port 0 means any free one; numeric or `localhost`. */
+export function parseApiAddress(text: string): HostPort {
+  const { host, port } = parseHostPort(text.replace(/^http:\/\//i, '').replace(/\/$/, ''), defaultApiPort);
+  const numeric = host === 'localhost' ? '127.0.0.1' : host;
+  if (isIP(numeric.split('%')[0] ?? '') === 0) {
+    throw new InvalidUriError(text, `'${host}' is not a numeric address; 0.0.0.0 or [::] listen on all`);
   }
   return { host: numeric, port };
 }

@@ -14,6 +14,7 @@ export const ConfigSchema = Type.Object(
     data: Type.Optional(Text),
     listen: Type.Optional(Type.Array(Text, { minItems: 1 })),
     advertise: Type.Optional(Text),
+    apiListen: Type.Optional(Text),
     reactors: Type.Optional(TextOrNumber),
     spinUs: Type.Optional(TextOrNumber),
     inCapsule: Type.Optional(TextOrNumber),

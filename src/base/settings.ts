@@ -1,7 +1,13 @@
 // What `serve` runs with: flags over environment over configuration file over defaults, each value checked
 // once and in one place whichever of them it came from. Where several are given, a list replaces a list;
 // volumes are joined.
-import { type HostPort, parseHostPort, parseListenAddress } from './address.js';
+import {
+  defaultApiPort,
+  type HostPort,
+  parseApiAddress,
+  parseHostPort,
+  parseListenAddress,
+} from './address.js';
 import type { Config } from './config.js';
 import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';
 import { type LogLevel, logLevels } from './log.js';
@@ -22,6 +28,7 @@ export interface ServeFlags {
   readonly data?: string;
   readonly listen?: readonly string[];
   readonly advertise?: string;
+  readonly apiListen?: string;
   readonly reactors?: string;
   readonly spinUs?: string;
   readonly inCapsule?: string;
@@ -29,10 +36,19 @@ export interface ServeFlags {
   readonly volume?: readonly string[];
 }
 
+/** Where the REST API is reached beside its Unix socket. */
+export interface ApiListen {
+  /** Absent: nowhere. */
+  readonly address?: HostPort;
+  /** Somebody asked for it: when it is taken, that is an error, and not a reason to do without. */
+  readonly chosen: boolean;
+}
+
 export interface ServeSettings {
   readonly dataDirectory: string;
   readonly listen: readonly HostPort[];
   readonly advertise?: { readonly host: string; readonly port?: number };
+  readonly apiListen: ApiListen;
   readonly reactors: Reactors;
   /** Infinity spins always; absent is the engine's measured default. */
   readonly spinUs?: number;
@@ -57,6 +73,7 @@ export function resolveServeSettings(
   return {
     dataDirectory: dataDirectory(flags.data, environment, config.data),
     listen: parseListen(listen ?? ['tcp://127.0.0.1:4420']),
+    apiListen: parseApiListen(first(flags.apiListen, 'BALLAST_API_LISTEN', config.apiListen)),
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
@@ -122,6 +139,11 @@ function parseListen(texts: readonly string[]): readonly HostPort[] {
     seen.add(key);
   }
   return addresses;
+}
+
+function parseApiListen(text: string | undefined): ApiListen {
+  if (text === undefined) return { address: { host: '127.0.0.1', port: defaultApiPort }, chosen: false };
+  return text === 'off' ? { chosen: true } : { address: parseApiAddress(text), chosen: true };
 }
 
 function parseAdvertise(text: string): { host: string; port?: number } {

@@ -4,19 +4,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
 import { writeFileAtomically } from './atomic-file.js';
 import { StateDirectoryError } from './errors.js';
 import { volumeNqn } from './nqn.js';
 import { uuidPattern, type VolumeSpec } from './volume-spec.js';
 
-const Uuid = Type.String({ pattern: uuidPattern.source });
-const StateFile = Type.Object({
-  version: Type.Literal(1),
-  volumes: Type.Record(Type.String(), Type.Object({ subsystemUuid: Uuid, namespaceUuid: Uuid })),
-});
-type StateFile = Static<typeof StateFile>;
+interface StateFile {
+  readonly version: 1;
+  readonly volumes: Readonly<
+    Record<string, { readonly subsystemUuid: string; readonly namespaceUuid: string }>
+  >;
+}
 
 export interface VolumeIdentity {
   readonly nqn: string;
@@ -57,10 +55,23 @@ async function readState(path: string): Promise<StateFile> {
   } catch (cause) {
     throw new StateDirectoryError(path, 'is not JSON; restore it or move it away', { cause });
   }
-  if (!Value.Check(StateFile, parsed)) {
+  if (!isStateFile(parsed)) {
     throw new StateDirectoryError(path, 'does not have the expected content; restore it or move it away');
   }
   return parsed;
+}
+
+// By hand: a library of schemas would be loaded for it at each start, before anything is served.
+function isStateFile(value: unknown): value is StateFile {
+  const isUuid = (text: unknown) => typeof text === 'string' && uuidPattern.test(text);
+  if (!isObject(value) || value.version !== 1 || !isObject(value.volumes)) return false;
+  return Object.values(value.volumes).every(
+    (volume) => isObject(volume) && isUuid(volume.subsystemUuid) && isUuid(volume.namespaceUuid),
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 async function writeState(directory: string, path: string, state: StateFile): Promise<void> {

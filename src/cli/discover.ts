@@ -22,7 +22,7 @@ export function registerDiscover(program: Command, context: CliContext): void {
     .action(async (uri: string, options: TargetOptions & { readonly output: OutputFormat }) => {
       const reach = await reachOptions(context, parseTargetAddress(uri), options);
       const entries = await withEngine(context, {}, (engine) => engine.discover(reach));
-      printResult(context, options.output, { records: entries.map(inNvmeWords) }, (color) =>
+      await printResult(context, options.output, { records: entries.map(inNvmeWords) }, (color) =>
         renderTable(columns, entries, color),
       );
     });

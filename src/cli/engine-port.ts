@@ -1,12 +1,16 @@
-// What commands need of the native engine. src/main hands in the real one; a command's test hands in a fake.
-// Types come from src/native as types only: no command can load the addon.
+// What commands need of the native engine and of the rest of the program. src/main hands in the real one; a
+// command's test hands in a fake. Types come from src/native as types only: no command can load the addon.
+import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
+import type { Log } from '../base/log.js';
+import type { ApiListen } from '../base/settings.js';
 import type {
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
   DiscoveryEntry,
   EngineOptions,
+  EngineStats,
   ListenAddress,
   ListenOptions,
   NamespaceInfo,
@@ -20,6 +24,7 @@ import type {
 export interface EnginePort {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   listen(options: ListenOptions): Promise<ListenAddress>;
+  stats(): EngineStats;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
   connect(options: ConnectOptions): Promise<ControllerPort>;
   /** Drains: commands in flight are answered, then connections and devices are closed. */
@@ -39,6 +44,29 @@ export interface NamespacePort {
   write(lba: bigint, data: Buffer): Promise<void>;
 }
 
+export interface ControlOptions {
+  readonly stateDirectory: string;
+  readonly apiListen: ApiListen;
+  readonly log: Log;
+}
+
+/** What the REST API tells of the data plane. */
+export interface DataPlanePort {
+  volumes(): readonly VolumeInfo[];
+  listeners(): readonly HostPort[];
+  counters(): EngineStats;
+}
+
+/** The control plane of a daemon: its store is open, its addresses are bound, and nobody is answered yet. */
+export interface ControlPort {
+  /** Loads the REST server and lets requests in. Resolves with where it is reached, for a person. */
+  serveApi(dataPlane: DataPlanePort): Promise<readonly string[]>;
+  /** Answers what has come, then takes nothing new. Idempotent. */
+  closeApi(): Promise<void>;
+  /** Closes the store too; last, for others use it until then. */
+  close(): Promise<void>;
+}
+
 /** Everything outside a command that it may touch. */
 export interface CliContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -46,6 +74,8 @@ export interface CliContext {
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   startEngine(options: EngineOptions): Promise<EnginePort>;
+  /** Locks the state directory; refuses one that another daemon has. */
+  startControl(options: ControlOptions): Promise<ControlPort>;
   hostIdentity(stateDirectory: string): Promise<HostIdentity>;
   /** To the service manager, e.g. READY=1; does nothing where there is none. */
   notifyServiceManager(state: string): Promise<void>;

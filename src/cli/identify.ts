@@ -54,7 +54,7 @@ async function identify(context: CliContext, uri: string, options: IdentifyOptio
       return { info: controller.info, namespaces: found.map((namespace) => namespace.info) };
     }),
   );
-  printResult(context, options.output, { ...info, namespaces: namespaces.map(withSize) }, (color) => {
+  await printResult(context, options.output, { ...info, namespaces: namespaces.map(withSize) }, (color) => {
     const table = namespaces.length === 0 ? '' : `\n${renderTable(namespaceColumns, namespaces, color)}`;
     return renderFields(controllerFields(info), color) + table;
   });

@@ -1,7 +1,6 @@
 // Results on stdout in the format of -o; messages never go there. Sizes above 2^53 are decimal strings in
 // JSON.
 import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
 import type { CliContext } from './engine-port.js';
 
 export type OutputFormat = 'table' | 'json' | 'yaml';
@@ -20,18 +19,23 @@ export function colorWanted(context: CliContext): boolean {
   );
 }
 
-export function printResult(
+export async function printResult(
   context: CliContext,
   format: OutputFormat,
   value: unknown,
   table: (color: boolean) => string,
-): void {
+): Promise<void> {
   if (format === 'table') {
     context.stdout.write(table(colorWanted(context)));
     return;
   }
   const plain: unknown = JSON.parse(JSON.stringify(value, exactNumbers));
-  context.stdout.write(format === 'json' ? `${JSON.stringify(plain, null, 2)}\n` : stringify(plain));
+  if (format === 'json') {
+    context.stdout.write(`${JSON.stringify(plain, null, 2)}\n`);
+    return;
+  }
+  const { stringify } = await import('yaml'); // only here: it would be a tenth of the time of every start
+  context.stdout.write(stringify(plain));
 }
 
 function exactNumbers(_key: string, value: unknown): unknown {

@@ -108,7 +108,7 @@ async function perf(context: CliContext, uri: string, flags: PerfFlags): Promise
     );
     progress.clear();
     const report = makeReport(describeTarget(address), options, queuesGranted, reactors.count, result);
-    printResult(context, flags.output, report, (color) => renderReport(report, color));
+    await printResult(context, flags.output, report, (color) => renderReport(report, color));
     if (report.verifyErrors > 0) throw new VerifyFailedError(report.verifyErrors, report.firstMismatch);
     if (report.errors > 0) throw new NativeError('perf', describeErrors(report));
   } finally {

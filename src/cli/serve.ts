@@ -1,10 +1,11 @@
 // `ballast serve`: volumes over NVMe/TCP until SIGTERM or SIGINT, which drains and exits 0; a second one
 // exits at once. Order matters: everything is checked before anything changes, and volumes exist before the
-// first listener, because a host that reconnects to a subsystem which is not there yet gives up for good.
+// first listener, because a host that reconnects to a subsystem which is not there yet gives up for good. The
+// REST API comes last and goes first.
 import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { formatTcp, type HostPort } from '../base/address.js';
-import { type Config, readConfig } from '../base/config.js';
+import type { Config } from '../base/config.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import { createLog, type Log } from '../base/log.js';
 import { resolveServeSettings, type ServeFlags, type ServeSettings } from '../base/settings.js';
@@ -12,7 +13,7 @@ import { formatSize } from '../base/sizes.js';
 import { type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
 import type { VolumeSpec } from '../base/volume-spec.js';
 import type { EngineOptions, VolumeInfo, VolumeOptions } from '../native/types.js';
-import type { CliContext, EnginePort } from './engine-port.js';
+import type { CliContext, ControlPort, EnginePort } from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
 
 const drainMsMax = 30_000;
@@ -30,6 +31,7 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--data <dir>', 'state directory (default: BALLAST_DATA, else ./var)')
     .option('--listen <uri>', 'tcp://ADDR:PORT, repeatable (default: tcp://127.0.0.1:4420)', gather)
     .option('--advertise <host[:port]>', 'what discovery tells hosts to connect to')
+    .option('--api-listen <host:port>', "REST API, or 'off': Unix socket only (default: 127.0.0.1:8420)")
     .option(
       '--volume <name=spec>',
       'mem:SIZE, null:SIZE or file:PATH[:SIZE], then ,options; repeatable',
@@ -44,31 +46,83 @@ export function registerServe(program: Command, context: CliContext): void {
 
 async function serve(context: CliContext, options: ServeOptions): Promise<void> {
   const file = options.config ?? (context.environment.BALLAST_CONFIG || undefined);
-  const config: Config = file === undefined ? {} : await readConfig(file);
+  const config: Config = file === undefined ? {} : await readConfigFile(file);
   const settings = resolveServeSettings(options, context.environment, config);
   if (settings.volumes.length === 0) {
     throw new InvalidArgumentError('volume', 'at least one, such as --volume demo=mem:512MiB');
   }
   await checkVolumeFiles(settings.volumes);
   await checkAddressesFree(settings.listen);
-  const identities = await volumeIdentities(settings.dataDirectory, settings.volumes);
 
   const log = createLog(settings.logLevel);
+  const { dataDirectory: stateDirectory, apiListen } = settings;
+  const control = await context.startControl({ stateDirectory, apiListen, log });
+  try {
+    // Under the lock of the state directory: two daemons at once would each write the file.
+    const identities = await volumeIdentities(stateDirectory, settings.volumes);
+    await serveVolumes(context, control, settings, identities, log);
+  } finally {
+    await control.close();
+  }
+}
+
+// What reads it takes a while to load, and most starts do without.
+async function readConfigFile(file: string): Promise<Config> {
+  const { readConfig } = await import('../base/config.js');
+  return readConfig(file);
+}
+
+async function serveVolumes(
+  context: CliContext,
+  control: ControlPort,
+  settings: ServeSettings,
+  identities: readonly VolumeIdentity[],
+  log: Log,
+): Promise<void> {
   const stopping = stopRequest(context);
   const engine = await context.startEngine(engineOptions(settings, log));
+  let api: Promise<void> | undefined;
   try {
-    await open(context, engine, settings, identities);
+    const served = await open(context, engine, settings, identities);
     await context.notifyServiceManager('READY=1');
     context.stdout.write('ready\n');
+    api = serveApi(context, control, engine, served, log);
     const signal = await stopping.requested;
     log.info({ room: 'serve' }, `${signal}: draining`);
     await context.notifyServiceManager('STOPPING=1');
   } finally {
     const late = setTimeout(() => context.exitNow(1), drainMsMax);
+    await api;
+    await control.closeApi();
     await engine.close();
     clearTimeout(late);
     stopping.forget();
   }
+}
+
+// After volumes are served, which do not need it: that it cannot be loaded ends nothing.
+async function serveApi(
+  context: CliContext,
+  control: ControlPort,
+  engine: EnginePort,
+  { volumes, listening }: Served,
+  log: Log,
+): Promise<void> {
+  try {
+    const places = await control.serveApi({
+      volumes: () => volumes,
+      listeners: () => listening,
+      counters: () => engine.stats(),
+    });
+    context.stdout.write(`api ${places.join(', ')}\n`);
+  } catch (error) {
+    log.error({ room: 'serve', err: error }, 'volumes are served, but the REST API is not');
+  }
+}
+
+interface Served {
+  readonly volumes: readonly VolumeInfo[];
+  readonly listening: readonly HostPort[];
 }
 
 async function open(
@@ -76,7 +130,7 @@ async function open(
   engine: EnginePort,
   settings: ServeSettings,
   identities: readonly VolumeIdentity[],
-): Promise<void> {
+): Promise<Served> {
   const volumes: VolumeInfo[] = [];
   for (const [index, spec] of settings.volumes.entries()) {
     const identity = identities[index];
@@ -87,6 +141,7 @@ async function open(
     listening.push(await engine.listen({ ...address, ...advertised(settings) }));
   }
   context.stdout.write(describeService(volumes, listening, settings.advertise));
+  return { volumes, listening };
 }
 
 function engineOptions(settings: ServeSettings, log: Log): EngineOptions {

@@ -18,6 +18,10 @@ const context: CliContext = {
     const { Engine } = await import('../native/index.js');
     return Engine.start(options);
   },
+  startControl: async (options) => {
+    const { ControlPlane } = await import('./control-plane.js');
+    return ControlPlane.start({ ...options, version });
+  },
   hostIdentity: (stateDirectory) => hostIdentity({ systemDirectory: '/etc/nvme', stateDirectory }),
   notifyServiceManager: async (state) => {
     if (process.env.NOTIFY_SOCKET === undefined) return;

@@ -61,14 +61,8 @@ describe('ballast serve refuses', () => {
   it('a file that another process serves', async () => {
     const file = `demo=file:${workspace.path('a.img')}:1MiB`;
     const target = await workspace.serve('--volume', file);
-    const outcome = await ballast([
-      'serve',
-      ...workspace.serveOptions(),
-      '--log-level',
-      'silent',
-      '--volume',
-      file,
-    ]);
+    const own = ['--data', workspace.path('own'), '--log-level', 'silent'];
+    const outcome = await ballast(['serve', ...workspace.serveOptions(), ...own, '--volume', file]);
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toMatch(/^ballast: volume 'demo': [^\n]+\n$/);
     expect(await target.stop()).toBe(0);

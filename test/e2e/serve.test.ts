@@ -22,7 +22,7 @@ describe('ballast serve', () => {
         const line = `  nvme connect -t tcp -a 127.0.0.1 -s ${target.port} -n ${target.nqn(volume)}\n`;
         expect(target.stdout).toContain(line);
       }
-      expect(target.stdout).toMatch(/\nready\n$/);
+      expect(target.stdout).toMatch(/\nready\n/);
       target.signal(signal);
       expect((await target.exited).code).toBe(0);
     }

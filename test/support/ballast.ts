@@ -26,7 +26,7 @@ function environmentOf(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(?:BALLAST_|VITEST|NODE_|NOTIFY_)/.test(name),
   );
-  return { ...Object.fromEntries(kept), NO_COLOR: '1', ...extra };
+  return { ...Object.fromEntries(kept), NO_COLOR: '1', BALLAST_API_LISTEN: '127.0.0.1:0', ...extra };
 }
 
 export async function ballast(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
@@ -92,6 +92,8 @@ export class Workspace {
 export class Target {
   /** Resolves at the line `ready`; rejects, with what it said, when the program ends before. */
   readonly ready: Promise<void>;
+  /** Resolves at the line `api`, with the address of the REST API. */
+  readonly api: Promise<string>;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   stdout = '';
   stderr = '';
@@ -103,16 +105,27 @@ export class Target {
       this.stderr += text;
     });
     this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
-    this.ready = new Promise((resolve, reject) => {
-      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-        this.stdout += text;
-        if (/^ready$/m.test(this.stdout)) resolve();
-      });
-      void this.exited.then(() =>
-        reject(new Error(`ended before it was ready:\n${this.stdout}${this.stderr}`)),
-      );
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
     });
+    this.ready = this.#printed(/^(ready)$/m).then(() => undefined);
+    this.api = this.#printed(/^api (?:(http:\S+)\/v1\/, )?unix:/m);
     this.ready.catch(() => undefined);
+    this.api.catch(() => undefined);
+  }
+
+  #printed(line: RegExp): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#child.stdout?.on('data', () => {
+        const found = line.exec(this.stdout);
+        if (found !== null) resolve(found[1] ?? '');
+      });
+      void this.exited.then(() => reject(new Error(`ended too early:\n${this.stdout}${this.stderr}`)));
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   get port(): number {

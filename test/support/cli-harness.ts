@@ -1,6 +1,6 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
-import type { CliContext } from '../../src/cli/engine-port.js';
+import type { CliContext, ControlOptions, DataPlanePort } from '../../src/cli/engine-port.js';
 import { runProgram } from '../../src/cli/program.js';
 import { FakeEngine } from './fake-engine.js';
 
@@ -30,6 +30,9 @@ export class CliHarness {
   readonly environment: Record<string, string | undefined> = {};
   enginesStarted = 0;
   exitedNow: number | undefined;
+  control: ControlOptions | undefined;
+  dataPlane: DataPlanePort | undefined;
+  failApi: Error | undefined;
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
 
@@ -43,6 +46,20 @@ export class CliHarness {
         this.enginesStarted += 1;
         this.engine.started = options;
         return this.engine;
+      },
+      startControl: async (options) => {
+        this.engine.steps.push('control');
+        this.control = options;
+        return {
+          serveApi: async (dataPlane) => {
+            this.engine.steps.push('api');
+            if (this.failApi !== undefined) throw this.failApi;
+            this.dataPlane = dataPlane;
+            return ['http://127.0.0.1:1/v1/', 'unix:/s'];
+          },
+          closeApi: async () => void this.engine.steps.push('close api'),
+          close: async () => void this.engine.steps.push('close control'),
+        };
       },
       hostIdentity: async () => ({
         hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',

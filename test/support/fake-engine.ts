@@ -9,6 +9,7 @@ import type {
   DiscoverOptions,
   DiscoveryEntry,
   EngineOptions,
+  EngineStats,
   ListenOptions,
   NamespaceInfo,
   PerfOptions,
@@ -81,6 +82,18 @@ export class FakeEngine implements EnginePort {
     this.steps.push('listen');
     this.listeners.push(options);
     return { host: options.host, port: options.port === 0 ? 40_000 + this.listeners.length : options.port };
+  }
+
+  stats(): EngineStats {
+    const transport = { connections: 0, connectionsTotal: 0n, bytesReceived: 0n, bytesSent: 0n };
+    const rest = { receives: 0n, sends: 0n, flushes: 0n, dataDigestErrors: 0n, pduErrors: [] };
+    return {
+      reactors: [],
+      volumes: [],
+      transport: { ...transport, ...rest },
+      controllers: 0,
+      logLinesDropped: 0,
+    };
   }
 
   async discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]> {

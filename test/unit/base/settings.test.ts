@@ -27,10 +27,26 @@ describe('resolveServeSettings', () => {
     expect(resolveServeSettings({}, {}, {})).toEqual({
       dataDirectory: './var',
       listen: [{ host: '127.0.0.1', port: 4420 }],
+      apiListen: { address: { host: '127.0.0.1', port: 8420 }, chosen: false },
       reactors: { count: 1 },
       logLevel: 'info',
       volumes: [],
     });
+  });
+
+  it('reads where the API listens, also nowhere', () => {
+    const of = (apiListen: string) => resolveServeSettings({ apiListen }, {}, {}).apiListen;
+    expect(of('off')).toEqual({ chosen: true });
+    expect(of('localhost:0')).toEqual({ address: { host: '127.0.0.1', port: 0 }, chosen: true });
+    expect(of('http://[::]:80/')).toEqual({ address: { host: '::', port: 80 }, chosen: true });
+    expect(of('10.0.0.5')).toEqual({ address: { host: '10.0.0.5', port: 8420 }, chosen: true });
+    const environment = { BALLAST_API_LISTEN: 'off' };
+    expect(resolveServeSettings({}, environment, { apiListen: '127.0.0.1:1' }).apiListen).toEqual({
+      chosen: true,
+    });
+    for (const bad of ['', 'example.org:1', 'https://127.0.0.1:1', '127.0.0.1:x', '127.0.0.1:70000']) {
+      expect(() => of(bad)).toThrow(expect.objectContaining({ code: 'INVALID_URI' }));
+    }
   });
 
   it('takes an empty variable for one that is not set', () => {

@@ -60,6 +60,7 @@ describe('serve refuses before it changes anything', () => {
       'EADDRNOTAVAIL',
     ],
     ['a missing configuration', ['--config', '/no/such.yaml'], 2, 'cannot be read'],
+    ['a bad API address', ['--volume', 'a=mem:1M', '--api-listen', 'nowhere:1'], 2, 'not a numeric address'],
     ['bad reactors', ['--volume', 'a=mem:1M', '--reactors', '0'], 2, 'reactors'],
   ])('%s', async (_what, argv, code, reason) => {
     expect(await serve(...argv)).toBe(code);
@@ -106,11 +107,13 @@ describe('serve', () => {
   it('adds volumes before it listens, prints how to connect, drains at SIGTERM and exits 0', async () => {
     const running = serve('--volume', 'a=mem:1MiB', '--volume', 'b=null:1GiB,block=512', '--reactors', '2');
     await cli.printed('ready\n');
-    expect(cli.engine.steps).toEqual(['volume a', 'volume b', 'listen']);
+    await cli.printed('api ');
+    const started = ['control', 'volume a', 'volume b', 'listen', 'api'];
+    expect(cli.engine.steps).toEqual(started);
     expect(cli.notifications).toEqual(['READY=1']);
     cli.signal();
     expect(await running).toBe(0);
-    expect(cli.engine.steps.at(-1)).toBe('close');
+    expect(cli.engine.steps).toEqual([...started, 'close api', 'close', 'close control']);
     expect(cli.notifications).toEqual(['READY=1', 'STOPPING=1']);
     expect(cli.listensToSignals).toBe(false);
 
@@ -125,11 +128,37 @@ describe('serve', () => {
         `volume b: 1 GiB, 512-byte blocks, not durable, namespace 1 of ${b?.nqn}`,
         `  nvme connect -t tcp -a 127.0.0.1 -s 40001 -n ${b?.nqn}`,
         'ready',
+        'api http://127.0.0.1:1/v1/, unix:/s',
         '',
       ].join('\n'),
     );
     const state = JSON.parse(await readFile(join(directory, 'data', 'volumes.json'), 'utf8'));
     expect(a?.nqn).toContain(state.volumes.a.subsystemUuid);
+  });
+
+  it('tells the API what it serves, and where the API may listen', async () => {
+    const running = serve('--volume', 'a=mem:1MiB', '--api-listen', 'localhost:9');
+    await cli.printed('api ');
+    expect(cli.control).toMatchObject({
+      stateDirectory: join(directory, 'data'),
+      apiListen: { address: { host: '127.0.0.1', port: 9 }, chosen: true },
+    });
+    expect(cli.dataPlane?.volumes()).toMatchObject([{ name: 'a', sizeBytes: 1n << 20n }]);
+    expect(cli.dataPlane?.listeners()).toEqual([{ host: '127.0.0.1', port: 40_001 }]);
+    expect(cli.dataPlane?.counters()).toMatchObject({ controllers: 0 });
+    cli.signal();
+    expect(await running).toBe(0);
+  });
+
+  it('serves on when the API cannot be loaded', async () => {
+    cli.failApi = new Error('no such module');
+    const running = serve('--volume', 'a=mem:1MiB');
+    await cli.printed('ready\n');
+    while (!cli.engine.steps.includes('api')) await new Promise((resolve) => setImmediate(resolve));
+    expect(cli.engine.closed).toBe(0);
+    cli.signal();
+    expect(await running).toBe(0);
+    expect(cli.stdout.text).not.toContain('api');
   });
 
   it('exits at once at the second signal', async () => {
@@ -145,6 +174,7 @@ describe('serve', () => {
     cli.engine.addVolume = () => Promise.reject(new Error('locked'));
     expect(await serve('--volume', 'a=mem:1MiB')).toBe(1);
     expect(cli.engine.closed).toBe(1);
+    expect(cli.engine.steps.slice(-2)).toEqual(['close', 'close control']);
     expect(cli.stdout.text).toBe('');
   });
 
