@@ -9,6 +9,7 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
+/** Its steady time begins with the process. */
 export const systemClock: Clock = {
   steadyMs: () => performance.now(),
   date: () => new Date(),

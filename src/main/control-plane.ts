@@ -71,7 +71,8 @@ export class ControlPlane implements ControlPort {
       isTrusted: (request) => this.#doors.isTrusted(request),
       modules: [
         healthRoutes(async () => void (await this.#store.get('health'))),
-        nodeRoutes({ dataPlane, version, clock: systemClock }),
+        // The steady clock begins with the process.
+        nodeRoutes({ dataPlane, version, clock: systemClock, startedMs: 0 }),
         volumeRoutes(dataPlane),
         tokenRoutes(tokens),
       ],

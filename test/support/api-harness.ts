@@ -40,7 +40,7 @@ export class ApiHarness {
       isTrusted: () => this.trusted,
       modules: [
         healthRoutes(check),
-        nodeRoutes({ dataPlane: fakeDataPlane, version: '1.2.3', clock: this.clock }),
+        nodeRoutes({ dataPlane: fakeDataPlane, version: '1.2.3', clock: this.clock, startedMs: -500 }),
         volumeRoutes(fakeDataPlane),
         tokenRoutes(this.tokens),
         ...more,

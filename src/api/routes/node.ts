@@ -52,11 +52,12 @@ export interface NodeOptions {
   readonly dataPlane: DataPlane;
   readonly version: string;
   readonly clock: Clock;
+  /** When the daemon was started, by `clock.steadyMs()`. */
+  readonly startedMs: number;
 }
 
-export function nodeRoutes({ dataPlane, version, clock }: NodeOptions): RouteModule {
-  const started = clock.date().toISOString();
-  const startedMs = clock.steadyMs();
+export function nodeRoutes({ dataPlane, version, clock, startedMs }: NodeOptions): RouteModule {
+  const started = new Date(clock.date().getTime() - (clock.steadyMs() - startedMs)).toISOString();
   const config = { access: 'viewer' } as const;
   return (app) => {
     app.addSchema(Version);

@@ -5,8 +5,8 @@
 //
 //   key `m`: u8 layout (1), u64 revision of the store, u64 number of entries, u64 sum of their revisions
 //            modulo 2^64
-//   key `e` + KEY: u8 flags (1: under a lease), u32 CRC-32 of KEY, the flags, the revision and the value,
-//            u64 revision of the entry, the value. All numbers are big-endian.
+//   key `e` + KEY: u32 CRC-32 of KEY and of all that follows, u8 flags (1: under a lease), u64 revision of
+//            the entry, the value. All numbers are big-endian.
 import { crc32 } from 'node:zlib';
 import type { Entry } from '../key-space.js';
 
@@ -56,26 +56,23 @@ export function addRevisions(sum: bigint, added: bigint): bigint {
 
 export function encodeEntry({ key, value, revision, lease }: Entry): Uint8Array {
   const bytes = Buffer.alloc(headerBytes + value.byteLength);
-  bytes.writeUInt8(lease === undefined ? 0 : flagLeased, 0);
+  bytes.writeUInt8(lease === undefined ? 0 : flagLeased, 4);
   bytes.writeBigUInt64BE(revision, 5);
   bytes.set(value, headerBytes);
-  bytes.writeUInt32BE(checksumOf(key, bytes), 1);
+  bytes.writeUInt32BE(checksumOf(key, bytes), 0);
   return bytes;
 }
 
+/** The value of the entry is a part of `value`. */
 export function decodeEntry(key: string, value: Uint8Array): Record | string {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (bytes.length < headerBytes || bytes.readUInt32BE(1) !== checksumOf(key, bytes)) {
+  if (bytes.length < headerBytes || bytes.readUInt32BE(0) !== checksumOf(key, bytes)) {
     return `has a wrong checksum at '${key}'`;
   }
-  const entry = {
-    key,
-    value: new Uint8Array(bytes.subarray(headerBytes)),
-    revision: bytes.readBigUInt64BE(5),
-  };
-  return { entry, leased: (bytes.readUInt8(0) & flagLeased) !== 0 };
+  const entry = { key, value: bytes.subarray(headerBytes), revision: bytes.readBigUInt64BE(5) };
+  return { entry, leased: (bytes.readUInt8(4) & flagLeased) !== 0 };
 }
 
 function checksumOf(key: string, bytes: Buffer): number {
-  return crc32(bytes.subarray(5), crc32(bytes.subarray(0, 1), crc32(key)));
+  return crc32(bytes.subarray(4), crc32(key));
 }

@@ -18,6 +18,9 @@ import {
   summaryKey,
 } from './layout.js';
 
+const entriesAtOnce = 1000;
+const bytesAtOnce = 1 << 20;
+
 type Database = ClassicLevel<string, Uint8Array>;
 type BatchOperation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string };
 
@@ -89,21 +92,30 @@ async function readContent(database: Database, directory: string): Promise<Conte
   const leased: string[] = [];
   let revisionsSum = 0n;
   let summary: Summary = { revision: 0n, count: 0n, revisionsSum: 0n };
+  const read = (stored: string, value: Uint8Array) => {
+    if (stored === summaryKey) {
+      summary = understood(directory, decodeSummary(value));
+    } else if (stored.startsWith(entryPrefix)) {
+      const record = understood(directory, decodeEntry(stored.slice(entryPrefix.length), value));
+      entries.push(record.entry);
+      if (record.leased) leased.push(record.entry.key);
+      revisionsSum = addRevisions(revisionsSum, record.entry.revision);
+    } else {
+      throw damaged(directory, `has a foreign key '${stored}'`);
+    }
+  };
+  const iterator = database.iterator({ highWaterMarkBytes: bytesAtOnce });
   try {
-    for await (const [stored, value] of database.iterator()) {
-      if (stored === summaryKey) {
-        summary = understood(directory, decodeSummary(value));
-      } else if (stored.startsWith(entryPrefix)) {
-        const record = understood(directory, decodeEntry(stored.slice(entryPrefix.length), value));
-        entries.push(record.entry);
-        if (record.leased) leased.push(record.entry.key);
-        revisionsSum = addRevisions(revisionsSum, record.entry.revision);
-      } else {
-        throw damaged(directory, `has a foreign key '${stored}'`);
-      }
+    // Many at a time: one by one takes ten times as long, and volumes wait for it.
+    for (;;) {
+      const some = await iterator.nextv(entriesAtOnce);
+      if (some.length === 0) break;
+      for (const [stored, value] of some) read(stored, value);
     }
   } catch (error) {
     throw error instanceof StateDirectoryError ? error : openError(directory, error);
+  } finally {
+    await iterator.close();
   }
   if (summary.count !== BigInt(entries.length) || summary.revisionsSum !== revisionsSum) {
     throw damaged(

@@ -186,8 +186,8 @@ describe('the routes', () => {
     expect(await get('/v1/node')).toMatchObject({
       version: '1.2.3',
       processId: process.pid,
-      started: '2026-11-22T00:00:00.000Z',
-      uptimeSeconds: 1.5,
+      started: '2026-11-21T23:59:59.500Z',
+      uptimeSeconds: 2,
       listeners: [{ transport: 'tcp', host: '127.0.0.1', port: 4420 }],
       reactors: [{ turns: 1, busyNs: bigCount.toString(), connections: 4 }],
       transport: { connectionsTotal: 9 },
