@@ -7,7 +7,7 @@ export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 // Nobody logs secrets; should somebody log a whole request or a whole token, they do not come out.
-const secrets = ['authorization', 'token', 'secret', 'password', 'key'];
+const secrets = ['authorization', 'token', 'secret', 'password'];
 export const redact = {
   paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
   censor: '[removed]',

@@ -49,6 +49,12 @@ describe('the authenticator', () => {
     expect(await attempt(`bearer  ${token}`)).toEqual({ name: 'ci', role: 'operator' });
   });
 
+  it('does not take a name that begins like the admin for the admin', async () => {
+    const { token } = await tokens.create('admin2', 'viewer');
+    expect(await attempt(`Bearer ${token}`)).toEqual({ name: 'admin2', role: 'viewer' });
+    await expect(attempt(`Bearer ${admin}2`)).rejects.toThrow(unauthenticated);
+  });
+
   it('refuses a token under another name, and one that was revoked', async () => {
     const { token } = await tokens.create('a', 'admin');
     await tokens.create('b', 'viewer');

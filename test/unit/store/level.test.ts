@@ -4,7 +4,7 @@ import { cp, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openLevelStore } from '../../../src/store/level/level-store.js';
 import type { Store } from '../../../src/store/types.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -77,6 +77,23 @@ describe('the level store', () => {
       expect(await content(store)).toEqual({ a: '1' });
       expect((await store.list('')).revision).toBe(2n);
       await store.close();
+    }
+  });
+
+  it('asks for stable media with every commit, and waits for it', async () => {
+    const batch = vi.spyOn(ClassicLevel.prototype, 'batch');
+    try {
+      const store = await openHere();
+      await store.commit([], [put('a', '1')]);
+      await Promise.all([store.commit([], [put('b', '1')]), store.commit([], [put('c', '1')])]);
+      expect(batch.mock.calls.map((call: readonly unknown[]) => call[1])).toEqual([
+        { sync: true },
+        { sync: true },
+      ]);
+      expect(batch.mock.settledResults.map(({ type }) => type)).toEqual(['fulfilled', 'fulfilled']);
+      await store.close();
+    } finally {
+      batch.mockRestore();
     }
   });
 
@@ -183,8 +200,11 @@ describe('a damaged level store', () => {
       await database.put('ek7', changed);
     });
     await refused("wrong checksum at 'k7'");
-    await inRaw((database) => database.put('ek8', kept));
-    await refused('wrong checksum');
+    await inRaw(async (database) => {
+      await database.put('ek7', kept);
+      await database.put('ek8', kept); // a record in the place of another
+    });
+    await refused("wrong checksum at 'k8'");
     await inRaw((database) =>
       database.batch([
         { type: 'del', key: 'ek7' },
