@@ -57,7 +57,8 @@ export async function serve({ volumes, cpus, reactors = 1, directory, spinUs, en
     ...Object.entries(volumes).flatMap(([name, spec]) => ['--volume', `${name}=${spec},nqn=${nqnOf(name)}`]),
   ]);
   const begin = performance.now();
-  const child = startChild(command, environment);
+  // Several may run at once: none takes the port of the REST API. A program without one does not mind.
+  const child = startChild(command, { BALLAST_API_LISTEN: 'off', ...environment });
   let port;
   const outcome = await untilReady(child, readyTimeLimitMs, (line) => {
     port = /^listening on tcp:\/\/127\.0\.0\.1:(\d+)$/.exec(line)?.[1] ?? port;
