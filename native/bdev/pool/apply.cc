@@ -3,6 +3,16 @@
 #include "bdev/pool/value.h"
 
 namespace ballast::bdev::pool {
+namespace {
+
+bool holds(const Slot& slot, Extent extent) {
+  for (uint32_t i = 0; i < slot.fragments_count; ++i) {
+    if (slot.fragments[i].extent == extent) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 // A record that has to be tried again must not free an extent twice: it may have been given out in between.
 // So extents become free at the very end, when nothing can fail any more.
@@ -12,6 +22,7 @@ Task<Errc> Applier::apply(const Record& record) {
     case RecordType::remove: co_return co_await metadata_.remove(record.key());
     case RecordType::slot_map: co_return co_await apply_map(load<SlotMap>(record.payload));
     case RecordType::slot_zero: co_return co_await apply_zero(load<SlotZero>(record.payload));
+    case RecordType::slot_merge: co_return co_await apply_merge(load<SlotMerge>(record.payload));
     case RecordType::dirty: co_return co_await apply_dirty(record);
     case RecordType::extent_free: {
       std::vector<Extent> freed;
@@ -54,23 +65,52 @@ Task<Errc> Applier::apply_dirty(Record record) {
 
 Task<Errc> Applier::apply_zero(SlotZero zero) {
   if (uint32_t{zero.first} + zero.count > blocks_per_extent_) co_return Errc::io_error;
-  const Key layer_key = Key::of(KeyType::layer, zero.layer);
-  auto found = co_await metadata_.seek(layer_key);
-  if (!found.ok()) co_return found.errc();
-  LayerValue layer;
-  if (!found->has_value() || (*found)->key != layer_key || !decode_value((*found)->value, layer)) {
-    co_return Errc::io_error;
-  }
+  bool hides = false;
+  Errc errc = co_await has_parent(zero.layer, hides);
+  if (errc != Errc::ok) co_return errc;
   const Key key = slot_key(zero.layer, zero.slot);
   Slot slot;
-  Errc errc = co_await load_slot(key, slot);
+  errc = co_await load_slot(key, slot);
   if (errc != Errc::ok) co_return errc;
   std::vector<Extent> freed;
-  slot.unmap(zero.first, zero.count, layer.parent != 0, freed);
+  slot.unmap(zero.first, zero.count, hides, freed);
   errc = co_await clean(freed);
   if (errc == Errc::ok) errc = co_await store_slot(key, slot);
   if (errc == Errc::ok) free(freed);
   co_return errc;
+}
+
+// The slot above is stored first: should the removal of the one below have to be tried again, what it still
+// names is known above, and in no need of being freed.
+Task<Errc> Applier::apply_merge(SlotMerge merge) {
+  bool hides = false;
+  Errc errc = co_await has_parent(merge.from, hides);
+  if (errc != Errc::ok) co_return errc;
+  const Key below_key = slot_key(merge.from, merge.slot), above_key = slot_key(merge.to, merge.slot);
+  Slot below, above;
+  errc = co_await load_slot(below_key, below);
+  if (errc == Errc::ok) errc = co_await load_slot(above_key, above);
+  if (errc != Errc::ok || below.is_empty()) co_return errc;
+  std::vector<Extent> freed;
+  if (!above.merge(below, hides, freed)) co_return Errc::ok;
+  std::erase_if(freed, [&](Extent extent) { return holds(above, extent); });
+  errc = co_await clean(freed);
+  if (errc == Errc::ok) errc = co_await store_slot(above_key, above);
+  if (errc == Errc::ok) errc = co_await metadata_.remove(below_key);
+  if (errc == Errc::ok) free(freed);
+  co_return errc;
+}
+
+Task<Errc> Applier::has_parent(uint32_t layer, bool& result) {
+  const Key key = Key::of(KeyType::layer, layer);
+  const auto found = co_await metadata_.seek(key);
+  if (!found.ok()) co_return found.errc();
+  LayerValue value;
+  if (!found->has_value() || (*found)->key != key || !decode_value((*found)->value, value)) {
+    co_return Errc::io_error;
+  }
+  result = value.parent != 0;
+  co_return Errc::ok;
 }
 
 Task<Errc> Applier::load_slot(Key key, Slot& slot) {

@@ -25,6 +25,8 @@ class Applier {
  private:
   Task<Errc> apply_map(SlotMap map);
   Task<Errc> apply_zero(SlotZero zero);
+  Task<Errc> apply_merge(SlotMerge merge);
+  Task<Errc> has_parent(uint32_t layer, bool& result);
   Task<Errc> load_slot(Key key, Slot& slot);
   Task<Errc> store_slot(Key key, const Slot& slot);
   Task<Errc> apply_dirty(Record record);

@@ -24,6 +24,7 @@ bool is_valid(const Record& record) {
       const SlotZero zero = load<SlotZero>(record.payload);
       return is_block_range(zero.first, zero.count);
     }
+    case RecordType::slot_merge: return size == sizeof(SlotMerge);
     case RecordType::dirty:
     case RecordType::extent_free: {
       if (size == 0 || size % sizeof(Extent) != 0) return false;

@@ -27,7 +27,8 @@ enum class RecordType : uint8_t {
   slot_map = 3,
   slot_zero = 4,
   dirty = 5,
-  extent_free = 6
+  extent_free = 6,
+  slot_merge = 7
 };
 
 struct RecordHead {
@@ -54,6 +55,13 @@ struct SlotZero {
   uint64_t slot = 0;
 };
 static_assert(sizeof(SlotZero) == 16 && offsetof(SlotZero, slot) == 8);
+
+struct SlotMerge {
+  uint32_t from = 0;
+  uint32_t to = 0;
+  uint64_t slot = 0;
+};
+static_assert(sizeof(SlotMerge) == 16 && offsetof(SlotMerge, slot) == 8);
 
 // A record as it lies in memory that the caller keeps.
 struct Record {

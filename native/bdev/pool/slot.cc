@@ -36,6 +36,47 @@ bool BlockMask::intersects(const BlockMask& other) const {
   return false;
 }
 
+void BlockMask::add(const BlockMask& other) {
+  for (uint32_t i = 0; i < words.size(); ++i) words[i] |= other.words[i];
+}
+
+void BlockMask::subtract(const BlockMask& other) {
+  for (uint32_t i = 0; i < words.size(); ++i) words[i] &= ~other.words[i];
+}
+
+BlockMask Slot::known() const {
+  BlockMask known = zero;
+  for (uint32_t i = 0; i < fragments_count; ++i) known.add(fragments[i].mask);
+  return known;
+}
+
+bool Slot::merge(const Slot& below, bool hides, std::vector<Extent>& freed) {
+  const BlockMask ours = known();
+  Slot merged = *this;
+  std::vector<Extent> hidden;
+  for (uint32_t i = 0; i < below.fragments_count; ++i) {
+    Fragment fragment = below.fragments[i];
+    fragment.mask.subtract(ours);
+    if (fragment.mask.is_empty()) {
+      hidden.push_back(fragment.extent);
+    } else if (merged.fragments_count == k_fragments_max) {
+      return false;
+    } else {
+      merged.fragments[merged.fragments_count++] = fragment;
+    }
+  }
+  if (hides) {
+    BlockMask zeroes = below.zero;
+    zeroes.subtract(ours);
+    merged.zero.add(zeroes);
+  } else {
+    merged.zero = {};  // nothing is left below that they could hide
+  }
+  *this = merged;
+  freed.insert(freed.end(), hidden.begin(), hidden.end());
+  return true;
+}
+
 const Fragment* Slot::find(uint32_t block) const {
   for (uint32_t i = 0; i < fragments_count; ++i) {
     if (fragments[i].mask.test(block)) return &fragments[i];
@@ -127,7 +168,7 @@ bool decode(ByteSpan bytes, Slot& slot) {
     for (uint32_t i = 0; i < slot.fragments_count; ++i) {
       if (slot.fragments[i].extent == fragment.extent) return false;
     }
-    for (uint32_t i = 0; i < seen.words.size(); ++i) seen.words[i] |= fragment.mask.words[i];
+    seen.add(fragment.mask);
     slot.fragments[slot.fragments_count] = fragment;
   }
   return !slot.is_empty();

@@ -20,6 +20,8 @@ struct BlockMask {
   void clear(uint32_t first, uint32_t count);
   bool is_empty() const { return *this == BlockMask{}; }
   bool intersects(const BlockMask& other) const;
+  void add(const BlockMask& other);
+  void subtract(const BlockMask& other);
   bool operator==(const BlockMask&) const = default;
 };
 static_assert(sizeof(BlockMask) == 32);
@@ -44,6 +46,11 @@ struct Slot {
   [[nodiscard]] bool map(uint32_t first, uint32_t count, Extent extent, std::vector<Extent>& freed);
   // Blocks read zeroes from now on; `hides` a parent's.
   void unmap(uint32_t first, uint32_t count, bool hides, std::vector<Extent>& freed);
+  // Takes from `below`, the same slot of the parent layer, the blocks that we have not; `hides`: its zeroes
+  // hide what is below that. False if that would be too many fragments; nothing is changed then.
+  [[nodiscard]] bool merge(const Slot& below, bool hides, std::vector<Extent>& freed);
+  // Every block that a read does not look for further down.
+  BlockMask known() const;
   bool operator==(const Slot&) const = default;
 
  private:

@@ -44,9 +44,7 @@ struct LayerValue {
   uint32_t volume = 0;
   uint32_t children_count = 0;
   LayerState state = LayerState::head;
-  std::array<uint8_t, 3> reserved{};
-  uint64_t reserved_count = 0;
-  uint64_t cursor = 0;
+  std::array<uint8_t, 19> reserved{};
   uint64_t created_at_s = 0;
   uint64_t size_bytes = 0;
   Uuid snapshot_uuid;
@@ -54,7 +52,7 @@ struct LayerValue {
   std::array<uint8_t, 32> reserved_too{};
 };
 static_assert(sizeof(LayerValue) == 160 && offsetof(LayerValue, state) == 12 &&
-              offsetof(LayerValue, cursor) == 24 && offsetof(LayerValue, size_bytes) == 40 &&
+              offsetof(LayerValue, created_at_s) == 32 && offsetof(LayerValue, size_bytes) == 40 &&
               offsetof(LayerValue, snapshot_uuid) == 48 && offsetof(LayerValue, name) == 64);
 
 // False if the bytes have not the size of such a value.

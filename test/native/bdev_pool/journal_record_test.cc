@@ -72,7 +72,9 @@ TEST(PoolJournalRecord, payloads_that_a_type_cannot_have_are_refused) {
   EXPECT_FALSE(is_ok(RecordType::extent_free, 501 * 8));
   EXPECT_TRUE(is_ok(RecordType::extent_free, 500 * 8));
   EXPECT_FALSE(is_ok(RecordType{0}, 16));
-  EXPECT_FALSE(is_ok(RecordType{7}, 16));
+  EXPECT_TRUE(is_ok(RecordType::slot_merge, 16));
+  EXPECT_FALSE(is_ok(RecordType::slot_merge, 24));
+  EXPECT_FALSE(is_ok(RecordType{8}, 16));
   SlotMap map{1, 255, 2, 4, Extent::of(0, 9)};
   EXPECT_FALSE(is_valid({RecordType::slot_map, false, bytes_of(map)}));
   map = {1, 255, 1, 4, Extent{~uint64_t{0}}};

@@ -78,6 +78,52 @@ TEST(PoolSlot, maps_and_unmaps_as_a_block_by_block_model_and_keeps_its_bytes) {
   EXPECT_GT(refused, 100u);
 }
 
+TEST(PoolSlot, a_merge_changes_no_block_that_is_seen_and_frees_what_nobody_sees) {
+  Prng prng(3);
+  uint32_t refused = 0;
+  for (int round = 0; round < 3000; ++round) {
+    Slot above, below;
+    std::vector<Extent> none;
+    for (int step = 0; step < 6; ++step) {
+      const auto first = static_cast<uint32_t>(prng.below(k_slot_blocks_max));
+      const auto count = static_cast<uint32_t>(1 + prng.below(k_slot_blocks_max - first));
+      Slot& slot = step % 2 == 0 ? above : below;
+      if (prng.chance(1, 3)) {
+        slot.unmap(first, count, true, none);
+      } else {
+        static_cast<void>(
+            slot.map(first, count, Extent::of(static_cast<uint16_t>(step % 2), prng.below(4)), none));
+      }
+    }
+    const bool hides = prng.chance(1, 2);
+    const Slot before = above;
+    std::vector<Extent> freed;
+    if (!above.merge(below, hides, freed)) {
+      ++refused;
+      ASSERT_EQ(above, before);
+      continue;
+    }
+    std::set<Extent> seen;
+    for (uint32_t i = 0; i < k_slot_blocks_max; ++i) {
+      const Fragment* wanted = before.find(i);
+      if (wanted == nullptr && !before.zero.test(i)) wanted = below.find(i);
+      const Fragment* const found = above.find(i);
+      ASSERT_EQ(found == nullptr, wanted == nullptr);
+      if (found != nullptr) {
+        ASSERT_EQ(found->extent, wanted->extent);
+        seen.insert(found->extent);
+      }
+      const bool was_zero = before.zero.test(i) || (before.find(i) == nullptr && below.zero.test(i));
+      ASSERT_EQ(above.zero.test(i), hides && was_zero);
+    }
+    for (uint32_t i = 0; i < below.fragments_count; ++i) {
+      const Extent extent = below.fragments[i].extent;
+      ASSERT_NE(seen.contains(extent), std::find(freed.begin(), freed.end(), extent) != freed.end());
+    }
+  }
+  EXPECT_GT(refused, 20u);
+}
+
 TEST(PoolSlot, bytes_that_are_no_slot_are_refused) {
   Slot slot;
   std::vector<Extent> freed;

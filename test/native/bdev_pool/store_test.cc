@@ -134,6 +134,29 @@ TEST_F(PoolStore, D1_crashes_in_a_row_and_while_opening_lose_nothing) {
   }
 }
 
+// The ring is full again and again, so that checkpoints are written while commits take effect.
+TEST_F(PoolStore, D1_a_crash_while_the_ring_is_full_loses_nothing) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    restart(seed);
+    ASSERT_TRUE(create().ok());
+    stage_->world.cut_power_after(150 + prng().below(60));
+    for (uint64_t i = 0; !stage_->world.power_is_off(); ++i) {
+      commits_.emplace_back();
+      for (int part = 0; part < 60; ++part) {
+        const Key key = Key::of(KeyType::volume, prng().below(200));
+        commits_.back().put(key, std::vector<uint8_t>(k_value_bytes_max, static_cast<uint8_t>(i)));
+      }
+      start(commits_.back());
+      if (i % 150 == 149) stage_->world.settle();
+    }
+    crash(UnsyncedWrites::random);
+    const Outcome opened = open();
+    ASSERT_TRUE(opened.ok()) << "seed " << seed << ": " << opened.error().text;
+    expect_what_was_acknowledged();
+    ASSERT_FALSE(HasFatalFailure()) << "seed " << seed;
+  }
+}
+
 // Row D5.
 TEST_F(PoolStore, D5_a_failed_sync_of_a_checkpoint_breaks_the_store_until_it_is_opened_again) {
   ASSERT_TRUE(create().ok());

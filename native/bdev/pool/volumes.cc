@@ -1,0 +1,405 @@
+#include "bdev/pool/volumes.h"
+
+#include <algorithm>
+
+namespace ballast::bdev::pool {
+namespace {
+
+constexpr uint32_t k_layers_max = 1'000'000;
+constexpr uint32_t k_snapshots_per_group_max = 128;
+
+Key volume_key(uint32_t id) { return Key::of(KeyType::volume, id); }
+Key layer_key(uint32_t id) { return Key::of(KeyType::layer, id); }
+Key name_key(uint64_t scope, const std::string& name) {
+  return Key::of(KeyType::name, scope, name_hash(name));
+}
+Key snapshot_key(uint32_t volume, uint32_t layer) { return Key::of(KeyType::snapshot, volume, layer); }
+Key child_key(uint32_t layer, uint32_t child) { return Key::of(KeyType::child, layer, child); }
+constexpr Key k_pool_key = Key::of(KeyType::pool, 0);
+
+Error damaged(const std::string& what) { return {Errc::io_error, "the pool's metadata is damaged: " + what}; }
+
+Outcome check_name(const std::string& name) {
+  if (name.empty() || name.size() > k_name_bytes_max || name.find('\0') != std::string::npos) {
+    return Error{Errc::invalid_argument, "a name has 1 to 64 bytes, none of them zero"};
+  }
+  return Unit{};
+}
+
+Outcome check_size(uint64_t size_bytes) {
+  if (size_bytes == 0 || size_bytes % k_page_bytes != 0 || size_bytes > k_volume_bytes_max) {
+    return Error{Errc::invalid_argument, "a volume has 4 KiB to 64 PiB, in whole blocks of 4 KiB, not " +
+                                             std::to_string(size_bytes) + " bytes"};
+  }
+  return Unit{};
+}
+
+Outcome outcome_of(Errc errc) {
+  if (errc == Errc::ok) return Unit{};
+  if (errc == Errc::no_space) return Error{errc, "the pool's metadata is full"};
+  return Error{errc, "the pool could not make the change durable"};
+}
+
+// A value of the store as this struct.
+template <typename Value>
+Task<Result<Value>> load_value(Changes& changes, Key key, const char* what) {
+  const auto bytes = co_await changes.read(key);
+  if (!bytes.ok()) co_return bytes.error();
+  if (!bytes->has_value()) {
+    co_return Error{Errc::not_found, std::string("there is no ") + what + " " + std::to_string(key.id())};
+  }
+  Value value;
+  if (!decode_value(**bytes, value)) co_return damaged(what);
+  co_return value;
+}
+
+Task<Result<PoolValue>> load_pool(Changes& changes) {
+  const auto bytes = co_await changes.read(k_pool_key);
+  if (!bytes.ok()) co_return bytes.error();
+  PoolValue pool;
+  if (bytes->has_value() && !decode_value(**bytes, pool)) co_return damaged("pool");
+  co_return pool;
+}
+
+// The ids under a name's hash.
+Task<Result<std::vector<uint32_t>>> load_ids(Changes& changes, Key key) {
+  const auto bytes = co_await changes.read(key);
+  if (!bytes.ok()) co_return bytes.error();
+  std::vector<uint32_t> ids;
+  if (!bytes->has_value()) co_return ids;
+  const ByteSpan value = **bytes;
+  if (value.size() % sizeof(uint32_t) != 0) co_return damaged("name");
+  for (size_t at = 0; at < value.size(); at += sizeof(uint32_t))
+    ids.push_back(load<uint32_t>(value.subspan(at)));
+  co_return ids;
+}
+
+void put_ids(Changes& changes, Key key, const std::vector<uint32_t>& ids) {
+  if (ids.empty()) return changes.remove(key);
+  changes.put(key, {reinterpret_cast<const uint8_t*>(ids.data()), ids.size() * sizeof(uint32_t)});
+}
+
+// The layer under `child` has a child more.
+Task<Outcome> add_child(Changes& changes, uint32_t layer, uint32_t child) {
+  Result<LayerValue> parent = co_await load_value<LayerValue>(changes, layer_key(layer), "layer");
+  if (!parent.ok()) co_return parent.error();
+  ++parent->children_count;
+  changes.put(layer_key(layer), bytes_of(*parent));
+  changes.put(child_key(layer, child), {});
+  co_return Unit{};
+}
+
+}  // namespace
+
+template <typename Value>
+Task<Result<Value>> Volumes::read(KeyType type, uint32_t id, const char* what) {
+  Changes none(store_);
+  co_return co_await load_value<Value>(none, Key::of(type, id), what);
+}
+template Task<Result<VolumeValue>> Volumes::read(KeyType, uint32_t, const char*);
+template Task<Result<LayerValue>> Volumes::read(KeyType, uint32_t, const char*);
+
+// --- names: volumes in scope 0, snapshots in that of their volume ---
+
+Task<Result<std::string>> Volumes::name_of(uint64_t scope, uint32_t id) {
+  if (scope == 0) {
+    const Result<VolumeValue> volume = co_await get(id);
+    if (!volume.ok()) co_return volume.error();
+    co_return std::string(name_text(volume->name));
+  }
+  const Result<LayerValue> snapshot = co_await layer(id);
+  if (!snapshot.ok()) co_return snapshot.error();
+  co_return std::string(name_text(snapshot->name));
+}
+
+Task<Result<uint32_t>> Volumes::find_name(uint64_t scope, std::string name) {
+  Changes none(store_);
+  const Result<std::vector<uint32_t>> ids = co_await load_ids(none, name_key(scope, name));
+  if (!ids.ok()) co_return ids.error();
+  for (const uint32_t id : *ids) {
+    const Result<std::string> held = co_await name_of(scope, id);
+    if (!held.ok()) co_return held.error();
+    if (*held == name) co_return id;
+  }
+  co_return Error{Errc::not_found, "there is no " + name};
+}
+
+Task<Result<uint32_t>> Volumes::find(std::string name) { return find_name(0, std::move(name)); }
+
+Task<Outcome> Volumes::check_new_name(uint64_t scope, const std::string& name) {
+  const Outcome checked = check_name(name);
+  if (!checked.ok()) co_return checked.error();
+  const Result<uint32_t> found = co_await find_name(scope, name);
+  if (found.ok()) co_return Error{Errc::already_exists, name + " exists already"};
+  if (found.errc() != Errc::not_found) co_return found.error();
+  co_return Unit{};
+}
+
+Task<Outcome> Volumes::add_name(Changes& changes, uint64_t scope, std::string name, uint32_t id) {
+  const Key key = name_key(scope, name);
+  Result<std::vector<uint32_t>> ids = co_await load_ids(changes, key);
+  if (!ids.ok()) co_return ids.error();
+  if (ids->size() >= k_value_bytes_max / sizeof(uint32_t))
+    co_return Error{Errc::too_many, "names of one hash"};
+  ids->push_back(id);
+  put_ids(changes, key, *ids);
+  co_return Unit{};
+}
+
+Task<Outcome> Volumes::remove_name(Changes& changes, uint64_t scope, std::string name, uint32_t id) {
+  const Key key = name_key(scope, name);
+  Result<std::vector<uint32_t>> ids = co_await load_ids(changes, key);
+  if (!ids.ok()) co_return ids.error();
+  std::erase(*ids, id);
+  put_ids(changes, key, *ids);
+  co_return Unit{};
+}
+
+// --- volumes ---
+
+Task<Result<uint32_t>> Volumes::create(VolumeRequest request) {
+  const Turns::Turn turn = co_await turns_.take();
+  const Result<uint32_t> made = co_await make(std::move(request), 0);
+  co_return made;
+}
+
+Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) {
+  const Turns::Turn turn = co_await turns_.take();
+  const Result<LayerValue> origin = co_await layer(snapshot);
+  if (!origin.ok()) co_return origin.error();
+  if (origin->state != LayerState::snapshot) co_return Error{Errc::not_found, "that is no snapshot"};
+  if (request.size_bytes == 0) request.size_bytes = origin->size_bytes;
+  if (request.size_bytes < origin->size_bytes) {
+    co_return Error{Errc::invalid_argument, "a clone is not smaller than its snapshot"};
+  }
+  const Result<uint32_t> made = co_await make(std::move(request), snapshot);
+  co_return made;
+}
+
+Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent) {
+  Outcome outcome = co_await check_new_name(0, request.name);
+  if (outcome.ok()) outcome = check_size(request.size_bytes);
+  if (!outcome.ok()) co_return outcome.error();
+  Changes changes(store_);
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
+  const uint32_t id = pool->next_volume++, head = pool->next_layer++;
+  ++pool->volumes_count;
+  ++pool->layers_count;
+  changes.put(k_pool_key, bytes_of(*pool));
+  VolumeValue volume;
+  volume.uuid = request.uuid;
+  volume.size_bytes = request.size_bytes;
+  volume.head_layer = head;
+  volume.flags = request.flags;
+  volume.created_at_s = request.now_s;
+  volume.origin_layer = parent;
+  volume.name = name_bytes(request.name);
+  changes.put(volume_key(id), bytes_of(volume));
+  LayerValue layer;
+  layer.parent = parent;
+  layer.volume = id;
+  layer.created_at_s = request.now_s;
+  changes.put(layer_key(head), bytes_of(layer));
+  outcome = co_await add_name(changes, 0, request.name, id);
+  if (outcome.ok() && parent != 0) outcome = co_await add_child(changes, parent, head);
+  if (!outcome.ok()) co_return outcome.error();
+  const Errc errc = co_await changes.commit(false);
+  if (errc != Errc::ok) co_return outcome_of(errc).error();
+  co_return id;
+}
+
+Task<Outcome> Volumes::rename(uint32_t volume, std::string name) {
+  const Turns::Turn turn = co_await turns_.take();
+  Outcome outcome = co_await check_new_name(0, name);
+  if (!outcome.ok()) co_return outcome;
+  Changes changes(store_);
+  Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
+  if (!value.ok()) co_return value.error();
+  outcome = co_await remove_name(changes, 0, std::string(name_text(value->name)), volume);
+  if (outcome.ok()) outcome = co_await add_name(changes, 0, name, volume);
+  if (!outcome.ok()) co_return outcome;
+  value->name = name_bytes(name);
+  changes.put(volume_key(volume), bytes_of(*value));
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+Task<Outcome> Volumes::grow(uint32_t volume, uint64_t size_bytes) {
+  const Turns::Turn turn = co_await turns_.take();
+  const Outcome checked = check_size(size_bytes);
+  if (!checked.ok()) co_return checked.error();
+  Changes changes(store_);
+  Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
+  if (!value.ok()) co_return value.error();
+  if (size_bytes < value->size_bytes) co_return Error{Errc::invalid_argument, "the volume is larger already"};
+  value->size_bytes = size_bytes;
+  changes.put(volume_key(volume), bytes_of(*value));
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+Task<Outcome> Volumes::remove(uint32_t volume) {
+  const Turns::Turn turn = co_await turns_.take();
+  const auto held = co_await snapshots(volume, 0, 1);
+  if (!held.ok()) co_return held.error();
+  if (!held->empty()) co_return Error{Errc::in_use, "the volume has snapshots: delete them first"};
+  Changes changes(store_);
+  const Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
+  if (!value.ok()) co_return value.error();
+  Result<LayerValue> head = co_await load_value<LayerValue>(changes, layer_key(value->head_layer), "layer");
+  if (!head.ok()) co_return head.error();
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  const Outcome unnamed = co_await remove_name(changes, 0, std::string(name_text(value->name)), volume);
+  if (!unnamed.ok()) co_return unnamed.error();
+  --pool->volumes_count;
+  changes.put(k_pool_key, bytes_of(*pool));
+  head->state = LayerState::deleting;
+  changes.put(layer_key(value->head_layer), bytes_of(*head));
+  changes.remove(volume_key(volume));
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+// --- snapshots ---
+
+Task<Result<std::vector<uint32_t>>> Volumes::snapshot(std::vector<SnapshotRequest> requests, uint64_t now_s) {
+  const Turns::Turn turn = co_await turns_.take();
+  if (requests.empty() || requests.size() > k_snapshots_per_group_max) {
+    co_return Error{Errc::invalid_argument, "a group has 1 to 128 volumes"};
+  }
+  Changes changes(store_);
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  std::vector<uint32_t> made;
+  for (const SnapshotRequest& request : requests) {
+    Outcome outcome = co_await check_new_name(request.volume, request.name);
+    if (!outcome.ok()) co_return outcome.error();
+    Result<VolumeValue> volume =
+        co_await load_value<VolumeValue>(changes, volume_key(request.volume), "volume");
+    if (!volume.ok()) co_return volume.error();
+    const uint32_t frozen = volume->head_layer, head = pool->next_layer++;
+    if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
+    const auto same = [&](const SnapshotRequest& other) { return other.volume == request.volume; };
+    if (std::count_if(requests.begin(), requests.end(), same) > 1) {
+      co_return Error{Errc::invalid_argument, "a volume is in a group once"};
+    }
+    ++pool->layers_count;
+    Result<LayerValue> layer = co_await load_value<LayerValue>(changes, layer_key(frozen), "layer");
+    if (!layer.ok()) co_return layer.error();
+    layer->state = LayerState::snapshot;
+    layer->created_at_s = now_s;
+    layer->size_bytes = volume->size_bytes;
+    layer->snapshot_uuid = request.uuid;
+    layer->name = name_bytes(request.name);
+    changes.put(layer_key(frozen), bytes_of(*layer));
+    LayerValue above;
+    above.parent = frozen;
+    above.volume = request.volume;
+    above.created_at_s = now_s;
+    changes.put(layer_key(head), bytes_of(above));
+    volume->head_layer = head;
+    changes.put(volume_key(request.volume), bytes_of(*volume));
+    changes.put(snapshot_key(request.volume, frozen), {});
+    outcome = co_await add_child(changes, frozen, head);
+    if (outcome.ok()) outcome = co_await add_name(changes, request.volume, request.name, frozen);
+    if (!outcome.ok()) co_return outcome.error();
+    made.push_back(frozen);
+  }
+  changes.put(k_pool_key, bytes_of(*pool));
+  const Errc errc = co_await changes.commit(false);
+  if (errc != Errc::ok) co_return outcome_of(errc).error();
+  co_return made;
+}
+
+Task<Outcome> Volumes::revert(uint32_t volume, uint32_t snapshot, uint64_t now_s) {
+  const Turns::Turn turn = co_await turns_.take();
+  Changes changes(store_);
+  Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
+  if (!value.ok()) co_return value.error();
+  const Result<LayerValue> target = co_await load_value<LayerValue>(changes, layer_key(snapshot), "snapshot");
+  if (!target.ok()) co_return target.error();
+  if (target->state != LayerState::snapshot || target->volume != volume) {
+    co_return Error{Errc::not_found, "the volume has no such snapshot"};
+  }
+  Result<LayerValue> old_head =
+      co_await load_value<LayerValue>(changes, layer_key(value->head_layer), "layer");
+  if (!old_head.ok()) co_return old_head.error();
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  old_head->state = LayerState::deleting;
+  changes.put(layer_key(value->head_layer), bytes_of(*old_head));
+  const uint32_t head = pool->next_layer++;
+  ++pool->layers_count;
+  changes.put(k_pool_key, bytes_of(*pool));
+  LayerValue above;
+  above.parent = snapshot;
+  above.volume = volume;
+  above.created_at_s = now_s;
+  changes.put(layer_key(head), bytes_of(above));
+  value->head_layer = head;
+  value->size_bytes = target->size_bytes;
+  changes.put(volume_key(volume), bytes_of(*value));
+  const Outcome linked = co_await add_child(changes, snapshot, head);
+  if (!linked.ok()) co_return linked.error();
+  const Errc errc = co_await changes.commit(false);
+  co_return outcome_of(errc);
+}
+
+Task<Outcome> Volumes::remove_snapshot(uint32_t snapshot) {
+  const Turns::Turn turn = co_await turns_.take();
+  Changes changes(store_);
+  Result<LayerValue> layer = co_await load_value<LayerValue>(changes, layer_key(snapshot), "snapshot");
+  if (!layer.ok()) co_return layer.error();
+  if (layer->state != LayerState::snapshot) co_return Error{Errc::not_found, "that is no snapshot"};
+  const Outcome unnamed =
+      co_await remove_name(changes, layer->volume, std::string(name_text(layer->name)), snapshot);
+  if (!unnamed.ok()) co_return unnamed.error();
+  layer->state = layer->children_count == 0   ? LayerState::deleting
+                 : layer->children_count == 1 ? LayerState::merging
+                                              : LayerState::hidden;
+  layer->name = {};
+  changes.put(layer_key(snapshot), bytes_of(*layer));
+  changes.remove(snapshot_key(layer->volume, snapshot));
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+// --- lists ---
+
+Task<Result<std::vector<VolumeListing>>> Volumes::list(uint32_t from, uint32_t count_max) {
+  std::vector<VolumeListing> listed;
+  for (Key key = volume_key(from); listed.size() < count_max;) {
+    const auto found = co_await store_.seek(key);
+    if (!found.ok()) co_return Error{found.errc(), "the pool's metadata cannot be read"};
+    if (!found->has_value() || (*found)->key.type() != static_cast<uint8_t>(KeyType::volume)) break;
+    VolumeListing listing;
+    listing.id = static_cast<uint32_t>((*found)->key.id());
+    if (!decode_value((*found)->value, listing.value)) co_return damaged("volume");
+    listed.push_back(listing);
+    key = {(*found)->key.high + 1, 0};
+  }
+  co_return listed;
+}
+
+Task<Result<std::vector<SnapshotListing>>> Volumes::snapshots(uint32_t volume, uint32_t from,
+                                                              uint32_t count_max) {
+  std::vector<SnapshotListing> listed;
+  for (Key key = snapshot_key(volume, from); listed.size() < count_max;) {
+    const auto found = co_await store_.seek(key);
+    if (!found.ok()) co_return Error{found.errc(), "the pool's metadata cannot be read"};
+    if (!found->has_value() || (*found)->key.high != key.high) break;
+    SnapshotListing listing;
+    listing.layer = static_cast<uint32_t>((*found)->key.low);
+    key = {key.high, (*found)->key.low + 1};
+    const Result<LayerValue> value = co_await layer(listing.layer);
+    if (!value.ok()) co_return value.error();
+    listing.value = *value;
+    listed.push_back(listing);
+  }
+  co_return listed;
+}
+
+}  // namespace ballast::bdev::pool

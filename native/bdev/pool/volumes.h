@@ -1,0 +1,83 @@
+// Volumes, snapshots and clones as layers (docs/formats/pool.md, "Keys and values"): what the control path
+// does to them. Every operation is one group in the journal: after a crash it has happened or not. Nothing
+// here looks at the size of a volume. Belongs to the owner reactor. What is slow (freeing, merging) is
+// layer_work.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bdev/pool/changes.h"
+
+namespace ballast::bdev::pool {
+
+inline constexpr uint64_t k_volume_bytes_max = uint64_t{1} << 56;
+
+struct VolumeRequest {
+  std::string name;
+  Uuid uuid;
+  uint64_t size_bytes = 0;  // a clone: 0 takes that of the snapshot
+  uint32_t flags = 0;
+  uint64_t now_s = 0;
+};
+
+struct SnapshotRequest {
+  uint32_t volume = 0;
+  std::string name;
+  Uuid uuid;
+};
+
+struct VolumeListing {
+  uint32_t id = 0;
+  VolumeValue value;
+};
+
+struct SnapshotListing {
+  uint32_t layer = 0;
+  LayerValue value;
+};
+
+// One operation at a time: who starts a second one waits for the first.
+class Volumes {
+ public:
+  // Both must outlive this; the turns are shared with LayerWork.
+  Volumes(Store& store, Turns& turns) : store_(store), turns_(turns) {}
+
+  // The id. already_exists, invalid_argument, no_space.
+  Task<Result<uint32_t>> create(VolumeRequest request);
+  Task<Result<uint32_t>> clone(uint32_t snapshot, VolumeRequest request);
+  // The layers that are the snapshots now, all made at one moment of the journal.
+  Task<Result<std::vector<uint32_t>>> snapshot(std::vector<SnapshotRequest> requests, uint64_t now_s);
+  // The volume is what it was at this snapshot of its own; newer snapshots stay.
+  Task<Outcome> revert(uint32_t volume, uint32_t snapshot, uint64_t now_s);
+  Task<Outcome> rename(uint32_t volume, std::string name);
+  // Larger only: a smaller one needs its slots freed first (shrinking is the caller's decision).
+  Task<Outcome> grow(uint32_t volume, uint64_t size_bytes);
+  // in_use while it has snapshots. Its extents are given back by layer work.
+  Task<Outcome> remove(uint32_t volume);
+  Task<Outcome> remove_snapshot(uint32_t snapshot);
+
+  Task<Result<uint32_t>> find(std::string name);
+  Task<Result<VolumeValue>> get(uint32_t volume) {
+    return read<VolumeValue>(KeyType::volume, volume, "volume");
+  }
+  Task<Result<LayerValue>> layer(uint32_t id) { return read<LayerValue>(KeyType::layer, id, "layer"); }
+  // Up to `count_max` with ids from `from` on, in their order.
+  Task<Result<std::vector<VolumeListing>>> list(uint32_t from, uint32_t count_max);
+  Task<Result<std::vector<SnapshotListing>>> snapshots(uint32_t volume, uint32_t from, uint32_t count_max);
+
+ private:
+  template <typename Value>
+  Task<Result<Value>> read(KeyType type, uint32_t id, const char* what);
+  Task<Outcome> check_new_name(uint64_t scope, const std::string& name);
+  Task<Result<uint32_t>> find_name(uint64_t scope, std::string name);
+  Task<Outcome> add_name(Changes& changes, uint64_t scope, std::string name, uint32_t id);
+  Task<Outcome> remove_name(Changes& changes, uint64_t scope, std::string name, uint32_t id);
+  Task<Result<std::string>> name_of(uint64_t scope, uint32_t id);
+  Task<Result<uint32_t>> make(VolumeRequest request, uint32_t parent);
+
+  Store& store_;
+  Turns& turns_;
+};
+
+}  // namespace ballast::bdev::pool
