@@ -169,12 +169,12 @@ TEST_F(ReactorSetSocketTest, a_connection_is_accepted_on_one_reactor_and_served_
          [&] { client.socket = std::move(*accepting().io().connect(listener_->local_address(), client)); });
   ASSERT_TRUE(
       eventually(accepting(), [&] { return acceptor_.accepted.size() == 1 && client.connected_calls == 1; }));
-  run_on(serving(), [&] { server.socket = std::move(*serving().io().adopt(acceptor_.accepted[0], server)); });
   server.after_readable = [&server] {
     // Echoes, from inside the observer.
     server.send(server.received);
     server.received.clear();
   };
+  run_on(serving(), [&] { server.socket = std::move(*serving().io().adopt(acceptor_.accepted[0], server)); });
   for (size_t i = 1; i <= 200; ++i) {
     run_on(accepting(), [&] { client.send(pattern(10)); });
     ASSERT_TRUE(eventually(accepting(), [&] { return client.received.size() == 10 * i; }));
