@@ -216,6 +216,25 @@ TEST_F(PoolVolumes, a_snapshot_is_one_group_whatever_the_volume_holds) {
   EXPECT_EQ(read(head_of(a)).at(1), 1u);
 }
 
+TEST_F(PoolVolumes, a_deleted_snapshot_that_two_volumes_stand_on_is_merged_when_one_is_left) {
+  const uint32_t a = *make("a");
+  ASSERT_TRUE(write(a, 0, 200, 1));
+  const uint32_t s = *snap(a, "s");
+  ASSERT_TRUE(write(a, 100, 50, 2));
+  const uint32_t clone = *stage_->run([&] { return volumes_->clone(s, {"c", uuid_of(3), 0, 0, 1}); });
+  const Content held = read(head_of(a));
+  ASSERT_EQ(remove_snapshot(s), Errc::ok);
+  EXPECT_EQ(work(), LayerWork::Progress::none);  // both need it
+  EXPECT_EQ(stage_->run([&] { return volumes_->layer(s); })->state, LayerState::hidden);
+  ASSERT_EQ(remove(clone), Errc::ok);
+  while (work() == LayerWork::Progress::some) {
+  }
+  EXPECT_EQ(stage_->run([&] { return volumes_->layer(s); }).errc(), Errc::not_found);
+  EXPECT_EQ(stage_->run([&] { return volumes_->layer(head_of(a)); })->parent, 0u);
+  EXPECT_EQ(read(head_of(a)), held);
+  expect_consistent();
+}
+
 // Volumes, snapshots and clones against maps of blocks, with deletes in any order, background work between,
 // and crashes (row D30).
 TEST_F(PoolVolumes, D30_volumes_hold_what_was_written_whatever_is_snapshotted_cloned_reverted_or_deleted) {
