@@ -7,8 +7,8 @@
 //                [CONNECTIONS [MEMORY_MIB]]
 // Sizes are lists such as 72,72,4168: a cycle that both sides know, so that nothing has to be parsed. The
 // response to the request at one place of the cycle is that at the same place. CPU -1: not pinned.
-// MEMORY_MIB: the server sends blocks of 4 KiB from random places of so much memory, as a device does whose
-// data is in no cache; otherwise each send takes the same memory.
+// MEMORY_MIB: the server sends the data of each message from a random place of so much memory, as a device
+// does whose data is in no cache; otherwise each send takes the same memory.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -78,11 +78,11 @@ struct Memory {
     device = static_cast<uint8_t*>(mapping);
     device_blocks = bytes / k_block_bytes;
   }
-  uint8_t* random_block() {
+  uint8_t* random_place(size_t bytes) {
     random ^= random << 13;
     random ^= random >> 7;
     random ^= random << 17;
-    return device + random % device_blocks * k_block_bytes;
+    return device + random % (device_blocks - bytes / k_block_bytes) * k_block_bytes;
   }
 };
 
@@ -131,7 +131,7 @@ class Side {
   }
 
  private:
-  // Of each message the whole blocks come from the device; what is left over stands for its headers.
+  // Of each message what is whole blocks comes from the device; what is left over stands for its headers.
   ssize_t send_blocks(size_t size) {
     const size_t message_bytes = *std::max_element(send_bytes_.begin(), send_bytes_.end());
     std::array<iovec, 512> parts;
@@ -139,11 +139,10 @@ class Side {
     size_t left = size;
     while (left > 0) {
       const size_t rest = left % message_bytes == 0 ? message_bytes : left % message_bytes;
-      if (parts_count + 1 + rest / k_block_bytes > parts.size()) break;
-      if (rest % k_block_bytes > 0) parts[parts_count++] = {memory_.send.data(), rest % k_block_bytes};
-      for (size_t i = 0; i < rest / k_block_bytes; ++i) {
-        parts[parts_count++] = {memory_.random_block(), k_block_bytes};
-      }
+      if (parts_count + 2 > parts.size()) break;
+      const size_t header = rest % k_block_bytes;
+      if (header > 0) parts[parts_count++] = {memory_.send.data(), header};
+      if (rest > header) parts[parts_count++] = {memory_.random_place(rest - header), rest - header};
       left -= rest;
     }
     msghdr message{};
@@ -210,10 +209,8 @@ struct Load {
   size_t memory_mib;
 };
 
-void serve(int listener, const Load& load, int cpu) {
+void serve(int listener, const Load& load, Memory& memory, int cpu) {
   pin(cpu);
-  Memory memory;
-  if (load.memory_mib > 0) memory.make_device(load.memory_mib << 20);
   Sides sides;
   while (sides.count() < load.connections) {
     const int socket = accept(listener, nullptr, nullptr);
@@ -318,17 +315,20 @@ int main(int argc, char** argv) {
       listen(listener, SOMAXCONN) != 0 ||
       getsockname(listener, reinterpret_cast<sockaddr*>(&address), &address_bytes) != 0)
     die("listen");
+  Memory memory;
+  // Before there is a client, whose time it would take.
+  if (load.memory_mib > 0) memory.make_device(load.memory_mib << 20);
   const pid_t server = fork();
   if (server < 0) die("fork");
   if (server == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid();
-    serve(listener, load, std::atoi(argv[5]));
+    serve(listener, load, memory, std::atoi(argv[5]));
     _exit(0);
   }
 
   pin(std::atoi(argv[6]));
-  Memory memory;
+  memory.device = nullptr;  // the server's
   Sides sides;
   while (sides.count() < load.connections) {
     const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
