@@ -13,11 +13,13 @@ const commandBytes = 72;
 const answerBytes = 24;
 const digestBytes = 4;
 const messagesOfMix = 10;
-// More in flight carries no more, and then less: it fills the socket's buffers, and sends become small.
+// On one connection. More in flight carries no more, and then less: it fills the socket's buffers, and sends
+// become small.
 const depthMax = 128;
 
+/** In flight on all connections together. */
 export const limitDepth = ({ queueDepth, connections = 1 }) =>
-  Math.max(Math.min(queueDepth, depthMax), connections);
+  connections * Math.min(Math.ceil(queueDepth / connections), depthMax);
 
 /** MiB that the server sends from, 0: always the same. The first is the limit of every job. */
 const limitMemories = ({ device, rw }) =>
