@@ -66,17 +66,36 @@ function readOptions(words) {
   };
 }
 
-async function fioOnFile({ path, rw, queueDepth, seconds, cpus, sync, directory }) {
+/** What is measured: reads once, since durability is nothing to them. */
+function jobsOf({ durability, depths }) {
+  const kinds = durability.map((name) => ({ rw: 'randwrite', durability: name }));
+  return [{ rw: 'randread', durability: durability[0] }, ...kinds].flatMap((kind) =>
+    depths.map((queueDepth) => ({ ...kind, queueDepth, blockBytes: 4096 })),
+  );
+}
+
+const title = ({ rw, queueDepth, durability }) =>
+  `${rw} 4k QD ${queueDepth}${rw === 'randwrite' ? `, ${durability}` : ''}`;
+
+async function serveFiles({ durability }, cpus, directory) {
+  const served = new Map();
+  for (const name of durability) {
+    const path = join(directory, `${name}.raw`);
+    await makeFile(path);
+    const state = join(directory, name);
+    mkdirSync(state);
+    const volumes = { file: `file:${path}${durabilities[name].spec}` };
+    served.set(name, { path, target: await serve({ volumes, cpus, directory: state }) });
+  }
+  return served;
+}
+
+async function fioOnFile(path, { rw, queueDepth, durability }, { seconds, cpus, directory }) {
   const output = join(directory, 'fio.json');
-  const command = pinned(cpus, [
+  const command = pinned(cpus.target, [
     ...['fio', '--name=local', `--filename=${path}`, `--rw=${rw}`, '--bs=4k', `--iodepth=${queueDepth}`],
-    ...[
-      '--ioengine=io_uring',
-      '--direct=1',
-      '--time_based',
-      `--runtime=${Math.round(seconds * 1000)}ms`,
-      ...sync,
-    ],
+    ...['--ioengine=io_uring', '--direct=1', '--time_based', `--runtime=${Math.round(seconds * 1000)}ms`],
+    ...(rw === 'randwrite' ? durabilities[durability].fio : []),
     ...['--output-format=json', `--output=${output}`],
   ]);
   await runChild(command, seconds * 1000 + spareMs);
@@ -86,67 +105,40 @@ async function fioOnFile({ path, rw, queueDepth, seconds, cpus, sync, directory 
 
 async function measure(options, directory) {
   const cpus = chooseCpus();
-  const targets = {};
-  for (const durability of options.durability) {
-    const path = join(directory, `${durability}.raw`);
-    await makeFile(path);
-    const state = join(directory, durability);
-    mkdirSync(state);
-    const volumes = { file: `file:${path}${durabilities[durability].spec}` };
-    targets[durability] = { path, target: await serve({ volumes, cpus: cpus.target, directory: state }) };
+  const served = await serveFiles(options, cpus.target, directory);
+  const targets = [...served.values()].map(({ target }) => target);
+  const stage = new Stage(targets);
+  for (const target of targets) {
+    await stage.only(target);
+    await fill('file', target.uri('file'), cpus.client, directory);
   }
-  const stage = new Stage(Object.values(targets).map(({ target }) => target));
-  const rows = new Map(); // name -> { ours, local }
-  for (let run = 0; run < options.runs; ++run) {
-    for (const durability of options.durability) {
-      const { path, target } = targets[durability];
-      for (const rw of durability === 'volatile' ? ['randwrite'] : ['randread', 'randwrite']) {
-        for (const queueDepth of options.depths) {
-          const name = `${rw} 4k QD ${queueDepth}${rw === 'randwrite' ? `, ${durability}` : ''}`;
-          const row = rows.get(name) ?? { ours: [], local: [] };
-          rows.set(name, row);
-          const ours = async () => {
-            await stage.only(target);
-            const job = { rw, blockBytes: 4096, queueDepth };
-            const uri = target.uri('file');
-            if (run === 0) await fill('file', uri, cpus.client, directory);
-            const report = await perf({
-              uri,
-              job,
-              seconds: options.seconds,
-              cpus: cpus.client,
-              stateDirectory: directory,
-            });
-            await stage.only(undefined);
-            row.ours.push(report.iops);
-          };
-          const local = async () => {
-            const sync = rw === 'randwrite' ? durabilities[durability].fio : [];
-            row.local.push(
-              await fioOnFile({
-                path,
-                rw,
-                queueDepth,
-                seconds: options.seconds,
-                cpus: cpus.target,
-                sync,
-                directory,
-              }),
-            );
-          };
-          // Who is first changes from run to run.
-          for (const side of run % 2 === 0 ? [ours, local] : [local, ours]) await side();
-        }
-      }
+  const { seconds, runs } = options;
+  const ours = async (job) => {
+    const { target } = served.get(job.durability);
+    await stage.only(target);
+    const where = { uri: target.uri('file'), cpus: cpus.client, stateDirectory: directory };
+    return (await perf({ job, seconds, ...where })).iops;
+  };
+  const local = async (job) => {
+    await stage.only(undefined);
+    return fioOnFile(served.get(job.durability).path, job, { seconds, cpus, directory });
+  };
+  const measured = jobsOf(options).map((job) => ({ job, ours: [], local: [] }));
+  for (let run = 0; run < runs; ++run) {
+    for (const one of measured) {
+      // Who is first changes from run to run.
+      if (run % 2 === 1) one.local.push(await local(one.job));
+      one.ours.push(await ours(one.job));
+      if (run % 2 === 0) one.local.push(await local(one.job));
     }
   }
   stage.release();
-  for (const { target } of Object.values(targets)) await target.stop();
-  return [...rows].map(([name, { ours, local }]) => ({
-    name,
-    ours: spread(ours),
-    local: spread(local),
-    ratio: spread(ours.map((iops, i) => iops / local[i])),
+  for (const target of targets) await target.stop();
+  return measured.map((one) => ({
+    name: title(one.job),
+    ours: spread(one.ours),
+    local: spread(one.local),
+    ratio: spread(one.ours.map((iops, i) => iops / one.local[i])),
   }));
 }
 
