@@ -27,13 +27,17 @@ export interface EngineOptions {
   readonly inCapsuleBytes?: number;
 }
 
-export type VolumeKind = 'memory' | 'null' | 'file';
+export type VolumeKind = 'memory' | 'null' | 'file' | 'pool';
 
 export interface VolumeOptions {
   readonly name: string;
   readonly kind: VolumeKind;
   /** `file` only: a regular file or a block device. */
   readonly path?: string;
+  /** `pool` only: an open pool, whose volume `name` is served. It has its own size and UUID. */
+  readonly pool?: string;
+  /** `pool` only: the data key of an encrypted volume, 64 bytes for AES-256-XTS. Not kept by the caller. */
+  readonly key?: Uint8Array;
   /**
    * A multiple of the block size. `file`: creates a missing file of that size; an existing one must match.
    */
