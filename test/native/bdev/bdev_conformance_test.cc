@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/prng.h"
+#include "bdev/crypt/crypt_bdev.h"
 #include "bdev/file/file_bdev.h"
 #include "bdev/memory/memory_bdev.h"
 #include "native/bdev/stage.h"
@@ -13,7 +14,7 @@
 namespace ballast::bdev::test {
 namespace {
 
-enum class Kind { memory, file, file_volatile };
+enum class Kind { memory, file, file_volatile, crypt_memory, crypt_file };
 
 struct Case {
   const char* name;
@@ -25,12 +26,22 @@ struct Case {
 
 constexpr uint64_t k_size_bytes = 4 << 20;
 
-Result<std::shared_ptr<Bdev>> make(const Case& what, Stage& stage) {
-  if (what.kind == Kind::memory) return make_memory_bdev({k_size_bytes, what.block_size_bytes});
+Result<std::shared_ptr<Bdev>> make_plain(const Case& what, Stage& stage) {
+  if (what.kind == Kind::memory || what.kind == Kind::crypt_memory) {
+    return make_memory_bdev({k_size_bytes, what.block_size_bytes});
+  }
   return make_file_bdev(stage.files(), {.path = stage.path(),
                                         .size_bytes = k_size_bytes,
                                         .block_size_bytes = what.block_size_bytes,
                                         .volatile_write_cache = what.kind == Kind::file_volatile});
+}
+
+Result<std::shared_ptr<Bdev>> make(const Case& what, Stage& stage) {
+  Result<std::shared_ptr<Bdev>> plain = make_plain(what, stage);
+  if (!plain.ok() || (what.kind != Kind::crypt_memory && what.kind != Kind::crypt_file)) return plain;
+  std::vector<uint8_t> key(CryptKey::k_size_bytes, 0x21);
+  key.back() = 0x22;
+  return make_crypt_bdev(std::move(*plain), std::move(*CryptKey::create(key)));
 }
 
 class BdevConformance : public testing::TestWithParam<Case> {
@@ -321,7 +332,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"file_volatile_4096", Kind::file_volatile, 4096, 1, false},
                     Case{"file_4096_of_the_kernel", Kind::file, 4096, 1, true},
                     Case{"file_512_of_the_kernel_on_2_threads", Kind::file, 512, 2, true},
-                    Case{"file_volatile_4096_of_the_kernel", Kind::file_volatile, 4096, 1, true}),
+                    Case{"file_volatile_4096_of_the_kernel", Kind::file_volatile, 4096, 1, true},
+                    Case{"crypt_over_memory_4096", Kind::crypt_memory, 4096, 1, false},
+                    Case{"crypt_over_memory_512_on_2_threads", Kind::crypt_memory, 512, 2, true},
+                    Case{"crypt_over_file_4096", Kind::crypt_file, 4096, 1, false},
+                    Case{"crypt_over_file_512_on_3_reactors", Kind::crypt_file, 512, 3, false},
+                    Case{"crypt_over_file_4096_of_the_kernel_on_2_threads", Kind::crypt_file, 4096, 2, true}),
     [](const testing::TestParamInfo<Case>& tested) { return std::string(tested.param.name); });
 
 }  // namespace
