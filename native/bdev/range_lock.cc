@@ -6,7 +6,7 @@
 namespace ballast::bdev {
 namespace {
 
-bool overlap(uint64_t lba, uint32_t blocks_count, uint64_t other_lba, uint32_t other_blocks_count) {
+bool overlap(uint64_t lba, uint64_t blocks_count, uint64_t other_lba, uint64_t other_blocks_count) {
   return lba < other_lba + other_blocks_count && other_lba < lba + blocks_count;
 }
 

@@ -29,7 +29,7 @@ struct RangeLockRequest : Message {
   using Callback = void (*)(RangeLockRequest&);
   RangeLockRequest() : Message(nullptr) {}
   uint64_t lba = 0;
-  uint32_t blocks_count = 0;
+  uint64_t blocks_count = 0;
   Callback granted = nullptr;
   Callback unlocked = nullptr;
   void* context = nullptr;
@@ -131,7 +131,7 @@ class RangeLockShard {
     RangeLockShard* shard = nullptr;
     uint32_t slot = 0;
     uint64_t lba = 0;
-    uint32_t blocks_count = 0;
+    uint64_t blocks_count = 0;
     bool active = false;
     uint32_t in_flight_count = 0;  // overlapping I/O that was in before the hold
   };

@@ -13,7 +13,7 @@ bool overlap(uint64_t lba, uint64_t blocks_count, uint64_t other_lba, uint64_t o
   return lba < other_lba + other_blocks_count && other_lba < lba + blocks_count;
 }
 
-bool overlap(const Io& io, uint64_t lba, uint32_t blocks_count) {
+bool overlap(const Io& io, uint64_t lba, uint64_t blocks_count) {
   return overlap(io.lba, io.blocks_count, lba, blocks_count) ||
          (io.type == IoType::copy && overlap(io.copy_source_lba, io.blocks_count, lba, blocks_count));
 }

@@ -31,7 +31,4 @@ struct FileDevice {
   }
 };
 
-// What a change or a read that failed with errno `error` is to whoever asked.
-Status status_from_errno(int error, bool is_read);
-
 }  // namespace ballast::bdev

@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "bdev/check.h"
-#include "bdev/file/file_device.h"
+#include "bdev/status_from_errno.h"
 
 namespace ballast::bdev {
 

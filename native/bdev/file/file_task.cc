@@ -8,6 +8,7 @@
 #include "bdev/check.h"
 #include "bdev/file/file_channel.h"
 #include "bdev/file/file_move.h"
+#include "bdev/status_from_errno.h"
 #include "bdev/zero_memory.h"
 
 namespace ballast::bdev {

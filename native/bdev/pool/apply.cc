@@ -18,8 +18,8 @@ bool holds(const Slot& slot, Extent extent) {
 // So extents become free at the very end, when nothing can fail any more.
 Task<Errc> Applier::apply(const Record& record) {
   switch (record.type) {
-    case RecordType::put: co_return co_await metadata_.put(record.key(), record.value());
-    case RecordType::remove: co_return co_await metadata_.remove(record.key());
+    case RecordType::put: co_return co_await apply_put(record);
+    case RecordType::remove: note_layers(record.key()); co_return co_await metadata_.remove(record.key());
     case RecordType::slot_map: co_return co_await apply_map(load<SlotMap>(record.payload));
     case RecordType::slot_zero: co_return co_await apply_zero(load<SlotZero>(record.payload));
     case RecordType::slot_merge: co_return co_await apply_merge(load<SlotMerge>(record.payload));
@@ -33,6 +33,22 @@ Task<Errc> Applier::apply(const Record& record) {
     }
   }
   co_return Errc::io_error;
+}
+
+Task<Errc> Applier::apply_put(Record record) {
+  const Key key = record.key();
+  note_layers(key);
+  if (key.type() == static_cast<uint8_t>(KeyType::checksums)) {
+    // The extent may have been freed by a record in between.
+    const Extent extent{key.id()};
+    if (!extents_.is_known(extent)) co_return Errc::io_error;
+    if (!extents_.is_used(extent)) co_return Errc::ok;
+  }
+  co_return co_await metadata_.put(key, record.value());
+}
+
+void Applier::note_layers(Key key) {
+  if (key.type() == static_cast<uint8_t>(KeyType::layer)) ++layers_changes_;
 }
 
 Task<Errc> Applier::apply_map(SlotMap map) {
@@ -57,6 +73,7 @@ Task<Errc> Applier::apply_map(SlotMap map) {
 Task<Errc> Applier::apply_dirty(Record record) {
   for (uint32_t i = 0; i < record.extents_count(); ++i) {
     if (!extents_.is_known(record.extent(i))) co_return Errc::io_error;
+    if (!extents_.is_used(record.extent(i))) continue;  // freed by a record in between
     const Errc marked = co_await set_dirty(record.extent(i));
     if (marked != Errc::ok) co_return marked;
   }
@@ -93,6 +110,7 @@ Task<Errc> Applier::apply_merge(SlotMerge merge) {
   if (errc != Errc::ok || below.is_empty()) co_return errc;
   std::vector<Extent> freed;
   if (!above.merge(below, hides, freed)) co_return Errc::ok;
+  ++layers_changes_;
   std::erase_if(freed, [&](Extent extent) { return holds(above, extent); });
   errc = co_await clean(freed);
   if (errc == Errc::ok) errc = co_await store_slot(above_key, above);

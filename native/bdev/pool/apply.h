@@ -21,8 +21,13 @@ class Applier {
   // no_space: the metadata has no room for now, apply again after a checkpoint. io_error: a page cannot be
   // read, or the record contradicts the metadata.
   Task<Errc> apply(const Record& record);
+  // Counts what moves blocks between layers: who walks through layers over several steps looks whether it has
+  // changed.
+  uint64_t layers_changes() const { return layers_changes_; }
 
  private:
+  Task<Errc> apply_put(Record record);
+  void note_layers(Key key);
   Task<Errc> apply_map(SlotMap map);
   Task<Errc> apply_zero(SlotZero zero);
   Task<Errc> apply_merge(SlotMerge merge);
@@ -38,6 +43,7 @@ class Applier {
   ExtentMap& extents_;
   const uint32_t blocks_per_extent_;
   const bool keeps_checksums_;
+  uint64_t layers_changes_ = 0;
 };
 
 inline Key slot_key(uint32_t layer, uint64_t slot) { return Key::of(KeyType::slot, layer, slot); }

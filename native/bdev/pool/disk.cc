@@ -1,6 +1,7 @@
 #include "bdev/pool/disk.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace ballast::bdev::pool {
@@ -34,13 +35,22 @@ void Disk::Operation::start() {
 
 void Disk::Operation::submit() {
   op_.offset = offset_;
-  if (op_.kind != FileOp::Kind::sync_data) op_.data = {&left_, 1};
+  if (op_.kind == FileOp::Kind::zero_range || op_.kind == FileOp::Kind::punch_hole) {
+    op_.length_bytes = left_.size_bytes;
+  } else if (op_.kind != FileOp::Kind::sync_data) {
+    op_.data = {&left_, 1};
+  }
   disk_.reactor_.io().submit(op_);
 }
 
 void Disk::Operation::moved(int64_t result) {
+  // Zeroes as the file device makes them: keeping the room, or giving it back.
+  if (op_.kind == FileOp::Kind::zero_range && (result == -EOPNOTSUPP || result == -ENOSYS)) {
+    op_.kind = FileOp::Kind::punch_hole;
+    return submit();
+  }
   if (result < 0) return finish(errc_from_errno(static_cast<int>(-result)));
-  if (op_.kind == FileOp::Kind::sync_data) return finish(Errc::ok);
+  if (op_.kind != FileOp::Kind::read && op_.data.empty()) return finish(Errc::ok);
   // O_DIRECT goes on at a sector; a count that gets nowhere is a file that has become shorter.
   uint64_t count = std::min<uint64_t>(static_cast<uint64_t>(result), left_.size_bytes);
   if (count < left_.size_bytes) count -= count % 512;

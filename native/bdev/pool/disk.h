@@ -78,6 +78,9 @@ class Disk {
 
   uint64_t size_bytes() const { return file_->size_bytes(); }
   Reactor& reactor() { return reactor_; }
+  Descriptor descriptor() const { return file_->descriptor(); }
+  // Finished writes may be lost by a power failure until a sync.
+  bool has_volatile_cache() const { return file_->volatile_write_cache(); }
   // After a sync or a durable write failed: what is on the disk is unknown, changes answer io_error.
   bool is_poisoned() const { return poisoned_; }
   void poison() { poisoned_ = true; }
@@ -94,6 +97,10 @@ class Disk {
   }
   Operation write_durable(uint64_t offset, ByteSpan bytes) {
     return {*this, durable_write_kind(), offset, {const_cast<uint8_t*>(bytes.data()), bytes.size()}};
+  }
+  // Reads zeroes afterwards; durable after a sync.
+  Operation zero(uint64_t offset, uint64_t length_bytes) {
+    return {*this, FileOp::Kind::zero_range, offset, {nullptr, length_bytes}};
   }
   Operation sync() { return {*this, FileOp::Kind::sync_data, 0, {}}; }
 

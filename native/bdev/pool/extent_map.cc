@@ -92,8 +92,11 @@ void ExtentMap::mark_used(Extent extent) {
 
 void ExtentMap::mark_free(Extent extent) {
   BALLAST_ASSERT(is_known(extent));
+  const bool was_used = is_used(extent);
   set_used(devices_[extent.device()], extent.number(), false);
-  set_taken(devices_[extent.device()], extent.number(), false);
+  if (!defers_freed_) return set_taken(devices_[extent.device()], extent.number(), false);
+  // A record may take effect twice: what is freed already may be given out by now.
+  if (was_used) freed_.push_back(extent);
 }
 
 std::vector<ExtentChunk> ExtentMap::take_changed() {

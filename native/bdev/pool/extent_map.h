@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bdev/pool/format.h"
@@ -39,6 +40,10 @@ class ExtentMap {
   // A record that uses or frees it has taken effect. Known extents only.
   void mark_used(Extent extent);
   void mark_free(Extent extent);
+  // From now on what is marked free is not given out before take_freed() and unreserve(): I/O may be reading
+  // it.
+  void defer_freed() { defers_freed_ = true; }
+  std::vector<Extent> take_freed() { return std::exchange(freed_, {}); }
 
   // --- checkpoints ---
   // Chunks whose used extents have changed since the last call.
@@ -66,6 +71,8 @@ class ExtentMap {
 
   std::vector<Device> devices_;
   uint64_t free_count_ = 0;
+  bool defers_freed_ = false;
+  std::vector<Extent> freed_;
 };
 
 }  // namespace ballast::bdev::pool

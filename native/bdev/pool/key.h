@@ -21,7 +21,8 @@ enum class KeyType : uint8_t {
   slot = 7,
   extents = 8,
   checksums = 9,
-  dirty = 10
+  dirty = 10,
+  wrapped_key = 11
 };
 
 struct Key {

@@ -92,6 +92,10 @@ Task<Result<LayerWork::Progress>> LayerWork::delete_step(uint32_t layer, LayerVa
     Result<Progress> finished = co_await finish_delete(layer, value);
     co_return finished;
   }
+  if ((value.flags & k_layer_erase) != 0 && !freed.empty() && guard_ != nullptr) {
+    const Errc erased = co_await guard_->erase(freed);
+    if (erased != Errc::ok) co_return Error{erased, "a step of erasing has failed"};
+  }
   if (!freed.empty()) {
     changes.add(RecordType::extent_free,
                 {reinterpret_cast<const uint8_t*>(freed.data()), freed.size() * sizeof(Extent)});
@@ -142,36 +146,56 @@ Task<Result<LayerWork::Progress>> LayerWork::merge_step(uint32_t layer, LayerVal
   const Result<LayerValue> above = co_await read_layer(changes, *child);
   if (!above.ok()) co_return above.error();
   if (above->state == LayerState::deleting) co_return Progress::none;  // soon there is no child
-  uint32_t moved = 0;
-  bool is_blocked = false;
-  for (Key key = slot_key(layer, 0); moved < k_slots_per_step;) {
+  Result<std::vector<uint64_t>> slots = co_await first_slots(layer);
+  if (!slots.ok()) co_return slots.error();
+  if (slots->empty()) {
+    Result<Progress> finished = co_await finish_merge(layer, value, *child);
+    co_return finished;
+  }
+  if (guard_ != nullptr) {
+    const Errc held = co_await guard_->hold(*child, slots->front(), slots->back());
+    if (held != Errc::ok) co_return Error{held, "a step of merging could not begin"};
+  }
+  Result<Progress> progress = co_await merge_slots(layer, value, *child, *slots);
+  if (guard_ != nullptr) co_await guard_->release();
+  co_return progress;
+}
+
+Task<Result<std::vector<uint64_t>>> LayerWork::first_slots(uint32_t layer) {
+  std::vector<uint64_t> slots;
+  for (Key key = slot_key(layer, 0); slots.size() < k_slots_per_step; key.low = slots.back() + 1) {
     const auto found = co_await store_.seek(key);
     if (!found.ok()) co_return unreadable(found.errc());
     if (!found->has_value() || (*found)->key.high != key.high) break;
-    key = (*found)->key;
+    slots.push_back((*found)->key.low);
+  }
+  co_return slots;
+}
+
+Task<Result<LayerWork::Progress>> LayerWork::merge_slots(uint32_t layer, const LayerValue& value,
+                                                         uint32_t child, const std::vector<uint64_t>& slots) {
+  Changes changes(store_);
+  bool is_blocked = false;
+  for (const uint64_t slot : slots) {
     Slot below, over;
-    if (!decode((*found)->value, below)) co_return damaged("slot");
-    const auto bytes = co_await changes.read(slot_key(*child, key.low));
-    if (!bytes.ok()) co_return bytes.error();
-    if (bytes->has_value() && !decode(**bytes, over)) co_return damaged("slot");
+    const auto below_bytes = co_await changes.read(slot_key(layer, slot));
+    if (!below_bytes.ok()) co_return below_bytes.error();
+    if (!below_bytes->has_value() || !decode(**below_bytes, below)) co_return damaged("slot");
+    const auto over_bytes = co_await changes.read(slot_key(child, slot));
+    if (!over_bytes.ok()) co_return over_bytes.error();
+    if (over_bytes->has_value() && !decode(**over_bytes, over)) co_return damaged("slot");
+    const SlotMerge merge{layer, child, slot};
     std::vector<Extent> freed;
     if (over.merge(below, value.parent != 0, freed)) {
-      const SlotMerge merge{layer, *child, key.low};
       changes.add(RecordType::slot_merge, bytes_of(merge));
-      ++moved;
-    } else {
-      is_blocked = true;
+    } else if (!std::exchange(is_blocked, true)) {
+      blocked_ = merge;
     }
-    ++key.low;
   }
-  if (moved > 0) {
-    const Errc errc = co_await changes.commit(true);
-    if (errc != Errc::ok) co_return Error{errc, "a step of merging could not be made durable"};
-    co_return Progress::some;
-  }
-  if (is_blocked) co_return Progress::blocked;
-  Result<Progress> finished = co_await finish_merge(layer, value, *child);
-  co_return finished;
+  if (changes.records_count() == 0) co_return Progress::blocked;
+  const Errc errc = co_await changes.commit(true);
+  if (errc != Errc::ok) co_return Error{errc, "a step of merging could not be made durable"};
+  co_return Progress::some;
 }
 
 Task<Result<LayerWork::Progress>> LayerWork::finish_merge(uint32_t layer, LayerValue value, uint32_t child) {
@@ -187,6 +211,7 @@ Task<Result<LayerWork::Progress>> LayerWork::finish_merge(uint32_t layer, LayerV
   }
   const Errc errc = co_await drop_layer(changes, layer);
   if (errc != Errc::ok) co_return Error{errc, "the end of merging could not be made durable"};
+  if (guard_ != nullptr) guard_->parent_changed(child, value.parent);
   co_return Progress::some;
 }
 

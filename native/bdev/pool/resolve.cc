@@ -18,7 +18,9 @@ std::optional<Extent> ResolvedSlot::find(uint32_t block) const {
   return std::nullopt;
 }
 
-Task<Result<ResolvedSlot>> resolve(Store& store, uint32_t head_layer, uint64_t slot) {
+namespace {
+
+Task<Result<ResolvedSlot>> walk(Store& store, uint32_t head_layer, uint64_t slot) {
   ResolvedSlot resolved;
   BlockMask known, all;
   all.set(0, k_slot_blocks_max);
@@ -49,6 +51,20 @@ Task<Result<ResolvedSlot>> resolve(Store& store, uint32_t head_layer, uint64_t s
     layer = read.parent;
   }
   co_return resolved;
+}
+
+}  // namespace
+
+// A merge that takes effect in the middle of the walk may move a block from a layer that comes to one that
+// was looked at already.
+Task<Result<ResolvedSlot>> resolve(Store& store, uint32_t head_layer, uint64_t slot) {
+  constexpr int k_walks_max = 1000;
+  for (int walks = 0;; ++walks) {
+    const uint64_t changes = store.layers_changes();
+    Result<ResolvedSlot> resolved = co_await walk(store, head_layer, slot);
+    if (changes == store.layers_changes()) co_return resolved;
+    if (walks == k_walks_max) co_return Error{Errc::timed_out, "the layers of a volume do not come to rest"};
+  }
 }
 
 }  // namespace ballast::bdev::pool

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "bdev/pool/apply.h"
+#include "bdev/pool/background.h"
 #include "bdev/pool/replay.h"
 #include "bdev/pool/signal.h"
 
@@ -50,6 +51,8 @@ class Store {
   // The first entry whose key is at least this. The value is valid until the next call of the store.
   Task<Result<std::optional<TreeEntry>>> seek(Key key) { return metadata_.seek(key); }
   ExtentMap& extents() { return extents_; }
+  const ExtentMap& extents() const { return extents_; }
+  uint64_t layers_changes() const { return applier_.layers_changes(); }
   // A checkpoint of what has taken effect by now.
   Task<Errc> checkpoint();
 
@@ -58,18 +61,6 @@ class Store {
   const Metadata& metadata() const { return metadata_; }
 
  private:
-  // Coroutines that nobody awaits; a frame goes once its coroutine has ended.
-  class Background {
-   public:
-    void start(Task<Errc> task) {
-      std::erase_if(tasks_, [](const Task<Errc>& ended) { return ended.is_done(); });
-      tasks_.push_back(std::move(task));
-    }
-
-   private:
-    std::vector<Task<Errc>> tasks_;
-  };
-
   Task<Outcome> load_extents();
   Task<Outcome> replay();
   Task<Outcome> start_journal();

@@ -39,12 +39,15 @@ static_assert(sizeof(VolumeValue) == 160 && offsetof(VolumeValue, size_bytes) ==
 
 enum class LayerState : uint8_t { head = 1, snapshot = 2, hidden = 3, merging = 4, deleting = 5 };
 
+inline constexpr uint8_t k_layer_erase = 1;  // with `deleting`: its extents are zeroed before they are free
+
 struct LayerValue {
   uint32_t parent = 0;
   uint32_t volume = 0;
   uint32_t children_count = 0;
   LayerState state = LayerState::head;
-  std::array<uint8_t, 19> reserved{};
+  uint8_t flags = 0;
+  std::array<uint8_t, 18> reserved{};
   uint64_t created_at_s = 0;
   uint64_t size_bytes = 0;
   Uuid snapshot_uuid;

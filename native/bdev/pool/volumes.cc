@@ -15,6 +15,7 @@ Key name_key(uint64_t scope, const std::string& name) {
 }
 Key snapshot_key(uint32_t volume, uint32_t layer) { return Key::of(KeyType::snapshot, volume, layer); }
 Key child_key(uint32_t layer, uint32_t child) { return Key::of(KeyType::child, layer, child); }
+Key wrapped_key_key(uint32_t volume) { return Key::of(KeyType::wrapped_key, volume); }
 constexpr Key k_pool_key = Key::of(KeyType::pool, 0);
 
 Error damaged(const std::string& what) { return {Errc::io_error, "the pool's metadata is damaged: " + what}; }
@@ -30,6 +31,13 @@ Outcome check_size(uint64_t size_bytes) {
   if (size_bytes == 0 || size_bytes % k_page_bytes != 0 || size_bytes > k_volume_bytes_max) {
     return Error{Errc::invalid_argument, "a volume has 4 KiB to 64 PiB, in whole blocks of 4 KiB, not " +
                                              std::to_string(size_bytes) + " bytes"};
+  }
+  return Unit{};
+}
+
+Outcome check_wrapped_key(const std::vector<uint8_t>& key) {
+  if (key.size() > k_wrapped_key_bytes_max) {
+    return Error{Errc::invalid_argument, "a wrapped key has at most 1,024 bytes"};
   }
   return Unit{};
 }
@@ -172,6 +180,13 @@ Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) 
   if (request.size_bytes < origin->size_bytes) {
     co_return Error{Errc::invalid_argument, "a clone is not smaller than its snapshot"};
   }
+  Changes none(store_);
+  const auto key = co_await none.read(wrapped_key_key(origin->volume));
+  if (!key.ok()) co_return key.error();
+  if (key->has_value()) {
+    if ((*key)->empty()) co_return Error{Errc::permission_denied, "the key of its origin was discarded"};
+    request.wrapped_key = **key;
+  }
   const Result<uint32_t> made = co_await make(std::move(request), snapshot);
   co_return made;
 }
@@ -179,6 +194,7 @@ Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) 
 Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent) {
   Outcome outcome = co_await check_new_name(0, request.name);
   if (outcome.ok()) outcome = check_size(request.size_bytes);
+  if (outcome.ok()) outcome = check_wrapped_key(request.wrapped_key);
   if (!outcome.ok()) co_return outcome.error();
   Changes changes(store_);
   Result<PoolValue> pool = co_await load_pool(changes);
@@ -193,6 +209,10 @@ Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent) {
   volume.size_bytes = request.size_bytes;
   volume.head_layer = head;
   volume.flags = request.flags;
+  if (!request.wrapped_key.empty()) {
+    volume.flags |= k_volume_encrypted;
+    changes.put(wrapped_key_key(id), request.wrapped_key);
+  }
   volume.created_at_s = request.now_s;
   volume.origin_layer = parent;
   volume.name = name_bytes(request.name);
@@ -226,21 +246,20 @@ Task<Outcome> Volumes::rename(uint32_t volume, std::string name) {
   co_return outcome_of(errc);
 }
 
-Task<Outcome> Volumes::grow(uint32_t volume, uint64_t size_bytes) {
+Task<Outcome> Volumes::resize(uint32_t volume, uint64_t size_bytes) {
   const Turns::Turn turn = co_await turns_.take();
   const Outcome checked = check_size(size_bytes);
   if (!checked.ok()) co_return checked.error();
   Changes changes(store_);
   Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
   if (!value.ok()) co_return value.error();
-  if (size_bytes < value->size_bytes) co_return Error{Errc::invalid_argument, "the volume is larger already"};
   value->size_bytes = size_bytes;
   changes.put(volume_key(volume), bytes_of(*value));
   const Errc errc = co_await changes.commit(true);
   co_return outcome_of(errc);
 }
 
-Task<Outcome> Volumes::remove(uint32_t volume) {
+Task<Outcome> Volumes::remove(uint32_t volume, bool erase) {
   const Turns::Turn turn = co_await turns_.take();
   const auto held = co_await snapshots(volume, 0, 1);
   if (!held.ok()) co_return held.error();
@@ -257,10 +276,34 @@ Task<Outcome> Volumes::remove(uint32_t volume) {
   --pool->volumes_count;
   changes.put(k_pool_key, bytes_of(*pool));
   head->state = LayerState::deleting;
+  if (erase) head->flags |= k_layer_erase;
   changes.put(layer_key(value->head_layer), bytes_of(*head));
   changes.remove(volume_key(volume));
+  if ((value->flags & k_volume_encrypted) != 0) changes.remove(wrapped_key_key(volume));
   const Errc errc = co_await changes.commit(true);
   co_return outcome_of(errc);
+}
+
+Task<Outcome> Volumes::set_wrapped_key(uint32_t volume, std::vector<uint8_t> wrapped_key) {
+  const Turns::Turn turn = co_await turns_.take();
+  const Outcome checked = check_wrapped_key(wrapped_key);
+  if (!checked.ok()) co_return checked.error();
+  Changes changes(store_);
+  const Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
+  if (!value.ok()) co_return value.error();
+  if ((value->flags & k_volume_encrypted) == 0) {
+    co_return Error{Errc::invalid_argument, "the volume is not encrypted"};
+  }
+  changes.put(wrapped_key_key(volume), wrapped_key);
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+Task<Result<std::vector<uint8_t>>> Volumes::wrapped_key(uint32_t volume) {
+  Changes none(store_);
+  const auto key = co_await none.read(wrapped_key_key(volume));
+  if (!key.ok()) co_return key.error();
+  co_return key->has_value() ? **key : std::vector<uint8_t>{};
 }
 
 // --- snapshots ---

@@ -11,6 +11,7 @@
 
 namespace ballast::bdev::pool {
 
+inline constexpr size_t k_wrapped_key_bytes_max = 1024;
 inline constexpr uint64_t k_volume_bytes_max = uint64_t{1} << 56;
 
 struct VolumeRequest {
@@ -19,6 +20,8 @@ struct VolumeRequest {
   uint64_t size_bytes = 0;  // a clone: 0 takes that of the snapshot
   uint32_t flags = 0;
   uint64_t now_s = 0;
+  // Of an encrypted volume; a clone takes that of its origin.
+  std::vector<uint8_t> wrapped_key;
 };
 
 struct SnapshotRequest {
@@ -51,13 +54,21 @@ class Volumes {
   // The volume is what it was at this snapshot of its own; newer snapshots stay.
   Task<Outcome> revert(uint32_t volume, uint32_t snapshot, uint64_t now_s);
   Task<Outcome> rename(uint32_t volume, std::string name);
-  // Larger only: a smaller one needs its slots freed first (shrinking is the caller's decision).
-  Task<Outcome> grow(uint32_t volume, uint64_t size_bytes);
-  // in_use while it has snapshots. Its extents are given back by layer work.
-  Task<Outcome> remove(uint32_t volume);
+  // Whether data is lost by that is the caller's question.
+  Task<Outcome> resize(uint32_t volume, uint64_t size_bytes);
+  // in_use while it has snapshots. Its extents are given back by layer work, zeroed before if `erase`.
+  Task<Outcome> remove(uint32_t volume, bool erase = false);
   Task<Outcome> remove_snapshot(uint32_t snapshot);
 
+  // Of an encrypted volume. Without bytes: it is discarded, nobody can read the volume any more.
+  Task<Outcome> set_wrapped_key(uint32_t volume, std::vector<uint8_t> wrapped_key);
+  Task<Result<std::vector<uint8_t>>> wrapped_key(uint32_t volume);
+
   Task<Result<uint32_t>> find(std::string name);
+  // The layer of a snapshot.
+  Task<Result<uint32_t>> find_snapshot(uint32_t volume, std::string name) {
+    return find_name(volume, std::move(name));
+  }
   Task<Result<VolumeValue>> get(uint32_t volume) {
     return read<VolumeValue>(KeyType::volume, volume, "volume");
   }

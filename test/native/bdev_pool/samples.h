@@ -9,9 +9,10 @@
 
 namespace ballast::bdev::pool::test {
 
-inline Uuid uuid_of(uint8_t fill) {
+inline Uuid uuid_of(uint8_t fill, uint8_t first = 0) {
   Uuid uuid;
   uuid.bytes.fill(fill);
+  if (first != 0) uuid.bytes[0] = first;
   return uuid;
 }
 inline const Uuid k_pool_uuid = uuid_of(0x11);

@@ -174,7 +174,7 @@ TEST_F(PoolVolumes, refuses_what_cannot_be_and_changes_nothing) {
   EXPECT_EQ(remove_snapshot(head_of(a)), Errc::not_found);
   const uint32_t b = *make("b");
   EXPECT_EQ(stage_->run([&] { return volumes_->revert(b, s, 1); }).errc(), Errc::not_found);
-  EXPECT_EQ(stage_->run([&] { return volumes_->grow(a, 4096); }).errc(), Errc::invalid_argument);
+  EXPECT_EQ(stage_->run([&] { return volumes_->resize(a, 4095); }).errc(), Errc::invalid_argument);
   EXPECT_EQ(stage_->run([&] { return volumes_->rename(a, "b"); }).errc(), Errc::already_exists);
   EXPECT_EQ(stage_->run([&] {
                     return volumes_->clone(s, {"c", uuid_of(3), 4096, 0, 1});
@@ -194,7 +194,7 @@ TEST_F(PoolVolumes, refuses_what_cannot_be_and_changes_nothing) {
 TEST_F(PoolVolumes, names_follow_renames_and_survive_a_crash) {
   const uint32_t a = *make("a");
   ASSERT_TRUE(stage_->run([&] { return volumes_->rename(a, "z"); }).ok());
-  ASSERT_TRUE(stage_->run([&] { return volumes_->grow(a, 16 * k_mib); }).ok());
+  ASSERT_TRUE(stage_->run([&] { return volumes_->resize(a, 16 * k_mib); }).ok());
   reopen();
   EXPECT_EQ(*stage_->run([&] { return volumes_->find("z"); }), a);
   EXPECT_EQ(stage_->run([&] { return volumes_->find("a"); }).errc(), Errc::not_found);

@@ -1,7 +1,6 @@
-// The border between errno and bdev::Status for files.
-#include <cerrno>
+#include "bdev/status_from_errno.h"
 
-#include "bdev/file/file_device.h"
+#include <cerrno>
 
 namespace ballast::bdev {
 

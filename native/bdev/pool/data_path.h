@@ -1,0 +1,94 @@
+// What the I/O of all volumes of a pool shares, on the owner reactor: disks, sums, the objects that I/O is
+// worked on with, and the extents that are free once nobody reads them any more.
+#pragma once
+
+#include <memory>
+
+#include "base/object_pool.h"
+#include "bdev/pool/data_run.h"
+#include "bdev/pool/grace.h"
+#include "bdev/pool/slot_cache.h"
+#include "bdev/pool/store.h"
+
+namespace ballast::bdev::pool {
+
+class VolumeIo;
+
+struct DataPathOptions {
+  // In work at a time; what is more waits in line. A disk is not faster with more, and what a host has in
+  // flight is bounded by its queues.
+  uint32_t ios_max = 512;
+  // 64 GiB of extents in use at a time: at 0.5 KiB each 32 MiB, at 1.6 KiB with checksums 104 MiB.
+  uint32_t slots_max = 65'536;
+};
+
+class DataPath;
+
+// co_await MarkDone(path, sums): mark_dirty() for a coroutine; is_dirty tells whether it went well.
+class MarkDone {
+ public:
+  MarkDone(DataPath& path, const BlockSumsPointer& sums) : path_(path), sums_(sums) {}
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> waiter) { coroutine_ = waiter; }
+  void await_resume() {}
+
+ private:
+  DataPath& path_;
+  const BlockSumsPointer& sums_;
+  Waiter waiter_;
+  std::coroutine_handle<> coroutine_;
+  bool is_done_ = false;
+};
+
+class DataPath {
+ public:
+  // All must outlive it.
+  DataPath(Reactor& reactor, Store& store, uint32_t blocks_per_extent, bool keeps_checksums,
+           const DataPathOptions& options);
+  ~DataPath();
+
+  void add_disk(Disk& disk, uint64_t data_offset);
+  DataDisk& disk_of(Extent extent) { return *disks_[extent.device()]; }
+  uint64_t offset_of(Extent extent, uint32_t block) {
+    return disk_of(extent).data_offset +
+           (extent.number() * blocks_per_extent + block) * uint64_t{k_page_bytes};
+  }
+  // Some disk has lost what it said was durable.
+  bool is_poisoned() const;
+
+  // Null if all are in work: wait in `line`.
+  VolumeIo* take();
+  void give_back(VolumeIo& io);
+  WaitList line;
+  Grace grace;
+
+  // One for new data; nothing if the pool is full. It is used when a record says so; otherwise unreserve().
+  std::optional<Extent> reserve();
+  void unreserve(Extent extent);
+  // Extents that the store has freed go back to the free ones when the I/O of this moment is over. Called
+  // after every commit that may free, and when I/O ends.
+  void settle_freed();
+  // I/O that found no room while extents were waiting for that.
+  WaitList waiting_for_room;
+
+  // The sums of a reserved extent, which is dirty from the record on that maps it.
+  BlockSumsPointer new_sums(Extent extent);
+  // Of any extent: from memory, else from the tree.
+  Task<Result<BlockSumsPointer>> load_sums(Extent extent);
+  // True if the extent is dirty. Otherwise a record that makes it so is on its way, and the waiter is woken
+  // when that is durable or has failed.
+  bool mark_dirty(const BlockSumsPointer& sums, Waiter& waiter);
+
+  Reactor& reactor;
+  Store& store;
+  const uint32_t blocks_per_extent;
+  const bool keeps_checksums;
+  SumTable sums;
+  SlotAges ages;
+
+ private:
+  std::vector<std::unique_ptr<DataDisk>> disks_;
+  std::unique_ptr<ObjectPool<VolumeIo>> ios_;
+};
+
+}  // namespace ballast::bdev::pool

@@ -1,0 +1,162 @@
+// A pool: its devices, the store on the first of them, its volumes and what goes on in the background. All of
+// it belongs to one reactor, the owner; coroutines of the control path run there. What the engine drives.
+#pragma once
+
+#include <map>
+
+#include "bdev/pool/cleaner.h"
+#include "bdev/pool/layer_work.h"
+#include "bdev/pool/open_volume.h"
+#include "bdev/pool/range_hold.h"
+#include "bdev/pool/scrubber.h"
+#include "bdev/pool/superblock_set.h"
+#include "bdev/pool/volumes.h"
+
+namespace ballast::bdev::pool {
+
+// A device that was opened, and how it is called to a person.
+struct PoolFile {
+  std::string path;
+  std::unique_ptr<File> file;
+};
+
+struct PoolSettings {
+  std::string name;
+  Uuid uuid;
+  std::vector<Uuid> device_uuids;  // as many as there are files
+  bool keeps_checksums = true;
+  uint32_t extent_bytes = 1024 * 1024;  // 256 KiB, 512 KiB or 1 MiB
+  uint64_t now_s = 0;
+  // Else devices that hold anything in their first and last MiB are refused.
+  bool overwrites = false;
+};
+
+struct PoolOptions {
+  StoreOptions store;
+  DataPathOptions data;
+  CleanerOptions cleaner;
+};
+
+struct PoolFacts {
+  Superblock superblock;           // of device 0
+  std::vector<std::string> paths;  // by device
+  uint64_t extents_count = 0;
+  uint64_t extents_free = 0;
+  uint64_t metadata_pages = 0;
+  uint64_t metadata_pages_free = 0;
+  bool is_working = false;
+  bool is_broken = false;
+  ScrubProgress scrub;
+};
+
+// A run of bytes of a volume.
+struct ByteRange {
+  uint64_t offset_bytes = 0;
+  uint64_t length_bytes = 0;
+};
+
+struct Ranges {
+  std::vector<ByteRange> ranges;
+  std::optional<uint64_t> next_offset_bytes;  // nothing: that was all
+};
+
+class Pool final : private LayerGuard {
+ public:
+  // The reactor must outlive the pool. Files that are refused are closed and unchanged.
+  static Task<Result<std::unique_ptr<Pool>>> create(Reactor& reactor, std::vector<PoolFile> files,
+                                                    PoolSettings settings, PoolOptions options = {});
+  // not_found names a device that is missing. An exported pool becomes an active one.
+  static Task<Result<std::unique_ptr<Pool>>> open(Reactor& reactor, std::vector<PoolFile> files,
+                                                  PoolOptions options = {});
+  // Every volume has been closed. Afterwards only destruction, whatever it answers.
+  Task<Outcome> close(PoolState as = PoolState::active);
+  // Closes it and takes the superblocks away. in_use while it has volumes.
+  Task<Outcome> destroy();
+  // A closed pool that is not used again, or one that could not be made: nothing is in flight.
+  ~Pool();
+
+  Task<Outcome> add_device(PoolFile file, Uuid device_uuid);
+  PoolFacts facts() const;
+
+  // Lists, names and what needs nothing of volumes that are served.
+  Volumes& volumes() { return volumes_; }
+
+  // --- volumes that are served ---
+  // in_use if it is open already. Valid until close_volume().
+  Task<Result<OpenVolume*>> open_volume(uint32_t volume);
+  // Its channels are gone.
+  Task<Errc> close_volume(uint32_t volume);
+  bool is_open(uint32_t volume) const { return open_.contains(volume); }
+
+  // --- what must be done beside I/O ---
+  Task<Result<uint32_t>> create_volume(VolumeRequest request);
+  Task<Result<std::vector<uint32_t>>> snapshot(std::vector<SnapshotRequest> requests, uint64_t now_s);
+  // invalid_argument when blocks beyond a smaller size hold data.
+  Task<Outcome> resize(uint32_t volume, uint64_t size_bytes);
+  // in_use while it is open.
+  Task<Outcome> revert(uint32_t volume, uint32_t snapshot, uint64_t now_s);
+  Task<Outcome> remove(uint32_t volume, bool erase);
+  Task<Outcome> remove_snapshot(uint32_t snapshot);
+
+  // What is allocated in `layer` (a head or a snapshot) and below, or, with `since`, what differs from that
+  // layer below it; from an offset on, at most so many ranges.
+  Task<Result<Ranges>> ranges(uint32_t layer, std::optional<uint32_t> since, uint64_t size_bytes,
+                              uint64_t offset_bytes, uint32_t count_max);
+
+  // bytes_per_second 0: as fast as it goes.
+  Outcome start_scrub(uint64_t bytes_per_second) { return scrubber_.start(bytes_per_second); }
+  void stop_scrub() { scrubber_.stop(); }
+  // Deleted volumes and snapshots have given back all they had.
+  Task<Errc> finish_layer_work();
+
+ private:
+  struct Device {
+    std::string path;
+    std::unique_ptr<Disk> disk;
+  };
+  Pool(Reactor& reactor, std::vector<Device> devices, const Superblock& superblock,
+       const PoolOptions& options);
+  static Task<Outcome> check_unused(Disk& disk, const std::string& path);
+  Task<Outcome> start(bool is_new);
+  Task<Outcome> load_dirty();
+  Task<Errc> write_all_superblocks();
+  Task<Outcome> fill_thick(uint32_t volume, uint64_t size_bytes);
+  Task<Outcome> check_shrink(uint32_t head_layer, uint64_t size_bytes);
+  OpenVolume* find_by_head(uint32_t layer);
+
+  // LayerGuard
+  Task<Errc> hold(uint32_t layer, uint64_t first_slot, uint64_t last_slot) override;
+  Task<Errc> release() override;
+  void parent_changed(uint32_t layer, uint32_t parent) override;
+  Task<Errc> erase(std::span<const Extent> extents) override;
+  Task<Errc> work_on_layers();
+  Task<Errc> compact(SlotMerge merge);
+  Task<Errc> copy_together(SlotMerge merge);
+  Task<Errc> copy_blocks(Fragment fragment, Extent target, BlockSums* target_sums);
+  void want_layer_work();
+
+  Reactor& reactor_;
+  std::vector<Device> devices_;
+  Superblock superblock_;
+  const uint32_t blocks_per_extent_;
+  Store store_;
+  DataPath path_;
+  Turns metadata_turns_;
+  Volumes volumes_;
+  LayerWork layer_work_;
+  Cleaner cleaner_;
+  Scrubber scrubber_;
+  std::map<uint32_t, std::unique_ptr<OpenVolume>> open_;
+  // Taken before the metadata's: what holds ranges of volumes, one at a time.
+  Turns turns_;
+  std::unique_ptr<RangeHold> layer_hold_;
+  OpenVolume* layer_held_ = nullptr;
+  uint64_t layer_first_ = 0, layer_last_ = 0;
+  bool is_closing_ = false;
+  bool is_working_ = false;
+  bool wants_work_ = false;
+  Signal rested_;
+  Background background_;
+};
+
+}  // namespace ballast::bdev::pool

@@ -1,0 +1,189 @@
+// Work on the layers of deleted volumes and snapshots, beside I/O.
+#include <algorithm>
+
+#include "base/log.h"
+#include "bdev/pool/changes.h"
+#include "bdev/pool/pool.h"
+#include "bdev/pool/range_hold.h"
+
+namespace ballast::bdev::pool {
+
+void Pool::want_layer_work() {
+  wants_work_ = true;
+  if (!is_working_ && !is_closing_) background_.start(work_on_layers());
+}
+
+Task<Errc> Pool::finish_layer_work() {
+  while (is_working_) co_await rested_;
+  co_return Errc::ok;
+}
+
+Task<Errc> Pool::work_on_layers() {
+  is_working_ = true;
+  Errc errc = Errc::ok;
+  while (errc == Errc::ok && !is_closing_) {
+    // Others come in between two steps.
+    NextTurn next(reactor_);
+    co_await next;
+    const Turns::Turn turn = co_await turns_.take();
+    wants_work_ = false;
+    const Result<LayerWork::Progress> progress = co_await layer_work_.step();
+    path_.settle_freed();
+    errc = progress.errc();
+    if (!progress.ok()) {
+      log(LogLevel::error, "bdev/pool", "deleting has stopped: %s",
+          log_escape(progress.error().text).c_str());
+      break;
+    }
+    if (*progress == LayerWork::Progress::blocked) errc = co_await compact(layer_work_.blocked());
+    if (*progress == LayerWork::Progress::none && !wants_work_) break;
+  }
+  is_working_ = false;
+  rested_.fire();
+  co_return errc;
+}
+
+// --- LayerGuard ---
+
+Task<Errc> Pool::hold(uint32_t layer, uint64_t first_slot, uint64_t last_slot) {
+  layer_held_ = find_by_head(layer);
+  layer_first_ = first_slot;
+  layer_last_ = last_slot;
+  if (layer_held_ == nullptr) co_return Errc::ok;
+  layer_hold_ = std::make_unique<RangeHold>(layer_held_->gate(), first_slot * blocks_per_extent_,
+                                            (last_slot - first_slot + 1) * blocks_per_extent_);
+  co_await layer_hold_->take();
+  co_return Errc::ok;
+}
+
+Task<Errc> Pool::release() {
+  if (layer_held_ == nullptr) co_return Errc::ok;
+  layer_held_->forget(layer_first_, layer_last_);
+  co_await layer_hold_->give_back();
+  layer_hold_.reset();
+  layer_held_ = nullptr;
+  co_return Errc::ok;
+}
+
+void Pool::parent_changed(uint32_t layer, uint32_t parent) {
+  if (OpenVolume* const volume = find_by_head(layer)) volume->set_head(layer, parent != 0);
+}
+
+Task<Errc> Pool::erase(std::span<const Extent> extents) {
+  // Who reads them still may see zeroes: nobody is there who should see anything else.
+  std::vector<DataDisk*> touched;
+  for (const Extent extent : extents) {
+    DataDisk& disk = path_.disk_of(extent);
+    const Errc errc =
+        co_await disk.disk.zero(path_.offset_of(extent, 0), uint64_t{blocks_per_extent_} * k_page_bytes);
+    if (errc != Errc::ok) co_return errc;
+    if (std::find(touched.begin(), touched.end(), &disk) == touched.end()) touched.push_back(&disk);
+  }
+  for (DataDisk* const disk : touched) {
+    const Errc errc = co_await disk->disk.sync();
+    if (errc != Errc::ok) co_return errc;
+  }
+  co_return Errc::ok;
+}
+
+// --- compaction ---
+
+// What the slot above and the one below hold together becomes one extent of the slot above: then the one
+// below has nothing that is needed. An extent has a place for every block of its slot, so one of those that
+// are there takes the others' blocks.
+Task<Errc> Pool::compact(SlotMerge merge) {
+  Errc errc = co_await hold(merge.to, merge.slot, merge.slot);
+  if (errc != Errc::ok) co_return errc;
+  errc = co_await copy_together(merge);
+  // Volumes above this layer know the blocks where they were.
+  for (const auto& [id, volume] : open_) {
+    if (volume.get() != layer_held_) volume->forget(merge.slot, merge.slot);
+  }
+  path_.settle_freed();
+  co_await release();
+  co_return errc;
+}
+
+Task<Errc> Pool::copy_together(SlotMerge merge) {
+  Changes changes(store_);
+  Slot below, above;
+  const auto below_bytes = co_await changes.read(slot_key(merge.from, merge.slot));
+  const auto above_bytes = co_await changes.read(slot_key(merge.to, merge.slot));
+  if (!below_bytes.ok() || !above_bytes.ok()) co_return Errc::io_error;
+  if (!below_bytes->has_value() || !decode(**below_bytes, below)) co_return Errc::io_error;
+  if (!above_bytes->has_value() || !decode(**above_bytes, above)) co_return Errc::io_error;
+  if (above.fragments_count == 0) co_return Errc::io_error;  // five fragments come from two slots
+  const Extent target = above.fragments[0].extent;
+  BlockMask left = above.known();
+  std::vector<Fragment> moved(above.fragments.begin() + 1, above.fragments.begin() + above.fragments_count);
+  for (uint32_t i = 0; i < below.fragments_count; ++i) {
+    Fragment fragment = below.fragments[i];
+    fragment.mask.subtract(left);
+    if (!fragment.mask.is_empty()) moved.push_back(fragment);
+  }
+  BlockSumsPointer target_sums;
+  if (path_.keeps_checksums) {
+    const Result<BlockSumsPointer> loaded = co_await path_.load_sums(target);
+    if (!loaded.ok()) co_return loaded.errc();
+    target_sums = *loaded;
+    MarkDone mark(path_, target_sums);
+    co_await mark;
+    if (!target_sums->is_dirty) co_return Errc::io_error;
+    ++target_sums->writes_count;
+  }
+  Errc errc = Errc::ok;
+  for (const Fragment& fragment : moved) {
+    errc = co_await copy_blocks(fragment, target, target_sums.get());
+    if (errc != Errc::ok) break;
+    for (uint32_t block = 0; block < blocks_per_extent_;) {
+      uint32_t end = block;
+      while (end < blocks_per_extent_ && fragment.mask.test(end)) ++end;
+      if (end > block) {
+        const SlotMap map{merge.to, static_cast<uint16_t>(block), static_cast<uint16_t>(end - block),
+                          merge.slot, target};
+        changes.add(RecordType::slot_map, bytes_of(map));
+      }
+      block = end + 1;
+    }
+  }
+  if (errc == Errc::ok) errc = co_await path_.disk_of(target).disk.sync();
+  if (errc == Errc::ok) errc = co_await changes.commit(true);
+  if (target_sums != nullptr) {
+    --target_sums->writes_count;
+    target_sums->touched_ns = reactor_.now_ns();
+  }
+  co_return errc;
+}
+
+// Blocks that are damaged where they are stay so: the checksum that they should have goes with them.
+Task<Errc> Pool::copy_blocks(Fragment fragment, Extent target, BlockSums* target_sums) {
+  const PageBuffer buffer(size_t{blocks_per_extent_} * k_page_bytes);
+  BlockSumsPointer sums;
+  if (target_sums != nullptr) {
+    const Result<BlockSumsPointer> loaded = co_await path_.load_sums(fragment.extent);
+    if (!loaded.ok()) co_return loaded.errc();
+    sums = *loaded;
+  }
+  for (uint32_t block = 0; block < blocks_per_extent_;) {
+    uint32_t end = block;
+    while (end < blocks_per_extent_ && fragment.mask.test(end)) ++end;
+    if (end > block) {
+      const MutableByteSpan bytes = buffer.bytes().first(size_t{end - block} * k_page_bytes);
+      Errc errc =
+          co_await path_.disk_of(fragment.extent).disk.read(path_.offset_of(fragment.extent, block), bytes);
+      if (errc != Errc::ok) co_return errc;
+      errc = co_await path_.disk_of(target).disk.write(path_.offset_of(target, block), bytes);
+      if (errc != Errc::ok) co_return errc;
+      const Segment segment{bytes.data(), bytes.size()};
+      for (uint32_t i = block; i < end && target_sums != nullptr; ++i) {
+        target_sums->set(i, sums->known.test(i)
+                                ? sums->sums[i]
+                                : block_sum({&segment, 1}, uint64_t{i - block} * k_page_bytes));
+      }
+    }
+    block = end + 1;
+  }
+  co_return Errc::ok;
+}
+
+}  // namespace ballast::bdev::pool

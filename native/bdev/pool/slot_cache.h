@@ -1,0 +1,68 @@
+// Slots of open volumes as I/O needs them: where each block is, through all layers, looked up once. Bounded:
+// what was used longest ago goes when nobody is at it. Belongs to the owner reactor.
+#pragma once
+
+#include <vector>
+
+#include "bdev/pool/block_sums.h"
+#include "bdev/pool/wait_list.h"
+
+namespace ballast::bdev::pool {
+
+class OpenVolume;
+
+struct CachedSlot {
+  enum class State : uint8_t { loading, ready, failed };
+
+  CachedSlot(OpenVolume& of, uint64_t number) : volume(of), slot(number) {}
+  CachedSlot(const CachedSlot&) = delete;
+  CachedSlot& operator=(const CachedSlot&) = delete;
+
+  // Where to read the block; nothing: it reads zeroes.
+  std::optional<Extent> find(uint32_t block) const;
+  // The sums of an extent of this slot; null where none are kept.
+  BlockSums* sums_of(Extent extent) const;
+  // The head layer holds the blocks in this extent from now on.
+  void map(uint32_t first, uint32_t count, Extent extent);
+  // They read zeroes from now on.
+  void unmap(uint32_t first, uint32_t count, bool hides);
+  // What the head held is a snapshot's now.
+  void freeze();
+
+  OpenVolume& volume;
+  const uint64_t slot;
+  State state = State::loading;
+  bool is_stale = false;  // looked up again before the next piece of I/O
+  uint32_t pins_count = 0;
+  uint32_t head_layer = 0;  // whose the head below is
+  Slot head;
+  std::vector<Fragment> below;         // blocks that nothing above them hides
+  std::vector<BlockSumsPointer> sums;  // of the extents of both
+  // An extent that is reserved for this slot and in no record yet; and who writes to it.
+  std::optional<Extent> pending;
+  uint32_t pending_writes_count = 0;
+  BlockMask writing;  // blocks that one I/O changes: others wait
+  WaitList waiters;   // for `state`, or for blocks of `writing`
+  ListNode node;
+};
+
+// By age of use, over all volumes. Owns nothing: the volumes do.
+class SlotAges {
+ public:
+  explicit SlotAges(uint32_t slots_max) : slots_max_(slots_max) {}
+  void add(CachedSlot& slot) { slots_.push_back(slot); }
+  void touch(CachedSlot& slot) {
+    slots_.remove(slot);
+    slots_.push_back(slot);
+  }
+  void remove(CachedSlot& slot) { slots_.remove(slot); }
+  // The oldest that may go, if there are too many; among the few oldest.
+  CachedSlot* oldest_over_bound();
+  size_t size() const { return slots_.size(); }
+
+ private:
+  const uint32_t slots_max_;
+  IntrusiveList<CachedSlot, &CachedSlot::node> slots_;
+};
+
+}  // namespace ballast::bdev::pool
