@@ -44,6 +44,17 @@ const statuses = {
   REQUEST_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   INTERNAL: 500,
+  POOL_NOT_FOUND: 404,
+  POOL_EXISTS: 409,
+  POOL_DEVICE: 409,
+  POOL_UNAVAILABLE: 409,
+  POOL_IN_USE: 409,
+  NO_SPACE: 507,
+  POOL_FAILED: 500,
+  VOLUME_IN_USE: 409,
+  SNAPSHOT_NOT_FOUND: 404,
+  SNAPSHOT_EXISTS: 409,
+  KEY_UNAVAILABLE: 503,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

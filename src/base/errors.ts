@@ -1,7 +1,7 @@
 // The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
-// the control plane are in control-errors.ts.
+// the control plane are in control-errors.ts, those of pools in pool-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -39,6 +39,17 @@ export const errorCatalogue = {
   REQUEST_TOO_LARGE: 'The body of the request is longer than the API takes.',
   UNSUPPORTED_MEDIA_TYPE: 'The body of the request is not JSON.',
   INTERNAL: 'The request failed for a reason that only the log tells.',
+  POOL_NOT_FOUND: 'This daemon knows no pool of this name.',
+  POOL_EXISTS: 'There is a pool of this name already, or a pool on the devices.',
+  POOL_DEVICE: 'A file or disk cannot be a device of a pool: missing, a directory, too small, in use.',
+  POOL_UNAVAILABLE: 'The pool is known and cannot be used: a device is missing, or a disk failed.',
+  POOL_IN_USE: 'The pool has volumes, or hosts use them.',
+  NO_SPACE: 'The pool has no room for what was asked.',
+  POOL_FAILED: 'The data plane could not do what was asked of a pool.',
+  VOLUME_IN_USE: 'The volume has snapshots, or hosts use it.',
+  SNAPSHOT_NOT_FOUND: 'The volume has no snapshot of this name.',
+  SNAPSHOT_EXISTS: 'The volume has a snapshot of this name already.',
+  KEY_UNAVAILABLE: 'The key of an encrypted volume cannot be wrapped or unwrapped now.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

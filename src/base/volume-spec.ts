@@ -29,7 +29,7 @@ interface Options {
   allowedHosts: string[];
 }
 
-const namePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
+export const volumeNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
 export const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const optionNames = 'block, nqn, uuid, write-cache, read-only, allow-host';
 
@@ -42,7 +42,7 @@ export function parseVolumeOption(text: string): VolumeSpec {
 export function parseVolumeSpec(name: string, spec: string): VolumeSpec {
   const whole = `${name}=${spec}`;
   const refuse = (reason: string) => new InvalidVolumeSpecError(whole, reason);
-  if (!namePattern.test(name)) {
+  if (!volumeNamePattern.test(name)) {
     throw refuse('the name must be 1 to 63 letters, digits, dots, dashes or underscores');
   }
   try {

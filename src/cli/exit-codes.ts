@@ -42,6 +42,17 @@ const exitCodes = {
   REQUEST_TOO_LARGE: exitFailed,
   UNSUPPORTED_MEDIA_TYPE: exitFailed,
   INTERNAL: exitFailed,
+  POOL_NOT_FOUND: exitFailed,
+  POOL_EXISTS: exitFailed,
+  POOL_DEVICE: exitFailed,
+  POOL_UNAVAILABLE: exitFailed,
+  POOL_IN_USE: exitFailed,
+  NO_SPACE: exitFailed,
+  POOL_FAILED: exitFailed,
+  VOLUME_IN_USE: exitFailed,
+  SNAPSHOT_NOT_FOUND: exitFailed,
+  SNAPSHOT_EXISTS: exitFailed,
+  KEY_UNAVAILABLE: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {
