@@ -21,8 +21,11 @@ export const sourceRooms = {
   native: { values: ['base'], types: [] },
   store: { values: ['base'], types: [] },
   auth: { values: ['base'], types: ['store'] },
-  api: { values: ['base', 'auth'], types: [] },
-  cli: { values: ['base', 'client', 'metrics'], types: ['native'] },
+  keys: { values: ['base'], types: [] },
+  pools: { values: ['base'], types: ['native', 'store', 'keys'] },
+  api: { values: ['base', 'auth'], types: ['pools'] },
+  client: { values: ['base'], types: ['api'] },
+  cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api'] },
   main: { values: ['*'], types: ['*'] },
 };
 

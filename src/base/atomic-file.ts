@@ -4,7 +4,11 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** `mode` is what the file has whatever the umask, and whatever was left of an earlier attempt. */
-export async function writeFileAtomically(path: string, content: string, mode?: number): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+  mode?: number,
+): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w', mode ?? 0o644);
   try {
