@@ -43,7 +43,14 @@ export async function createApp(options: AppOptions): Promise<ApiApp> {
     bodyLimit: bodyBytesMax,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true } },
+    ajv: {
+      customOptions: {
+        removeAdditional: false,
+        coerceTypes: false,
+        useDefaults: true,
+        allowUnionTypes: true,
+      },
+    },
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
   });
   // The schemas of answers are documentation, and types of the handlers: JSON.stringify cuts nothing off.
@@ -57,6 +64,11 @@ export async function createApp(options: AppOptions): Promise<ApiApp> {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     await authorize(request, options);
+  });
+  // Where nothing must be said, nothing needs to be sent; where something must, it says which field is
+  // missing.
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined && request.routeOptions.schema?.body !== undefined) request.body = {};
   });
   app.addHook('onResponse', async (request, reply) => logResponse(request, reply));
   app.addSchema(ErrorBody);
@@ -78,7 +90,8 @@ export async function createApp(options: AppOptions): Promise<ApiApp> {
 
 const description =
   'Sizes and counters are whole numbers, as decimal strings above 2^53 - 1. Every error has one form. ' +
-  'Roles: a viewer reads, an operator changes, an admin manages tokens.';
+  'Roles: a viewer reads, an operator changes volumes and snapshots, an admin also manages pools, keys ' +
+  'and tokens.';
 
 function addDocument(app: ApiApp): void {
   let text: string | undefined;

@@ -15,6 +15,34 @@ export function count(value: bigint): number | string {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }
 
+/** The same in a request. */
+export const Bytes = Type.Unsafe<number | string>({
+  type: ['integer', 'string'],
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  pattern: '^[0-9]{1,19}$',
+  description: 'A whole number of bytes, or its decimal text.',
+});
+
+/** In a query. */
+export const BytesText = Type.String({ pattern: '^[0-9]{1,19}$', description: 'A whole number of bytes.' });
+
+export const Flag = Type.Unsafe<'true' | 'false'>({ type: 'string', enum: ['true', 'false'] });
+
+export const Force = Type.Object(
+  {
+    force: Type.Optional(Type.Boolean({ description: 'Also where that interrupts or leaves out somebody.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const Name = Type.Object({ name: Type.String() });
+
+/** Of seconds since 1970. */
+export function date(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
 export const ErrorBody = Type.Object(
   {
     code: Type.String({ enum: Object.keys(errorCatalogue) }),

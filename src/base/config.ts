@@ -19,6 +19,8 @@ export const ConfigSchema = Type.Object(
     spinUs: Type.Optional(TextOrNumber),
     inCapsule: Type.Optional(TextOrNumber),
     logLevel: Type.Optional(Text),
+    keyFile: Type.Optional(Text),
+    keyCommand: Type.Optional(Text),
     volumes: Type.Optional(Type.Record(Type.String(), Text)),
   },
   { additionalProperties: false },

@@ -1,6 +1,7 @@
 // What `serve` runs with: flags over environment over configuration file over defaults, each value checked
 // once and in one place whichever of them it came from. Where several are given, a list replaces a list;
 // volumes are joined.
+import { resolve } from 'node:path';
 import {
   defaultApiPort,
   type HostPort,
@@ -33,6 +34,8 @@ export interface ServeFlags {
   readonly spinUs?: string;
   readonly inCapsule?: string;
   readonly logLevel?: string;
+  readonly keyFile?: string;
+  readonly keyCommand?: string;
   readonly volume?: readonly string[];
 }
 
@@ -44,11 +47,15 @@ export interface ApiListen {
   readonly chosen: boolean;
 }
 
+/** What wraps the keys of encrypted volumes; absolute paths. Without: a file in the state directory. */
+export type KeySource = { readonly file: string } | { readonly command: string } | undefined;
+
 export interface ServeSettings {
   readonly dataDirectory: string;
   readonly listen: readonly HostPort[];
   readonly advertise?: { readonly host: string; readonly port?: number };
   readonly apiListen: ApiListen;
+  readonly keySource: KeySource;
   readonly reactors: Reactors;
   /** Infinity spins always; absent is the engine's measured default. */
   readonly spinUs?: number;
@@ -74,6 +81,10 @@ export function resolveServeSettings(
     dataDirectory: dataDirectory(flags.data, environment, config.data),
     listen: parseListen(listen ?? ['tcp://127.0.0.1:4420']),
     apiListen: parseApiListen(first(flags.apiListen, 'BALLAST_API_LISTEN', config.apiListen)),
+    keySource: parseKeySource(
+      first(flags.keyFile, 'BALLAST_KEY_FILE', config.keyFile),
+      first(flags.keyCommand, 'BALLAST_KEY_COMMAND', config.keyCommand),
+    ),
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
@@ -144,6 +155,14 @@ function parseListen(texts: readonly string[]): readonly HostPort[] {
 function parseApiListen(text: string | undefined): ApiListen {
   if (text === undefined) return { address: { host: '127.0.0.1', port: defaultApiPort }, chosen: false };
   return text === 'off' ? { chosen: true } : { address: parseApiAddress(text), chosen: true };
+}
+
+function parseKeySource(file: string | undefined, command: string | undefined): KeySource {
+  if (file !== undefined && command !== undefined) {
+    throw new InvalidArgumentError('key-command', 'not both, a key file and a key command');
+  }
+  if (file !== undefined) return { file: resolve(file) };
+  return command === undefined ? undefined : { command: resolve(command) };
 }
 
 function parseAdvertise(text: string): { host: string; port?: number } {

@@ -14,6 +14,8 @@ export interface StatePaths {
   readonly apiSocket: string;
   /** The admin token of the REST API. */
   readonly apiToken: string;
+  /** The keys that wrap those of encrypted volumes, unless they are elsewhere. */
+  readonly volumeKeys: string;
 }
 
 /** Absolute paths; changes nothing. Refuses a directory whose socket could not be bound. */
@@ -24,7 +26,13 @@ export function statePaths(stateDirectory: string): StatePaths {
     const reason = `is longer than the ${socketPathBytesMax} bytes of a socket's path; choose a shorter one`;
     throw new StateDirectoryError(apiSocket, reason);
   }
-  return { directory, store: join(directory, 'store'), apiSocket, apiToken: join(directory, 'api-token') };
+  return {
+    directory,
+    store: join(directory, 'store'),
+    apiSocket,
+    apiToken: join(directory, 'api-token'),
+    volumeKeys: join(directory, 'volume-keys'),
+  };
 }
 
 export async function makeStateDirectory(directory: string): Promise<void> {

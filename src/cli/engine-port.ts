@@ -3,7 +3,8 @@
 import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
-import type { ApiListen } from '../base/settings.js';
+import type { ApiListen, KeySource } from '../base/settings.js';
+import type { PoolEngine } from '../native/pool-types.js';
 import type {
   ConnectOptions,
   ControllerInfo,
@@ -21,8 +22,9 @@ import type {
   VolumeOptions,
 } from '../native/types.js';
 
-export interface EnginePort {
+export interface EnginePort extends PoolEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
+  removeVolume(name: string): Promise<void>;
   listen(options: ListenOptions): Promise<ListenAddress>;
   stats(): EngineStats;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
@@ -47,6 +49,7 @@ export interface NamespacePort {
 export interface ControlOptions {
   readonly stateDirectory: string;
   readonly apiListen: ApiListen;
+  readonly keySource: KeySource;
   readonly log: Log;
 }
 
@@ -57,8 +60,29 @@ export interface DataPlanePort {
   counters(): EngineStats;
 }
 
+/** A volume beside pools, and the file it is in. */
+export interface OtherVolume {
+  readonly name: string;
+  readonly path?: string;
+}
+
+/** What was found in the pools that this daemon knows. */
+export interface OpenedPools {
+  /** Those that are served. */
+  readonly volumes: readonly ServedVolume[];
+  /** What is not served and why, a line each. */
+  readonly problems: readonly string[];
+}
+
+export type ServedVolume = Pick<
+  VolumeInfo,
+  'name' | 'nqn' | 'nsid' | 'sizeBytes' | 'blockSizeBytes' | 'durable'
+>;
+
 /** The control plane of a daemon: its store is open, its addresses are bound, and nobody is answered yet. */
 export interface ControlPort {
+  /** Serves what is in the pools it knows. Once, before serveApi(), and before hosts can come. */
+  openPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<OpenedPools>;
   /** Loads the REST server and lets requests in. Resolves with where it is reached, for a person. */
   serveApi(dataPlane: DataPlanePort): Promise<readonly string[]>;
   /** Answers what has come, then takes nothing new. Idempotent. */

@@ -1,19 +1,18 @@
-// `ballast serve`: volumes over NVMe/TCP until SIGTERM or SIGINT, which drains and exits 0; a second one
-// exits at once. Order matters: everything is checked before anything changes, and volumes exist before the
-// first listener, because a host that reconnects to a subsystem which is not there yet gives up for good. The
-// REST API comes last and goes first.
+// `ballast serve`: volumes of pools and of the command line over NVMe/TCP until SIGTERM or SIGINT, which
+// drains and exits 0; a second one exits at once. Order matters: everything is checked before anything
+// changes, and volumes exist before the first listener, because a host that reconnects to a subsystem which
+// is not there yet gives up for good. The REST API comes last and goes first.
 import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { formatTcp, type HostPort } from '../base/address.js';
 import type { Config } from '../base/config.js';
-import { InvalidArgumentError } from '../base/errors.js';
 import { createLog, type Log } from '../base/log.js';
 import { resolveServeSettings, type ServeFlags, type ServeSettings } from '../base/settings.js';
 import { formatSize } from '../base/sizes.js';
 import { type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
 import type { VolumeSpec } from '../base/volume-spec.js';
 import type { EngineOptions, VolumeInfo, VolumeOptions } from '../native/types.js';
-import type { CliContext, ControlPort, EnginePort } from './engine-port.js';
+import type { CliContext, ControlPort, EnginePort, OpenedPools, ServedVolume } from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
 
 const drainMsMax = 30_000;
@@ -40,6 +39,8 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--reactors <n|list>', 'threads, or CPUs to pin them to, such as 0,2-3 or 1, (default: 1)')
     .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
     .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
+    .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
+    .option('--key-command <file>', 'a program that wraps them instead, such as a client of a KMS')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .action((options: ServeOptions) => serve(context, options));
 }
@@ -48,15 +49,12 @@ async function serve(context: CliContext, options: ServeOptions): Promise<void> 
   const file = options.config ?? (context.environment.BALLAST_CONFIG || undefined);
   const config: Config = file === undefined ? {} : await readConfigFile(file);
   const settings = resolveServeSettings(options, context.environment, config);
-  if (settings.volumes.length === 0) {
-    throw new InvalidArgumentError('volume', 'at least one, such as --volume demo=mem:512MiB');
-  }
   await checkVolumeFiles(settings.volumes);
   await checkAddressesFree(settings.listen);
 
   const log = createLog(settings.logLevel);
-  const { dataDirectory: stateDirectory, apiListen } = settings;
-  const control = await context.startControl({ stateDirectory, apiListen, log });
+  const { dataDirectory: stateDirectory, apiListen, keySource } = settings;
+  const control = await context.startControl({ stateDirectory, apiListen, keySource, log });
   try {
     // Under the lock of the state directory: two daemons at once would each write the file.
     const identities = await volumeIdentities(stateDirectory, settings.volumes);
@@ -83,7 +81,7 @@ async function serveVolumes(
   const engine = await context.startEngine(engineOptions(settings, log));
   let api: Promise<void> | undefined;
   try {
-    const served = await open(context, engine, settings, identities);
+    const served = await open(context, control, engine, settings, identities);
     await context.notifyServiceManager('READY=1');
     context.stdout.write('ready\n');
     api = serveApi(context, control, engine, served, log);
@@ -127,6 +125,7 @@ interface Served {
 
 async function open(
   context: CliContext,
+  control: ControlPort,
   engine: EnginePort,
   settings: ServeSettings,
   identities: readonly VolumeIdentity[],
@@ -136,11 +135,12 @@ async function open(
     const identity = identities[index];
     if (identity !== undefined) volumes.push(await engine.addVolume(volumeOptions(spec, identity)));
   }
+  const pools = await control.openPools(engine, settings.volumes.map(otherVolume));
   const listening: HostPort[] = [];
   for (const address of settings.listen) {
     listening.push(await engine.listen({ ...address, ...advertised(settings) }));
   }
-  context.stdout.write(describeService(volumes, listening, settings.advertise));
+  context.stdout.write(describeService(volumes, listening, settings.advertise, pools));
   return { volumes, listening };
 }
 
@@ -170,20 +170,28 @@ function volumeOptions(spec: VolumeSpec, identity: VolumeIdentity): VolumeOption
   };
 }
 
+function otherVolume({ name, device }: VolumeSpec): { name: string; path?: string } {
+  return device.kind === 'file' ? { name, path: device.path } : { name };
+}
+
 function advertised({ advertise }: ServeSettings): { advertisedHost?: string; advertisedPort?: number } {
   if (advertise === undefined) return {};
   const { host, port } = advertise;
   return port === undefined ? { advertisedHost: host } : { advertisedHost: host, advertisedPort: port };
 }
 
+// A person copies from these lines; a pool may have ten thousand volumes.
+const poolVolumesShown = 20;
+
 /** What a person copies from: where it listens, each volume and the line that connects it. */
 export function describeService(
-  volumes: readonly VolumeInfo[],
+  devices: readonly ServedVolume[],
   listening: readonly HostPort[],
   advertise?: { readonly host: string; readonly port?: number },
+  pools: OpenedPools = { volumes: [], problems: [] },
 ): string {
   const lines = listening.map((address) => `listening on ${formatTcp(address)}`);
-  for (const volume of volumes) {
+  for (const volume of [...devices, ...pools.volumes.slice(0, poolVolumesShown)]) {
     const kept = volume.durable ? 'durable' : 'not durable';
     lines.push(
       `volume ${volume.name}: ${formatSize(volume.sizeBytes)}, ${volume.blockSizeBytes}-byte blocks, ` +
@@ -194,6 +202,12 @@ export function describeService(
       lines.push(`  nvme connect -t tcp -a ${host} -s ${advertise?.port ?? address.port} -n ${volume.nqn}`);
     }
   }
+  const more = pools.volumes.length - poolVolumesShown;
+  if (more > 0) lines.push(`and ${more} more volumes: ballast volume list`);
+  if (devices.length + pools.volumes.length + pools.problems.length === 0) {
+    lines.push('no volumes yet: ballast pool create NAME --device PATH:SIZE, then ballast volume create');
+  }
+  for (const problem of pools.problems) lines.push(`NOT SERVED: ${problem}`);
   return `${lines.join('\n')}\n`;
 }
 

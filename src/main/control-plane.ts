@@ -1,6 +1,6 @@
-// The control plane of a daemon: store, tokens, REST API. Started before the data plane, so that what is
-// locked or taken is found before anything is served; fastify and the routes are loaded after, by
-// serveApi().
+// The control plane of a daemon: store, tokens, pools, REST API. Started before the data plane, so that what
+// is locked or taken is found before anything is served; what pools need is loaded before that where there
+// are some, fastify and the routes after it, by serveApi().
 import { ApiDoors, formatHttp } from '../api/doors.js';
 import { adminTokenHash } from '../auth/admin-token.js';
 import { Authenticator } from '../auth/authenticator.js';
@@ -8,7 +8,19 @@ import { formatHost, type HostPort } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import { AddressInUseError } from '../base/errors.js';
 import { makeStateDirectory, type StatePaths, statePaths } from '../base/state-directory.js';
-import type { ControlOptions, ControlPort, DataPlanePort } from '../cli/engine-port.js';
+import type {
+  ControlOptions,
+  ControlPort,
+  DataPlanePort,
+  EnginePort,
+  OpenedPools,
+  OtherVolume,
+  ServedVolume,
+} from '../cli/engine-port.js';
+import type { KeyProvider } from '../keys/types.js';
+import type { PoolService } from '../pools/pool-service.js';
+import { poolsPrefix } from '../pools/records.js';
+import type { VolumeView } from '../pools/types.js';
 import { openLevelStore } from '../store/level/level-store.js';
 import type { Store } from '../store/types.js';
 
@@ -23,6 +35,8 @@ export class ControlPlane implements ControlPort {
   readonly #bound: HostPort | undefined;
   readonly #store: Store;
   readonly #adminHash: Uint8Array;
+  #makePools: (() => Promise<PoolService>) | undefined;
+  #pools: PoolService | undefined;
 
   private constructor(
     options: Options,
@@ -58,23 +72,55 @@ export class ControlPlane implements ControlPort {
     }
   }
 
+  async openPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<OpenedPools> {
+    this.#makePools = () => this.#newPools(engine, others);
+    if ((await this.#store.list(poolsPrefix)).entries.length === 0) return { volumes: [], problems: [] };
+    this.#pools = await this.#makePools();
+    await this.#pools.open();
+    const volumes = this.#pools.volumes.list();
+    const closed = (await this.#pools.pools.list()).flatMap(({ name, state, error, problems }) => [
+      ...(state === 'open' ? [] : [`pool ${name} is ${state}: ${error ?? ''}`]),
+      ...problems.map((problem) => `pool ${name}: ${problem}`),
+    ]);
+    const stopped = volumes.filter(({ state }) => state !== 'serving');
+    return {
+      volumes: volumes.filter(({ state }) => state === 'serving').map(served),
+      problems: [...closed, ...stopped.map(({ info, error = '' }) => `volume ${info.name}: ${error}`)],
+    };
+  }
+
+  async #newPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<PoolService> {
+    const { PoolService } = await import('../pools/pool-service.js');
+    const { VolumeKeys } = await import('../keys/volume-keys.js');
+    const { keySource, log } = this.#options;
+    const keys = new VolumeKeys(await keyProvider(keySource, this.#paths.volumeKeys));
+    return new PoolService({ engine, store: this.#store, keys, log, others });
+  }
+
   async serveApi(dataPlane: DataPlanePort): Promise<readonly string[]> {
     const { createApp } = await import('../api/app.js');
-    const { healthRoutes, nodeRoutes, tokenRoutes, volumeRoutes } = await import('../api/routes/index.js');
+    const routes = await import('../api/routes/index.js');
     const { TokenRegistry } = await import('../auth/token-registry.js');
     const { log, version } = this.#options;
     const tokens = new TokenRegistry(this.#store);
+    this.#pools ??= await this.#makePools?.();
+    if (this.#pools === undefined) throw new Error('serveApi() before openPools()');
+    const { pools, volumes, snapshots, rotation } = this.#pools;
+    const volumesCount = () => dataPlane.volumes().length + volumes.list().length;
     const app = await createApp({
       log,
       version,
       authenticator: new Authenticator({ adminHash: this.#adminHash, tokens, log }),
       isTrusted: (request) => this.#doors.isTrusted(request),
       modules: [
-        healthRoutes(async () => void (await this.#store.get('health'))),
+        routes.healthRoutes(async () => void (await this.#store.get('health'))),
         // The steady clock begins with the process.
-        nodeRoutes({ dataPlane, version, clock: systemClock, startedMs: 0 }),
-        volumeRoutes(dataPlane),
-        tokenRoutes(tokens),
+        routes.nodeRoutes({ dataPlane, volumesCount, version, clock: systemClock, startedMs: 0 }),
+        routes.volumeRoutes(dataPlane, volumes),
+        routes.snapshotRoutes(snapshots),
+        routes.poolRoutes(pools),
+        routes.keyRoutes(rotation),
+        routes.tokenRoutes(tokens),
       ],
     });
     this.#doors.serve((request, response) => app.routing(request, response));
@@ -90,6 +136,20 @@ export class ControlPlane implements ControlPort {
     await this.#doors.close();
     await this.#store.close();
   }
+}
+
+async function keyProvider(source: ControlOptions['keySource'], file: string): Promise<KeyProvider> {
+  if (source !== undefined && 'command' in source) {
+    const { KeyCommand } = await import('../keys/key-command.js');
+    return new KeyCommand(source.command);
+  }
+  const { KeyFile } = await import('../keys/key-file.js');
+  return new KeyFile(source?.file ?? file);
+}
+
+function served({ info, nqn }: VolumeView): ServedVolume {
+  const { name, sizeBytes } = info;
+  return { name, nqn, nsid: 1, sizeBytes, blockSizeBytes: 4096, durable: true };
 }
 
 async function openTcp(doors: ApiDoors, { apiListen, log }: Options): Promise<HostPort | undefined> {

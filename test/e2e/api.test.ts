@@ -106,7 +106,7 @@ describe('the REST API', () => {
 
   it('says 404 for what is not there, and describes what is', async () => {
     const { base, target } = await serve();
-    expect(await callApi(base, '/v1/pools')).toMatchObject({
+    expect(await callApi(base, '/v1/nothing')).toMatchObject({
       status: 404,
       body: { code: 'ROUTE_NOT_FOUND' },
     });

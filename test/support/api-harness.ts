@@ -1,22 +1,28 @@
-// The REST server with real tokens in a memory store and a fake data plane, without a door: by inject().
+// The REST server with real tokens and pools over a memory store, a fake data plane and a fake engine,
+// without a door: by inject().
 import { pino } from 'pino';
 import { createApp } from '../../src/api/app.js';
 import type { ApiApp, RouteModule } from '../../src/api/app-types.js';
-import { healthRoutes } from '../../src/api/routes/health.js';
-import { nodeRoutes } from '../../src/api/routes/node.js';
-import { tokenRoutes } from '../../src/api/routes/tokens.js';
-import { volumeRoutes } from '../../src/api/routes/volumes.js';
+import {
+  healthRoutes,
+  keyRoutes,
+  nodeRoutes,
+  poolRoutes,
+  snapshotRoutes,
+  tokenRoutes,
+  volumeRoutes,
+} from '../../src/api/routes/index.js';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import type { Role } from '../../src/auth/roles.js';
 import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
-import { openMemoryStore } from '../../src/store/memory/memory-store.js';
-import { FakeClock } from './fake-clock.js';
 import { fakeDataPlane } from './fake-data-plane.js';
+import { PoolHarness } from './pool-harness.js';
 
 export class ApiHarness {
-  readonly clock = new FakeClock();
-  readonly store = openMemoryStore(this.clock);
+  readonly world = new PoolHarness();
+  readonly clock = this.world.clock;
+  readonly store = this.world.store;
   readonly tokens = new TokenRegistry(this.store, this.clock);
   readonly admin = makeToken('admin');
   readonly lines: string[] = [];
@@ -29,7 +35,9 @@ export class ApiHarness {
     return new Authenticator({ adminHash: hashToken(this.admin), tokens, log, clock });
   }
 
-  app(...more: RouteModule[]): Promise<ApiApp> {
+  async app(...more: RouteModule[]): Promise<ApiApp> {
+    this.world.others = fakeDataPlane.volumes().map(({ name }) => ({ name }));
+    const { pools, volumes, snapshots, rotation } = await this.world.start();
     const check = async () => {
       if (this.failHealth !== undefined) throw this.failHealth;
     };
@@ -40,8 +48,17 @@ export class ApiHarness {
       isTrusted: () => this.trusted,
       modules: [
         healthRoutes(check),
-        nodeRoutes({ dataPlane: fakeDataPlane, version: '1.2.3', clock: this.clock, startedMs: -500 }),
-        volumeRoutes(fakeDataPlane),
+        nodeRoutes({
+          dataPlane: fakeDataPlane,
+          volumesCount: () => fakeDataPlane.volumes().length + volumes.list().length,
+          version: '1.2.3',
+          clock: this.clock,
+          startedMs: -500,
+        }),
+        volumeRoutes(fakeDataPlane, volumes),
+        snapshotRoutes(snapshots),
+        poolRoutes(pools),
+        keyRoutes(rotation),
         tokenRoutes(this.tokens),
         ...more,
       ],
@@ -51,5 +68,9 @@ export class ApiHarness {
   async headers(role: Role): Promise<{ authorization: string }> {
     const token = role === 'admin' ? this.admin : (await this.tokens.create(`a-${role}`, role)).token;
     return { authorization: `Bearer ${token}` };
+  }
+
+  async close(): Promise<void> {
+    await this.world.close();
   }
 }

@@ -1,6 +1,12 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
-import type { CliContext, ControlOptions, DataPlanePort } from '../../src/cli/engine-port.js';
+import type {
+  CliContext,
+  ControlOptions,
+  DataPlanePort,
+  OpenedPools,
+  OtherVolume,
+} from '../../src/cli/engine-port.js';
 import { runProgram } from '../../src/cli/program.js';
 import { FakeEngine } from './fake-engine.js';
 
@@ -33,6 +39,8 @@ export class CliHarness {
   control: ControlOptions | undefined;
   dataPlane: DataPlanePort | undefined;
   failApi: Error | undefined;
+  others: readonly OtherVolume[] = [];
+  pools: OpenedPools = { volumes: [], problems: [] };
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
 
@@ -51,6 +59,11 @@ export class CliHarness {
         this.engine.steps.push('control');
         this.control = options;
         return {
+          openPools: async (_engine, others) => {
+            this.engine.steps.push('pools');
+            this.others = others;
+            return this.pools;
+          },
           serveApi: async (dataPlane) => {
             this.engine.steps.push('api');
             if (this.failApi !== undefined) throw this.failApi;

@@ -1,7 +1,7 @@
-// An engine for tests of the command line: it remembers what it was asked and answers from memory. Refuses
-// what the real one refuses where a command depends on it (a second listener on a port, a range behind the
-// namespace).
-import { NamespaceNotFoundError } from '../../src/base/errors.js';
+// An engine for tests of the command line and of the control plane: it remembers what it was asked and
+// answers from memory. Refuses what the real one refuses where a caller depends on it (a second volume of a
+// name, a range behind the namespace, a missing key). What it does with pools is in fake-pools.ts.
+import { DuplicateVolumeError, NamespaceNotFoundError, VolumeOpenError } from '../../src/base/errors.js';
 import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
 import type {
   ConnectOptions,
@@ -15,8 +15,10 @@ import type {
   PerfOptions,
   PerfProgress,
   PerfResult,
+  VolumeInfo,
   VolumeOptions,
 } from '../../src/native/types.js';
+import { FakeDisks, FakePools } from './fake-pools.js';
 
 const latencyUs = { mean: 10, p50: 9, p90: 15, p99: 20, p999: 30, max: 40 };
 
@@ -45,8 +47,12 @@ export class FakeNamespace implements NamespacePort {
   }
 }
 
-export class FakeEngine implements EnginePort {
+export class FakeEngine extends FakePools implements EnginePort {
   readonly volumes: VolumeOptions[] = [];
+  /** Of hosts that are connected. */
+  controllers = 0;
+  /** Copies of the keys that volumes came with, by name: the caller overwrites its own. */
+  readonly keys = new Map<string, Buffer>();
   readonly listeners: ListenOptions[] = [];
   readonly connects: ConnectOptions[] = [];
   readonly discovers: DiscoverOptions[] = [];
@@ -70,12 +76,46 @@ export class FakeEngine implements EnginePort {
     supportsCompare: false,
   });
 
-  async addVolume(options: VolumeOptions) {
-    this.steps.push(`volume ${options.name}`);
-    const nsid = this.volumes.filter(({ nqn }) => nqn === options.nqn).length + 1;
-    this.volumes.push(options);
-    const { name, kind, nqn, uuid, sizeBytes = 0n, blockSizeBytes = 4096 } = options;
-    return { name, kind, nqn, nsid, uuid, sizeBytes, blockSizeBytes, durable: kind === 'file' };
+  constructor(disks = new FakeDisks()) {
+    super(
+      disks,
+      (pool, name) => this.volumes.some((volume) => volume.pool === pool && volume.name === name),
+      (pool) => {
+        const left = this.volumes.filter((volume) => volume.pool !== pool);
+        this.volumes.splice(0, this.volumes.length, ...left);
+      },
+    );
+  }
+
+  addVolume(options: VolumeOptions): Promise<VolumeInfo> {
+    return this.run('addVolume', options.name, () => {
+      this.steps.push(`volume ${options.name}`);
+      const { name, kind, nqn, uuid, blockSizeBytes = 4096 } = options;
+      if (this.volumes.some((volume) => volume.name === name)) {
+        throw new DuplicateVolumeError(name, 'the engine has one of this name');
+      }
+      const sizeBytes = kind === 'pool' ? this.#checkPoolVolume(options) : (options.sizeBytes ?? 0n);
+      const nsid = this.volumes.filter((volume) => volume.nqn === nqn).length + 1;
+      this.volumes.push(options);
+      const durable = kind === 'file' || kind === 'pool';
+      return { name, kind, nqn, nsid, uuid, sizeBytes, blockSizeBytes, durable };
+    });
+  }
+
+  #checkPoolVolume({ name, pool = '', key }: VolumeOptions): bigint {
+    const { wrappedKey, sizeBytes } = this.volume(pool, name).info;
+    if (wrappedKey === undefined && key !== undefined) throw new VolumeOpenError(name, 'is not encrypted');
+    if (wrappedKey !== undefined && key?.length !== 64) throw new VolumeOpenError(name, 'needs its key');
+    if (key !== undefined) this.keys.set(name, Buffer.from(key));
+    return sizeBytes;
+  }
+
+  removeVolume(name: string): Promise<void> {
+    return this.run('removeVolume', name, () => {
+      const index = this.volumes.findIndex((volume) => volume.name === name);
+      if (index < 0) throw new VolumeOpenError(name, 'is not served');
+      this.volumes.splice(index, 1);
+    });
   }
 
   async listen(options: ListenOptions) {
@@ -91,7 +131,7 @@ export class FakeEngine implements EnginePort {
       reactors: [],
       volumes: [],
       transport: { ...transport, ...rest },
-      controllers: 0,
+      controllers: this.controllers,
       logLinesDropped: 0,
     };
   }

@@ -1,5 +1,8 @@
 // The route modules there are. Apart from createApp(), so that the doors can be opened without loading them.
 export { healthRoutes } from './health.js';
+export { keyRoutes } from './keys.js';
 export { nodeRoutes } from './node.js';
+export { poolRoutes } from './pools.js';
+export { snapshotRoutes } from './snapshots.js';
 export { tokenRoutes } from './tokens.js';
 export { volumeRoutes } from './volumes.js';

@@ -43,20 +43,22 @@ const Node = Type.Object(
       bytesSent: Count,
     }),
     controllers: Type.Integer({ description: 'Controllers of hosts that are connected.' }),
-    volumes: Type.Integer({ description: 'How many are served.' }),
+    volumes: Type.Integer({ description: 'How many there are.' }),
   },
   { $id: 'Node' },
 );
 
 export interface NodeOptions {
   readonly dataPlane: DataPlane;
+  /** Of pools and others, served or not. */
+  readonly volumesCount: () => number;
   readonly version: string;
   readonly clock: Clock;
   /** When the daemon was started, by `clock.steadyMs()`. */
   readonly startedMs: number;
 }
 
-export function nodeRoutes({ dataPlane, version, clock, startedMs }: NodeOptions): RouteModule {
+export function nodeRoutes({ dataPlane, volumesCount, version, clock, startedMs }: NodeOptions): RouteModule {
   const started = new Date(clock.date().getTime() - (clock.steadyMs() - startedMs)).toISOString();
   const config = { access: 'viewer' } as const;
   return (app) => {
@@ -93,7 +95,7 @@ export function nodeRoutes({ dataPlane, version, clock, startedMs }: NodeOptions
             bytesSent: count(transport.bytesSent),
           },
           controllers,
-          volumes: dataPlane.volumes().length,
+          volumes: volumesCount(),
         };
       },
     );

@@ -1,76 +1,168 @@
-// GET /v1/volumes and /v1/volumes/NAME: what this daemon serves, with its counters.
-import { type Static, Type } from '@sinclair/typebox';
+// /v1/volumes: what this daemon serves, with its counters: volumes of pools, and those of the command line.
+// The former can be made, changed and deleted here, by operators.
+import { Type } from '@sinclair/typebox';
 import { VolumeNotFoundError } from '../../base/control-errors.js';
+import { InvalidArgumentError } from '../../base/errors.js';
+import type { Volumes } from '../../pools/volumes.js';
 import type { RouteModule } from '../app-types.js';
-import { Count, count, ref } from '../schemas.js';
-import type { DataPlane, VolumeCounters, VolumeFacts } from '../sources.js';
+import { Flag, Force, Name, ref } from '../schemas.js';
+import type { DataPlane } from '../sources.js';
+import {
+  NewVolume,
+  Revert,
+  Volume,
+  type VolumeBody,
+  VolumeList,
+  VolumePatch,
+  volumeBody,
+} from '../volume-schemas.js';
 
-const Volume = Type.Object(
-  {
-    name: Type.String(),
-    kind: Type.String({ description: 'memory, null or file' }),
-    sizeBytes: Count,
-    blockSizeBytes: Type.Integer(),
-    nqn: Type.String(),
-    nsid: Type.Integer(),
-    uuid: Type.String(),
-    durable: Type.Boolean({ description: 'What was acknowledged survives the process and a power failure.' }),
-    counters: Type.Object({
-      reads: Count,
-      writes: Count,
-      readBytes: Count,
-      writeBytes: Count,
-      errors: Count,
-    }),
-  },
-  { $id: 'Volume' },
-);
-const Volumes = Type.Object({ volumes: Type.Array(ref(Volume)) });
-const Name = Type.Object({ name: Type.String() });
+export type VolumesSource = Pick<
+  Volumes,
+  'list' | 'find' | 'create' | 'change' | 'revert' | 'serve' | 'delete' | 'eraseKey'
+>;
 
-export function volumeRoutes(dataPlane: Pick<DataPlane, 'volumes' | 'counters'>): RouteModule {
-  const config = { access: 'viewer' } as const;
-  const all = () => {
-    const counters = new Map(dataPlane.counters().volumes.map((one) => [one.name, one]));
-    return dataPlane.volumes().map((facts) => describe(facts, counters.get(facts.name)));
+const viewer = { access: 'viewer' } as const;
+const operator = { access: 'operator' } as const;
+const Deletion = Type.Object({ erase: Type.Optional(Flag), cryptoErase: Type.Optional(Flag) });
+
+export function volumeRoutes(
+  dataPlane: Pick<DataPlane, 'volumes' | 'counters'>,
+  volumes: VolumesSource,
+): RouteModule {
+  const countersOf = (name: string) => dataPlane.counters().volumes.find((one) => one.name === name);
+  const one = (view: Parameters<typeof volumeBody>[0] & { readonly info: { readonly name: string } }) =>
+    volumeBody(view, countersOf(view.info.name));
+  const find = (name: string): VolumeBody => {
+    const found = volumes.find(name) ?? dataPlane.volumes().find((volume) => volume.name === name);
+    if (found === undefined) throw new VolumeNotFoundError(name);
+    return volumeBody(found, countersOf(name));
+  };
+  // What is not of a pool is served as the command line says, until the daemon ends.
+  const changeable = (name: string) => {
+    if (volumes.find(name) !== undefined) return;
+    const { kind } = find(name);
+    throw new InvalidArgumentError(
+      'volume',
+      `a volume of a pool; '${name}' is of the command line (${kind})`,
+    );
   };
   return (app) => {
     app.addSchema(Volume);
     app.get(
       '/v1/volumes',
-      { config, schema: { summary: 'The volumes that are served', response: { 200: Volumes } } },
-      async () => ({ volumes: all() }),
+      { config: viewer, schema: { summary: 'The volumes', response: { 200: VolumeList } } },
+      async () => {
+        const counters = new Map(dataPlane.counters().volumes.map((each) => [each.name, each]));
+        return {
+          volumes: [
+            ...dataPlane.volumes().map((facts) => volumeBody(facts, counters.get(facts.name))),
+            ...volumes.list().map((view) => volumeBody(view, counters.get(view.info.name))),
+          ],
+        };
+      },
     );
     app.get(
       '/v1/volumes/:name',
-      { config, schema: { summary: 'One volume', params: Name, response: { 200: ref(Volume) } } },
-      async ({ params: { name } }) => {
-        const found = all().find((volume) => volume.name === name);
-        if (found === undefined) throw new VolumeNotFoundError(name);
-        return found;
+      { config: viewer, schema: { summary: 'One volume', params: Name, response: { 200: ref(Volume) } } },
+      async ({ params }) => find(params.name),
+    );
+    app.post(
+      '/v1/volumes',
+      {
+        config: operator,
+        schema: {
+          summary: 'Makes a volume and serves it; with a source, a clone of a snapshot',
+          body: NewVolume,
+          response: { 201: ref(Volume) },
+        },
+      },
+      async ({ body: { sizeBytes, ...rest } }, reply) => {
+        const size = sizeBytes === undefined ? {} : { sizeBytes: BigInt(sizeBytes) };
+        return reply.code(201).send(one(await volumes.create({ ...rest, ...size })));
       },
     );
-  };
-}
-
-function describe(facts: VolumeFacts, counters: VolumeCounters | undefined): Static<typeof Volume> {
-  const { name, kind, sizeBytes, blockSizeBytes, nqn, nsid, uuid, durable } = facts;
-  const { reads = 0n, writes = 0n, readBytes = 0n, writeBytes = 0n, errors = 0n } = counters ?? {};
-  return {
-    name,
-    kind,
-    sizeBytes: count(sizeBytes),
-    blockSizeBytes,
-    nqn,
-    nsid,
-    uuid,
-    durable,
-    counters: {
-      reads: count(reads),
-      writes: count(writes),
-      readBytes: count(readBytes),
-      writeBytes: count(writeBytes),
-      errors: count(errors),
-    },
+    app.patch(
+      '/v1/volumes/:name',
+      {
+        config: operator,
+        schema: {
+          summary: 'Resizes a volume (hosts are told), or renames it (it is not served for a moment)',
+          params: Name,
+          body: VolumePatch,
+          response: { 200: ref(Volume) },
+        },
+      },
+      async ({ params, body: { sizeBytes, ...rest } }) => {
+        changeable(params.name);
+        const size = sizeBytes === undefined ? {} : { sizeBytes: BigInt(sizeBytes) };
+        return one(await volumes.change(params.name, { ...rest, ...size }));
+      },
+    );
+    app.delete(
+      '/v1/volumes/:name',
+      {
+        config: operator,
+        schema: {
+          summary: 'Deletes a volume that has no snapshots',
+          params: Name,
+          querystring: Deletion,
+          response: { 204: Type.Null({ description: 'It is gone' }) },
+        },
+      },
+      async ({ params, query }, reply) => {
+        changeable(params.name);
+        const options = { erase: query.erase === 'true', cryptoErase: query.cryptoErase === 'true' };
+        await volumes.delete(params.name, options);
+        return reply.code(204).send(null);
+      },
+    );
+    app.post(
+      '/v1/volumes/:name/revert',
+      {
+        config: operator,
+        schema: {
+          summary: 'Takes a volume back to a snapshot of its own; it is not served for a moment',
+          params: Name,
+          body: Revert,
+          response: { 200: ref(Volume) },
+        },
+      },
+      async ({ params, body: { snapshot, force = false } }) => {
+        changeable(params.name);
+        return one(await volumes.revert(params.name, snapshot, { force }));
+      },
+    );
+    app.post(
+      '/v1/volumes/:name/serve',
+      {
+        config: operator,
+        schema: {
+          summary: 'Serves a volume that is not served, when what kept it from being is gone',
+          params: Name,
+          response: { 200: ref(Volume) },
+        },
+      },
+      async ({ params }) => {
+        changeable(params.name);
+        return one(await volumes.serve(params.name));
+      },
+    );
+    app.post(
+      '/v1/volumes/:name/erase-key',
+      {
+        config: operator,
+        schema: {
+          summary: 'Discards the key of an encrypted volume: nobody can read it any more',
+          params: Name,
+          body: Force,
+          response: { 200: ref(Volume) },
+        },
+      },
+      async ({ params, body: { force = false } }) => {
+        changeable(params.name);
+        return one(await volumes.eraseKey(params.name, { force }));
+      },
+    );
   };
 }

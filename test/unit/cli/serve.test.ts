@@ -22,7 +22,7 @@ function serve(...argv: string[]): Promise<number> {
 
 describe('serve refuses before it changes anything', () => {
   it.each([
-    ['no volume', [], 2, 'at least one'],
+    ['two sources of keys', ['--key-file', 'a', '--key-command', 'b'], 2, 'not both'],
     ['an unknown SPEC', ['--volume', 'a=ram:1M'], 2, "unknown kind 'ram'"],
     ['size 0', ['--volume', 'a=mem:0'], 2, 'is zero'],
     [
@@ -108,7 +108,7 @@ describe('serve', () => {
     const running = serve('--volume', 'a=mem:1MiB', '--volume', 'b=null:1GiB,block=512', '--reactors', '2');
     await cli.printed('ready\n');
     await cli.printed('api ');
-    const started = ['control', 'volume a', 'volume b', 'listen', 'api'];
+    const started = ['control', 'volume a', 'volume b', 'pools', 'listen', 'api'];
     expect(cli.engine.steps).toEqual(started);
     expect(cli.notifications).toEqual(['READY=1']);
     cli.signal();
@@ -146,6 +146,36 @@ describe('serve', () => {
     expect(cli.dataPlane?.volumes()).toMatchObject([{ name: 'a', sizeBytes: 1n << 20n }]);
     expect(cli.dataPlane?.listeners()).toEqual([{ host: '127.0.0.1', port: 40_001 }]);
     expect(cli.dataPlane?.counters()).toMatchObject({ controllers: 0 });
+    cli.signal();
+    expect(await running).toBe(0);
+  });
+
+  it('serves what is in pools, and says what is not served', async () => {
+    const nqn = 'nqn.2026-11.dev.ballast:volume:x';
+    const volume = { nqn, nsid: 1, sizeBytes: 1n << 30n, blockSizeBytes: 4096, durable: true };
+    cli.pools = {
+      volumes: Array.from({ length: 23 }, (_, index) => ({ name: `v${index}`, ...volume })),
+      problems: ['pool q is missing: there is no /dev/sdx'],
+    };
+    const running = serve('--volume', 'a=mem:1MiB', '--volume', `f=file:${join(directory, 'f')}:1MiB`);
+    await cli.printed('api ');
+    expect(cli.others).toEqual([{ name: 'a' }, { name: 'f', path: join(directory, 'f') }]);
+    expect(cli.stdout.text).toContain(
+      `volume v19: 1 GiB, 4096-byte blocks, durable, namespace 1 of ${nqn}\n`,
+    );
+    expect(cli.stdout.text).not.toContain('volume v20');
+    expect(cli.stdout.text).toContain(
+      'and 3 more volumes: ballast volume list\nNOT SERVED: pool q is missing: there is no /dev/sdx\n',
+    );
+    cli.signal();
+    expect(await running).toBe(0);
+  });
+
+  it('waits for pools where there is nothing yet, and says how to make one', async () => {
+    const running = serve('--key-command', '/usr/bin/kms');
+    await cli.printed('api ');
+    expect(cli.stdout.text).toContain('no volumes yet: ballast pool create');
+    expect(cli.control?.keySource).toEqual({ command: '/usr/bin/kms' });
     cli.signal();
     expect(await running).toBe(0);
   });

@@ -1,0 +1,119 @@
+// Snapshots of volumes, and what a volume or a snapshot holds or differs in: for backup, which reads what
+// changed and no more.
+import { Type } from '@sinclair/typebox';
+import type { Snapshots } from '../../pools/snapshots.js';
+import type { RouteModule } from '../app-types.js';
+import { BytesText, Name, ref } from '../schemas.js';
+import {
+  Extents,
+  extentsBody,
+  NewSnapshot,
+  NewSnapshots,
+  Snapshot,
+  SnapshotList,
+  snapshotBody,
+} from '../volume-schemas.js';
+
+export type SnapshotsSource = Pick<Snapshots, 'list' | 'get' | 'create' | 'createOne' | 'delete' | 'ranges'>;
+
+const viewer = { access: 'viewer' } as const;
+const operator = { access: 'operator' } as const;
+const Both = Type.Object({ name: Type.String(), snapshot: Type.String() });
+const limitDefault = 1024;
+const Wanted = Type.Object({
+  snapshot: Type.Optional(
+    Type.String({ description: 'What is looked at; default: the volume as it is now.' }),
+  ),
+  since: Type.Optional(
+    Type.String({ description: 'An older snapshot: what differs from it. Default: what is allocated.' }),
+  ),
+  offset: Type.Optional(BytesText),
+  limit: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,4}$', description: `1 to 4096, default ${limitDefault}.` }),
+  ),
+});
+
+export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
+  return (app) => {
+    app.addSchema(Snapshot);
+    app.addSchema(Extents);
+    app.get(
+      '/v1/volumes/:name/snapshots',
+      {
+        config: viewer,
+        schema: { summary: 'The snapshots of a volume', params: Name, response: { 200: SnapshotList } },
+      },
+      async ({ params }) => ({ snapshots: (await snapshots.list(params.name)).map(snapshotBody) }),
+    );
+    app.get(
+      '/v1/volumes/:name/snapshots/:snapshot',
+      { config: viewer, schema: { summary: 'One snapshot', params: Both, response: { 200: ref(Snapshot) } } },
+      async ({ params }) => snapshotBody(await snapshots.get(params.name, params.snapshot)),
+    );
+    app.post(
+      '/v1/volumes/:name/snapshots',
+      {
+        config: operator,
+        schema: {
+          summary: 'Takes a snapshot',
+          params: Name,
+          body: NewSnapshot,
+          response: { 201: ref(Snapshot) },
+        },
+      },
+      async ({ params, body }, reply) =>
+        reply.code(201).send(snapshotBody(await snapshots.createOne(params.name, body.name))),
+    );
+    app.post(
+      '/v1/snapshots',
+      {
+        config: operator,
+        schema: {
+          summary: 'Takes snapshots of several volumes at one moment',
+          body: NewSnapshots,
+          response: { 201: SnapshotList },
+        },
+      },
+      async ({ body }, reply) => {
+        const made = await snapshots.create(body.snapshots);
+        return reply.code(201).send({ snapshots: made.map(snapshotBody) });
+      },
+    );
+    app.delete(
+      '/v1/volumes/:name/snapshots/:snapshot',
+      {
+        config: operator,
+        schema: {
+          summary: 'Deletes a snapshot; clones of it stay',
+          params: Both,
+          response: { 204: Type.Null({ description: 'It is gone' }) },
+        },
+      },
+      async ({ params }, reply) => {
+        await snapshots.delete(params.name, params.snapshot);
+        return reply.code(204).send(null);
+      },
+    );
+    app.get(
+      '/v1/volumes/:name/extents',
+      {
+        config: viewer,
+        schema: {
+          summary: 'What is allocated, or what differs from an older snapshot',
+          params: Name,
+          querystring: Wanted,
+          response: { 200: ref(Extents) },
+        },
+      },
+      async ({ params, query: { snapshot, since, offset, limit } }) =>
+        extentsBody(
+          await snapshots.ranges(params.name, {
+            countMax: limit === undefined ? limitDefault : Number(limit),
+            ...(snapshot !== undefined && { snapshot }),
+            ...(since !== undefined && { since }),
+            ...(offset !== undefined && { offsetBytes: BigInt(offset) }),
+          }),
+        ),
+    );
+  };
+}

@@ -1,0 +1,167 @@
+// Volumes, snapshots and ranges as the API tells of them. Called by routes/volumes.ts and
+// routes/snapshots.ts; src/client takes its types from here.
+import { type Static, Type } from '@sinclair/typebox';
+import type { PoolRanges, Snapshot as SnapshotView, VolumeView } from '../pools/types.js';
+import { Bytes, Count, count, date, ref } from './schemas.js';
+import type { VolumeCounters, VolumeFacts } from './sources.js';
+
+export const Volume = Type.Object(
+  {
+    name: Type.String(),
+    kind: Type.String({ description: 'pool, file, memory or null' }),
+    pool: Type.Optional(Type.String()),
+    state: Type.Unsafe<VolumeView['state']>({
+      type: 'string',
+      enum: ['serving', 'locked', 'erased', 'stopped'],
+      description:
+        'locked: its key cannot be had now. erased: its key was discarded. stopped: for another reason.',
+    }),
+    error: Type.Optional(Type.String({ description: 'Why it is not served.' })),
+    sizeBytes: Count,
+    blockSizeBytes: Type.Integer(),
+    nqn: Type.String(),
+    nsid: Type.Integer(),
+    uuid: Type.String(),
+    durable: Type.Boolean({ description: 'What was acknowledged survives the process and a power failure.' }),
+    thick: Type.Optional(Type.Boolean()),
+    created: Type.Optional(Type.String({ format: 'date-time' })),
+    originUuid: Type.Optional(Type.String({ description: 'The snapshot that it is a clone of.' })),
+    encrypted: Type.Boolean(),
+    keyId: Type.Optional(Type.String({ description: 'Which key wraps its key.' })),
+    counters: Type.Object({
+      reads: Count,
+      writes: Count,
+      readBytes: Count,
+      writeBytes: Count,
+      errors: Count,
+    }),
+  },
+  { $id: 'Volume' },
+);
+export type VolumeBody = Static<typeof Volume>;
+export const VolumeList = Type.Object({ volumes: Type.Array(ref(Volume)) });
+
+const Source = Type.Object(
+  { volume: Type.String(), snapshot: Type.String() },
+  { additionalProperties: false },
+);
+export const NewVolume = Type.Object(
+  {
+    name: Type.String(),
+    sizeBytes: Type.Optional(
+      Type.Unsafe<number | string>({ ...Bytes, description: 'A clone may leave it out.' }),
+    ),
+    pool: Type.Optional(Type.String({ description: 'Default: the only one, or that of the source.' })),
+    thick: Type.Optional(Type.Boolean({ description: 'All its room is taken now. Default: thin.' })),
+    encrypted: Type.Optional(Type.Boolean()),
+    source: Type.Optional(Source),
+  },
+  { additionalProperties: false },
+);
+export type NewVolumeBody = Static<typeof NewVolume>;
+
+export const VolumePatch = Type.Object(
+  {
+    sizeBytes: Type.Optional(Bytes),
+    name: Type.Optional(Type.String()),
+    force: Type.Optional(Type.Boolean({ description: 'Renames also while hosts are connected.' })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+export const Revert = Type.Object(
+  {
+    snapshot: Type.String(),
+    force: Type.Optional(Type.Boolean({ description: 'While hosts are connected.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const Snapshot = Type.Object(
+  {
+    volume: Type.String(),
+    name: Type.String(),
+    uuid: Type.String(),
+    sizeBytes: Count,
+    created: Type.String({ format: 'date-time' }),
+  },
+  { $id: 'Snapshot' },
+);
+export type SnapshotBody = Static<typeof Snapshot>;
+export const SnapshotList = Type.Object({ snapshots: Type.Array(ref(Snapshot)) });
+
+export const NewSnapshot = Type.Object({ name: Type.String() }, { additionalProperties: false });
+export const NewSnapshots = Type.Object(
+  {
+    snapshots: Type.Array(
+      Type.Object({ volume: Type.String(), name: Type.String() }, { additionalProperties: false }),
+      { description: 'Of volumes of one pool, each once: 1 to 128.' },
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const Extents = Type.Object(
+  {
+    extents: Type.Array(Type.Object({ offsetBytes: Count, lengthBytes: Count })),
+    nextOffsetBytes: Type.Optional(
+      Type.Unsafe<number | string>({ ...Count, description: 'Where to go on; absent at the end.' }),
+    ),
+  },
+  { $id: 'Extents' },
+);
+export type ExtentsBody = Static<typeof Extents>;
+
+export function volumeBody(
+  facts: VolumeFacts | VolumeView,
+  counters: VolumeCounters | undefined,
+): VolumeBody {
+  const { reads = 0n, writes = 0n, readBytes = 0n, writeBytes = 0n, errors = 0n } = counters ?? {};
+  return {
+    ...('info' in facts ? pooled(facts) : { ...facts, sizeBytes: count(facts.sizeBytes), ...plain }),
+    counters: {
+      reads: count(reads),
+      writes: count(writes),
+      readBytes: count(readBytes),
+      writeBytes: count(writeBytes),
+      errors: count(errors),
+    },
+  };
+}
+
+const plain = { state: 'serving' as const, encrypted: false };
+
+function pooled({ pool, info, nqn, state, error, encrypted, keyId }: VolumeView) {
+  return {
+    name: info.name,
+    kind: 'pool',
+    pool,
+    state,
+    ...(error !== undefined && { error }),
+    sizeBytes: count(info.sizeBytes),
+    blockSizeBytes: 4096,
+    nqn,
+    nsid: 1,
+    uuid: info.uuid,
+    durable: true,
+    thick: info.thick,
+    created: date(info.createdAt),
+    ...(info.originUuid !== '' && { originUuid: info.originUuid }),
+    encrypted,
+    ...(keyId !== undefined && { keyId }),
+  };
+}
+
+export function snapshotBody({ volume, name, uuid, sizeBytes, createdAt }: SnapshotView): SnapshotBody {
+  return { volume, name, uuid, sizeBytes: count(sizeBytes), created: date(createdAt) };
+}
+
+export function extentsBody({ ranges, nextOffsetBytes }: PoolRanges): ExtentsBody {
+  return {
+    extents: ranges.map(({ offsetBytes, lengthBytes }) => ({
+      offsetBytes: count(offsetBytes),
+      lengthBytes: count(lengthBytes),
+    })),
+    ...(nextOffsetBytes !== undefined && { nextOffsetBytes: count(nextOffsetBytes) }),
+  };
+}

@@ -1,0 +1,69 @@
+// Everything of this room put together: one for each daemon, made in src/main when the engine runs.
+import type { Clock } from '../base/clock.js';
+import { KeyedLock } from '../base/keyed-lock.js';
+import type { Log } from '../base/log.js';
+import type { Store } from '../store/types.js';
+import { Opening } from './opening.js';
+import { Pools } from './pools.js';
+import { PoolRecords } from './records.js';
+import { Registry } from './registry.js';
+import { Rotation } from './rotation.js';
+import { type Keys, Serving } from './serving.js';
+import { Snapshots } from './snapshots.js';
+import type { PoolsEngine } from './types.js';
+import { Volumes } from './volumes.js';
+
+/** A volume that is not of a pool: its name is taken, and its file is no device for a pool. */
+export interface OtherVolume {
+  readonly name: string;
+  readonly path?: string;
+}
+
+export interface PoolServiceOptions {
+  readonly engine: PoolsEngine;
+  readonly store: Store;
+  readonly keys: Keys;
+  readonly log: Log;
+  readonly others: readonly OtherVolume[];
+  readonly clock?: Clock;
+}
+
+export class PoolService {
+  readonly pools: Pools;
+  readonly volumes: Volumes;
+  readonly snapshots: Snapshots;
+  readonly rotation: Rotation;
+  readonly #opening: Opening;
+
+  constructor({ engine, store, keys, log, others, clock }: PoolServiceOptions) {
+    const registry = new Registry();
+    for (const { name } of others) registry.claimForOther(name);
+    const records = new PoolRecords(store);
+    const serving = new Serving(engine, keys, log);
+    const locks = new KeyedLock();
+    this.#opening = new Opening({ engine, registry, records, serving, log });
+    const shared = { engine, registry, serving, locks, log };
+    const otherFiles = new Map(
+      others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, `volume '${name}'`] as const])),
+    );
+    this.pools = new Pools({
+      ...shared,
+      records,
+      opening: this.#opening,
+      otherFiles,
+      ...(clock !== undefined && { clock }),
+    });
+    this.volumes = new Volumes(shared);
+    this.snapshots = new Snapshots(shared);
+    this.rotation = new Rotation({ ...shared, store });
+  }
+
+  /**
+   * Opens all known pools and serves their volumes; what fails is in what list() tells. Once, at the start.
+   * Fails when a volume of a pool has the name of one that is not: to leave it out would be taken for its
+   * end by hosts.
+   */
+  open(): Promise<void> {
+    return this.#opening.openAll();
+  }
+}
