@@ -105,6 +105,8 @@ export interface CliContext {
   notifyServiceManager(state: string): Promise<void>;
   /** Calls back at each SIGINT and SIGTERM; returns what ends that. */
   onStopSignal(callback: (name: string) => void): () => void;
+  /** Between two looks at something that takes a while. */
+  sleep(ms: number): Promise<void>;
   /** Ends the process at once. */
   exitNow(code: number): void;
 }

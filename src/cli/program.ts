@@ -11,7 +11,19 @@ import { registerRead } from './read.js';
 import { registerServe } from './serve.js';
 import { registerWrite } from './write.js';
 
-export function createProgram(context: CliContext, version: string): Command {
+// Groups of commands that ask a running daemon. Their files are loaded when one of them is asked for: a
+// target starts without them.
+const groups = [
+  { name: 'pool', description: 'pools of disks', load: () => import('./pool/index.js') },
+  { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },
+  { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
+];
+
+export async function createProgram(
+  context: CliContext,
+  version: string,
+  argv: readonly string[],
+): Promise<Command> {
   const program = new Command('ballast')
     .description('NVMe-over-Fabrics target and initiator in user space')
     .version(version, '-V, --version')
@@ -32,6 +44,10 @@ export function createProgram(context: CliContext, version: string): Command {
   ]) {
     register(program, context);
   }
+  for (const { name, description, load } of groups) {
+    const group = program.command(name).description(description);
+    if (argv.includes(name)) (await load()).register(group, context);
+  }
   return program;
 }
 
@@ -42,7 +58,7 @@ export async function runProgram(
   argv: readonly string[],
 ): Promise<number> {
   try {
-    await createProgram(context, version).parseAsync(argv, { from: 'user' });
+    await (await createProgram(context, version, argv)).parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
     // Commander has printed its own complaints; an error that is not ours is a bug, and its stack says where.

@@ -1,6 +1,7 @@
 // The composition root of the program `ballast`: real streams, signals and the native engine for the command
 // line.
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { hostIdentity } from '../base/identity.js';
 import type { CliContext } from '../cli/engine-port.js';
 import { runProgram } from '../cli/program.js';
@@ -38,6 +39,7 @@ const context: CliContext = {
       process.off('SIGTERM', callback);
     };
   },
+  sleep: (ms) => setTimeout(ms),
   exitNow: (code) => process.exit(code),
 };
 

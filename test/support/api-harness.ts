@@ -1,5 +1,6 @@
 // The REST server with real tokens and pools over a memory store, a fake data plane and a fake engine,
 // without a door: by inject().
+import type { IncomingMessage } from 'node:http';
 import { pino } from 'pino';
 import { createApp } from '../../src/api/app.js';
 import type { ApiApp, RouteModule } from '../../src/api/app-types.js';
@@ -29,6 +30,7 @@ export class ApiHarness {
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
   failHealth: Error | undefined;
   trusted = false;
+  isTrusted: (request: IncomingMessage) => boolean = () => this.trusted;
 
   get authenticator(): Authenticator {
     const { tokens, log, clock } = this;
@@ -45,7 +47,7 @@ export class ApiHarness {
       log: this.log,
       version: '1.2.3',
       authenticator: this.authenticator,
-      isTrusted: () => this.trusted,
+      isTrusted: (request) => this.isTrusted(request),
       modules: [
         healthRoutes(check),
         nodeRoutes({

@@ -38,6 +38,7 @@ export class CliHarness {
   exitedNow: number | undefined;
   control: ControlOptions | undefined;
   dataPlane: DataPlanePort | undefined;
+  onSleep: () => void = () => undefined;
   failApi: Error | undefined;
   others: readonly OtherVolume[] = [];
   pools: OpenedPools = { volumes: [], problems: [] };
@@ -85,6 +86,7 @@ export class CliHarness {
           this.#onSignal = undefined;
         };
       },
+      sleep: async () => this.onSleep(),
       exitNow: (code) => {
         this.exitedNow = code;
       },

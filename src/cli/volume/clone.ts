@@ -1,0 +1,33 @@
+// `ballast volume clone VOLUME/SNAPSHOT NAME`: a volume that begins as a snapshot, at once, and shares its
+// room.
+import type { Command } from 'commander';
+import { parseDeviceSize } from '../../base/sizes.js';
+import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
+import type { CliContext } from '../engine-port.js';
+import { parseSnapshotName } from './names.js';
+import { printVolume } from './render.js';
+
+interface CloneOptions extends DaemonOptions {
+  readonly size?: string;
+}
+
+export function registerClone(volume: Command, context: CliContext): void {
+  addDaemonOptions(volume.command('clone').description('make a volume out of a snapshot'))
+    .argument('<volume/snapshot>')
+    .argument('<name>')
+    .option('--size <size>', 'larger than the snapshot (default: as large)')
+    .action((source: string, name: string, options: CloneOptions) => clone(context, source, name, options));
+}
+
+async function clone(
+  context: CliContext,
+  text: string,
+  name: string,
+  { size, ...options }: CloneOptions,
+): Promise<void> {
+  const origin = parseSnapshotName(text);
+  const source = { volume: origin.volume, snapshot: origin.name };
+  const larger = size === undefined ? {} : { sizeBytes: parseDeviceSize(size, 4096).toString() };
+  const made = await (await daemonOf(context, options)).createVolume({ name, source, ...larger });
+  await printVolume(context, options.output, made);
+}

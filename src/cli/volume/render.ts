@@ -1,0 +1,57 @@
+// Volumes and snapshots as people read them.
+import { formatSize } from '../../base/sizes.js';
+import { type SnapshotBody, toBytes, type VolumeBody } from '../../client/api-client.js';
+import type { CliContext } from '../engine-port.js';
+import { type OutputFormat, printResult } from '../output.js';
+import { type Column, renderFields, renderTable } from '../table.js';
+
+const volumeColumns: readonly Column<VolumeBody>[] = [
+  { title: 'name', value: ({ name }) => name },
+  { title: 'pool', value: ({ pool, kind }) => pool ?? `(${kind})` },
+  { title: 'size', value: ({ sizeBytes }) => formatSize(toBytes(sizeBytes)), align: 'right' },
+  { title: 'state', value: ({ state }) => state },
+  { title: 'nqn', value: ({ nqn }) => nqn },
+];
+
+const snapshotColumns: readonly Column<SnapshotBody>[] = [
+  { title: 'snapshot', value: ({ volume, name }) => `${volume}/${name}` },
+  { title: 'size', value: ({ sizeBytes }) => formatSize(toBytes(sizeBytes)), align: 'right' },
+  { title: 'created', value: ({ created }) => created },
+  { title: 'uuid', value: ({ uuid }) => uuid },
+];
+
+export function renderVolumes(volumes: readonly VolumeBody[], color: boolean): string {
+  return renderTable(volumeColumns, volumes, color);
+}
+
+export function renderSnapshots(snapshots: readonly SnapshotBody[], color: boolean): string {
+  return renderTable(snapshotColumns, snapshots, color);
+}
+
+export function renderVolume(volume: VolumeBody, color: boolean): string {
+  const { kind, pool, counters, thick, originUuid, created, encrypted, keyId } = volume;
+  const fields: (readonly [string, string])[] = [
+    ['volume', volume.name],
+    ['kind', kind],
+    ...(pool === undefined ? [] : [['pool', pool] as const]),
+    ['state', volume.error === undefined ? volume.state : `${volume.state}: ${volume.error}`],
+    ['size', formatSize(toBytes(volume.sizeBytes))],
+    ['blocks', `${volume.blockSizeBytes} bytes`],
+    ['nqn', volume.nqn],
+    ['namespace', String(volume.nsid)],
+    ['uuid', volume.uuid],
+    ['durable', volume.durable ? 'yes' : 'no'],
+  ];
+  if (thick !== undefined) fields.push(['provisioning', thick ? 'thick' : 'thin']);
+  if (originUuid !== undefined) fields.push(['clone of', originUuid]);
+  if (created !== undefined) fields.push(['created', created]);
+  if (encrypted) fields.push(['encrypted', keyId === undefined ? 'key discarded' : `by key ${keyId}`]);
+  fields.push(['reads', `${counters.reads}, ${formatSize(toBytes(counters.readBytes))}`]);
+  fields.push(['writes', `${counters.writes}, ${formatSize(toBytes(counters.writeBytes))}`]);
+  fields.push(['errors', String(counters.errors)]);
+  return renderFields(fields, color);
+}
+
+export function printVolume(context: CliContext, output: OutputFormat, volume: VolumeBody): Promise<void> {
+  return printResult(context, output, volume, (color) => renderVolume(volume, color));
+}

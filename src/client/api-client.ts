@@ -1,0 +1,146 @@
+// The REST API of a daemon, a method for each route that commands use. Answers are what the daemon says, as
+// JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
+
+import type { NewPoolBody, PoolBody } from '../api/pool-schemas.js';
+import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
+import type { ExtentsBody, NewVolumeBody, SnapshotBody, VolumeBody } from '../api/volume-schemas.js';
+import type { Endpoint } from './endpoint.js';
+import { ask, type Request } from './transport.js';
+
+export type { ExtentsBody, KeysBody, NewPoolBody, PoolBody, RotatedBody, SnapshotBody, VolumeBody };
+
+export interface SnapshotName {
+  readonly volume: string;
+  readonly name: string;
+}
+
+export interface ExtentsQuery {
+  readonly snapshot?: string | undefined;
+  readonly since?: string | undefined;
+  readonly offset?: string | undefined;
+  readonly limit?: string | undefined;
+}
+
+// Erasing and allocating may go over terabytes; exporting waits for them.
+const forever = { timeoutMs: Number.POSITIVE_INFINITY };
+
+export class ApiClient {
+  constructor(readonly endpoint: Endpoint) {}
+
+  async pools(): Promise<readonly PoolBody[]> {
+    return (await this.#ask<{ pools: PoolBody[] }>('GET', 'pools')).pools;
+  }
+
+  pool(name: string): Promise<PoolBody> {
+    return this.#ask('GET', `pools/${part(name)}`);
+  }
+
+  createPool(body: NewPoolBody): Promise<PoolBody> {
+    return this.#ask('POST', 'pools', body, forever);
+  }
+
+  importPool(paths: readonly string[]): Promise<PoolBody> {
+    return this.#ask('POST', 'pools/import', { paths }, forever);
+  }
+
+  addDevice(pool: string, device: NewPoolBody['devices'][number]): Promise<PoolBody> {
+    return this.#ask('POST', `pools/${part(pool)}/devices`, device, forever);
+  }
+
+  exportPool(name: string, force: boolean): Promise<void> {
+    return this.#ask('POST', `pools/${part(name)}/export`, { force }, forever);
+  }
+
+  destroyPool(name: string): Promise<void> {
+    return this.#ask('DELETE', `pools/${part(name)}`, undefined, forever);
+  }
+
+  startScrub(pool: string, bytesPerSecond: bigint): Promise<PoolBody> {
+    return this.#ask('POST', `pools/${part(pool)}/scrub`, { bytesPerSecond: bytesPerSecond.toString() });
+  }
+
+  stopScrub(pool: string): Promise<PoolBody> {
+    return this.#ask('DELETE', `pools/${part(pool)}/scrub`);
+  }
+
+  async volumes(): Promise<readonly VolumeBody[]> {
+    return (await this.#ask<{ volumes: VolumeBody[] }>('GET', 'volumes')).volumes;
+  }
+
+  volume(name: string): Promise<VolumeBody> {
+    return this.#ask('GET', `volumes/${part(name)}`);
+  }
+
+  createVolume(body: NewVolumeBody): Promise<VolumeBody> {
+    return this.#ask('POST', 'volumes', body, forever);
+  }
+
+  changeVolume(
+    name: string,
+    change: { readonly sizeBytes?: string; readonly name?: string; readonly force?: boolean },
+  ): Promise<VolumeBody> {
+    return this.#ask('PATCH', `volumes/${part(name)}`, change, forever);
+  }
+
+  deleteVolume(name: string, { erase = false, cryptoErase = false } = {}): Promise<void> {
+    const query = `?erase=${erase}&cryptoErase=${cryptoErase}`;
+    return this.#ask('DELETE', `volumes/${part(name)}${query}`, undefined, forever);
+  }
+
+  revertVolume(name: string, snapshot: string, force: boolean): Promise<VolumeBody> {
+    return this.#ask('POST', `volumes/${part(name)}/revert`, { snapshot, force });
+  }
+
+  serveVolume(name: string): Promise<VolumeBody> {
+    return this.#ask('POST', `volumes/${part(name)}/serve`);
+  }
+
+  eraseKey(name: string, force: boolean): Promise<VolumeBody> {
+    return this.#ask('POST', `volumes/${part(name)}/erase-key`, { force });
+  }
+
+  async snapshots(volume: string): Promise<readonly SnapshotBody[]> {
+    const path = `volumes/${part(volume)}/snapshots`;
+    return (await this.#ask<{ snapshots: SnapshotBody[] }>('GET', path)).snapshots;
+  }
+
+  /** All at one moment. */
+  async createSnapshots(snapshots: readonly SnapshotName[]): Promise<readonly SnapshotBody[]> {
+    return (await this.#ask<{ snapshots: SnapshotBody[] }>('POST', 'snapshots', { snapshots })).snapshots;
+  }
+
+  deleteSnapshot({ volume, name }: SnapshotName): Promise<void> {
+    return this.#ask('DELETE', `volumes/${part(volume)}/snapshots/${part(name)}`);
+  }
+
+  extents(volume: string, query: ExtentsQuery): Promise<ExtentsBody> {
+    const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined);
+    return this.#ask('GET', `volumes/${part(volume)}/extents?${new URLSearchParams(given)}`);
+  }
+
+  keys(): Promise<KeysBody> {
+    return this.#ask('GET', 'keys');
+  }
+
+  rotateKeys(dropOld: boolean): Promise<RotatedBody> {
+    return this.#ask('POST', 'keys/rotate', { dropOld }, forever);
+  }
+
+  async #ask<T>(
+    method: Request['method'],
+    path: string,
+    body?: object,
+    options: Pick<Request, 'timeoutMs'> = {},
+  ): Promise<T> {
+    // The daemon that speaks /v1/ says what its OpenAPI document says.
+    return (await ask(this.endpoint, { method, path, ...(body && { body }), ...options })) as T;
+  }
+}
+
+export function toBytes(value: number | string | undefined): bigint {
+  return BigInt(value ?? 0);
+}
+
+function part(name: string): string {
+  return encodeURIComponent(name);
+}
