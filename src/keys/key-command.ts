@@ -3,6 +3,7 @@
 // (docs/operations/encryption.md). Nothing secret is in its arguments or environment; its other output is
 // thrown away, for it may have secrets.
 import { spawn } from 'node:child_process';
+import { type Clock, systemClock } from '../base/clock.js';
 import { KeyUnavailableError } from '../base/pool-errors.js';
 import { dataKeyBytes, makeDataKey } from './data-key.js';
 import { keyIdPattern } from './envelope.js';
@@ -10,16 +11,25 @@ import type { KeyProvider, WrappedKey } from './types.js';
 
 export const answerBytesMax = 16_384;
 const defaultTimeoutMs = 10_000;
+// What does not answer, or cannot be started, is not asked again for a while: at the start of the daemon
+// each of a thousand volumes would wait for it.
+const pauseMs = 5_000;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export class KeyCommand implements KeyProvider {
   readonly kind = 'command';
 
+  readonly #clock: Clock;
+  #down: { readonly untilMs: number; readonly error: KeyUnavailableError } | undefined;
+
   constructor(
     readonly program: string,
     readonly timeoutMs: number = defaultTimeoutMs,
-  ) {}
+    clock: Clock = systemClock,
+  ) {
+    this.#clock = clock;
+  }
 
   get name(): string {
     return `key command ${this.program}`;
@@ -62,6 +72,7 @@ export class KeyCommand implements KeyProvider {
   }
 
   async #ask(request: Fields): Promise<Fields> {
+    if (this.#down !== undefined && this.#clock.steadyMs() < this.#down.untilMs) throw this.#down.error;
     const input = Buffer.from(`${JSON.stringify({ version: 1, ...request })}\n`);
     let output: Buffer | undefined;
     try {
@@ -87,10 +98,15 @@ export class KeyCommand implements KeyProvider {
         failure ??= this.#unavailable(reason, cause);
         if (child.pid !== undefined) killGroup(child.pid);
       };
-      const late = setTimeout(() => giveUp(`did not answer in ${this.timeoutMs / 1000} s`), this.timeoutMs);
+      const late = setTimeout(() => {
+        giveUp(`did not answer in ${this.timeoutMs / 1000} s`);
+        this.#pause(failure);
+      }, this.timeoutMs);
       child.on('error', (cause: NodeJS.ErrnoException) => {
         clearTimeout(late);
-        reject(this.#unavailable(`cannot be started (${cause.code})`, cause));
+        failure = this.#unavailable(`cannot be started (${cause.code})`, cause);
+        this.#pause(failure);
+        reject(failure);
       });
       child.stdin.on('error', () => undefined); // it may answer without reading
       child.stdin.end(input);
@@ -110,6 +126,10 @@ export class KeyCommand implements KeyProvider {
         return reject(failure ?? this.#unavailable(`ended with ${signal ?? `exit code ${code}`}${said}`));
       });
     });
+  }
+
+  #pause(error: KeyUnavailableError | undefined): void {
+    if (error !== undefined) this.#down = { untilMs: this.#clock.steadyMs() + pauseMs, error };
   }
 
   #unavailable(reason: string, cause?: unknown): KeyUnavailableError {

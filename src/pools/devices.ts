@@ -89,6 +89,11 @@ export async function addUsed(
   }
 }
 
+export async function ownerOf(path: string, used: UsedFiles): Promise<string | undefined> {
+  const found = await statOf(path);
+  return found === undefined ? undefined : used.get(fileKey(found));
+}
+
 /** Those that are not there. */
 export async function missingPaths(paths: readonly string[]): Promise<readonly string[]> {
   const missing: string[] = [];

@@ -5,7 +5,7 @@ import { DuplicateVolumeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { PoolFailedError } from '../base/pool-errors.js';
 import type { PoolInfo, PoolVolumeInfo } from '../native/pool-types.js';
-import { missingPaths } from './devices.js';
+import { addUsed, missingPaths, ownerOf } from './devices.js';
 import type { PoolRecord, PoolRecords } from './records.js';
 import type { PoolEntry, Registry } from './registry.js';
 import { type Serving, textOf } from './serving.js';
@@ -17,6 +17,8 @@ export interface OpeningParts {
   readonly records: PoolRecords;
   readonly serving: Serving;
   readonly log: Log;
+  /** Files of volumes beside pools: path to the name of the volume. */
+  readonly otherFiles: ReadonlyMap<string, string>;
 }
 
 interface Opened {
@@ -36,8 +38,10 @@ export class Opening {
   /** Once, at the start, when the names of other volumes have been claimed. */
   async openAll(): Promise<void> {
     const { records, registry, engine } = this.#parts;
+    const known = await records.list();
+    await this.#checkFiles(known);
     // At once, for each waits for its own disks; then in the order in which they became known.
-    const opened = await Promise.all((await records.list()).map((record) => this.#openKnown(record)));
+    const opened = await Promise.all(known.map((record) => this.#openKnown(record)));
     for (const one of opened) {
       if (one === undefined) continue;
       if (one.info !== undefined) {
@@ -105,6 +109,16 @@ export class Opening {
       pool.state = 'broken';
       pool.error = textOf(error);
       throw error;
+    }
+  }
+
+  // Hosts that write to a volume on the file would destroy the pool in it.
+  async #checkFiles(known: readonly PoolRecord[]): Promise<void> {
+    for (const [path, volume] of this.#parts.otherFiles) {
+      const used = new Map<string, string>();
+      for (const { name, paths } of known) await addUsed(used, paths, name);
+      const pool = await ownerOf(path, used);
+      if (pool !== undefined) throw new DuplicateVolumeError(volume, `${path} is a device of pool '${pool}'`);
     }
   }
 

@@ -41,11 +41,11 @@ export class PoolService {
     const records = new PoolRecords(store);
     const serving = new Serving(engine, keys, log);
     const locks = new KeyedLock();
-    this.#opening = new Opening({ engine, registry, records, serving, log });
-    const shared = { engine, registry, serving, locks, log };
     const otherFiles = new Map(
-      others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, `volume '${name}'`] as const])),
+      others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, name] as const])),
     );
+    this.#opening = new Opening({ engine, registry, records, serving, log, otherFiles });
+    const shared = { engine, registry, serving, locks, log };
     this.pools = new Pools({
       ...shared,
       records,
@@ -60,8 +60,8 @@ export class PoolService {
 
   /**
    * Opens all known pools and serves their volumes; what fails is in what list() tells. Once, at the start.
-   * Fails when a volume of a pool has the name of one that is not: to leave it out would be taken for its
-   * end by hosts.
+   * Fails when a volume of a pool has the name of one that is not, or that is on a device of a pool: to
+   * leave it out would be taken for its end by hosts.
    */
   open(): Promise<void> {
     return this.#opening.openAll();

@@ -32,7 +32,7 @@ export interface PoolParts {
   readonly opening: Opening;
   readonly locks: KeyedLock;
   readonly log: Log;
-  /** Files of volumes beside pools: path to whose it is. */
+  /** Files of volumes beside pools: path to the name of the volume. */
   readonly otherFiles: ReadonlyMap<string, string>;
   readonly clock?: Clock;
 }
@@ -241,7 +241,7 @@ export class Pools {
 
   async #otherFiles(): Promise<Map<string, string>> {
     const used = new Map<string, string>();
-    for (const [path, owner] of this.#parts.otherFiles) await addUsed(used, [path], owner);
+    for (const [path, name] of this.#parts.otherFiles) await addUsed(used, [path], `volume '${name}'`);
     return used;
   }
 

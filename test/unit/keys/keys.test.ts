@@ -10,6 +10,7 @@ import { decodeEnvelope, encodeEnvelope } from '../../../src/keys/envelope.js';
 import { KeyCommand } from '../../../src/keys/key-command.js';
 import { KeyFile } from '../../../src/keys/key-file.js';
 import { VolumeKeys } from '../../../src/keys/volume-keys.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { writeKeyCommand } from '../../support/key-command.js';
 import { providerContract } from './contract.js';
 
@@ -193,6 +194,20 @@ describe('a key command', () => {
       return state === '' || state.includes(') Z ');
     };
     while (!(await gone())) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('that does not answer is not asked again for a while', async () => {
+    const clock = new FakeClock();
+    const path = await writeKeyCommand(directory, `echo x >> ${directory}/asked; sleep 1000`);
+    const provider = new KeyCommand(path, 300, clock);
+    const asked = async () => (await readFile(join(directory, 'asked'), 'utf8')).length / 2;
+    for (let count = 0; count < 3; count += 1) {
+      await expect(provider.unwrap(key)).rejects.toThrow('did not answer in 0.3 s');
+    }
+    expect(await asked()).toBe(1);
+    clock.advance(5_000);
+    await expect(provider.unwrap(key)).rejects.toThrow('did not answer in 0.3 s');
+    expect(await asked()).toBe(2);
   });
 
   it('finds no key in its arguments or its environment', async () => {

@@ -296,6 +296,17 @@ describe('a start', () => {
     await expect(started).rejects.toEqual(code('DUPLICATE_VOLUME'));
   });
 
+  it('ends where a volume of the command line is on a device of a pool', async () => {
+    await world.pool('p');
+    const link = join(world.directory, 'link');
+    symlinkSync(join(world.directory, 'p.disk'), link);
+    world.others = [{ name: 'raw', path: link }];
+    const started = world.start();
+    await expect(started).rejects.toThrow(`volume 'raw': ${link} is a device of pool 'p'`);
+    await expect(started).rejects.toEqual(code('DUPLICATE_VOLUME'));
+    expect(world.engine.open.size).toBe(0);
+  });
+
   it('leaves out a volume whose name a volume of another pool has, and says so', async () => {
     await world.pool('p');
     await world.volume('v', { pool: 'p' });
