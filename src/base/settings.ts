@@ -10,10 +10,11 @@ import {
   parseListenAddress,
 } from './address.js';
 import type { Config } from './config.js';
+import { type PoolDeviceSpec, parsePoolDevice } from './device-spec.js';
 import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';
 import { type LogLevel, logLevels } from './log.js';
-import { parseSize } from './sizes.js';
-import { parseVolumeOption, parseVolumeSpec, type VolumeSpec } from './volume-spec.js';
+import { parseDeviceSize, parseSize } from './sizes.js';
+import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern } from './volume-spec.js';
 
 export const reactorsMax = 64;
 export const spinUsMax = 1_000_000;
@@ -37,6 +38,8 @@ export interface ServeFlags {
   readonly keyFile?: string;
   readonly keyCommand?: string;
   readonly volume?: readonly string[];
+  readonly ensurePool?: string;
+  readonly ensureVolume?: string;
 }
 
 /** Where the REST API is reached beside its Unix socket. */
@@ -50,6 +53,12 @@ export interface ApiListen {
 /** What wraps the keys of encrypted volumes; absolute paths. Without: a file in the state directory. */
 export type KeySource = { readonly file: string } | { readonly command: string } | undefined;
 
+/** What is made at the start where it is not there. */
+export interface EnsuredSettings {
+  readonly pool?: { readonly name: string; readonly device: PoolDeviceSpec };
+  readonly volume?: { readonly name: string; readonly sizeBytes: bigint };
+}
+
 export interface ServeSettings {
   readonly dataDirectory: string;
   readonly listen: readonly HostPort[];
@@ -62,6 +71,7 @@ export interface ServeSettings {
   readonly inCapsuleBytes?: number;
   readonly logLevel: LogLevel;
   readonly volumes: readonly VolumeSpec[];
+  readonly ensured: EnsuredSettings;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -88,6 +98,7 @@ export function resolveServeSettings(
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
+    ensured: parseEnsured(flags),
     ...(advertise !== undefined && { advertise: parseAdvertise(advertise) }),
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
     ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),
@@ -175,6 +186,32 @@ function parseLogLevel(text: string): LogLevel {
   if (level === undefined)
     throw new InvalidArgumentError('log-level', `one of ${logLevels.join(', ')}; got '${text}'`);
   return level;
+}
+
+function parseEnsured({ ensurePool, ensureVolume }: ServeFlags): EnsuredSettings {
+  const pool = ensurePool === undefined ? undefined : parseNamed('ensure-pool', ensurePool);
+  const volume = ensureVolume === undefined ? undefined : parseNamed('ensure-volume', ensureVolume);
+  return {
+    ...(pool !== undefined && { pool: { name: pool.name, device: absolute(pool.rest) } }),
+    ...(volume !== undefined && {
+      volume: { name: volume.name, sizeBytes: parseDeviceSize(volume.rest, 4096) },
+    }),
+  };
+}
+
+function absolute(text: string): PoolDeviceSpec {
+  const { path, ...rest } = parsePoolDevice(text, 'ensure-pool');
+  return { path: resolve(path), ...rest };
+}
+
+function parseNamed(option: string, text: string): { readonly name: string; readonly rest: string } {
+  const equals = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, equals));
+  if (!volumeNamePattern.test(name)) {
+    const form = option === 'ensure-pool' ? 'NAME=PATH[:SIZE]' : 'NAME=SIZE';
+    throw new InvalidArgumentError(option, `${form}; got '${text}'`);
+  }
+  return { name, rest: text.slice(equals + 1) };
 }
 
 function parseVolumes(

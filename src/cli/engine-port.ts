@@ -3,7 +3,7 @@
 import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
-import type { ApiListen, KeySource } from '../base/settings.js';
+import type { ApiListen, EnsuredSettings, KeySource } from '../base/settings.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
   ConnectOptions,
@@ -81,8 +81,12 @@ export type ServedVolume = Pick<
 
 /** The control plane of a daemon: its store is open, its addresses are bound, and nobody is answered yet. */
 export interface ControlPort {
-  /** Serves what is in the pools it knows. Once, before serveApi(), and before hosts can come. */
-  openPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<OpenedPools>;
+  /** Makes what is to be there, serves what is in the pools it knows. Once, before serveApi(), and before hosts can come. */
+  openPools(
+    engine: EnginePort,
+    others: readonly OtherVolume[],
+    ensured: EnsuredSettings,
+  ): Promise<OpenedPools>;
   /** Loads the REST server and lets requests in. Resolves with where it is reached, for a person. */
   serveApi(dataPlane: DataPlanePort): Promise<readonly string[]>;
   /** Answers what has come, then takes nothing new. Idempotent. */

@@ -39,6 +39,8 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--reactors <n|list>', 'threads, or CPUs to pin them to, such as 0,2-3 or 1, (default: 1)')
     .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
     .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
+    .option('--ensure-pool <name=path[:size]>', 'make this pool where there is none of the name')
+    .option('--ensure-volume <name=size>', 'make this volume where there is none, in that or the only pool')
     .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
     .option('--key-command <file>', 'a program that wraps them instead, such as a client of a KMS')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
@@ -135,7 +137,7 @@ async function open(
     const identity = identities[index];
     if (identity !== undefined) volumes.push(await engine.addVolume(volumeOptions(spec, identity)));
   }
-  const pools = await control.openPools(engine, settings.volumes.map(otherVolume));
+  const pools = await control.openPools(engine, settings.volumes.map(otherVolume), settings.ensured);
   const listening: HostPort[] = [];
   for (const address of settings.listen) {
     listening.push(await engine.listen({ ...address, ...advertised(settings) }));

@@ -7,6 +7,7 @@ import { Authenticator } from '../auth/authenticator.js';
 import { formatHost, type HostPort } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import { AddressInUseError } from '../base/errors.js';
+import type { EnsuredSettings } from '../base/settings.js';
 import { makeStateDirectory, type StatePaths, statePaths } from '../base/state-directory.js';
 import type {
   ControlOptions,
@@ -72,11 +73,16 @@ export class ControlPlane implements ControlPort {
     }
   }
 
-  async openPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<OpenedPools> {
+  async openPools(
+    engine: EnginePort,
+    others: readonly OtherVolume[],
+    ensured: EnsuredSettings,
+  ): Promise<OpenedPools> {
     this.#makePools = () => this.#newPools(engine, others);
-    if ((await this.#store.list(poolsPrefix)).entries.length === 0) return { volumes: [], problems: [] };
+    const { entries } = await this.#store.list(poolsPrefix);
+    if (entries.length + Object.keys(ensured).length === 0) return { volumes: [], problems: [] };
     this.#pools = await this.#makePools();
-    await this.#pools.open();
+    await this.#pools.open(ensured);
     const volumes = this.#pools.volumes.list();
     const closed = (await this.#pools.pools.list()).flatMap(({ name, state, error, problems }) => [
       ...(state === 'open' ? [] : [`pool ${name} is ${state}: ${error ?? ''}`]),

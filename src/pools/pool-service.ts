@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import type { Store } from '../store/types.js';
+import { type Ensured, ensure } from './ensure.js';
 import { Opening } from './opening.js';
 import { Pools } from './pools.js';
 import { PoolRecords } from './records.js';
@@ -63,7 +64,8 @@ export class PoolService {
    * Fails when a volume of a pool has the name of one that is not, or that is on a device of a pool: to
    * leave it out would be taken for its end by hosts.
    */
-  open(): Promise<void> {
-    return this.#opening.openAll();
+  async open(ensured: Ensured = {}): Promise<void> {
+    await this.#opening.openAll();
+    await ensure(this.pools, this.volumes, ensured);
   }
 }

@@ -1,5 +1,6 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
+import type { EnsuredSettings } from '../../src/base/settings.js';
 import type {
   CliContext,
   ControlOptions,
@@ -41,6 +42,7 @@ export class CliHarness {
   onSleep: () => void = () => undefined;
   failApi: Error | undefined;
   others: readonly OtherVolume[] = [];
+  ensured: EnsuredSettings = {};
   pools: OpenedPools = { volumes: [], problems: [] };
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
@@ -60,7 +62,8 @@ export class CliHarness {
         this.engine.steps.push('control');
         this.control = options;
         return {
-          openPools: async (_engine, others) => {
+          openPools: async (_engine, others, ensured) => {
+            this.ensured = ensured;
             this.engine.steps.push('pools');
             this.others = others;
             return this.pools;

@@ -70,7 +70,7 @@ interface OpenPool {
   scrub: { running: boolean; doneBytes: bigint; totalBytes: bigint; errors: bigint };
 }
 
-type Verb = keyof PoolEngine | 'addVolume' | 'removeVolume';
+export type Verb = keyof PoolEngine | 'addVolume' | 'removeVolume';
 
 export class FakePools implements PoolEngine {
   readonly open = new Map<string, OpenPool>();

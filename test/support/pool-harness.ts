@@ -7,11 +7,12 @@ import { pino } from 'pino';
 import { KeyFile } from '../../src/keys/key-file.js';
 import type { KeyProvider } from '../../src/keys/types.js';
 import { VolumeKeys } from '../../src/keys/volume-keys.js';
+import type { Ensured } from '../../src/pools/ensure.js';
 import { type OtherVolume, PoolService } from '../../src/pools/pool-service.js';
 import { openMemoryStore } from '../../src/store/memory/memory-store.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeEngine } from './fake-engine.js';
-import { FakeDisks } from './fake-pools.js';
+import { FakeDisks, type Verb } from './fake-pools.js';
 
 export const mib = 1n << 20n;
 export const gib = 1n << 30n;
@@ -27,13 +28,21 @@ export class PoolHarness {
   others: OtherVolume[] = [];
   engine = new FakeEngine(this.disks);
   service = this.#newService();
+  #crash: Verb | undefined;
 
   /** As `ballast serve` does. */
-  async start(): Promise<PoolService> {
+  async start(ensured: Ensured = {}): Promise<PoolService> {
     this.engine = new FakeEngine(this.disks);
+    if (this.#crash !== undefined) this.engine.crashAfter(this.#crash);
+    this.#crash = undefined;
     this.service = this.#newService();
-    await this.service.open();
+    await this.service.open(ensured);
     return this.service;
+  }
+
+  /** Of the engine of the next start. */
+  crashNext(verb: Verb): void {
+    this.#crash = verb;
   }
 
   #newService(): PoolService {

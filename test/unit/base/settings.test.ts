@@ -25,6 +25,8 @@ describe('resolveServeSettings', () => {
     });
     expect(resolveServeSettings({}, {}, file)).toMatchObject({ dataDirectory: '/file', spinUs: 1 });
     expect(resolveServeSettings({}, {}, {})).toEqual({
+      ensured: {},
+      keySource: undefined,
       dataDirectory: './var',
       listen: [{ host: '127.0.0.1', port: 4420 }],
       apiListen: { address: { host: '127.0.0.1', port: 8420 }, chosen: false },

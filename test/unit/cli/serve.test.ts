@@ -22,6 +22,10 @@ function serve(...argv: string[]): Promise<number> {
 
 describe('serve refuses before it changes anything', () => {
   it.each([
+    ['a pool without a name', ['--ensure-pool', '/x:1GiB'], 2, "NAME=PATH[:SIZE]; got '/x:1GiB'"],
+    ['a pool without a path', ['--ensure-pool', 'p=:1GiB'], 2, 'PATH or PATH:SIZE'],
+    ['a volume without a size', ['--ensure-volume', 'v'], 2, "NAME=SIZE; got 'v'"],
+    ['a volume of odd size', ['--ensure-volume', 'v=1000'], 2, 'not a multiple'],
     ['two sources of keys', ['--key-file', 'a', '--key-command', 'b'], 2, 'not both'],
     ['an unknown SPEC', ['--volume', 'a=ram:1M'], 2, "unknown kind 'ram'"],
     ['size 0', ['--volume', 'a=mem:0'], 2, 'is zero'],
@@ -172,10 +176,15 @@ describe('serve', () => {
   });
 
   it('waits for pools where there is nothing yet, and says how to make one', async () => {
-    const running = serve('--key-command', '/usr/bin/kms');
+    const pool = ['--ensure-pool', 'p=pool0:10GiB', '--ensure-volume', 'demo=1GiB'];
+    const running = serve('--key-command', '/usr/bin/kms', ...pool);
     await cli.printed('api ');
     expect(cli.stdout.text).toContain('no volumes yet: ballast pool create');
     expect(cli.control?.keySource).toEqual({ command: '/usr/bin/kms' });
+    expect(cli.ensured).toEqual({
+      pool: { name: 'p', device: { path: join(process.cwd(), 'pool0'), sizeBytes: 10n << 30n } },
+      volume: { name: 'demo', sizeBytes: 1n << 30n },
+    });
     cli.signal();
     expect(await running).toBe(0);
   });
