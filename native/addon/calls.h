@@ -8,6 +8,7 @@ namespace ballast::addon {
 
 void export_process_calls(Napi::Env env, Napi::Object exports);     // features, statuses, log
 void export_engine_calls(Napi::Env env, Napi::Object exports);      // engine_calls.cc
+void export_pool_calls(Napi::Env env, Napi::Object exports);        // pool_calls.cc
 void export_controller_calls(Napi::Env env, Napi::Object exports);  // controller_calls.cc
 
 }  // namespace ballast::addon

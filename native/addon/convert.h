@@ -16,17 +16,28 @@ uint32_t to_u32(const Napi::Value& value);
 uint64_t to_u64(const Napi::Value& value);  // of a bigint
 std::string to_text(const Napi::Value& value);
 std::vector<std::string> to_texts(const Napi::Value& value);  // of an array
+std::vector<uint8_t> to_bytes(const Napi::Value& value);      // of a Uint8Array
 Uuid to_uuid(const Napi::Value& value);                       // of its text
 Napi::Function to_function(const Napi::Value& value);
 
 engine::EngineOptions to_engine_options(const Napi::Object& object);
 engine::VolumeConfig to_volume_config(const Napi::Object& object);
+engine::PoolConfig to_pool_config(const Napi::Object& object);
+engine::PoolDeviceConfig to_pool_device(const Napi::Object& object);
+engine::PoolVolumeConfig to_pool_volume_config(const Napi::Object& object);
+std::vector<engine::PoolSnapshotConfig> to_pool_snapshots(const Napi::Value& value);
+engine::PoolRangesConfig to_pool_ranges(const Napi::Object& object);
 engine::ListenConfig to_listen_config(const Napi::Object& object);
 initiator::ControllerOptions to_controller_options(const Napi::Object& object);
 engine::PerfOptions to_perf_options(const Napi::Object& object);
 nvme::Command to_command(const Napi::Value& dwords);  // Uint32Array: opcode, nsid, cdw10 to cdw15
 
 Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info);
+Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info);
+Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info);
+Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolumeInfo>& infos);
+Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos);
+Napi::Value from_pool_ranges(Napi::Env env, const bdev::pool::Ranges& ranges);
 Napi::Value from_address(Napi::Env env, const SocketAddress& address);
 Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo& info);
 Napi::Value from_discovery(Napi::Env env, const std::vector<initiator::DiscoveryEntry>& entries);

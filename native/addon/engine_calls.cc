@@ -1,22 +1,8 @@
 #include "addon/calls.h"
-#include "addon/convert.h"
-#include "addon/environment.h"
+#include "addon/control_call.h"
 
 namespace ballast::addon {
 namespace {
-
-// An operation on an engine: (engine, op, ...). Runs `body(engine, event)` on its control thread, which must
-// finish the event; answers "shutting down" when the engine is gone.
-template <typename Body>
-void on_control_thread(const Napi::CallbackInfo& info, OperationEvent& event, Body body) {
-  EngineHandle* const handle = Environment::of(info.Env()).find_engine(to_u32(info[0]));
-  if (handle == nullptr) return event.fail({Errc::shutting_down, "the engine is closed"});
-  handle->thread->post([handle, &event, body = std::move(body)] { body(*handle->engine, event); });
-}
-
-OperationEvent& begin(const Napi::CallbackInfo& info) {
-  return *new OperationEvent(Environment::of(info.Env()), to_u32(info[1]));
-}
 
 // (op, options) -> engine
 Napi::Value engine_start(const Napi::CallbackInfo& info) {
@@ -55,12 +41,20 @@ Napi::Value engine_close(const Napi::CallbackInfo& info) {
 
 // (engine, op, volume)
 Napi::Value engine_add_volume(const Napi::CallbackInfo& info) {
-  const engine::VolumeConfig config = to_volume_config(info[2].As<Napi::Object>());
-  on_control_thread(info, begin(info), [config](engine::Engine& engine, OperationEvent& event) {
-    auto added = engine.add_volume(config);
-    if (!added.ok()) return event.fail(added.error());
-    event.value = [volume = added.value()](Napi::Env env) { return from_volume_info(env, volume); };
-    event.succeed();
+  const auto volume = info[2].As<Napi::Object>();
+  engine::VolumeConfig config = to_volume_config(volume);
+  OperationEvent& event = begin(info);
+  if (!volume.Get("key").IsUndefined()) {
+    const auto bytes = volume.Get("key").As<Napi::Uint8Array>();
+    auto key = bdev::CryptKey::create({bytes.Data(), bytes.ElementLength()});
+    if (!key.ok()) {
+      event.fail(key.error());
+      return info.Env().Undefined();
+    }
+    config.key = std::make_shared<bdev::CryptKey>(std::move(*key));
+  }
+  on_control_thread(info, event, [config](engine::Engine& engine, OperationEvent& ended) {
+    finish(ended, engine.add_volume(config), from_volume_info);
   });
   return info.Env().Undefined();
 }

@@ -10,6 +10,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new ballast::addon::Environment(env));  // deleted by Node after the cleanup hooks
   ballast::addon::export_process_calls(env, exports);
   ballast::addon::export_engine_calls(env, exports);
+  ballast::addon::export_pool_calls(env, exports);
   ballast::addon::export_controller_calls(env, exports);
   return exports;
 }

@@ -20,6 +20,7 @@ const char* kind_text(engine::VolumeKind kind) {
     case engine::VolumeKind::memory: return "memory";
     case engine::VolumeKind::null: return "null";
     case engine::VolumeKind::file: return "file";
+    case engine::VolumeKind::pool: return "pool";
   }
   return "file";
 }
@@ -69,6 +70,90 @@ Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info) {
   object.Set("blockSizeBytes", info.block_size_bytes);
   object.Set("durable", info.durable);
   return object;
+}
+
+Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", info.name);
+  object.Set("uuid", info.uuid.text());
+  const Napi::Array devices = Napi::Array::New(env, info.devices.size());
+  for (uint32_t i = 0; i < info.devices.size(); ++i) {
+    const Napi::Object device = Napi::Object::New(env);
+    device.Set("uuid", info.devices[i].uuid.text());
+    device.Set("path", info.devices[i].path);
+    device.Set("sizeBytes", big(env, info.devices[i].size_bytes));
+    device.Set("extentsCount", big(env, info.devices[i].extents_count));
+    devices.Set(i, device);
+  }
+  object.Set("devices", devices);
+  object.Set("checksums", info.checksums);
+  object.Set("extentBytes", info.extent_bytes);
+  object.Set("capacityBytes", big(env, info.capacity_bytes));
+  object.Set("usedBytes", big(env, info.capacity_bytes - info.free_bytes));
+  object.Set("freeBytes", big(env, info.free_bytes));
+  object.Set("metadataBytes", big(env, info.metadata_bytes));
+  object.Set("metadataUsedBytes", big(env, info.metadata_bytes - info.metadata_free_bytes));
+  object.Set("provisionedBytes", big(env, info.provisioned_bytes));
+  object.Set("volumesCount", info.volumes_count);
+  object.Set("layersCount", info.layers_count);
+  object.Set("working", info.is_working);
+  object.Set("broken", info.is_broken);
+  const Napi::Object scrub = Napi::Object::New(env);
+  scrub.Set("running", info.scrub_is_running);
+  scrub.Set("doneBytes", big(env, info.scrub_done_bytes));
+  scrub.Set("totalBytes", big(env, info.scrub_total_bytes));
+  scrub.Set("errors", big(env, info.scrub_errors));
+  object.Set("scrub", scrub);
+  return object;
+}
+
+Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", info.name);
+  object.Set("uuid", info.uuid.text());
+  object.Set("sizeBytes", big(env, info.size_bytes));
+  object.Set("thick", info.thick);
+  object.Set("createdAt", static_cast<double>(info.created_at_s));
+  object.Set("originUuid", info.origin.is_nil() ? "" : info.origin.text());
+  if (info.encrypted) {
+    Napi::Uint8Array key = Napi::Uint8Array::New(env, info.wrapped_key.size());
+    std::copy(info.wrapped_key.begin(), info.wrapped_key.end(), key.Data());
+    object.Set("wrappedKey", key);
+  }
+  return object;
+}
+
+Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolumeInfo>& infos) {
+  const Napi::Array array = Napi::Array::New(env, infos.size());
+  for (uint32_t i = 0; i < infos.size(); ++i) array.Set(i, from_pool_volume(env, infos[i]));
+  return array;
+}
+
+Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos) {
+  const Napi::Array array = Napi::Array::New(env, infos.size());
+  for (uint32_t i = 0; i < infos.size(); ++i) {
+    const Napi::Object object = Napi::Object::New(env);
+    object.Set("name", infos[i].name);
+    object.Set("uuid", infos[i].uuid.text());
+    object.Set("sizeBytes", big(env, infos[i].size_bytes));
+    object.Set("createdAt", static_cast<double>(infos[i].created_at_s));
+    array.Set(i, object);
+  }
+  return array;
+}
+
+Napi::Value from_pool_ranges(Napi::Env env, const bdev::pool::Ranges& ranges) {
+  const Napi::Array array = Napi::Array::New(env, ranges.ranges.size());
+  for (uint32_t i = 0; i < ranges.ranges.size(); ++i) {
+    const Napi::Object object = Napi::Object::New(env);
+    object.Set("offsetBytes", big(env, ranges.ranges[i].offset_bytes));
+    object.Set("lengthBytes", big(env, ranges.ranges[i].length_bytes));
+    array.Set(i, object);
+  }
+  const Napi::Object answer = Napi::Object::New(env);
+  answer.Set("ranges", array);
+  if (ranges.next_offset_bytes) answer.Set("nextOffsetBytes", big(env, *ranges.next_offset_bytes));
+  return answer;
 }
 
 Napi::Value from_address(Napi::Env env, const SocketAddress& address) {

@@ -33,6 +33,12 @@ std::vector<std::string> to_texts(const Napi::Value& value) {
   return texts;
 }
 
+std::vector<uint8_t> to_bytes(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsTypedArray());
+  const auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
 Uuid to_uuid(const Napi::Value& value) {
   const std::optional<Uuid> uuid = Uuid::parse(to_text(value));
   BALLAST_ASSERT(uuid.has_value());
@@ -60,10 +66,12 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   engine::VolumeConfig config;
   config.name = to_text(object.Get("name"));
   const std::string kind = to_text(object.Get("kind"));
-  BALLAST_ASSERT(kind == "memory" || kind == "null" || kind == "file");
+  BALLAST_ASSERT(kind == "memory" || kind == "null" || kind == "file" || kind == "pool");
   config.kind = kind == "memory" ? engine::VolumeKind::memory
                 : kind == "null" ? engine::VolumeKind::null
-                                 : engine::VolumeKind::file;
+                : kind == "file" ? engine::VolumeKind::file
+                                 : engine::VolumeKind::pool;
+  config.pool = to_text(object.Get("pool"));
   config.path = to_text(object.Get("path"));
   config.size_bytes = to_u64(object.Get("sizeBytes"));
   config.block_size_bytes = to_u32(object.Get("blockSizeBytes"));
@@ -75,6 +83,52 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   config.hosts_given = has(object, "hosts");
   if (config.hosts_given) config.hosts = to_texts(object.Get("hosts"));
   return config;
+}
+
+engine::PoolDeviceConfig to_pool_device(const Napi::Object& object) {
+  return {to_text(object.Get("path")), to_u64(object.Get("sizeBytes")), to_uuid(object.Get("uuid"))};
+}
+
+engine::PoolConfig to_pool_config(const Napi::Object& object) {
+  engine::PoolConfig config;
+  config.name = to_text(object.Get("name"));
+  config.uuid = to_uuid(object.Get("uuid"));
+  const auto devices = object.Get("devices").As<Napi::Array>();
+  for (uint32_t i = 0; i < devices.Length(); ++i) {
+    config.devices.push_back(to_pool_device(devices.Get(i).As<Napi::Object>()));
+  }
+  config.checksums = object.Get("checksums").ToBoolean();
+  config.extent_bytes = to_u32(object.Get("extentBytes"));
+  config.force = object.Get("force").ToBoolean();
+  config.now_s = to_u64(object.Get("now"));
+  return config;
+}
+
+engine::PoolVolumeConfig to_pool_volume_config(const Napi::Object& object) {
+  engine::PoolVolumeConfig config;
+  config.name = to_text(object.Get("name"));
+  config.uuid = to_uuid(object.Get("uuid"));
+  config.size_bytes = to_u64(object.Get("sizeBytes"));
+  config.thick = object.Get("thick").ToBoolean();
+  if (has(object, "wrappedKey")) config.wrapped_key = to_bytes(object.Get("wrappedKey"));
+  config.now_s = to_u64(object.Get("now"));
+  return config;
+}
+
+std::vector<engine::PoolSnapshotConfig> to_pool_snapshots(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<engine::PoolSnapshotConfig> configs;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const auto object = array.Get(i).As<Napi::Object>();
+    configs.push_back(
+        {to_text(object.Get("volume")), to_text(object.Get("name")), to_uuid(object.Get("uuid"))});
+  }
+  return configs;
+}
+
+engine::PoolRangesConfig to_pool_ranges(const Napi::Object& object) {
+  return {to_text(object.Get("volume")), to_text(object.Get("snapshot")), to_text(object.Get("since")),
+          to_u64(object.Get("offsetBytes")), to_u32(object.Get("countMax"))};
 }
 
 engine::ListenConfig to_listen_config(const Napi::Object& object) {

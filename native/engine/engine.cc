@@ -66,7 +66,8 @@ void Engine::build() {
     destinations.push_back({shard.reactor, shard.transport.get()});
   }
   run_on(*reactors.front(), [&] { acceptor_ = std::make_unique<Acceptor>(std::move(destinations)); });
-  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files());
+  pools_ = std::make_unique<PoolTable>(*reactors_);
+  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_);
   host_side_ = std::make_unique<HostSide>(reactors);
 }
 
@@ -83,6 +84,19 @@ Outcome Engine::remove_volume(const std::string& name) {
 Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {
   BALLAST_ASSERT(!closed_);
   return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts));
+}
+
+Result<PoolVolumeInfo> Engine::resize_pool_volume(const std::string& pool, const std::string& volume,
+                                                  uint64_t size_bytes) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->resize(pool, volume, size_bytes);
+}
+
+Outcome Engine::close_pool(const std::string& pool, bool exported) {
+  BALLAST_ASSERT(!closed_);
+  TRY(const Unit removed, volumes_->remove_of_pool(pool));
+  static_cast<void>(removed);
+  return pools_->close(pool, exported);
 }
 
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
@@ -136,6 +150,7 @@ void Engine::close() {
   for (Shard& shard : shards_) run_on(*shard.reactor, [&] { shard.transport.reset(); });
   volumes_.reset();
   target_.reset();
+  pools_.reset();
   reactors_.reset();
 }
 

@@ -40,6 +40,12 @@ class Engine {
   // In-flight I/O of the volume finishes first. Its NQN goes with its last volume.
   Outcome remove_volume(const std::string& name);
   Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
+  Result<PoolVolumeInfo> resize_pool_volume(const std::string& pool, const std::string& volume,
+                                            uint64_t size_bytes);
+  // Its volumes are not served any more.
+  Outcome close_pool(const std::string& pool, bool exported);
+  // Everything else about pools.
+  PoolTable& pools() { return *pools_; }
   Result<SocketAddress> listen(const ListenConfig& config);
   // Stops listening, closes what we are connected to, lets hosts' I/O in flight finish, and stops the
   // reactors.
@@ -66,6 +72,7 @@ class Engine {
   std::unique_ptr<target::Target> target_;
   std::vector<Shard> shards_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<PoolTable> pools_;
   std::unique_ptr<VolumeTable> volumes_;
   std::unique_ptr<HostSide> host_side_;
   std::vector<target::ListenerConfig> listeners_;  // as advertised

@@ -24,6 +24,11 @@ Outcome check_size(const VolumeConfig& config) {
   if (config.block_size_bytes != 512 && config.block_size_bytes != 4096) {
     return invalid("the block size is 512 or 4096 bytes");
   }
+  if (config.kind == VolumeKind::pool) {
+    if (config.block_size_bytes != 4096) return invalid("a volume of a pool has blocks of 4096 bytes");
+    if (config.size_bytes != 0) return invalid("a volume of a pool has its own size");
+    return Unit{};
+  }
   if (config.size_bytes == 0) {
     if (config.kind == VolumeKind::file) return Unit{};
     return invalid("the size must not be 0");
@@ -65,6 +70,9 @@ Outcome check_volume_config(const VolumeConfig& config) {
     static_cast<void>(valid);
   }
   if ((config.kind == VolumeKind::file) == config.path.empty()) return invalid("a path is for a file volume");
+  if ((config.kind == VolumeKind::pool) == config.pool.empty()) return invalid("a pool is for its volume");
+  if (config.key != nullptr && config.kind != VolumeKind::pool)
+    return invalid("a key is for a pool's volume");
   if (config.path.size() > k_path_bytes_max) return invalid("the path is too long");
   if (config.volatile_write_cache && config.kind != VolumeKind::file) {
     return invalid("a volatile write cache is for a file volume");
@@ -77,6 +85,7 @@ Result<std::shared_ptr<bdev::Bdev>> open_device(const VolumeConfig& config, File
     case VolumeKind::memory: return bdev::make_memory_bdev({config.size_bytes, config.block_size_bytes});
     case VolumeKind::null: return bdev::make_null_bdev({config.size_bytes, config.block_size_bytes});
     case VolumeKind::file: break;
+    case VolumeKind::pool: BALLAST_ASSERT(false);
   }
   bdev::FileBdevOptions options;
   options.path = config.path;

@@ -10,17 +10,20 @@
 #include "base/result.h"
 #include "base/uuid.h"
 #include "bdev/bdev.h"
+#include "bdev/crypt/crypt_key.h"
 #include "reactor/io_backend.h"
 
 namespace ballast::engine {
 
-enum class VolumeKind : uint8_t { memory, null, file };
+enum class VolumeKind : uint8_t { memory, null, file, pool };
 
 struct VolumeConfig {
   std::string name;
   VolumeKind kind = VolumeKind::memory;
-  std::string path;         // file
-  uint64_t size_bytes = 0;  // 0: the size the file has
+  std::string path;                     // file
+  std::string pool;                     // pool: an open one, whose volume `name` this is
+  std::shared_ptr<bdev::CryptKey> key;  // pool: of an encrypted volume; used up by adding it
+  uint64_t size_bytes = 0;              // 0: the size the file has; a pool's volume has its own
   uint32_t block_size_bytes = 4096;
   std::string nqn;
   uint32_t nsid = 0;  // 0: the next free one of the NQN
@@ -48,6 +51,7 @@ Outcome check_volume_config(const VolumeConfig& config);
 // NVMe Base Specification 2.1, "NVMe Qualified Names".
 Outcome check_nqn(const std::string& nqn);
 
+// Of every kind but pool (PoolTable::open_volume()).
 Result<std::shared_ptr<bdev::Bdev>> open_device(const VolumeConfig& config, FileSystem& files);
 
 VolumeInfo describe_volume(const VolumeConfig& config, uint32_t nsid, const bdev::Bdev& device);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "bdev/crypt/crypt_bdev.h"
 #include "engine/blocking.h"
 
 namespace ballast::engine {
@@ -25,30 +26,50 @@ std::vector<std::string> sorted(std::vector<std::string> hosts) {
 
 }  // namespace
 
-VolumeTable::VolumeTable(target::Target& target, FileSystem& files) : target_(target), files_(files) {}
+VolumeTable::VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools)
+    : target_(target), files_(files), pools_(pools) {}
 
 Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   TRY(const Unit checked, check_volume_config(config));
   TRY(const Unit fits, check_new(config));
   TRY(const uint32_t nsid, choose_nsid(config));
   static_cast<void>(checked), static_cast<void>(fits);
-  TRY(std::shared_ptr<bdev::Bdev> device, open_device(config, files_));
-  TRY(const Unit ensured, ensure_subsystem(config));
-  static_cast<void>(ensured);
-
-  const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only};
-  Outcome added = change([&](auto done) { return target_.add_namespace(config.nqn, served, done); });
+  TRY(std::shared_ptr<bdev::Bdev> device, open(config));
+  Outcome added = ensure_subsystem(config);
+  if (added.ok()) {
+    const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only};
+    added = change([&](auto done) { return target_.add_namespace(config.nqn, served, done); });
+  }
   if (!added.ok()) {
     drop_subsystem_if_empty(config.nqn);
+    device.reset();
+    if (config.kind == VolumeKind::pool) pools_.close_volume(config.pool, config.name);
     return added.error();
   }
   const VolumeInfo info = describe_volume(config, nsid, *device);
-  volumes_.emplace(config.name, Volume{info, std::move(device)});
+  volumes_.emplace(config.name, Volume{info, std::move(device), config.pool});
   names_by_uuid_.emplace(info.uuid, config.name);
   subsystems_.at(config.nqn).volumes.emplace(nsid, config.name);
   log(LogLevel::info, "engine", "volume %s is namespace %u of %s", log_escape(config.name).c_str(), nsid,
       config.nqn.c_str());
   return info;
+}
+
+Result<std::shared_ptr<bdev::Bdev>> VolumeTable::open(const VolumeConfig& config) {
+  if (config.kind != VolumeKind::pool) return open_device(config, files_);
+  TRY(PoolTable::Opened opened, pools_.open_volume(config.pool, config.name));
+  Result<std::shared_ptr<bdev::Bdev>> device = std::move(opened.device);
+  if (opened.info.uuid != config.uuid) {
+    device = Error{Errc::invalid_argument, "its UUID is " + opened.info.uuid.text()};
+  } else if (opened.info.encrypted != (config.key != nullptr)) {
+    device = Error{Errc::permission_denied,
+                   opened.info.encrypted ? "it is encrypted: its key is needed" : "it is not encrypted"};
+  } else if (config.key != nullptr) {
+    device = bdev::make_crypt_bdev(std::move(*device), std::move(*config.key));
+  }
+  opened.device.reset();
+  if (!device.ok()) pools_.close_volume(config.pool, config.name);
+  return device;
 }
 
 // What can be refused by looking at the volumes that are there.
@@ -112,13 +133,40 @@ Outcome VolumeTable::remove(const std::string& name) {
   const auto found = volumes_.find(name);
   if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
   const VolumeInfo info = found->second.info;
+  const std::string pool = found->second.pool;
   TRY(const Unit removed,
       change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); }));
   subsystems_.at(info.nqn).volumes.erase(info.nsid);
   names_by_uuid_.erase(info.uuid);
   volumes_.erase(found);
+  if (!pool.empty()) pools_.close_volume(pool, name);
   drop_subsystem_if_empty(info.nqn);
   return removed;
+}
+
+Outcome VolumeTable::remove_of_pool(const std::string& pool) {
+  std::vector<std::string> names;
+  for (const auto& [name, volume] : volumes_) {
+    if (volume.pool == pool) names.push_back(name);
+  }
+  for (const std::string& name : names) {
+    TRY(const Unit removed, remove(name));
+    static_cast<void>(removed);
+  }
+  return Unit{};
+}
+
+Result<PoolVolumeInfo> VolumeTable::resize(const std::string& pool, const std::string& name,
+                                           uint64_t size_bytes) {
+  TRY(PoolVolumeInfo resized, pools_.resize_volume(pool, name, size_bytes));
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end() || found->second.pool != pool) return resized;
+  VolumeInfo& info = found->second.info;
+  info.size_bytes = resized.size_bytes;
+  TRY(const Unit told,
+      change([&](auto done) { return target_.namespace_changed(info.nqn, info.nsid, done); }));
+  static_cast<void>(told);
+  return resized;
 }
 
 Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {

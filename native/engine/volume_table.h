@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pool_table.h"
 #include "engine/volume.h"
 #include "target/target.h"
 
@@ -13,17 +14,22 @@ namespace ballast::engine {
 
 class VolumeTable {
  public:
-  // Both must outlive it.
-  VolumeTable(target::Target& target, FileSystem& files);
+  // All must outlive it.
+  VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools);
 
   Result<VolumeInfo> add(const VolumeConfig& config);
   Outcome remove(const std::string& name);
+  // Of a pool: hosts are told, if the volume is served.
+  Result<PoolVolumeInfo> resize(const std::string& pool, const std::string& name, uint64_t size_bytes);
+  // Those of this pool are not served any more.
+  Outcome remove_of_pool(const std::string& pool);
   Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
 
  private:
   struct Volume {
     VolumeInfo info;
     std::shared_ptr<bdev::Bdev> device;
+    std::string pool;  // empty: of none
   };
   struct Subsystem {
     bool allow_any_host = true;
@@ -31,6 +37,7 @@ class VolumeTable {
     std::map<uint32_t, std::string> volumes;  // nsid to name
   };
 
+  Result<std::shared_ptr<bdev::Bdev>> open(const VolumeConfig& config);
   Outcome check_new(const VolumeConfig& config) const;
   Result<uint32_t> choose_nsid(const VolumeConfig& config) const;
   Outcome ensure_subsystem(const VolumeConfig& config);
@@ -38,6 +45,7 @@ class VolumeTable {
 
   target::Target& target_;
   FileSystem& files_;
+  PoolTable& pools_;
   std::map<std::string, Volume> volumes_;  // by name
   std::map<Uuid, std::string> names_by_uuid_;
   std::map<std::string, Subsystem> subsystems_;  // by NQN

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
+import type { PoolInfo, PoolRanges, PoolSnapshotInfo, PoolVolumeInfo } from './pool-types.js';
 import type {
   ControllerInfo,
   DiscoveryEntry,
@@ -29,7 +30,10 @@ export interface NativeVolume {
   readonly name: string;
   readonly kind: VolumeKind;
   readonly path: string;
-  /** 0n: what the file has. */
+  /** Empty: of none. */
+  readonly pool: string;
+  readonly key: Uint8Array | undefined;
+  /** 0n: what the file or the pool's volume has. */
   readonly sizeBytes: bigint;
   readonly blockSizeBytes: number;
   readonly nqn: string;
@@ -39,6 +43,49 @@ export interface NativeVolume {
   readonly volatileWriteCache: boolean;
   readonly readOnly: boolean;
   readonly hosts: readonly string[] | undefined;
+}
+
+export interface NativePoolDevice {
+  readonly path: string;
+  /** 0n: it is there, and all of it is used. */
+  readonly sizeBytes: bigint;
+  readonly uuid: string;
+}
+
+export interface NativePool {
+  readonly name: string;
+  readonly uuid: string;
+  readonly devices: readonly NativePoolDevice[];
+  readonly checksums: boolean;
+  readonly extentBytes: number;
+  readonly force: boolean;
+  readonly now: bigint;
+}
+
+export interface NativePoolVolume {
+  readonly name: string;
+  readonly uuid: string;
+  /** 0n: a clone, as large as its snapshot. */
+  readonly sizeBytes: bigint;
+  readonly thick: boolean;
+  readonly wrappedKey: Uint8Array | undefined;
+  readonly now: bigint;
+}
+
+export interface NativePoolSnapshot {
+  readonly volume: string;
+  readonly name: string;
+  readonly uuid: string;
+}
+
+export interface NativePoolRanges {
+  readonly volume: string;
+  /** Empty: the volume as it is. */
+  readonly snapshot: string;
+  /** Empty: what is allocated. */
+  readonly since: string;
+  readonly offsetBytes: bigint;
+  readonly countMax: number;
 }
 
 export interface NativeListen {
@@ -122,6 +169,47 @@ export interface NativeBinding {
   engineConnect(engine: number, op: number, options: NativeConnect): number;
   engineDiscover(engine: number, op: number, options: NativeConnect): void;
 
+  poolCreate(engine: number, op: number, pool: NativePool): void;
+  poolOpen(engine: number, op: number, paths: readonly string[]): void;
+  poolClose(engine: number, op: number, pool: string, exported: boolean): void;
+  poolDestroy(engine: number, op: number, pool: string): void;
+  poolAddDevice(engine: number, op: number, pool: string, device: NativePoolDevice): void;
+  poolInfo(engine: number, op: number, pool: string): void;
+  poolStartScrub(engine: number, op: number, pool: string, bytesPerSecond: bigint): void;
+  poolStopScrub(engine: number, op: number, pool: string): void;
+  poolVolumes(engine: number, op: number, pool: string): void;
+  poolCreateVolume(engine: number, op: number, pool: string, volume: NativePoolVolume): void;
+  poolCloneVolume(
+    engine: number,
+    op: number,
+    pool: string,
+    volume: string,
+    snapshot: string,
+    clone: NativePoolVolume,
+  ): void;
+  poolResizeVolume(engine: number, op: number, pool: string, volume: string, sizeBytes: bigint): void;
+  poolRenameVolume(engine: number, op: number, pool: string, volume: string, name: string): void;
+  poolRevertVolume(
+    engine: number,
+    op: number,
+    pool: string,
+    volume: string,
+    snapshot: string,
+    now: bigint,
+  ): void;
+  poolDeleteVolume(engine: number, op: number, pool: string, volume: string, erase: boolean): void;
+  poolSetVolumeKey(engine: number, op: number, pool: string, volume: string, wrappedKey: Uint8Array): void;
+  poolSnapshots(engine: number, op: number, pool: string, volume: string): void;
+  poolCreateSnapshots(
+    engine: number,
+    op: number,
+    pool: string,
+    snapshots: readonly NativePoolSnapshot[],
+    now: bigint,
+  ): void;
+  poolDeleteSnapshot(engine: number, op: number, pool: string, volume: string, snapshot: string): void;
+  poolRanges(engine: number, op: number, pool: string, options: NativePoolRanges): void;
+
   controllerClose(controller: number, op: number): void;
   /** opcode, nsid, cdw10 to cdw15. False: the controller is closed, and nothing will be delivered. */
   controllerIo(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): boolean;
@@ -133,6 +221,11 @@ export interface NativeBinding {
 /** What an operation's event carries when it succeeded. */
 export interface NativeResults {
   readonly volume: VolumeInfo;
+  readonly pool: PoolInfo;
+  readonly poolVolume: PoolVolumeInfo;
+  readonly poolVolumes: readonly PoolVolumeInfo[];
+  readonly poolSnapshots: readonly PoolSnapshotInfo[];
+  readonly poolRanges: PoolRanges;
   readonly address: ListenAddress;
   readonly controller: NativeController;
   readonly discovery: readonly NativeDiscoveryEntry[];

@@ -54,14 +54,30 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
   checkObject(options, 'options');
   const { kind, sizeBytes, hosts } = options;
   const blockSizeBytes = options.blockSizeBytes ?? 4096;
-  check(kind === 'memory' || kind === 'null' || kind === 'file', 'kind', "'memory', 'null' or 'file'");
+  check(
+    kind === 'memory' || kind === 'null' || kind === 'file' || kind === 'pool',
+    'kind',
+    "'memory', 'null', 'file' or 'pool'",
+  );
   check(
     (options.path !== undefined) === (kind === 'file'),
     'path',
     'given for a file volume, and only for one',
   );
+  check(
+    (options.pool !== undefined) === (kind === 'pool'),
+    'pool',
+    'given for the volume of a pool, and only for one',
+  );
+  check(kind !== 'pool' || blockSizeBytes === 4096, 'blockSizeBytes', '4096 in a pool');
+  check(kind !== 'pool' || sizeBytes === undefined, 'sizeBytes', 'left out for the volume of a pool');
+  checkKey(options);
   check(blockSizeBytes === 512 || blockSizeBytes === 4096, 'blockSizeBytes', '512 or 4096');
-  check(sizeBytes !== undefined || kind === 'file', 'sizeBytes', 'given for all but a file that exists');
+  check(
+    sizeBytes !== undefined || kind === 'file' || kind === 'pool',
+    'sizeBytes',
+    'given for memory and null',
+  );
   if (sizeBytes !== undefined) {
     checkU64(sizeBytes, 'sizeBytes');
     check(
@@ -79,6 +95,8 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
     name: checkText(options.name, 'name', 255),
     kind,
     path: options.path === undefined ? '' : checkText(options.path, 'path', 4095),
+    pool: options.pool === undefined ? '' : checkText(options.pool, 'pool', 64),
+    key: options.key,
     sizeBytes: sizeBytes ?? 0n,
     blockSizeBytes,
     nqn: checkSubsystemNqn(checkText(options.nqn, 'nqn', 65_536)),
@@ -88,6 +106,19 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
     readOnly: checkBoolean(options.readOnly, 'readOnly'),
     hosts,
   };
+}
+
+// AES-256-XTS: two keys of 32 bytes that differ (IEEE 1619).
+function checkKey({ kind, key }: VolumeOptions): void {
+  if (key === undefined) return;
+  check(kind === 'pool', 'key', 'left out for all but the volume of a pool');
+  check(
+    key instanceof Uint8Array &&
+      key.length === 64 &&
+      !Buffer.from(key.subarray(0, 32)).equals(key.subarray(32)),
+    'key',
+    '64 bytes whose halves differ',
+  );
 }
 
 export function checkHosts(hosts: readonly string[]): void {

@@ -15,6 +15,7 @@ import {
   checkListenOptions,
   checkVolumeOptions,
 } from './engine-arguments.js';
+import { EnginePools } from './engine-pools.js';
 import { connectFailure, engineFailure, listenFailure, volumeFailure } from './failures.js';
 import { untilAborted } from './namespace.js';
 import { forgetState, listenToLog, listenToState, operate } from './operations.js';
@@ -33,14 +34,16 @@ import type {
   VolumeOptions,
 } from './types.js';
 
-export class Engine {
+export class Engine extends EnginePools {
   readonly #id: number;
   readonly #forgetLog: (() => void) | undefined;
   readonly #volumes = new Map<string, VolumeInfo>();
+  readonly #poolOf = new Map<string, string>();
   readonly #controllers = new Set<Controller>();
   #closing: Promise<void> | undefined;
 
   private constructor(id: number, forgetLog: (() => void) | undefined) {
+    super();
     this.#id = id;
     this.#forgetLog = forgetLog;
   }
@@ -68,6 +71,7 @@ export class Engine {
       volumeFailure(options.name),
     );
     this.#volumes.set(info.name, info);
+    if (options.pool !== undefined) this.#poolOf.set(info.name, options.pool);
     return info;
   }
 
@@ -80,6 +84,7 @@ export class Engine {
       engineFailure(`remove volume '${name}'`),
     );
     this.#volumes.delete(name);
+    this.#poolOf.delete(name);
   }
 
   /** Who may connect to an NQN; undefined: any host. Hosts that lost access are disconnected. */
@@ -192,6 +197,24 @@ export class Engine {
       ({ text }) => new NativeError('close', text),
     );
     this.#forgetLog?.();
+  }
+
+  protected override useEngine(): number {
+    this.#checkOpen();
+    return this.#id;
+  }
+
+  protected override forgetVolumes(pool: string): void {
+    for (const [name, from] of this.#poolOf) {
+      if (from !== pool) continue;
+      this.#volumes.delete(name);
+      this.#poolOf.delete(name);
+    }
+  }
+
+  protected override volumeResized(name: string, sizeBytes: bigint): void {
+    const info = this.#volumes.get(name);
+    if (info !== undefined) this.#volumes.set(name, { ...info, sizeBytes });
   }
 
   #checkOpen(): void {

@@ -6,6 +6,7 @@ import {
   ConnectRefusedError,
   type DomainError,
   DuplicateVolumeError,
+  InvalidArgumentError,
   ListenError,
   NativeError,
   type NvmeStatus,
@@ -13,6 +14,16 @@ import {
   UnreachableError,
   VolumeOpenError,
 } from '../base/errors.js';
+import {
+  NoSpaceError,
+  PoolDeviceError,
+  PoolExistsError,
+  PoolFailedError,
+  PoolInUseError,
+  PoolNotFoundError,
+  SnapshotExistsError,
+  VolumeInUseError,
+} from '../base/pool-errors.js';
 import { binding } from './binding.js';
 import type { NativeFailure } from './operations.js';
 
@@ -35,6 +46,53 @@ export function volumeFailure(name: string): ToError {
     if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
     if (failure.code === 'ALREADY_EXISTS') return new DuplicateVolumeError(name, reasonOf(failure));
     return new VolumeOpenError(name, reasonOf(failure));
+  };
+}
+
+/** Of an operation on a pool as a whole; `paths` are of the devices that it names. */
+export function poolFailure(operation: string, pool: string, paths: readonly string[] = []): ToError {
+  return (failure) => {
+    const reason = reasonOf(failure);
+    const path = paths.find((one) => reason.startsWith(`${one}: `));
+    if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
+    if (path !== undefined) return new PoolDeviceError(path, reason.slice(path.length + 2));
+    switch (failure.code) {
+      case 'ALREADY_EXISTS':
+        return new PoolExistsError(pool, reason);
+      case 'IN_USE':
+        return new PoolInUseError(pool, reason);
+      case 'NO_SPACE':
+        return new NoSpaceError(`${operation} pool '${pool}'`, reason);
+      case 'NOT_FOUND':
+        if (paths.length === 0) return new PoolNotFoundError(pool);
+        return new PoolFailedError(operation, reason);
+      default:
+        return new PoolFailedError(`${operation} pool '${pool}'`, reason);
+    }
+  };
+}
+
+/** Of an operation on a volume of a pool, or on its snapshot. */
+export function poolVolumeFailure(operation: string, volume: string, snapshot?: string): ToError {
+  return (failure) => {
+    const reason = reasonOf(failure);
+    switch (failure.code) {
+      case 'SHUTTING_DOWN':
+        return new ClosedError('the engine');
+      case 'IN_USE':
+        return new VolumeInUseError(volume, reason);
+      case 'NO_SPACE':
+        return new NoSpaceError(`${operation} volume '${volume}'`, reason);
+      case 'ALREADY_EXISTS':
+        if (snapshot !== undefined) return new SnapshotExistsError(volume, snapshot);
+        return new PoolFailedError(`${operation} volume '${volume}'`, reason);
+      case 'INVALID_ARGUMENT':
+        if (operation === 'resize')
+          return new InvalidArgumentError('sizeBytes', `large enough for its data (${reason})`);
+        return new PoolFailedError(`${operation} volume '${volume}'`, reason);
+      default:
+        return new PoolFailedError(`${operation} volume '${volume}'`, reason);
+    }
   };
 }
 

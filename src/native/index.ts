@@ -5,6 +5,7 @@ export { connect, parseUri, type UriConnectOptions } from './connect.js';
 export { Controller, type StateCallback } from './controller.js';
 export { Engine } from './engine.js';
 export { Namespace } from './namespace.js';
+export type * from './pool-types.js';
 export type * from './types.js';
 
 /** Tells the service manager, as sd_notify(3) does, e.g. READY=1; false when there is none. */

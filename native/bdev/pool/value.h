@@ -11,9 +11,10 @@ struct PoolValue {
   uint32_t next_layer = 1;
   uint32_t volumes_count = 0;
   uint32_t layers_count = 0;
-  std::array<uint8_t, 16> reserved{};
+  uint64_t provisioned_bytes = 0;  // the sizes of all volumes together
+  uint64_t reserved = 0;
 };
-static_assert(sizeof(PoolValue) == 32);
+static_assert(sizeof(PoolValue) == 32 && offsetof(PoolValue, provisioned_bytes) == 16);
 
 inline constexpr uint32_t k_volume_thick = 1;
 inline constexpr uint32_t k_volume_read_only = 2;
@@ -27,15 +28,13 @@ struct VolumeValue {
   uint32_t flags = 0;
   uint64_t created_at_s = 0;
   uint32_t origin_layer = 0;
-  uint32_t reserved = 0;
-  Uuid key_uuid;
+  std::array<uint8_t, 20> reserved{};
   NameBytes name{};
   std::array<uint8_t, 32> reserved_too{};
 };
 static_assert(sizeof(VolumeValue) == 160 && offsetof(VolumeValue, size_bytes) == 16 &&
               offsetof(VolumeValue, head_layer) == 24 && offsetof(VolumeValue, created_at_s) == 32 &&
-              offsetof(VolumeValue, origin_layer) == 40 && offsetof(VolumeValue, key_uuid) == 48 &&
-              offsetof(VolumeValue, name) == 64);
+              offsetof(VolumeValue, origin_layer) == 40 && offsetof(VolumeValue, name) == 64);
 
 enum class LayerState : uint8_t { head = 1, snapshot = 2, hidden = 3, merging = 4, deleting = 5 };
 

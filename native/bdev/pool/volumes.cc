@@ -203,6 +203,7 @@ Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent) {
   const uint32_t id = pool->next_volume++, head = pool->next_layer++;
   ++pool->volumes_count;
   ++pool->layers_count;
+  pool->provisioned_bytes += request.size_bytes;
   changes.put(k_pool_key, bytes_of(*pool));
   VolumeValue volume;
   volume.uuid = request.uuid;
@@ -253,6 +254,10 @@ Task<Outcome> Volumes::resize(uint32_t volume, uint64_t size_bytes) {
   Changes changes(store_);
   Result<VolumeValue> value = co_await load_value<VolumeValue>(changes, volume_key(volume), "volume");
   if (!value.ok()) co_return value.error();
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  pool->provisioned_bytes += size_bytes - value->size_bytes;
+  changes.put(k_pool_key, bytes_of(*pool));
   value->size_bytes = size_bytes;
   changes.put(volume_key(volume), bytes_of(*value));
   const Errc errc = co_await changes.commit(true);
@@ -274,6 +279,7 @@ Task<Outcome> Volumes::remove(uint32_t volume, bool erase) {
   const Outcome unnamed = co_await remove_name(changes, 0, std::string(name_text(value->name)), volume);
   if (!unnamed.ok()) co_return unnamed.error();
   --pool->volumes_count;
+  pool->provisioned_bytes -= value->size_bytes;
   changes.put(k_pool_key, bytes_of(*pool));
   head->state = LayerState::deleting;
   if (erase) head->flags |= k_layer_erase;
@@ -376,6 +382,7 @@ Task<Outcome> Volumes::revert(uint32_t volume, uint32_t snapshot, uint64_t now_s
   changes.put(layer_key(value->head_layer), bytes_of(*old_head));
   const uint32_t head = pool->next_layer++;
   ++pool->layers_count;
+  pool->provisioned_bytes += target->size_bytes - value->size_bytes;
   changes.put(k_pool_key, bytes_of(*pool));
   LayerValue above;
   above.parent = snapshot;
@@ -411,6 +418,13 @@ Task<Outcome> Volumes::remove_snapshot(uint32_t snapshot) {
 }
 
 // --- lists ---
+
+Task<Result<Volumes::Totals>> Volumes::totals() {
+  Changes none(store_);
+  const Result<PoolValue> pool = co_await load_pool(none);
+  if (!pool.ok()) co_return pool.error();
+  co_return Totals{pool->volumes_count, pool->layers_count, pool->provisioned_bytes};
+}
 
 Task<Result<std::vector<VolumeListing>>> Volumes::list(uint32_t from, uint32_t count_max) {
   std::vector<VolumeListing> listed;

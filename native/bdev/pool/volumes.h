@@ -73,6 +73,12 @@ class Volumes {
     return read<VolumeValue>(KeyType::volume, volume, "volume");
   }
   Task<Result<LayerValue>> layer(uint32_t id) { return read<LayerValue>(KeyType::layer, id, "layer"); }
+  struct Totals {
+    uint32_t volumes_count = 0;
+    uint32_t layers_count = 0;
+    uint64_t size_bytes = 0;  // of all volumes together
+  };
+  Task<Result<Totals>> totals();
   // Up to `count_max` with ids from `from` on, in their order.
   Task<Result<std::vector<VolumeListing>>> list(uint32_t from, uint32_t count_max);
   Task<Result<std::vector<SnapshotListing>>> snapshots(uint32_t volume, uint32_t from, uint32_t count_max);

@@ -1,0 +1,86 @@
+// The pools that are open. Used by the engine's control thread alone, which may block; each pool lives on one
+// reactor, the next in turn.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bdev/bdev.h"
+#include "bdev/pool/pool.h"
+#include "engine/pool_config.h"
+#include "reactor/reactor_set.h"
+
+namespace ballast::engine {
+
+class PoolTable {
+ public:
+  explicit PoolTable(ReactorSet& reactors) : reactors_(reactors) {}
+  // No channel of a volume is open.
+  ~PoolTable();
+
+  // Errc: what Pool says, or opening its files. already_exists: a pool of this name is open, or there is data
+  // on a device.
+  Result<PoolInfo> create(const PoolConfig& config);
+  Result<PoolInfo> open(const std::vector<std::string>& paths);
+  // in_use while a volume of it is open.
+  Outcome close(const std::string& pool, bool exported);
+  Outcome destroy(const std::string& pool);
+  Result<PoolInfo> add_device(const std::string& pool, const PoolDeviceConfig& config);
+  Result<PoolInfo> info(const std::string& pool);
+  Outcome start_scrub(const std::string& pool, uint64_t bytes_per_second);
+  Outcome stop_scrub(const std::string& pool);
+
+  Result<std::vector<PoolVolumeInfo>> volumes(const std::string& pool);
+  Result<PoolVolumeInfo> create_volume(const std::string& pool, const PoolVolumeConfig& config);
+  Result<PoolVolumeInfo> clone_volume(const std::string& pool, const std::string& volume,
+                                      const std::string& snapshot, const PoolVolumeConfig& config);
+  // The device, if it is open, has its new size when this returns.
+  Result<PoolVolumeInfo> resize_volume(const std::string& pool, const std::string& volume,
+                                       uint64_t size_bytes);
+  Result<PoolVolumeInfo> rename_volume(const std::string& pool, const std::string& volume,
+                                       const std::string& name);
+  Result<PoolVolumeInfo> revert_volume(const std::string& pool, const std::string& volume,
+                                       const std::string& snapshot, uint64_t now_s);
+  Outcome delete_volume(const std::string& pool, const std::string& volume, bool erase);
+  Outcome set_volume_key(const std::string& pool, const std::string& volume,
+                         const std::vector<uint8_t>& wrapped_key);
+
+  Result<std::vector<PoolSnapshotInfo>> snapshots(const std::string& pool, const std::string& volume);
+  Result<std::vector<PoolSnapshotInfo>> create_snapshots(const std::string& pool,
+                                                         const std::vector<PoolSnapshotConfig>& configs,
+                                                         uint64_t now_s);
+  Outcome delete_snapshot(const std::string& pool, const std::string& volume, const std::string& snapshot);
+  Result<bdev::pool::Ranges> ranges(const std::string& pool, const PoolRangesConfig& config);
+
+  // --- volumes that are served ---
+  struct Opened {
+    PoolVolumeInfo info;
+    std::shared_ptr<bdev::Bdev> device;
+  };
+  Result<Opened> open_volume(const std::string& pool, const std::string& volume);
+  // Its channels are gone, and the device is not used any more.
+  void close_volume(const std::string& pool, const std::string& volume);
+
+ private:
+  struct OpenDevice {
+    uint32_t id = 0;
+    std::shared_ptr<bdev::Bdev> device;
+  };
+  struct Entry {
+    Reactor* reactor = nullptr;
+    std::unique_ptr<bdev::pool::Pool> pool;  // made, used and destroyed on the reactor
+    std::map<std::string, OpenDevice> open;  // by name of the volume
+  };
+  Result<Entry*> find(const std::string& pool);
+  Result<PoolInfo> take(Entry entry);
+  static void drop(Entry& entry);
+  Reactor& next_reactor();
+
+  ReactorSet& reactors_;
+  std::map<std::string, Entry> pools_;
+  uint32_t next_reactor_ = 0;
+};
+
+}  // namespace ballast::engine
