@@ -5,8 +5,6 @@ import { setTimeout } from 'node:timers/promises';
 import { hostIdentity } from '../base/identity.js';
 import type { CliContext } from '../cli/engine-port.js';
 import { runProgram } from '../cli/program.js';
-import type { Engine } from '../native/index.js';
-import type { PoolEngine } from '../native/pool-types.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -18,8 +16,8 @@ const context: CliContext = {
   stdout: process.stdout,
   stderr: process.stderr,
   startEngine: async (options) => {
-    const native = await import('../native/index.js');
-    return (await native.Engine.start(options)) as Engine & PoolEngine;
+    const { Engine } = await import('../native/index.js');
+    return Engine.start(options);
   },
   startControl: async (options) => {
     const { ControlPlane } = await import('./control-plane.js');
