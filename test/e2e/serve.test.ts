@@ -87,13 +87,19 @@ describe('ballast serve', () => {
     expect(await target.stop()).toBe(0);
   });
 
-  it('is what npm start runs: a file of 1 GiB called demo', async () => {
-    const target = await workspace.start('scripts/start', ['--listen', 'tcp://127.0.0.1:0']);
-    await target.ready;
-    expect(target.stdout).toContain('volume demo: 1 GiB, 4096-byte blocks, durable, namespace 1');
-    const file = await stat(workspace.path('state/demo.img'));
-    expect(file.size).toBe(1 << 30);
-    expect(await target.stop()).toBe(0);
+  it('is what npm start runs: a volume demo of a pool in a sparse file, the same each time', async () => {
+    const nqns: string[] = [];
+    for (let run = 0; run < 2; run += 1) {
+      const target = await workspace.start('scripts/start', ['--listen', 'tcp://127.0.0.1:0']);
+      await target.ready;
+      expect(target.stdout).toContain('volume demo: 1 GiB, 4096-byte blocks, durable, namespace 1');
+      nqns.push(target.nqn('demo'));
+      expect(await target.stop()).toBe(0);
+    }
+    expect(nqns[1]).toBe(nqns[0]);
+    const { size, blocks } = await stat(workspace.path('state/pool0'));
+    expect(size).toBe(10 * 2 ** 30);
+    expect(blocks * 512).toBeLessThan(2 ** 30);
   });
 
   it('says READY=1 to the service manager', async (context) => {
