@@ -52,7 +52,8 @@ Task<Status> compare(OpenVolume& volume, const Io& io) {
 Task<Status> compare_and_write(OpenVolume& volume, const Io& io) {
   RangeHold hold(volume.gate(), io.lba, io.blocks_count);
   co_await hold.take();
-  Status status = co_await compare(volume, io);
+  Status status = Status::out_of_range;
+  if (volume.holds(io)) status = co_await compare(volume, io);
   if (status == Status::ok) {
     const uint64_t bytes = uint64_t{io.blocks_count} * k_page_bytes;
     const std::vector<Segment> data = cut(io.data, bytes, bytes);

@@ -79,12 +79,13 @@ void DataPath::settle_freed() {
     for (const Extent extent : freed) sums.forget(extent);
     grace.add(std::move(freed));
   }
-  bool has_room = false;
-  for (std::vector<Extent> free = grace.take(); !free.empty(); free = grace.take()) {
-    for (const Extent extent : free) store.extents().unreserve(extent);
-    has_room = true;
+  std::vector<Extent> free;
+  grace.take(free);
+  for (const Extent extent : free) {
+    // A write that had chosen it before it was freed may have mapped it again.
+    if (!store.extents().is_used(extent)) store.extents().unreserve(extent);
   }
-  if (has_room) waiting_for_room.wake_all();
+  if (!free.empty()) waiting_for_room.wake_all();
 }
 
 BlockSumsPointer DataPath::new_sums(Extent extent) {

@@ -2,6 +2,7 @@
 // all of that has ended. Belongs to the owner reactor.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -25,16 +26,23 @@ class Grace {
   void leave(Entry& entry) { entries_.remove(entry); }
   size_t entries_count() const { return entries_.size(); }
 
-  void add(std::vector<Extent> freed) { freed_.push_back({std::move(freed), next_sequence_}); }
+  // One that is here already begins anew: it was used again in between.
+  void add(std::vector<Extent> freed) {
+    for (Freed& earlier : freed_) {
+      std::erase_if(earlier.extents, [&](Extent extent) {
+        return std::find(freed.begin(), freed.end(), extent) != freed.end();
+      });
+    }
+    freed_.push_back({std::move(freed), next_sequence_});
+  }
   bool is_empty() const { return freed_.empty(); }
-  // Extents that nobody can be at any more; call until it answers nothing.
-  std::vector<Extent> take() {
-    if (freed_.empty()) return {};
-    Entry* const oldest = entries_.front();
-    if (oldest != nullptr && oldest->sequence < freed_.front().before) return {};
-    std::vector<Extent> free = std::move(freed_.front().extents);
-    freed_.pop_front();
-    return free;
+  // Extents that nobody can be at any more, added to `free`.
+  void take(std::vector<Extent>& free) {
+    const Entry* const oldest = entries_.front();
+    while (!freed_.empty() && (oldest == nullptr || oldest->sequence >= freed_.front().before)) {
+      free.insert(free.end(), freed_.front().extents.begin(), freed_.front().extents.end());
+      freed_.pop_front();
+    }
   }
 
  private:

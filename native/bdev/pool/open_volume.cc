@@ -51,6 +51,8 @@ void OpenVolume::enter(Io& io) {
   VolumeScratch& scratch = VolumeScratch::of(io);
   OpenVolume& self = *scratch.volume;
   if (!is_simple(io.type)) return self.background_.start(self.work_on(io));
+  // The volume may have been made smaller while it waited at the gate.
+  if (!self.holds(io)) return left(io, Status::out_of_range);
   VolumeIo* const work = self.path_.take();
   if (work != nullptr) return work->start(self, io, left);
   scratch.waiter.context = &io;
@@ -93,7 +95,8 @@ void OpenVolume::start_complex(Io& io) {
 }
 
 Task<Errc> OpenVolume::work_on(Io& io) {
-  const Status status = co_await do_complex(*this, io);
+  Status status = Status::out_of_range;
+  if (holds(io)) status = co_await do_complex(*this, io);
   if (io.type != IoType::compare_and_write) gate_.leave(io);
   --complex_count_;
   if (!complex_line_.empty()) complex_line_.wake_one();

@@ -46,6 +46,12 @@ class OpenVolume {
   bool has_parent() const { return has_parent_; }
   bool is_thick() const { return is_thick_; }
   uint64_t blocks_count() const { return blocks_count_; }
+  // Its range is within the volume, of this moment.
+  bool holds(const Io& io) const {
+    const Geometry geometry{k_page_bytes, blocks_count_};
+    return geometry.contains(io.lba, io.blocks_count) &&
+           (io.type != IoType::copy || geometry.contains(io.copy_source_lba, io.blocks_count));
+  }
   DataPath& path() { return path_; }
 
   // As Channel::submit(), of an Io that VolumeScratch::prepare() has seen.
