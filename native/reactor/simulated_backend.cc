@@ -165,6 +165,10 @@ uint32_t Backend::complete_files() {
   for (size_t left = file_ops_.size(); left > 0; --left, ++handled) {
     FileOp& op = *file_ops_.front();
     file_ops_.pop_front();
+    if (files_.shuffled_by != nullptr && files_.shuffled_by->chance(1, 3)) {
+      file_ops_.push_back(&op);
+      continue;
+    }
     op.done(op, files_.execute(op));
   }
   if (handled > 0) files_.end_batch();

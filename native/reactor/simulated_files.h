@@ -65,6 +65,7 @@ class Files final : public FileSystem {
   }
 
   bool held = false;
+  Prng* shuffled_by = nullptr;
 
  private:
   class OpenFile;

@@ -104,6 +104,9 @@ void SimulatedWorld::spoil_file(const std::string& path, uint64_t offset, uint8_
 }
 
 void SimulatedWorld::hold_file_operations(bool hold) { state_->files.held = hold; }
+void SimulatedWorld::shuffle_file_operations(bool shuffle) {
+  state_->files.shuffled_by = shuffle ? &state_->prng : nullptr;
+}
 
 std::vector<uint8_t> SimulatedWorld::file_bytes(const std::string& path) const {
   return state_->files.bytes(path);

@@ -75,6 +75,8 @@ class SimulatedWorld {
   void spoil_file(const std::string& path, uint64_t offset, uint8_t mask);
   // Holds file operations back until released (in order), to test what happens meanwhile.
   void hold_file_operations(bool hold);
+  // File operations that are in flight together end in any order, some of them late, from the world's prng.
+  void shuffle_file_operations(bool shuffle);
 
   // Bytes of a simulated file, for inspection. Empty if there is none.
   std::vector<uint8_t> file_bytes(const std::string& path) const;
