@@ -272,7 +272,10 @@ Result<PoolInfo> PoolTable::create(const PoolConfig& config) {
   }
   Entry entry;
   entry.reactor = &next_reactor();
-  auto made = call_on(*entry.reactor, [&] { return Pool::create(*entry.reactor, files.take(), settings); });
+  bdev::pool::PoolOptions options;
+  options.fills_journal = true;
+  auto made =
+      call_on(*entry.reactor, [&] { return Pool::create(*entry.reactor, files.take(), settings, options); });
   if (!made.ok()) return made.error();
   files.keep();
   entry.pool = std::move(*made);

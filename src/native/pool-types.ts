@@ -1,5 +1,5 @@
-// The public types of pools and what is in them. Engine has a member for each verb (engine.ts); `kind: 'pool'`
-// of VolumeOptions serves a volume. Sizes are bigint and end in ...Bytes; times are seconds since 1970.
+// The public types of pools and what is in them. Engine has a member for each verb (engine-pools.ts);
+// `kind: 'pool'` of VolumeOptions serves a volume. Sizes are bigint and end in ...Bytes; times are seconds since 1970.
 
 export interface PoolDeviceOptions {
   /** A regular file or a block device. */
@@ -132,7 +132,7 @@ export interface PoolEngine {
   createPool(options: PoolCreateOptions): Promise<PoolInfo>;
   /** In any order of devices; a missing one is named. */
   openPool(paths: readonly string[]): Promise<PoolInfo>;
-  /** Its volumes are not served any more. `exported`: it is to be imported elsewhere and not opened by name. */
+  /** Its volumes are not served any more. `exported`: its devices are to be opened elsewhere. */
   closePool(pool: string, options?: { readonly exported?: boolean }): Promise<void>;
   /** Closes it and makes its devices those of no pool. Refused (IN_USE) while it has volumes. */
   destroyPool(pool: string): Promise<void>;

@@ -61,6 +61,7 @@ void DataPath::give_back(VolumeIo& io) {
 }
 
 std::optional<Extent> DataPath::reserve() {
+  if (is_room_short() && room_is_short) room_is_short();
   Extent extent;
   if (store.extents().reserve({&extent, 1}) == 0) return std::nullopt;
   return extent;
@@ -80,12 +81,12 @@ void DataPath::settle_freed() {
     grace.add(std::move(freed));
   }
   std::vector<Extent> free;
-  grace.take(free);
+  const bool has_changed = grace.take(free);
   for (const Extent extent : free) {
     // A write that had chosen it before it was freed may have mapped it again.
     if (!store.extents().is_used(extent)) store.extents().unreserve(extent);
   }
-  if (!free.empty()) waiting_for_room.wake_all();
+  if (has_changed) waiting_for_room.wake_all();
 }
 
 BlockSumsPointer DataPath::new_sums(Extent extent) {

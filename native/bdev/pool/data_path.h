@@ -2,6 +2,7 @@
 // worked on with, and the extents that are free once nobody reads them any more.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/object_pool.h"
@@ -68,6 +69,9 @@ class DataPath {
   // Extents that the store has freed go back to the free ones when the I/O of this moment is over. Called
   // after every commit that may free, and when I/O ends.
   void settle_freed();
+  // Called when an extent is taken while less than a quarter of the pool is free.
+  std::function<void()> room_is_short;
+  bool is_room_short() const { return store.extents().free_count() < store.extents().extents_count() / 4; }
   // I/O that found no room while extents were waiting for that.
   WaitList waiting_for_room;
 

@@ -36,13 +36,15 @@ class Grace {
     freed_.push_back({std::move(freed), next_sequence_});
   }
   bool is_empty() const { return freed_.empty(); }
-  // Extents that nobody can be at any more, added to `free`.
-  void take(std::vector<Extent>& free) {
+  // Extents that nobody can be at any more, added to `free`. False if nothing has changed.
+  bool take(std::vector<Extent>& free) {
     const Entry* const oldest = entries_.front();
+    const size_t before = freed_.size();
     while (!freed_.empty() && (oldest == nullptr || oldest->sequence >= freed_.front().before)) {
       free.insert(free.end(), freed_.front().extents.begin(), freed_.front().extents.end());
       freed_.pop_front();
     }
+    return freed_.size() < before;
   }
 
  private:

@@ -88,6 +88,9 @@ Pool::Pool(Reactor& reactor, std::vector<Device> devices, const Superblock& supe
   for (size_t i = 0; i < devices_.size(); ++i) {
     path_.add_disk(*devices_[i].disk, superblock.devices[i].data_offset);
   }
+  path_.room_is_short = [this] {
+    if (may_have_fragments_ && !is_working_) want_layer_work();
+  };
 }
 
 Pool::~Pool() { BALLAST_ASSERT(open_.empty() && background_.is_idle()); }
@@ -132,6 +135,10 @@ Task<Result<std::unique_ptr<Pool>>> Pool::create(Reactor& reactor, std::vector<P
   }
   // The first device last: before that there is no pool.
   auto pool = std::unique_ptr<Pool>(new Pool(reactor, std::move(devices), *superblock, options));
+  if (options.fills_journal) {
+    const Errc filled = co_await pool->fill_journal();
+    if (filled != Errc::ok) co_return Error{filled, "the journal could not be written"};
+  }
   const Outcome started = co_await pool->start(true);
   if (!started.ok()) co_return started.error();
   for (size_t i = pool->devices_.size(); i-- > 0;) {
@@ -204,6 +211,18 @@ Task<Outcome> Pool::start(bool is_new) {
   cleaner_.start();
   want_layer_work();
   co_return Unit{};
+}
+
+Task<Errc> Pool::fill_journal() {
+  const PageBuffer zeroes(k_mib);
+  const uint64_t begin = MetadataLayout::address(k_journal_first_page);
+  const uint64_t end = begin + uint64_t{superblock_.journal_blocks} * k_page_bytes;
+  for (uint64_t offset = begin; offset < end; offset += k_mib) {
+    const Errc written = co_await devices_.front().disk->write(
+        offset, zeroes.bytes().first(std::min<uint64_t>(k_mib, end - offset)));
+    if (written != Errc::ok) co_return written;
+  }
+  co_return co_await devices_.front().disk->sync();
 }
 
 // The sums of what was being written when the pool was last in use are not known.

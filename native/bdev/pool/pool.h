@@ -35,6 +35,9 @@ struct PoolOptions {
   StoreOptions store;
   DataPathOptions data;
   CleanerOptions cleaner;
+  // Writes the journal's ring once when the pool is made: in a sparse file every first write of a block would
+  // be a change of the file's own metadata.
+  bool fills_journal = false;
 };
 
 struct PoolFacts {
@@ -119,6 +122,7 @@ class Pool final : private LayerGuard {
   static Task<Outcome> check_unused(Disk& disk, const std::string& path);
   Task<Outcome> start(bool is_new);
   Task<Outcome> load_dirty();
+  Task<Errc> fill_journal();
   Task<Errc> write_all_superblocks();
   Task<Outcome> fill_thick(uint32_t volume, uint64_t size_bytes);
   Task<Outcome> check_shrink(uint32_t head_layer, uint64_t size_bytes);
@@ -130,7 +134,8 @@ class Pool final : private LayerGuard {
   void parent_changed(uint32_t layer, uint32_t parent) override;
   Task<Errc> erase(std::span<const Extent> extents) override;
   Task<Errc> work_on_layers();
-  Task<Errc> compact(SlotMerge merge);
+  Task<Result<bool>> compact_next();
+  Task<Errc> compact(SlotMerge merge);  // from 0: nothing is below
   Task<Errc> copy_together(SlotMerge merge);
   Task<Errc> copy_blocks(Fragment fragment, Extent target, BlockSums* target_sums);
   void want_layer_work();
@@ -152,6 +157,9 @@ class Pool final : private LayerGuard {
   std::unique_ptr<RangeHold> layer_hold_;
   OpenVolume* layer_held_ = nullptr;
   uint64_t layer_first_ = 0, layer_last_ = 0;
+  Key next_compaction_ = slot_key(0, 0);
+  bool may_have_fragments_ = true;  // slots of several extents: until a walk has found none
+  bool has_compacted_ = false;      // in this walk
   bool is_closing_ = false;
   bool is_working_ = false;
   bool wants_work_ = false;

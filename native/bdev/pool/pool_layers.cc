@@ -7,6 +7,11 @@
 #include "bdev/pool/range_hold.h"
 
 namespace ballast::bdev::pool {
+namespace {
+
+constexpr uint32_t k_compaction_looks = 256;  // slots, before others come in between
+
+}  // namespace
 
 void Pool::want_layer_work() {
   wants_work_ = true;
@@ -35,8 +40,12 @@ Task<Errc> Pool::work_on_layers() {
           log_escape(progress.error().text).c_str());
       break;
     }
+    if (*progress == LayerWork::Progress::some) may_have_fragments_ = true;
     if (*progress == LayerWork::Progress::blocked) errc = co_await compact(layer_work_.blocked());
-    if (*progress == LayerWork::Progress::none && !wants_work_) break;
+    if (*progress != LayerWork::Progress::none || wants_work_) continue;
+    const Result<bool> compacted = co_await compact_next();
+    errc = compacted.errc();
+    if (compacted.ok() && !*compacted) break;
   }
   is_working_ = false;
   rested_.fire();
@@ -88,6 +97,31 @@ Task<Errc> Pool::erase(std::span<const Extent> extents) {
 
 // --- compaction ---
 
+// Merged slots have up to four extents with holes. While there is room that costs nothing; when it gets short
+// they are copied together, in the order of the tree. False: there is room, or nothing to gain.
+Task<Result<bool>> Pool::compact_next() {
+  if (!may_have_fragments_ || !path_.is_room_short()) co_return false;
+  for (uint32_t looked = 0; looked < k_compaction_looks; ++looked) {
+    const auto found = co_await store_.seek(next_compaction_);
+    if (!found.ok()) co_return found.error();
+    if (!found->has_value() || (*found)->key.type() != static_cast<uint8_t>(KeyType::slot)) {
+      next_compaction_ = slot_key(0, 0);
+      may_have_fragments_ = std::exchange(has_compacted_, false);
+      co_return may_have_fragments_;
+    }
+    const Key key = (*found)->key;
+    next_compaction_ = {key.high, key.low + 1};
+    Slot slot;
+    if (!decode((*found)->value, slot)) co_return Error{Errc::io_error, "a slot is damaged"};
+    if (slot.fragments_count < 2) continue;
+    has_compacted_ = true;
+    const Errc errc = co_await compact({0, static_cast<uint32_t>(key.id()), key.low});
+    if (errc != Errc::ok) co_return errc;
+    co_return true;
+  }
+  co_return true;
+}
+
 // What the slot above and the one below hold together becomes one extent of the slot above: then the one
 // below has nothing that is needed. An extent has a place for every block of its slot, so one of those that
 // are there takes the others' blocks.
@@ -110,9 +144,9 @@ Task<Errc> Pool::copy_together(SlotMerge merge) {
   const auto below_bytes = co_await changes.read(slot_key(merge.from, merge.slot));
   const auto above_bytes = co_await changes.read(slot_key(merge.to, merge.slot));
   if (!below_bytes.ok() || !above_bytes.ok()) co_return Errc::io_error;
-  if (!below_bytes->has_value() || !decode(**below_bytes, below)) co_return Errc::io_error;
-  if (!above_bytes->has_value() || !decode(**above_bytes, above)) co_return Errc::io_error;
-  if (above.fragments_count == 0) co_return Errc::io_error;  // five fragments come from two slots
+  if (below_bytes->has_value() && !decode(**below_bytes, below)) co_return Errc::io_error;
+  if (above_bytes->has_value() && !decode(**above_bytes, above)) co_return Errc::io_error;
+  if (above.fragments_count == 0) co_return Errc::ok;  // zeroed meanwhile
   const Extent target = above.fragments[0].extent;
   BlockMask left = above.known();
   std::vector<Fragment> moved(above.fragments.begin() + 1, above.fragments.begin() + above.fragments_count);

@@ -229,6 +229,51 @@ TEST_F(PoolTest, AScrubFindsWhatHasRotten) {
   EXPECT_EQ(pool_->facts().scrub.done_bytes, 4 * 256 * k_kib);
 }
 
+// A merge leaves slots of several extents with holes, which cost room.
+TEST_F(PoolTest, SlotsOfSeveralExtentsAreCopiedTogetherWhenRoomGetsShort) {
+  const uint64_t extents = free();
+  Served& volume = new_volume("v", 64 * k_mib);
+  const uint64_t slots = extents * 2 / 5;
+  for (uint64_t slot = 0; slot < slots; ++slot) {
+    ASSERT_EQ(write(volume, slot * 64, {slot + 1, slot + 1, slot + 1}), Status::ok);
+  }
+  const Result<uint32_t> frozen = snapshot(volume.id, "s");
+  for (uint64_t slot = 0; slot < slots; ++slot) ASSERT_EQ(write(volume, slot * 64 + 1, {7}), Status::ok);
+  ASSERT_TRUE(stage_->run([&] { return pool_->remove_snapshot(*frozen); }).ok());
+  finish_layer_work();
+  // A fifth was free: the slots are copied together until a quarter is.
+  EXPECT_GE(free(), extents / 4);
+  for (uint64_t slot = 0; slot < slots; ++slot) expect(volume, slot * 64, {slot + 1, 7, slot + 1, 0});
+  // Most of the rest goes to new data: what is left is copied together on the way.
+  uint64_t more = 0;
+  while (write(volume, (slots + more) * 64, {9}) == Status::ok) ++more;
+  finish_layer_work();
+  while (write(volume, (slots + more) * 64, {9}) == Status::ok) ++more;
+  EXPECT_EQ(more, extents - slots);
+  for (uint64_t slot = 0; slot < slots; ++slot) expect(volume, slot * 64, {slot + 1, 7, slot + 1, 0});
+}
+
+TEST_F(PoolTest, FiveExtentsOfASlotAreCopiedTogether) {
+  Served& volume = new_volume("v");
+  std::vector<uint32_t> layers;
+  for (uint64_t i = 0; i < 6; ++i) {
+    ASSERT_EQ(write(volume, i, {i + 1}), Status::ok);
+    layers.push_back(*snapshot(volume.id, "s" + std::to_string(i)));
+  }
+  const Result<uint32_t> copy = clone(layers[5], "c");
+  Served& cloned = serve(*copy);
+  expect(cloned, 0, {1, 2, 3, 4, 5, 6, 0});
+  for (size_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(stage_->run([&] { return pool_->remove_snapshot(layers[i]); }).ok());
+  }
+  finish_layer_work();
+  expect(cloned, 0, {1, 2, 3, 4, 5, 6, 0});
+  expect(volume, 0, {1, 2, 3, 4, 5, 6, 0});
+  ASSERT_EQ(write(volume, 2, {9}), Status::ok);
+  expect(cloned, 0, {1, 2, 3, 4, 5, 6, 0});
+  expect(volume, 0, {1, 2, 9, 4, 5, 6, 0});
+}
+
 TEST_F(PoolTest, TwoDevicesAndAThirdAddedOnline) {
   drop();
   ASSERT_TRUE(create({"b", "c"}, 48 * k_mib).ok());
