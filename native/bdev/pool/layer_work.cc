@@ -56,7 +56,8 @@ Task<Result<LayerWork::Found>> LayerWork::find_work(uint32_t from) {
     if (!found->has_value() || (*found)->key.type() != static_cast<uint8_t>(KeyType::layer)) co_return work;
     if (!decode_value((*found)->value, work.value)) co_return damaged("layer");
     key = (*found)->key;
-    if (work.value.state == LayerState::deleting || work.value.state == LayerState::merging) {
+    const bool is_work = work.value.state == LayerState::deleting || work.value.state == LayerState::merging;
+    if (is_work && (guard_ == nullptr || !guard_->is_being_made(static_cast<uint32_t>(key.id())))) {
       work.layer = static_cast<uint32_t>(key.id());
       co_return work;
     }

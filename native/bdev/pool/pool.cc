@@ -95,11 +95,16 @@ Pool::Pool(Reactor& reactor, std::vector<Device> devices, const Superblock& supe
 
 Pool::~Pool() { BALLAST_ASSERT(open_.empty() && background_.is_idle()); }
 
-// What a file system, a partition table or another pool left is in the first or the last MiB.
-Task<Outcome> Pool::check_unused(Disk& disk, const std::string& path) {
+// What a file system, a partition table or another pool left is in the first or the last MiB. A device that
+// has been joining this pool when that was interrupted may be added again.
+Task<Outcome> Pool::check_unused(Disk& disk, const std::string& path, const Uuid& joining_of) {
   const uint64_t usable = usable_bytes(disk.size_bytes());
   if (usable < k_front_bytes + k_back_bytes) co_return Error{Errc::invalid_argument, path + ": is too small"};
   const Result<FoundSuperblock> found = co_await read_superblocks(disk);
+  if (found.ok() && found->superblock.state == PoolState::joining &&
+      found->superblock.head.pool_uuid == joining_of) {
+    co_return Unit{};
+  }
   if (found.ok()) {
     co_return Error{Errc::already_exists, path + ": is a device of pool " +
                                               std::string(name_text(found->superblock.name)) + " (" +
@@ -130,7 +135,7 @@ Task<Result<std::unique_ptr<Pool>>> Pool::create(Reactor& reactor, std::vector<P
   if (!superblock.ok()) co_return superblock.error();
   for (const Device& device : devices) {
     if (settings.overwrites) continue;
-    const Outcome unused = co_await check_unused(*device.disk, device.path);
+    const Outcome unused = co_await check_unused(*device.disk, device.path, Uuid{});
     if (!unused.ok()) co_return unused.error();
   }
   // The first device last: before that there is no pool.
@@ -286,7 +291,7 @@ Task<Outcome> Pool::add_device(PoolFile file, Uuid device_uuid) {
   if (superblock_.devices_count == k_devices_max)
     co_return Error{Errc::too_many, "a pool has 1 to 60 devices"};
   Device added{file.path, std::make_unique<Disk>(reactor_, std::move(file.file))};
-  const Outcome unused = co_await check_unused(*added.disk, added.path);
+  const Outcome unused = co_await check_unused(*added.disk, added.path, superblock_.head.pool_uuid);
   if (!unused.ok()) co_return unused.error();
   const Result<DeviceEntry> entry = entry_of(device_uuid, usable_bytes(added.disk->size_bytes()),
                                              k_front_bytes, uint64_t{1} << superblock_.extent_size_log2);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "bdev/pool/cleaner.h"
 #include "bdev/pool/layer_work.h"
@@ -119,12 +120,14 @@ class Pool final : private LayerGuard {
   };
   Pool(Reactor& reactor, std::vector<Device> devices, const Superblock& superblock,
        const PoolOptions& options);
-  static Task<Outcome> check_unused(Disk& disk, const std::string& path);
+  static Task<Outcome> check_unused(Disk& disk, const std::string& path, const Uuid& joining_of);
   Task<Outcome> start(bool is_new);
   Task<Outcome> load_dirty();
   Task<Errc> fill_journal();
   Task<Errc> write_all_superblocks();
-  Task<Outcome> fill_thick(uint32_t volume, uint64_t size_bytes);
+  Task<Outcome> check_thick(uint64_t size_bytes, uint64_t slots_more);
+  Task<Outcome> fill_slots(uint32_t layer, uint64_t first_slot, uint64_t end_slot);
+  Task<Result<uint32_t>> create_thick(VolumeRequest request);
   Task<Outcome> check_shrink(uint32_t head_layer, uint64_t size_bytes);
   OpenVolume* find_by_head(uint32_t layer);
 
@@ -132,6 +135,7 @@ class Pool final : private LayerGuard {
   Task<Errc> hold(uint32_t layer, uint64_t first_slot, uint64_t last_slot) override;
   Task<Errc> release() override;
   void parent_changed(uint32_t layer, uint32_t parent) override;
+  bool is_being_made(uint32_t layer) const override { return layers_in_making_.contains(layer); }
   Task<Errc> erase(std::span<const Extent> extents) override;
   Task<Errc> work_on_layers();
   Task<Result<bool>> compact_next();
@@ -154,6 +158,7 @@ class Pool final : private LayerGuard {
   std::map<uint32_t, std::unique_ptr<OpenVolume>> open_;
   // Taken before the metadata's: what holds ranges of volumes, one at a time.
   Turns turns_;
+  std::set<uint32_t> layers_in_making_;
   std::unique_ptr<RangeHold> layer_hold_;
   OpenVolume* layer_held_ = nullptr;
   uint64_t layer_first_ = 0, layer_last_ = 0;

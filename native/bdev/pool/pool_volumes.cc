@@ -41,42 +41,67 @@ OpenVolume* Pool::find_by_head(uint32_t layer) {
 }
 
 Task<Result<uint32_t>> Pool::create_volume(VolumeRequest request) {
-  const bool is_thick = (request.flags & k_volume_thick) != 0;
-  const uint64_t size_bytes = request.size_bytes;
-  const Result<uint32_t> made = co_await volumes_.create(std::move(request));
-  if (!made.ok() || !is_thick) co_return made;
-  const Outcome filled = co_await fill_thick(*made, size_bytes);
-  if (filled.ok()) co_return made;
-  co_await remove(*made, false);
-  co_return filled.error();
+  if ((request.flags & k_volume_thick) != 0) co_return co_await create_thick(std::move(request));
+  co_return co_await volumes_.create(std::move(request));
 }
 
-// Every slot gets an extent of zeroes. The volume is not served yet.
-Task<Outcome> Pool::fill_thick(uint32_t volume, uint64_t size_bytes) {
-  const Result<VolumeValue> value = co_await volumes_.get(volume);
-  if (!value.ok()) co_return value.error();
+// --- thick volumes: every slot has an extent of zeroes before the volume, or its new size, is there ---
+
+Task<Outcome> Pool::check_thick(uint64_t size_bytes, uint64_t slots_more) {
   const uint64_t extent_bytes = uint64_t{blocks_per_extent_} * k_page_bytes;
-  const uint64_t slots_count = (size_bytes + extent_bytes - 1) / extent_bytes;
-  if (slots_count > store_.extents().free_count()) {
+  if (size_bytes % extent_bytes != 0) {
+    co_return Error{Errc::invalid_argument,
+                    "the size of a thick volume is a multiple of the pool's extent, " +
+                        std::to_string(extent_bytes) + " bytes"};
+  }
+  if (slots_more > store_.extents().free_count()) {
     co_return Error{Errc::no_space, "the pool has not so much room"};
   }
+  co_return Unit{};
+}
+
+// The layer is one to be deleted until the volume is there: a crash before leaves nothing.
+Task<Result<uint32_t>> Pool::create_thick(VolumeRequest request) {
+  const uint64_t slots_count = request.size_bytes / (uint64_t{blocks_per_extent_} * k_page_bytes);
+  Outcome outcome = co_await volumes_.check_request(request);
+  if (outcome.ok()) outcome = co_await check_thick(request.size_bytes, slots_count);
+  if (!outcome.ok()) co_return outcome.error();
+  const Result<uint32_t> layer = co_await volumes_.begin_layer();
+  if (!layer.ok()) co_return layer.error();
+  layers_in_making_.insert(*layer);
+  Result<uint32_t> made = Errc::io_error;
+  outcome = co_await fill_slots(*layer, 0, slots_count);
+  if (outcome.ok()) {
+    made = co_await volumes_.create(std::move(request), *layer);
+  } else {
+    made = outcome.error();
+  }
+  layers_in_making_.erase(*layer);
+  if (!made.ok()) want_layer_work();
+  co_return made;
+}
+
+// Slots that nobody uses: of a layer in the making, or beyond the end of a volume.
+Task<Outcome> Pool::fill_slots(uint32_t layer, uint64_t first_slot, uint64_t end_slot) {
   const PageBuffer zeroes(k_page_bytes);
-  const std::vector<uint32_t> sums(blocks_per_extent_,
-                                   block_sum({{Segment{zeroes.data(), k_page_bytes}}}, 0));
-  for (uint64_t slot = 0; slot < slots_count;) {
+  const Segment zero_block{zeroes.data(), k_page_bytes};
+  const std::vector<uint32_t> sums(blocks_per_extent_, block_sum({&zero_block, 1}, 0));
+  for (uint64_t slot = first_slot; slot < end_slot;) {
     Changes changes(store_);
     std::vector<Extent> taken;
     Outcome outcome = Unit{};
-    for (; slot < slots_count && taken.size() < k_fill_slots_max && outcome.ok(); ++slot) {
+    for (; slot < end_slot && taken.size() < k_fill_slots_max && outcome.ok(); ++slot) {
+      // A growth that a crash interrupted has left it there.
+      const auto held = co_await changes.read(slot_key(layer, slot));
+      if (!held.ok()) outcome = held.error();
+      if (!outcome.ok() || held->has_value()) continue;
       const std::optional<Extent> extent = path_.reserve();
       if (!extent.has_value()) {
         outcome = Error{Errc::no_space, "the pool has not so much room"};
         break;
       }
       taken.push_back(*extent);
-      const uint64_t blocks =
-          std::min<uint64_t>(blocks_per_extent_, size_bytes / k_page_bytes - slot * blocks_per_extent_);
-      const SlotMap map{value->head_layer, 0, static_cast<uint16_t>(blocks), slot, *extent};
+      const SlotMap map{layer, 0, static_cast<uint16_t>(blocks_per_extent_), slot, *extent};
       changes.add(RecordType::slot_map, bytes_of(map));
       if (!path_.keeps_checksums) continue;
       changes.put(checksums_key(*extent), {reinterpret_cast<const uint8_t*>(sums.data()), sums.size() * 4});
@@ -137,8 +162,21 @@ Task<Outcome> Pool::resize(uint32_t volume, uint64_t size_bytes) {
     hold = std::make_unique<RangeHold>(opened->gate(), size_bytes / k_page_bytes, UINT64_MAX / 2);
     co_await hold->take();
   }
+  const bool is_thick = (value->flags & k_volume_thick) != 0;
+  const uint64_t extent_bytes = uint64_t{blocks_per_extent_} * k_page_bytes;
   Outcome outcome = Unit{};
-  if (size_bytes < value->size_bytes) outcome = co_await check_shrink(value->head_layer, size_bytes);
+  if (is_thick && size_bytes < value->size_bytes) {
+    outcome = Error{Errc::invalid_argument, "a thick volume is not made smaller: all of it holds data"};
+  } else if (is_thick) {
+    const uint64_t more = size_bytes > value->size_bytes ? size_bytes - value->size_bytes : 0;
+    outcome = co_await check_thick(size_bytes, more / extent_bytes);
+  }
+  if (outcome.ok() && size_bytes < value->size_bytes) {
+    outcome = co_await check_shrink(value->head_layer, size_bytes);
+  } else if (outcome.ok() && is_thick) {
+    outcome =
+        co_await fill_slots(value->head_layer, value->size_bytes / extent_bytes, size_bytes / extent_bytes);
+  }
   if (outcome.ok()) outcome = co_await volumes_.resize(volume, size_bytes);
   if (outcome.ok() && opened != nullptr) opened->set_blocks_count(size_bytes / k_page_bytes);
   if (hold != nullptr) co_await hold->give_back();

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "bdev/pool/apply.h"
+#include "bdev/pool/value.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -45,7 +46,7 @@ Task<Errc> Scrubber::run(uint64_t bytes_per_second) {
     Slot slot;
     if (!decode((*found)->value, slot)) errc = Errc::io_error;
     for (uint32_t i = 0; i < slot.fragments_count && errc == Errc::ok && !is_stopping_; ++i) {
-      errc = co_await scrub(slot.fragments[i]);
+      errc = co_await scrub(static_cast<uint32_t>(key.id()), slot.fragments[i]);
       progress_.done_bytes += uint64_t{path_.blocks_per_extent} * k_page_bytes;
       if (bytes_per_second == 0) continue;
       const auto due = static_cast<uint64_t>(static_cast<double>(progress_.done_bytes) /
@@ -62,19 +63,34 @@ Task<Errc> Scrubber::run(uint64_t bytes_per_second) {
 }
 
 // The slot was looked at some time ago: what is wrong counts only if the extent has stood still since.
-Task<Errc> Scrubber::scrub(Fragment fragment) {
+Task<Errc> Scrubber::scrub(uint32_t layer, Fragment fragment) {
   if (!path_.store.extents().is_used(fragment.extent)) co_return Errc::ok;
   const PageBuffer buffer(size_t{path_.blocks_per_extent} * k_page_bytes);
   for (int reads = 0; reads < k_reads_max && !is_stopping_; ++reads) {
     const Result<uint32_t> wrong = co_await count_wrong(fragment, buffer);
-    if (wrong.ok()) {
+    if (wrong.ok() && *wrong > 0) {
+      // What is being erased has zeroes before it is free.
+      const Result<bool> deleted = co_await is_deleted(layer);
+      if (!deleted.ok()) co_return deleted.errc();
+      if (*deleted) co_return Errc::ok;
+      log(LogLevel::error, "bdev/pool", "%u blocks of extent %" PRIu64 " of device %u are damaged", *wrong,
+          fragment.extent.number(), fragment.extent.device());
       progress_.errors += *wrong;
-      co_return Errc::ok;
     }
+    if (wrong.ok()) co_return Errc::ok;
     if (wrong.errc() != Errc::in_use) co_return wrong.errc();
     co_await sleeper_.sleep(k_wait_ns);
   }
   co_return Errc::ok;
+}
+
+Task<Result<bool>> Scrubber::is_deleted(uint32_t layer) {
+  const Key key = Key::of(KeyType::layer, layer);
+  const auto found = co_await path_.store.seek(key);
+  if (!found.ok()) co_return found.error();
+  LayerValue value;
+  if (!found->has_value() || (*found)->key != key || !decode_value((*found)->value, value)) co_return true;
+  co_return value.state == LayerState::deleting;
 }
 
 // in_use: it was written while it was read.
@@ -102,8 +118,6 @@ Task<Result<uint32_t>> Scrubber::count_wrong(const Fragment& fragment, const Pag
       co_return Error{Errc::in_use, {}};
     if (path_.sums.find(extent) != sums) co_return 0u;  // it was freed
     ++wrong;
-    log(LogLevel::error, "bdev/pool", "block %u of extent %" PRIu64 " of device %u is damaged", block,
-        extent.number(), extent.device());
   }
   co_return wrong;
 }

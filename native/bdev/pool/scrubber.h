@@ -30,7 +30,8 @@ class Scrubber {
 
  private:
   Task<Errc> run(uint64_t bytes_per_second);
-  Task<Errc> scrub(Fragment fragment);
+  Task<Errc> scrub(uint32_t layer, Fragment fragment);
+  Task<Result<bool>> is_deleted(uint32_t layer);
   Task<Result<uint32_t>> count_wrong(const Fragment& fragment, const PageBuffer& buffer);
 
   DataPath& path_;

@@ -165,10 +165,34 @@ Task<Outcome> Volumes::remove_name(Changes& changes, uint64_t scope, std::string
 
 // --- volumes ---
 
-Task<Result<uint32_t>> Volumes::create(VolumeRequest request) {
+Task<Result<uint32_t>> Volumes::create(VolumeRequest request, uint32_t head) {
   const Turns::Turn turn = co_await turns_.take();
-  const Result<uint32_t> made = co_await make(std::move(request), 0);
+  const Result<uint32_t> made = co_await make(std::move(request), 0, head);
   co_return made;
+}
+
+Task<Outcome> Volumes::check_request(VolumeRequest request) {
+  Outcome outcome = co_await check_new_name(0, request.name);
+  if (outcome.ok()) outcome = check_size(request.size_bytes);
+  if (outcome.ok()) outcome = check_wrapped_key(request.wrapped_key);
+  co_return outcome;
+}
+
+Task<Result<uint32_t>> Volumes::begin_layer() {
+  const Turns::Turn turn = co_await turns_.take();
+  Changes changes(store_);
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
+  const uint32_t id = pool->next_layer++;
+  ++pool->layers_count;
+  changes.put(k_pool_key, bytes_of(*pool));
+  LayerValue layer;
+  layer.state = LayerState::deleting;
+  changes.put(layer_key(id), bytes_of(layer));
+  const Errc errc = co_await changes.commit(false);
+  if (errc != Errc::ok) co_return outcome_of(errc).error();
+  co_return id;
 }
 
 Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) {
@@ -187,22 +211,21 @@ Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) 
     if ((*key)->empty()) co_return Error{Errc::permission_denied, "the key of its origin was discarded"};
     request.wrapped_key = **key;
   }
-  const Result<uint32_t> made = co_await make(std::move(request), snapshot);
+  const Result<uint32_t> made = co_await make(std::move(request), snapshot, 0);
   co_return made;
 }
 
-Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent) {
-  Outcome outcome = co_await check_new_name(0, request.name);
-  if (outcome.ok()) outcome = check_size(request.size_bytes);
-  if (outcome.ok()) outcome = check_wrapped_key(request.wrapped_key);
+Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent, uint32_t filled) {
+  Outcome outcome = co_await check_request(request);
   if (!outcome.ok()) co_return outcome.error();
   Changes changes(store_);
   Result<PoolValue> pool = co_await load_pool(changes);
   if (!pool.ok()) co_return pool.error();
   if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
-  const uint32_t id = pool->next_volume++, head = pool->next_layer++;
+  const uint32_t id = pool->next_volume++;
+  const uint32_t head = filled != 0 ? filled : pool->next_layer++;
   ++pool->volumes_count;
-  ++pool->layers_count;
+  if (filled == 0) ++pool->layers_count;
   pool->provisioned_bytes += request.size_bytes;
   changes.put(k_pool_key, bytes_of(*pool));
   VolumeValue volume;

@@ -46,8 +46,13 @@ class Volumes {
   // Both must outlive this; the turns are shared with LayerWork.
   Volumes(Store& store, Turns& turns) : store_(store), turns_(turns) {}
 
-  // The id. already_exists, invalid_argument, no_space.
-  Task<Result<uint32_t>> create(VolumeRequest request);
+  // The id. already_exists, invalid_argument, no_space. `head`: a layer of begin_layer() that becomes its
+  // head; 0: a new one.
+  Task<Result<uint32_t>> create(VolumeRequest request, uint32_t head = 0);
+  // A layer to be filled before there is a volume: what is to be deleted, unless it becomes a head.
+  Task<Result<uint32_t>> begin_layer();
+  // What create() would refuse.
+  Task<Outcome> check_request(VolumeRequest request);
   Task<Result<uint32_t>> clone(uint32_t snapshot, VolumeRequest request);
   // The layers that are the snapshots now, all made at one moment of the journal.
   Task<Result<std::vector<uint32_t>>> snapshot(std::vector<SnapshotRequest> requests, uint64_t now_s);
@@ -91,7 +96,7 @@ class Volumes {
   Task<Outcome> add_name(Changes& changes, uint64_t scope, std::string name, uint32_t id);
   Task<Outcome> remove_name(Changes& changes, uint64_t scope, std::string name, uint32_t id);
   Task<Result<std::string>> name_of(uint64_t scope, uint32_t id);
-  Task<Result<uint32_t>> make(VolumeRequest request, uint32_t parent);
+  Task<Result<uint32_t>> make(VolumeRequest request, uint32_t parent, uint32_t head);
 
   Store& store_;
   Turns& turns_;

@@ -136,9 +136,17 @@ TEST_F(PoolTest, AThickVolumeHasItsRoomAndKeepsIt) {
   ASSERT_EQ(simple(volume, IoType::unmap, 3, 1), Status::ok);
   expect(volume, 2, {0, 0, 6, 0});
   EXPECT_EQ(free(), before - 16);
+  const auto resize = [&](uint64_t bytes) {
+    return stage_->run([&] { return pool_->resize(volume.id, bytes); });
+  };
+  EXPECT_EQ(resize(4 * k_mib + 4096).errc(), Errc::invalid_argument);
+  EXPECT_EQ(resize(3 * k_mib).errc(), Errc::invalid_argument);
+  ASSERT_TRUE(resize(5 * k_mib).ok());
+  EXPECT_EQ(free(), before - 20);
+  expect(volume, 1024, Numbers(64, 0));
   EXPECT_EQ(add_volume("w", 1024 * k_mib, k_volume_thick).errc(), Errc::no_space);
   finish_layer_work();
-  EXPECT_EQ(free(), before - 16);
+  EXPECT_EQ(free(), before - 20);
 }
 
 TEST_F(PoolTest, RottenDataIsAMediaErrorNotWrongData) {
@@ -288,6 +296,22 @@ TEST_F(PoolTest, TwoDevicesAndAThirdAddedOnline) {
   ASSERT_TRUE(open({"d", "b", "c"}).ok());
   Served& volume = serve(id);
   for (uint64_t slot = 0; slot < 240; ++slot) expect(volume, slot * 64, {slot + 1, 0});
+}
+
+TEST_F(PoolTest, ADeviceWhoseJoiningWasInterruptedCanBeAddedAgain) {
+  const uint64_t before = stage_->world.file_changes_count();
+  stage_->world.cut_power_after(5);  // its copies are written, device 0 does not name it yet
+  const auto add = [&] {
+    return stage_->run([&] { return pool_->add_device(file("b", 16 * k_mib), uuid_of(0x77)); });
+  };
+  EXPECT_FALSE(add().ok());
+  EXPECT_GE(stage_->world.file_changes_count(), before + 5);
+  drop();
+  stage_->world.restore_power(UnsyncedWrites::kept);
+  ASSERT_TRUE(open({"a"}).ok());
+  EXPECT_TRUE(add().ok());
+  drop();
+  EXPECT_TRUE(open({"b", "a"}).ok());
 }
 
 TEST_F(PoolTest, AFileThatHoldsDataIsNotTaken) {
