@@ -80,6 +80,10 @@ Task<Errc> look(const std::vector<CheckDisk>& disks, const CheckOptions& options
   report_extents_damage(loaded, report);
   terms.is_map_known = loaded.ok() && !loaded->has_value();
   looked.journal = co_await check_journal(looked.disk(), layout, root, view, report);
+  if (looked.journal.is_root_old) {
+    looked.has_root = false;  // nothing is written over what somebody may still bring back
+    co_return Errc::ok;
+  }
 
   CheckScan scan(view, extents, terms, report);
   TreeWalk walk(looked.disk(), layout, pool_uuid);

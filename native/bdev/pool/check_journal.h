@@ -1,65 +1,16 @@
-// The part of a check that follows the journal: what was acknowledged since the root, in memory over the
-// tree, as an opening would have it (apply.h), without writing a page. And what lies behind a damaged end.
+// The part of a check that follows the journal: what was acknowledged since the root goes to the view, and
+// what lies behind a damaged end is told.
 #pragma once
 
-#include <map>
-#include <optional>
-#include <vector>
-
 #include "bdev/pool/check_report.h"
-#include "bdev/pool/extent_map.h"
-#include "bdev/pool/journal_record.h"
-#include "bdev/pool/slot.h"
-#include "bdev/pool/tree.h"
+#include "bdev/pool/check_view.h"
 
 namespace ballast::bdev::pool {
-
-// The tree of a root with changes on top. Pages are read on demand.
-class CheckView {
- public:
-  using Value = std::optional<std::vector<uint8_t>>;  // nothing: the key is not there
-
-  struct Terms {
-    uint32_t blocks_per_extent = 256;
-    bool keeps_checksums = true;
-    uint32_t frames_count = 4096;
-  };
-  // All must outlive the view.
-  CheckView(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, const TreeRoot& root,
-            ExtentMap& extents, const Terms& terms);
-
-  Task<Result<Value>> read(Key key);
-  // The bitmaps of extents in the tree go to the map. The key at which they are damaged, if they are.
-  Task<Result<std::optional<Key>>> load_extents();
-  // io_error: a page cannot be read, or the record contradicts what there is.
-  Task<Errc> apply(const Record& record);
-  const std::map<Key, Value>& changes() const { return changes_; }
-  uint64_t extent_bytes() const { return uint64_t{terms_.blocks_per_extent} * k_page_bytes; }
-
- private:
-  Task<Result<std::optional<TreeEntry>>> seek(Key key);
-  void put(Key key, ByteSpan value) { changes_[key] = std::vector<uint8_t>(value.begin(), value.end()); }
-  void remove(Key key) { changes_[key] = std::nullopt; }
-  Task<Errc> apply_map(SlotMap map);
-  Task<Errc> apply_zero(SlotZero zero);
-  Task<Errc> apply_merge(SlotMerge merge);
-  Task<Errc> apply_extents(Record record);
-  Task<Errc> read_slot(Key key, Slot& slot);
-  Task<Errc> has_parent(uint32_t layer, bool& result);
-  void put_slot(Key key, const Slot& slot);
-  bool free(const std::vector<Extent>& freed);
-
-  const Terms terms_;
-  ExtentMap& extents_;
-  FreeMap free_map_;
-  PageCache cache_;
-  Tree tree_;
-  std::map<Key, Value> changes_;
-};
 
 struct CheckedJournal {
   bool is_read = true;        // what was acknowledged is all in the view
   uint64_t end_sequence = 0;  // the first block that is not there
+  bool is_root_old = false;   // it goes on under a later root: this one's tree is no more
   bool can_be_cut = false;    // what is behind the end can be given up
 };
 

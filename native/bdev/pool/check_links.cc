@@ -231,6 +231,8 @@ void CheckLinks::check_numbers() {
   PoolValue wanted = scan_.pool;
   wanted.volumes_count = static_cast<uint32_t>(scan_.volumes.size());
   wanted.layers_count = static_cast<uint32_t>(scan_.layers.size());
+  wanted.provisioned_bytes = 0;
+  for (const VolumeFacts& volume : scan_.volumes) wanted.provisioned_bytes += volume.size_bytes;
   if (!scan_.volumes.empty()) wanted.next_volume = std::max(wanted.next_volume, scan_.volumes.back().id + 1);
   for (const LayerFacts& layer : scan_.layers) {
     // A deleted volume's number is not given again while a layer of it is there.
@@ -242,7 +244,7 @@ void CheckLinks::check_numbers() {
         "say " + std::to_string(scan_.pool.volumes_count) + " volumes and " +
             std::to_string(scan_.pool.layers_count) + " layers, there are " +
             std::to_string(wanted.volumes_count) + " and " + std::to_string(wanted.layers_count) +
-            ", or would give a number twice");
+            ", or have another size, or would give a number twice");
   scan_.fixes.emplace_back();
   scan_.fixes.back().put(Key::of(KeyType::pool, 0), bytes_of(wanted));
 }

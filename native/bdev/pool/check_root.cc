@@ -8,6 +8,9 @@ namespace {
 bool makes_sense(const Root& root, uint64_t slot, const MetadataLayout& layout) {
   if (root.head.generation == 0 || root.head.generation % 2 != slot) return false;
   if (root.incarnation == 0 || root.incarnation > root.head.generation) return false;
+  // Neither is ever reached by counting.
+  if (root.head.generation >> 62 != 0 || root.journal_sequence >> 62 != 0) return false;
+  if (root.journal_sequence == 0) return false;
   if (root.free_map_pages != layout.free_map_pages || root.tree_levels > k_tree_levels_max) return false;
   return root.tree_levels == 0 ? root.tree_page == 0 : layout.is_tree_page(root.tree_page);
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "bdev/pool/check_journal.h"
+#include "bdev/pool/check_view.h"
 #include "bdev/pool/value.h"
 
 namespace ballast::bdev::pool {

@@ -1,0 +1,59 @@
+// The metadata of a closed pool as an opening would have it: the tree of a root with what the journal has
+// added, in memory and without a page written. Used by the parts of a check.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "bdev/pool/extent_map.h"
+#include "bdev/pool/journal_record.h"
+#include "bdev/pool/slot.h"
+#include "bdev/pool/tree.h"
+
+namespace ballast::bdev::pool {
+
+// The tree of a root with changes on top. Pages are read on demand.
+class CheckView {
+ public:
+  using Value = std::optional<std::vector<uint8_t>>;  // nothing: the key is not there
+
+  struct Terms {
+    uint32_t blocks_per_extent = 256;
+    bool keeps_checksums = true;
+    uint32_t frames_count = 4096;
+  };
+  // All must outlive the view.
+  CheckView(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, const TreeRoot& root,
+            ExtentMap& extents, const Terms& terms);
+
+  Task<Result<Value>> read(Key key);
+  // The bitmaps of extents in the tree go to the map. The key at which they are damaged, if they are.
+  Task<Result<std::optional<Key>>> load_extents();
+  // io_error: a page cannot be read, or the record contradicts what there is.
+  Task<Errc> apply(const Record& record);
+  const std::map<Key, Value>& changes() const { return changes_; }
+  uint64_t extent_bytes() const { return uint64_t{terms_.blocks_per_extent} * k_page_bytes; }
+
+ private:
+  Task<Result<std::optional<TreeEntry>>> seek(Key key);
+  void put(Key key, ByteSpan value) { changes_[key] = std::vector<uint8_t>(value.begin(), value.end()); }
+  void remove(Key key) { changes_[key] = std::nullopt; }
+  Task<Errc> apply_map(SlotMap map);
+  Task<Errc> apply_zero(SlotZero zero);
+  Task<Errc> apply_merge(SlotMerge merge);
+  Task<Errc> apply_extents(Record record);
+  Task<Errc> read_slot(Key key, Slot& slot);
+  Task<Errc> has_parent(uint32_t layer, bool& result);
+  void put_slot(Key key, const Slot& slot);
+  bool free(const std::vector<Extent>& freed);
+
+  const Terms terms_;
+  ExtentMap& extents_;
+  FreeMap free_map_;
+  PageCache cache_;
+  Tree tree_;
+  std::map<Key, Value> changes_;
+};
+
+}  // namespace ballast::bdev::pool
