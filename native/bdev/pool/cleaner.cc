@@ -9,13 +9,14 @@ namespace ballast::bdev::pool {
 namespace {
 
 constexpr size_t k_batch_max = 64;
+constexpr size_t k_premarks_max = 512;
 
 }  // namespace
 
 Task<Errc> Cleaner::run() {
   while (!is_stopping_) {
     co_await sleeper_.sleep(options_.every_ns);
-    if (is_stopping_ || path_.sums.size() == 0) continue;
+    if (is_stopping_ || (path_.sums.size() == 0 && path_.premarks.empty())) continue;
     const Errc errc = co_await clean(options_.idle_ns, options_.dirty_max);
     if (path_.store.is_broken()) co_return errc;
   }
@@ -54,9 +55,10 @@ Task<Errc> Cleaner::clean(uint64_t idle_ns, uint32_t kept_max) {
     batch.push_back(std::move(dirty[i]));
     if (batch.size() < k_batch_max && i + 1 < dirty.size()) continue;
     if (errc == Errc::ok) errc = co_await put(std::exchange(batch, {}));
-    if (is_stopping_) break;
+    if (is_stopping_ && idle_ns > 0) break;
   }
   if (errc == Errc::ok && !batch.empty()) errc = co_await put(std::move(batch));
+  if (errc == Errc::ok) errc = co_await drop_premarks(idle_ns);
   is_cleaning_ = false;
   rested_.fire();
   co_return errc;
@@ -100,6 +102,7 @@ Task<Errc> Cleaner::put(std::vector<BlockSumsPointer> batch) {
                                               path_.blocks_per_extent * sizeof(uint32_t)});
     changes.remove(dirty_key(sums->extent));
     sums->is_dirty = false;
+    path_.premarks.erase(sums->extent.packed);
   }
   const Errc errc = co_await changes.commit(false);
   for (BlockSumsPointer& sums : batch) {
@@ -109,6 +112,27 @@ Task<Errc> Cleaner::put(std::vector<BlockSumsPointer> batch) {
     path_.sums.drop_if_unused(extent);
   }
   co_return errc == Errc::no_space ? Errc::ok : errc;
+}
+
+// What was marked beforehand and not written: its checksums in the tree are right.
+Task<Errc> Cleaner::drop_premarks(uint64_t idle_ns) {
+  std::vector<uint64_t> idle;
+  for (const auto& [packed, premark] : path_.premarks) {
+    if (premark.is_durable && premark.since_ns + idle_ns <= path_.reactor.now_ns()) idle.push_back(packed);
+  }
+  for (size_t next = 0; next < idle.size() && !(is_stopping_ && idle_ns > 0);) {
+    Changes changes(path_.store);
+    for (size_t i = 0; i < k_premarks_max && next < idle.size(); ++i, ++next) {
+      const auto found = path_.premarks.find(idle[next]);
+      if (found == path_.premarks.end() || !found->second.is_durable) continue;
+      changes.remove(dirty_key(Extent{idle[next]}));
+      path_.premarks.erase(found);
+    }
+    const Errc errc = co_await changes.commit(false);
+    if (errc == Errc::no_space) co_return Errc::ok;
+    if (errc != Errc::ok) co_return errc;
+  }
+  co_return Errc::ok;
 }
 
 }  // namespace ballast::bdev::pool

@@ -32,6 +32,7 @@ class Cleaner {
   Task<Errc> clean(uint64_t idle_ns, uint32_t kept_max);
   Task<Errc> compute_unknown(BlockSumsPointer sums);
   Task<Errc> put(std::vector<BlockSumsPointer> batch);
+  Task<Errc> drop_premarks(uint64_t idle_ns);
 
   DataPath& path_;
   const CleanerOptions options_;

@@ -8,29 +8,61 @@
 namespace ballast::bdev::pool {
 namespace {
 
-// A record that makes an extent dirty, until it is durable.
-struct Mark {
-  explicit Mark(BlockSumsPointer of) : sums(std::move(of)), extent(sums->extent) {
-    record = {RecordType::dirty, false, bytes_of(extent)};
+// Neighbours that are marked with an extent: 64 MiB of 1 MiB extents. More are marked for one record then,
+// and more are read after a crash.
+constexpr uint64_t k_neighbours = 64;
+constexpr size_t k_premarks_max = 16'384;
+
+}  // namespace
+
+// A record that makes an extent dirty, and neighbours that are clean, until it is durable.
+struct DataPath::Mark {
+  Mark(DataPath& of, BlockSumsPointer marked) : path(of), sums(std::move(marked)), id(++of.marks_count_) {
+    extents.push_back(sums->extent);
+    const uint16_t device = sums->extent.device();
+    const uint64_t first = sums->extent.number() / k_neighbours * k_neighbours;
+    for (uint64_t number = first; number < first + k_neighbours; ++number) {
+      if (path.premarks.size() >= k_premarks_max) break;
+      const Extent extent = Extent::of(device, number);
+      const ExtentMap& map = path.store.extents();
+      if (extent == sums->extent || !map.is_known(extent) || !map.is_used(extent)) continue;
+      const BlockSumsPointer held = path.sums.find(extent);
+      if (held != nullptr && (held->is_dirty || held->is_marking)) continue;
+      if (!path.premarks.try_emplace(extent.packed, Premark{id, false, 0}).second) continue;
+      extents.push_back(extent);
+    }
+    record = {RecordType::dirty,
+              false,
+              {reinterpret_cast<const uint8_t*>(extents.data()), extents.size() * sizeof(Extent)}};
     commit.records = {&record, 1};
     // Overwriting what is there must go on when the metadata is nearly full.
     commit.uses_reserve = true;
     commit.context = this;
     commit.done = [](Commit& done, Errc errc) {
       const std::unique_ptr<Mark> self(static_cast<Mark*>(done.context));
-      BlockSums& marked = *self->sums;
-      marked.is_marking = false;
-      if (errc == Errc::ok) marked.is_dirty = true;
-      marked.marked.wake_all();
+      self->ended(errc);
     };
   }
+  void ended(Errc errc) {
+    for (const Extent extent : extents) {
+      const auto found = path.premarks.find(extent.packed);
+      if (found == path.premarks.end() || found->second.id != id) continue;
+      found->second.is_durable = true;
+      found->second.since_ns = path.reactor.now_ns();
+      if (errc != Errc::ok) path.premarks.erase(found);
+    }
+    sums->is_marking = false;
+    if (errc == Errc::ok) sums->is_dirty = true;
+    sums->marked.wake_all();
+  }
+
+  DataPath& path;
   BlockSumsPointer sums;
-  Extent extent;
+  const uint64_t id;
+  std::vector<Extent> extents;
   Record record;
   Commit commit;
 };
-
-}  // namespace
 
 DataPath::DataPath(Reactor& of, Store& metadata, uint32_t blocks, bool checksums,
                    const DataPathOptions& options)
@@ -45,12 +77,10 @@ DataPath::DataPath(Reactor& of, Store& metadata, uint32_t blocks, bool checksums
 
 DataPath::~DataPath() = default;
 
-void DataPath::add_disk(Disk& disk, uint64_t data_offset) {
-  disks_.push_back(std::make_unique<DataDisk>(disk, data_offset));
-}
+void DataPath::add_disk(Disk& disk, uint64_t data_offset) { disks_.push_back({disk, data_offset}); }
 
 bool DataPath::is_poisoned() const {
-  return std::any_of(disks_.begin(), disks_.end(), [](const auto& disk) { return disk->disk.is_poisoned(); });
+  return std::any_of(disks_.begin(), disks_.end(), [](const DataDisk& on) { return on.disk.is_poisoned(); });
 }
 
 VolumeIo* DataPath::take() { return ios_->try_acquire(); }
@@ -77,7 +107,10 @@ void DataPath::unreserve(Extent extent) {
 void DataPath::settle_freed() {
   std::vector<Extent> freed = store.extents().take_freed();
   if (!freed.empty()) {
-    for (const Extent extent : freed) sums.forget(extent);
+    for (const Extent extent : freed) {
+      sums.forget(extent);
+      premarks.erase(extent.packed);
+    }
     grace.add(std::move(freed));
   }
   std::vector<Extent> free;
@@ -92,6 +125,7 @@ void DataPath::settle_freed() {
 BlockSumsPointer DataPath::new_sums(Extent extent) {
   if (!keeps_checksums) return nullptr;
   sums.forget(extent);
+  premarks.erase(extent.packed);
   BlockSumsPointer made = sums.add(extent);
   made->is_dirty = true;
   return made;
@@ -121,10 +155,17 @@ Task<Result<BlockSumsPointer>> DataPath::load_sums(Extent extent) {
 
 bool DataPath::mark_dirty(const BlockSumsPointer& marked, Waiter& waiter) {
   if (marked->is_dirty) return true;
+  if (const auto found = premarks.find(marked->extent.packed);
+      found != premarks.end() && !marked->is_marking) {
+    const bool is_durable = found->second.is_durable;
+    premarks.erase(found);  // dirty from now on, one way or the other
+    marked->is_dirty = is_durable;
+    if (is_durable) return true;
+  }
   marked->marked.add(waiter);
   if (marked->is_marking) return false;
   marked->is_marking = true;
-  store.commit((new Mark(marked))->commit);
+  store.commit((new Mark(*this, marked))->commit);
   return false;
 }
 

@@ -49,7 +49,7 @@ class DataPath {
   ~DataPath();
 
   void add_disk(Disk& disk, uint64_t data_offset);
-  DataDisk& disk_of(Extent extent) { return *disks_[extent.device()]; }
+  DataDisk& disk_of(Extent extent) { return disks_[extent.device()]; }
   uint64_t offset_of(Extent extent, uint32_t block) {
     return disk_of(extent).data_offset +
            (extent.number() * blocks_per_extent + block) * uint64_t{k_page_bytes};
@@ -79,9 +79,17 @@ class DataPath {
   BlockSumsPointer new_sums(Extent extent);
   // Of any extent: from memory, else from the tree.
   Task<Result<BlockSumsPointer>> load_sums(Extent extent);
-  // True if the extent is dirty. Otherwise a record that makes it so is on its way, and the waiter is woken
-  // when that is durable or has failed.
+  // True if the extent is dirty. Otherwise a record that makes it so, and its neighbours beforehand, is on
+  // its way, and the waiter is woken when that is durable or has failed.
   bool mark_dirty(const BlockSumsPointer& sums, Waiter& waiter);
+
+  // Extents that are marked dirty in the tree and were not written since: their sums there are right.
+  struct Premark {
+    uint64_t id = 0;  // of the record
+    bool is_durable = false;
+    uint64_t since_ns = 0;
+  };
+  std::unordered_map<uint64_t, Premark> premarks;
 
   Reactor& reactor;
   Store& store;
@@ -91,7 +99,9 @@ class DataPath {
   SlotAges ages;
 
  private:
-  std::vector<std::unique_ptr<DataDisk>> disks_;
+  struct Mark;
+  std::vector<DataDisk> disks_;
+  uint64_t marks_count_ = 0;
   std::unique_ptr<ObjectPool<VolumeIo>> ios_;
 };
 

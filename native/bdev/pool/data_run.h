@@ -6,25 +6,19 @@
 #include <span>
 
 #include "bdev/bdev.h"
-#include "bdev/pool/sync_batch.h"
+#include "bdev/pool/disk.h"
 
 namespace ballast::bdev::pool {
 
-// Where data of extents goes: a disk, and how its cache is emptied.
+// Where data of extents goes.
 struct DataDisk {
-  DataDisk(Disk& on, uint64_t offset) : disk(on), data_offset(offset), syncs(on) {}
   Disk& disk;
-  const uint64_t data_offset;  // of extent 0
-  SyncBatch syncs;
+  uint64_t data_offset;  // of extent 0
 };
 
 class DataRun {
  public:
-  enum class Kind : uint8_t {
-    read,
-    write_alone,     // durable by itself: nobody is there to share a sync with
-    write_together,  // in the disk's cache, then durable by a sync with others
-  };
+  enum class Kind : uint8_t { read, write };
   using Done = void (*)(DataRun& run, Status status);
 
   // Takes as many of `blocks` as k_segments_max segments of the data hold, from `skip_bytes` on, at least
@@ -51,7 +45,6 @@ class DataRun {
   uint32_t segments_first_ = 0, segments_end_ = 0;
   uint64_t offset_ = 0;
   uint64_t left_bytes_ = 0;
-  SyncBatch::Waiter synced_;
   Done done_ = nullptr;
 };
 

@@ -136,8 +136,7 @@ void VolumeIo::start_run() {
       status_ = Status::io_error;
       return;
     }
-    const bool is_alone = path_->grace.entries_count() == 1;
-    kind = is_alone ? DataRun::Kind::write_alone : DataRun::Kind::write_together;
+    kind = DataRun::Kind::write;
   }
   const int place = std::countr_one(runs_busy_);
   DataRun& run = runs_[static_cast<size_t>(place)];
