@@ -277,8 +277,7 @@ void VolumeIo::mark_places() {
     }
     waiter_.context = this;
     waiter_.wake = [](Waiter& waiter) { static_cast<VolumeIo*>(waiter.context)->mark_places(); };
-    path_->mark_dirty(touched_[i], waiter_);
-    return;
+    if (!path_->mark_dirty(touched_[i], waiter_)) return;
   }
   start_runs();
 }

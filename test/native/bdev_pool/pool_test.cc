@@ -175,6 +175,28 @@ TEST_F(PoolTest, RotIsFoundAfterCleaningAndOpeningAgain) {
   EXPECT_EQ(read(volume, 2, 1).error().text, "media error");
 }
 
+// The first write to a clean extent marks those around it as well.
+TEST_F(PoolTest, ExtentsThatAreMarkedWithOthersAreWrittenAndCleanedAgain) {
+  const uint32_t id = new_volume("v").id;
+  for (uint64_t slot = 0; slot < 16; ++slot) {
+    ASSERT_EQ(write(served_.at(id), slot * 64, {slot + 1}), Status::ok);
+  }
+  drop();
+  ASSERT_TRUE(open({"a"}).ok());
+  serve(id);
+  for (uint64_t slot = 0; slot < 8; ++slot) {
+    ASSERT_EQ(write(served_.at(id), slot * 64, {slot + 101}), Status::ok);
+  }
+  drop();  // cleans
+  stage_->world.spoil_file("a", 33 * k_mib, 0x01);
+  stage_->world.spoil_file("a", 33 * k_mib + 12 * 256 * k_kib, 0x01);
+  ASSERT_TRUE(open({"a"}).ok());
+  Served& volume = serve(id);
+  for (const uint64_t slot : {0, 12}) EXPECT_FALSE(read(volume, slot * 64, 1).ok());
+  for (const uint64_t slot : {1, 7}) expect(volume, slot * 64, {slot + 101});
+  for (const uint64_t slot : {8, 15}) expect(volume, slot * 64, {slot + 1});
+}
+
 TEST_F(PoolTest, CompareAndWrite) {
   Served& volume = new_volume("v");
   ASSERT_EQ(write(volume, 62, {1, 2, 3}), Status::ok);
