@@ -2,7 +2,7 @@
 // our target adds to the device, at the same durability: O_DSYNC for the default, none for
 // write-cache=volatile. fio uses the file while the target that serves it is stopped by signal.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -13,9 +13,9 @@ import {
   readArguments,
   runMain,
 } from './lib/arguments.mjs';
-import { chooseCpus, perf, pinned, serve } from './lib/ballast.mjs';
-import { runChild } from './lib/child.mjs';
+import { chooseCpus, perf, serve } from './lib/ballast.mjs';
 import { environment } from './lib/environment.mjs';
+import { fioOnFile } from './lib/fio-on-file.mjs';
 import { checkOut } from './lib/results.mjs';
 import { Stage } from './lib/stage.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
@@ -25,7 +25,6 @@ const durabilities = {
   durable: { spec: '', fio: ['--sync=dsync'] },
   volatile: { spec: ',write-cache=volatile', fio: [] },
 };
-const spareMs = 60_000;
 
 const help = `Usage: npm run bench:local -- [options]
 IOPS of a file volume over loopback TCP (\`ballast perf\`) and of fio --ioengine=io_uring --direct=1 on the
@@ -90,19 +89,6 @@ async function serveFiles({ durability }, cpus, directory) {
   return served;
 }
 
-async function fioOnFile(path, { rw, queueDepth, durability }, { seconds, cpus, directory }) {
-  const output = join(directory, 'fio.json');
-  const command = pinned(cpus.target, [
-    ...['fio', '--name=local', `--filename=${path}`, `--rw=${rw}`, '--bs=4k', `--iodepth=${queueDepth}`],
-    ...['--ioengine=io_uring', '--direct=1', '--time_based', `--runtime=${Math.round(seconds * 1000)}ms`],
-    ...(rw === 'randwrite' ? durabilities[durability].fio : []),
-    ...['--output-format=json', `--output=${output}`],
-  ]);
-  await runChild(command, seconds * 1000 + spareMs);
-  const [report] = JSON.parse(readFileSync(output, 'utf8')).jobs;
-  return report[rw === 'randread' ? 'read' : 'write'].iops;
-}
-
 async function measure(options, directory) {
   const cpus = chooseCpus();
   const served = await serveFiles(options, cpus.target, directory);
@@ -121,7 +107,9 @@ async function measure(options, directory) {
   };
   const local = async (job) => {
     await stage.only(undefined);
-    return fioOnFile(served.get(job.durability).path, job, { seconds, cpus, directory });
+    const { path } = served.get(job.durability);
+    const sync = job.rw === 'randwrite' ? durabilities[job.durability].fio : [];
+    return fioOnFile(path, { ...job, sync }, { seconds, cpus: cpus.target, directory });
   };
   const measured = jobsOf(options).map((job) => ({ job, ours: [], local: [] }));
   for (let run = 0; run < runs; ++run) {

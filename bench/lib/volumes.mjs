@@ -11,10 +11,10 @@ export const volumeMib = 512;
 const fillRoundsMax = 60;
 
 /** Written through, so that reads find data and not holes. */
-export async function makeFile(path) {
+export async function makeFile(path, mib = volumeMib) {
   const stream = createWriteStream(path);
   const chunk = Buffer.alloc(1 << 20, 0xa5);
-  for (let i = 0; i < volumeMib; ++i) if (!stream.write(chunk)) await once(stream, 'drain');
+  for (let i = 0; i < mib; ++i) if (!stream.write(chunk)) await once(stream, 'drain');
   stream.end();
   await once(stream, 'close');
   execFileSync('sync', [path]);

@@ -14,6 +14,9 @@ Error damaged(const std::string& what) { return {Errc::io_error, "the pool's met
 bool makes_sense(const Root& root, uint64_t slot, const MetadataLayout& layout) {
   if (root.head.generation == 0 || root.head.generation % 2 != slot) return false;
   if (root.incarnation == 0 || root.incarnation > root.head.generation) return false;
+  // Neither is ever reached by counting.
+  if (root.head.generation >> 62 != 0 || root.journal_sequence >> 62 != 0) return false;
+  if (root.journal_sequence == 0) return false;
   if (root.free_map_pages != layout.free_map_pages || root.tree_levels > k_tree_levels_max) return false;
   return root.tree_levels == 0 ? root.tree_page == 0 : layout.is_tree_page(root.tree_page);
 }
@@ -82,6 +85,8 @@ Task<Result<std::optional<TreeEntry>>> Metadata::seek(Key key) {
     const Errc loaded = co_await load_missing();
     if (loaded != Errc::ok) co_return Error{loaded, {}};
   }
+  // A page whose keys are not its parent's would send a walk through the keys in circles.
+  if (entry && entry->key < key) co_return Error{Errc::io_error, {}};
   co_return entry;
 }
 
