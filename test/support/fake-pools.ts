@@ -76,6 +76,7 @@ export class FakePools implements PoolEngine {
   readonly open = new Map<string, OpenPool>();
   readonly calls: string[] = [];
   readonly #failures = new Map<Verb, Error>();
+  readonly #lateFailures = new Map<Verb, Error>();
   readonly #crashes = new Set<Verb>();
   nowSeconds = 1_795_305_600;
 
@@ -90,6 +91,11 @@ export class FakePools implements PoolEngine {
     this.#failures.set(verb, error);
   }
 
+  /** The next call of this verb does its work and fails. */
+  failAfter(verb: Verb, error: Error): void {
+    this.#lateFailures.set(verb, error);
+  }
+
   /** The next call of this verb does its work and never answers. */
   crashAfter(verb: Verb): void {
     this.#crashes.add(verb);
@@ -102,6 +108,9 @@ export class FakePools implements PoolEngine {
     this.#failures.delete(verb);
     if (failure !== undefined) throw failure;
     const result = work();
+    const late = this.#lateFailures.get(verb);
+    this.#lateFailures.delete(verb);
+    if (late !== undefined) throw late;
     if (this.#crashes.delete(verb)) {
       this.calls.push('crash');
       return new Promise(() => undefined);

@@ -166,6 +166,20 @@ describe('giving a pool away and taking it in', () => {
     expect(world.served()).toEqual(['v']);
   });
 
+  it('that fails when it is closed already opens it again', async () => {
+    await world.pool();
+    await world.volume('v');
+    world.engine.failAfter('closePool', new PoolFailedError('close', 'EIO'));
+    await expect(world.service.pools.export('p')).rejects.toThrow('EIO');
+    expect(world.served()).toEqual(['v']);
+    expect(await world.service.pools.get('p')).toMatchObject({ state: 'open' });
+    world.engine.failAfter('closePool', new PoolFailedError('close', 'EIO'));
+    world.engine.fail('openPool', new PoolFailedError('open', 'ENXIO'));
+    await expect(world.service.pools.export('p')).rejects.toThrow('EIO');
+    expect(await world.service.pools.get('p')).toMatchObject({ state: 'broken', error: 'open: ENXIO' });
+    expect(world.service.volumes.list()).toEqual([]);
+  });
+
   it('brings back a pool on which a disk failed', async () => {
     await world.pool();
     await world.volume('v');
@@ -383,6 +397,8 @@ describe('a daemon that dies', () => {
     await world.crashed();
     await world.start();
     expect(await world.service.pools.get('p')).toMatchObject({ state: 'open', paths: [expect.any(String)] });
+    await world.start();
+    expect(world.engine.calls.filter((call) => call.startsWith('openPool'))).toHaveLength(1);
     expect(await world.service.pools.addDevice('p', { path: more })).toMatchObject({
       paths: [expect.any(String), more],
     });

@@ -159,6 +159,28 @@ describe('changing a volume', () => {
     expect(resized).toMatchObject({ status: 'rejected', reason: code('VOLUME_NOT_FOUND') });
   });
 
+  it('does not change another volume that got the name while it waited', async () => {
+    await world.volume('x');
+    let go: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const { addVolume } = world.engine;
+    world.engine.addVolume = async (options) => {
+      if (options.name === 'w') await held;
+      return addVolume.call(world.engine, options);
+    };
+    const renamed = world.service.volumes.change('v', { name: 'w' });
+    const resized = world.service.volumes.change('v', { sizeBytes: gib });
+    while (world.service.volumes.find('w') === undefined)
+      await new Promise((resolve) => setImmediate(resolve));
+    await world.service.volumes.change('x', { name: 'v' });
+    go();
+    await renamed;
+    await expect(resized).rejects.toEqual(code('VOLUME_NOT_FOUND'));
+    expect(world.service.volumes.list().map(({ info }) => info.sizeBytes)).toEqual([16n * mib, 16n * mib]);
+  });
+
   it.each(['removeVolume', 'renamePoolVolume', 'addVolume'] as const)(
     'serves it under one of its names after a death in %s',
     async (verb) => {
