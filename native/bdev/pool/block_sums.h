@@ -20,7 +20,7 @@ struct BlockSums {
   // Durable, or in the journal behind what makes the extent used. Only then may a block be overwritten.
   bool is_dirty = false;
   bool is_marking = false;    // the record that makes it dirty is on its way
-  uint64_t marks_count = 0;   // counts what makes it dirty: a cleaner that sees a new one was overtaken
+  uint64_t failures_count = 0;  // of writes to it: what they left is not known
   uint64_t touched_ns = 0;    // when a write to it ended
   uint32_t writes_count = 0;  // in flight
   BlockMask known;            // blocks whose sum is in `sums`; the others are not verified

@@ -73,14 +73,18 @@ Task<Errc> Cleaner::compute_unknown(BlockSumsPointer sums) {
   path_.grace.enter(grace);
   const PageBuffer buffer(size_t{path_.blocks_per_extent} * k_page_bytes);
   Disk& disk = path_.disk_of(sums->extent).disk;
-  const BlockMask unknown_before = sums->known;
-  const Errc read = co_await disk.read(path_.offset_of(sums->extent, 0), buffer.bytes());
+  const BlockMask known_before = sums->known;
+  const uint64_t failures_count = sums->failures_count;
+  // What is read may be in the disk's cache only, of a write that failed or of a process that was killed: a
+  // sum that outlives it would spoil what comes back.
+  Errc read = co_await disk.sync();
+  if (read == Errc::ok) read = co_await disk.read(path_.offset_of(sums->extent, 0), buffer.bytes());
   path_.grace.leave(grace);
   path_.settle_freed();
-  if (read != Errc::ok) co_return Errc::invalid_argument;
+  if (read != Errc::ok || sums->failures_count != failures_count) co_return Errc::invalid_argument;
   const Segment segment{buffer.data(), buffer.size()};
   for (uint32_t block = 0; block < path_.blocks_per_extent; ++block) {
-    if (unknown_before.test(block) || sums->known.test(block)) continue;
+    if (known_before.test(block) || sums->known.test(block)) continue;
     sums->set(block, block_sum({&segment, 1}, uint64_t{block} * k_page_bytes));
   }
   co_return Errc::ok;

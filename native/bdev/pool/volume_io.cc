@@ -285,7 +285,10 @@ void VolumeIo::mark_places() {
 void VolumeIo::writes_ended() {
   if (status_ != Status::ok) {
     // What of it has reached the disk is not known.
-    for (uint32_t i = 0; i < touched_count_; ++i) touched_[i]->known.clear(first_, count_);
+    for (uint32_t i = 0; i < touched_count_; ++i) {
+      touched_[i]->known.clear(first_, count_);
+      ++touched_[i]->failures_count;
+    }
     leave_target(false);
     return leave_write();
   }
