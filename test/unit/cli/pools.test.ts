@@ -284,6 +284,14 @@ describe('ballast volume', () => {
     expect([served.code, served.stderr]).toEqual([1, expect.stringContaining('cannot be read any more')]);
     expect((await daemon.run('volume', 'show', 'v')).stdout).toMatch(/^encrypted +key discarded$/m);
     expect((await daemon.run('volume', 'delete', 'v', '--crypto-erase')).code).toBe(0);
+    await makeVolume('w', '--encrypted');
+    daemon.world.changes();
+    expect((await daemon.run('volume', 'delete', 'w', '--crypto-erase')).code).toBe(0);
+    expect(daemon.world.changes()).toEqual([
+      'removeVolume w',
+      'setPoolVolumeKey p w none',
+      'deletePoolVolume p w',
+    ]);
   });
 
   it('exits 1 when a rotation left something', async () => {

@@ -74,6 +74,10 @@ describe('making a pool', () => {
     symlinkSync(join(world.directory, 'p.disk'), link);
     const twice = world.service.pools.create({ name: 'q', devices: [{ path: link }] });
     await expect(twice).rejects.toThrow(`${link}: belongs to pool 'p'`);
+    const disk = world.disk('new');
+    symlinkSync(disk, `${link}2`);
+    const same = world.service.pools.create({ name: 'q', devices: [{ path: disk }, { path: `${link}2` }] });
+    await expect(same).rejects.toThrow(`${link}2: belongs to another device of this list, ${disk}`);
     const file = world.service.pools.create({ name: 'q', devices: [{ path: world.others[0]!.path! }] });
     await expect(file).rejects.toThrow("belongs to volume 'demo'");
     const added = world.service.pools.addDevice('p', { path: world.others[0]!.path! });
