@@ -66,9 +66,14 @@ Task<Result<uint32_t>> Pool::create_thick(VolumeRequest request) {
   Outcome outcome = co_await volumes_.check_request(request);
   if (outcome.ok()) outcome = co_await check_thick(request.size_bytes, slots_count);
   if (!outcome.ok()) co_return outcome.error();
-  const Result<uint32_t> layer = co_await volumes_.begin_layer();
-  if (!layer.ok()) co_return layer.error();
-  layers_in_making_.insert(*layer);
+  Result<uint32_t> layer = Errc::io_error;
+  {
+    // No work on layers in between: it would take this one for a deleted one.
+    const Turns::Turn turn = co_await turns_.take();
+    layer = co_await volumes_.begin_layer();
+    if (!layer.ok()) co_return layer.error();
+    layers_in_making_.insert(*layer);
+  }
   Result<uint32_t> made = Errc::io_error;
   outcome = co_await fill_slots(*layer, 0, slots_count);
   if (outcome.ok()) {
