@@ -19,11 +19,11 @@ struct BlockSums {
   const Extent extent;
   // Durable, or in the journal behind what makes the extent used. Only then may a block be overwritten.
   bool is_dirty = false;
-  bool is_marking = false;    // the record that makes it dirty is on its way
+  bool is_marking = false;      // the record that makes it dirty is on its way
   uint64_t failures_count = 0;  // of writes to it: what they left is not known
-  uint64_t touched_ns = 0;    // when a write to it ended
-  uint32_t writes_count = 0;  // in flight
-  BlockMask known;            // blocks whose sum is in `sums`; the others are not verified
+  uint64_t touched_ns = 0;      // when a write to it ended
+  uint32_t writes_count = 0;    // in flight
+  BlockMask known;              // blocks whose sum is in `sums`; the others are not verified
   std::array<uint32_t, k_slot_blocks_max> sums{};
   WaitList marked;  // wait until is_marking has ended, one way or the other
 
