@@ -170,7 +170,10 @@ void VolumeIo::read_piece() {
 void VolumeIo::verify(const DataRun& run) {
   if (!path_->keeps_checksums) return;
   const BlockSums* const sums = slot_->sums_of(run.extent);
-  if (sums == nullptr) return;
+  if (sums == nullptr) {
+    has_wrong_sum_ |= !has_lock_;  // zeroed meanwhile: nothing says that this is what was there
+    return;
+  }
   for (uint32_t i = 0; i < run.blocks; ++i) {
     const uint32_t block = run.first + i;
     if (!sums->known.test(block)) continue;
