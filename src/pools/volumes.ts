@@ -33,7 +33,7 @@ export interface VolumeChange extends Forceable {
 }
 
 export interface VolumeDeletion {
-  /** Overwrites its data with zeroes first. */
+  /** Zeroes what it held before its room is used again; that goes on after the answer. */
   readonly erase?: boolean;
   /** Discards its key first; it must be encrypted. */
   readonly cryptoErase?: boolean;

@@ -24,7 +24,17 @@ export type VolumesSource = Pick<
 
 const viewer = { access: 'viewer' } as const;
 const operator = { access: 'operator' } as const;
-const Deletion = Type.Object({ erase: Type.Optional(Flag), cryptoErase: Type.Optional(Flag) });
+const Deletion = Type.Object({
+  erase: Type.Optional(
+    Type.Unsafe<'true' | 'false'>({
+      ...Flag,
+      description: 'Zeroes what it held before its room is used again.',
+    }),
+  ),
+  cryptoErase: Type.Optional(
+    Type.Unsafe<'true' | 'false'>({ ...Flag, description: 'Discards its key first; it must be encrypted.' }),
+  ),
+});
 
 export function volumeRoutes(
   dataPlane: Pick<DataPlane, 'volumes' | 'counters'>,

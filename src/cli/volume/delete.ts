@@ -14,7 +14,7 @@ interface DeleteOptions extends DaemonOptions {
 export function registerDelete(volume: Command, context: CliContext): void {
   addDaemonOptions(volume.command('delete').description('delete a volume or a snapshot'))
     .argument('<what>', 'VOLUME, or VOLUME/SNAPSHOT')
-    .option('--erase', 'overwrite what the volume holds with zeroes first')
+    .option('--erase', 'zero what the volume held before its room is used again')
     .option('--crypto-erase', 'discard the key of an encrypted volume first')
     .action((what: string, options: DeleteOptions) => remove(context, what, options));
 }
