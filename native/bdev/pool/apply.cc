@@ -1,5 +1,6 @@
 #include "bdev/pool/apply.h"
 
+#include "bdev/pool/planted.h"
 #include "bdev/pool/value.h"
 
 namespace ballast::bdev::pool {
@@ -66,13 +67,14 @@ Task<Errc> Applier::apply_map(SlotMap map) {
   if (errc == Errc::ok) errc = co_await store_slot(key, slot);
   if (errc != Errc::ok) co_return errc;
   extents_.mark_used(map.extent);
-  free(freed);
+  if (!planted(Planted::map_keeps_replaced)) free(freed);
   co_return Errc::ok;
 }
 
 Task<Errc> Applier::apply_dirty(Record record) {
   for (uint32_t i = 0; i < record.extents_count(); ++i) {
     if (!extents_.is_known(record.extent(i))) co_return Errc::io_error;
+    if (planted(Planted::dirty_not_applied)) continue;
     if (!extents_.is_used(record.extent(i))) continue;  // freed by a record in between
     const Errc marked = co_await set_dirty(record.extent(i));
     if (marked != Errc::ok) co_return marked;

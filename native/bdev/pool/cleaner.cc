@@ -4,6 +4,7 @@
 
 #include "bdev/pool/apply.h"
 #include "bdev/pool/changes.h"
+#include "bdev/pool/planted.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -77,7 +78,8 @@ Task<Errc> Cleaner::compute_unknown(BlockSumsPointer sums) {
   const uint64_t failures_count = sums->failures_count;
   // What is read may be in the disk's cache only, of a write that failed or of a process that was killed: a
   // sum that outlives it would spoil what comes back.
-  Errc read = co_await disk.sync();
+  Errc read = Errc::ok;
+  if (!planted(Planted::cleaner_without_sync)) read = co_await disk.sync();
   if (read == Errc::ok) read = co_await disk.read(path_.offset_of(sums->extent, 0), buffer.bytes());
   path_.grace.leave(grace);
   path_.settle_freed();
@@ -97,7 +99,9 @@ Task<Errc> Cleaner::put(std::vector<BlockSumsPointer> batch) {
   BlockMask all;
   all.set(0, path_.blocks_per_extent);
   std::erase_if(batch, [&](const BlockSumsPointer& sums) {
-    return !sums->is_dirty || sums->is_marking || sums->writes_count > 0 || sums->known != all ||
+    return !sums->is_dirty || sums->is_marking ||
+           (sums->writes_count > 0 && !planted(Planted::cleaner_ignores_writes)) ||
+           (sums->known != all && !planted(Planted::cleaner_ignores_unknown)) ||
            path_.sums.find(sums->extent) != sums || !path_.store.extents().is_used(sums->extent);
   });
   if (batch.empty()) co_return Errc::ok;

@@ -5,6 +5,7 @@
 #include "bdev/check.h"
 #include "bdev/pool/changes.h"
 #include "bdev/pool/open_volume.h"
+#include "bdev/pool/planted.h"
 #include "bdev/pool/range_hold.h"
 #include "bdev/pool/resolve.h"
 #include "bdev/zero_memory.h"
@@ -67,7 +68,7 @@ Task<Status> compare_and_write(OpenVolume& volume, const Io& io) {
 // As memmove: to behind its source from the end.
 Task<Status> copy(OpenVolume& volume, const Io& io) {
   const PageBuffer buffer(size_t{k_piece_blocks} * k_page_bytes);
-  const bool is_backwards = io.lba > io.copy_source_lba;
+  const bool is_backwards = io.lba > io.copy_source_lba && !planted(Planted::copy_only_forwards);
   for (uint32_t done = 0; done < io.blocks_count;) {
     const uint32_t blocks = std::min(k_piece_blocks, io.blocks_count - done);
     const uint32_t at = is_backwards ? io.blocks_count - done - blocks : done;

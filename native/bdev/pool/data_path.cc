@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bdev/pool/apply.h"
+#include "bdev/pool/planted.h"
 #include "bdev/pool/volume_io.h"
 
 namespace ballast::bdev::pool {
@@ -117,7 +118,8 @@ void DataPath::settle_freed() {
   const bool has_changed = grace.take(free);
   for (const Extent extent : free) {
     // A write that had chosen it before it was freed may have mapped it again.
-    if (!store.extents().is_used(extent)) store.extents().unreserve(extent);
+    if (!store.extents().is_used(extent) || planted(Planted::freed_while_used))
+      store.extents().unreserve(extent);
   }
   if (has_changed) waiting_for_room.wake_all();
 }
@@ -154,6 +156,7 @@ Task<Result<BlockSumsPointer>> DataPath::load_sums(Extent extent) {
 }
 
 bool DataPath::mark_dirty(const BlockSumsPointer& marked, Waiter& waiter) {
+  if (planted(Planted::dirty_not_marked)) marked->is_dirty = true;
   if (marked->is_dirty) return true;
   if (const auto found = premarks.find(marked->extent.packed);
       found != premarks.end() && !marked->is_marking) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
 #include "bdev/status_from_errno.h"
 
 namespace ballast::bdev::pool {
@@ -44,6 +45,7 @@ uint32_t DataRun::start(DataDisk& disk, Kind kind, uint64_t offset, uint32_t blo
   op_.file = disk.disk.descriptor();
   op_.context = this;
   op_.done = [](FileOp& op, int64_t result) { static_cast<DataRun*>(op.context)->moved(result); };
+  if (kind != Kind::read && planted(Planted::data_not_durable)) op_.kind = FileOp::Kind::write;
   submit();
   return blocks;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 
 FreeMap::FreeMap(const MetadataLayout& layout)
@@ -59,6 +61,7 @@ uint32_t FreeMap::allocate() {
 void FreeMap::free_now(uint32_t page) { set(page, false); }
 
 void FreeMap::free_later(uint32_t page) {
+  if (planted(Planted::pages_free_too_early)) return free_now(page);
   pending_.push_back(page);
   changed_[page / k_free_map_bits] = true;
 }

@@ -8,6 +8,7 @@
 
 #include "base/intrusive_list.h"
 #include "bdev/pool/format.h"
+#include "bdev/pool/planted.h"
 
 namespace ballast::bdev::pool {
 
@@ -40,7 +41,8 @@ class Grace {
   bool take(std::vector<Extent>& free) {
     const Entry* const oldest = entries_.front();
     const size_t before = freed_.size();
-    while (!freed_.empty() && (oldest == nullptr || oldest->sequence >= freed_.front().before)) {
+    while (!freed_.empty() && (oldest == nullptr || planted(Planted::freed_at_once) ||
+                               oldest->sequence >= freed_.front().before)) {
       free.insert(free.end(), freed_.front().extents.begin(), freed_.front().extents.end());
       freed_.pop_front();
     }

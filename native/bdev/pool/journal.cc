@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 
 Journal::Journal(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, uint64_t start,
@@ -45,7 +47,9 @@ void Journal::flush() {
   const uint32_t blocks = fill_blocks(static_cast<uint32_t>(room));
   if (blocks == 0) return;
   writing_ = true;
-  batch_.emplace(disk_, disk_.durable_write_kind(), MetadataLayout::address(layout_.journal_page(first)),
+  const FileOp::Kind kind =
+      planted(Planted::journal_not_durable) ? FileOp::Kind::write : disk_.durable_write_kind();
+  batch_.emplace(disk_, kind, MetadataLayout::address(layout_.journal_page(first)),
                  Segment{buffer_.data(), size_t{blocks} * k_page_bytes});
   batch_->start([](void* self, Errc errc) { static_cast<Journal*>(self)->batch_written(errc); }, this);
 }

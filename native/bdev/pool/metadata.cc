@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -143,7 +145,9 @@ void Metadata::freeze(JournalPosition position, bool starts_incarnation, bool cl
     stage(head.head.address, map.bytes());
   }
   const TreeRoot& tree = tree_.root();
-  next_root_.head = {k_root_magic, 0, MetadataLayout::address(MetadataLayout::root_page(generation)),
+  next_root_.head = {k_root_magic, 0,
+                     MetadataLayout::address(
+                         MetadataLayout::root_page(generation * !planted(Planted::root_not_alternating))),
                      pool_uuid_, generation};
   if (starts_incarnation) next_root_.incarnation = generation;
   next_root_.journal_sequence = position.sequence;
@@ -159,7 +163,7 @@ void Metadata::freeze(JournalPosition position, bool starts_incarnation, bool cl
 Task<Errc> Metadata::write_frozen() {
   BALLAST_ASSERT(is_frozen_);
   Errc errc = co_await write_staged();
-  if (errc == Errc::ok) errc = co_await disk_.sync();
+  if (errc == Errc::ok && !planted(Planted::checkpoint_before_sync)) errc = co_await disk_.sync();
   if (errc == Errc::ok) errc = co_await write_root();
   staged_bytes_.reset();
   if (errc != Errc::ok) {

@@ -4,6 +4,7 @@
 
 #include "bdev/check.h"
 #include "bdev/pool/complex_io.h"
+#include "bdev/pool/planted.h"
 #include "bdev/pool/resolve.h"
 #include "bdev/pool/volume_io.h"
 
@@ -126,7 +127,7 @@ CachedSlot& OpenVolume::pin(uint64_t number) {
   ++slot.pins_count;
   path_.ages.touch(slot);
   if (slot.state == CachedSlot::State::ready && slot.head_layer != head_layer_) {
-    slot.freeze();
+    if (!planted(Planted::slot_not_frozen)) slot.freeze();
     slot.head_layer = head_layer_;
   }
   return slot;
@@ -205,6 +206,7 @@ void OpenVolume::set_head(uint32_t head_layer, bool has_parent) {
 }
 
 void OpenVolume::forget(uint64_t first_slot, uint64_t last_slot) {
+  if (planted(Planted::stale_slots_after_work)) return;
   std::vector<CachedSlot*> found;
   if (last_slot - first_slot < slots_.size()) {
     for (uint64_t slot = first_slot; slot <= last_slot; ++slot) {

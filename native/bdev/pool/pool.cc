@@ -5,6 +5,7 @@
 #include <cinttypes>
 
 #include "base/log.h"
+#include "bdev/pool/planted.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -302,7 +303,8 @@ Task<Outcome> Pool::add_device(PoolFile file, Uuid device_uuid) {
   ++with.head.generation;
   Superblock joining = placed(with, index);
   joining.state = PoolState::joining;
-  const Errc joined = co_await write_superblocks(*added.disk, joining);
+  Errc joined = Errc::ok;
+  if (!planted(Planted::joining_not_written)) joined = co_await write_superblocks(*added.disk, joining);
   if (joined != Errc::ok) co_return Error{joined, added.path + ": the superblocks could not be written"};
   superblock_ = with;
   devices_.push_back(std::move(added));

@@ -8,6 +8,7 @@
 #include "bdev/pool/cleaner.h"
 #include "bdev/pool/layer_work.h"
 #include "bdev/pool/open_volume.h"
+#include "bdev/pool/planted.h"
 #include "bdev/pool/range_hold.h"
 #include "bdev/pool/scrubber.h"
 #include "bdev/pool/superblock_set.h"
@@ -135,7 +136,9 @@ class Pool final : private LayerGuard {
   Task<Errc> hold(uint32_t layer, uint64_t first_slot, uint64_t last_slot) override;
   Task<Errc> release() override;
   void parent_changed(uint32_t layer, uint32_t parent) override;
-  bool is_being_made(uint32_t layer) const override { return layers_in_making_.contains(layer); }
+  bool is_being_made(uint32_t layer) const override {
+    return layers_in_making_.contains(layer) && !planted(Planted::layer_in_making_deleted);
+  }
   Task<Errc> erase(std::span<const Extent> extents) override;
   Task<Errc> work_on_layers();
   Task<Result<bool>> compact_next();

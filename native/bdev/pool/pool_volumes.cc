@@ -1,5 +1,6 @@
 // What a pool does to volumes beside their I/O: opening, snapshots at one moment, sizes.
 #include "bdev/pool/changes.h"
+#include "bdev/pool/planted.h"
 #include "bdev/pool/pool.h"
 #include "bdev/pool/range_hold.h"
 #include "bdev/pool/resolve.h"
@@ -112,7 +113,7 @@ Task<Outcome> Pool::fill_slots(uint32_t layer, uint64_t first_slot, uint64_t end
       changes.put(checksums_key(*extent), {reinterpret_cast<const uint8_t*>(sums.data()), sums.size() * 4});
       changes.remove(dirty_key(*extent));
     }
-    if (outcome.ok()) {
+    if (outcome.ok() && !planted(Planted::thick_not_zeroed)) {
       const Errc erased = co_await erase(taken);
       if (erased != Errc::ok) outcome = io_failed(erased);
     }
@@ -134,6 +135,7 @@ Task<Result<std::vector<uint32_t>>> Pool::snapshot(std::vector<SnapshotRequest> 
   for (const SnapshotRequest& request : requests) {
     const auto found = open_.find(request.volume);
     if (found == open_.end() || holds.contains(request.volume)) continue;
+    if (planted(Planted::snapshot_without_hold)) continue;
     holds.emplace(request.volume, std::make_unique<RangeHold>(found->second->gate(), 0, UINT64_MAX / 2));
   }
   for (const auto& [volume, hold] : holds) co_await hold->take();
@@ -143,7 +145,8 @@ Task<Result<std::vector<uint32_t>>> Pool::snapshot(std::vector<SnapshotRequest> 
     if (made.ok()) {
       const Result<VolumeValue> value = co_await volumes_.get(volume);
       if (value.ok()) {
-        open_.at(volume)->set_head(value->head_layer, true);
+        if (!planted(Planted::head_not_told))
+          open_.at(volume)->set_head(value->head_layer, !planted(Planted::parent_not_told));
       } else {
         outcome = value.error();
       }
@@ -191,7 +194,7 @@ Task<Outcome> Pool::resize(uint32_t volume, uint64_t size_bytes) {
 Task<Outcome> Pool::check_shrink(uint32_t head_layer, uint64_t size_bytes) {
   const Result<Ranges> beyond = co_await ranges(head_layer, std::nullopt, k_volume_bytes_max, size_bytes, 1);
   if (!beyond.ok()) co_return beyond.error();
-  if (beyond->ranges.empty()) co_return Unit{};
+  if (beyond->ranges.empty() || planted(Planted::shrink_unchecked)) co_return Unit{};
   co_return Error{Errc::invalid_argument, "there is data at byte " +
                                               std::to_string(beyond->ranges.front().offset_bytes) +
                                               ", beyond the new size: trim it first"};

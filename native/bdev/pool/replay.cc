@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -57,7 +59,7 @@ bool Replay::take_group() {
     BALLAST_ASSERT(decode_next(rest_, record));  // the block has been checked
     ++taken_records_;
     bytes_.insert(bytes_.end(), before.begin(), before.begin() + static_cast<ptrdiff_t>(record.size_bytes()));
-    if (record.more) continue;
+    if (record.more && !planted(Planted::group_in_parts)) continue;
     ByteSpan left = bytes_;
     while (!left.empty()) {
       BALLAST_ASSERT(decode_next(left, record));

@@ -1,5 +1,7 @@
 #include "bdev/pool/resolve.h"
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -39,6 +41,7 @@ Task<Result<ResolvedSlot>> walk(Store& store, uint32_t head_layer, uint64_t slot
         fragment.mask.subtract(known);
         if (!fragment.mask.is_empty()) resolved.below.push_back(fragment);
       }
+      if (planted(Planted::zero_mask_ignored)) held.zero = {};
       known.add(held.known());
     }
     const Key above = Key::of(KeyType::layer, layer);

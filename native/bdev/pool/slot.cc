@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -65,7 +67,7 @@ bool Slot::merge(const Slot& below, bool hides, std::vector<Extent>& freed) {
       merged.fragments[merged.fragments_count++] = fragment;
     }
   }
-  if (hides) {
+  if (hides && !planted(Planted::merge_drops_zeroes)) {
     BlockMask zeroes = below.zero;
     zeroes.subtract(ours);
     merged.zero.add(zeroes);
@@ -73,6 +75,7 @@ bool Slot::merge(const Slot& below, bool hides, std::vector<Extent>& freed) {
     merged.zero = {};  // nothing is left below that they could hide
   }
   *this = merged;
+  if (planted(Planted::merge_keeps_hidden)) hidden.clear();
   freed.insert(freed.end(), hidden.begin(), hidden.end());
   return true;
 }

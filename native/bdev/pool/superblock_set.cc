@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -73,6 +75,7 @@ Task<Errc> write_superblocks(Disk& disk, const Superblock& superblock) {
       const Errc written = co_await disk.write(offsets[copy], buffer.bytes());
       if (written != Errc::ok) co_return written;
     }
+    if (planted(Planted::superblocks_at_once) && &half == &k_write_order.front()) continue;
     const Errc synced = co_await disk.sync();
     if (synced != Errc::ok) co_return synced;
   }

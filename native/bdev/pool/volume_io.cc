@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "bdev/pool/open_volume.h"
+#include "bdev/pool/planted.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -168,7 +169,7 @@ void VolumeIo::read_piece() {
 }
 
 void VolumeIo::verify(const DataRun& run) {
-  if (!path_->keeps_checksums) return;
+  if (!path_->keeps_checksums || planted(Planted::checksum_not_verified)) return;
   const BlockSums* const sums = slot_->sums_of(run.extent);
   if (sums == nullptr) {
     has_wrong_sum_ |= !has_lock_;  // zeroed meanwhile: nothing says that this is what was there
@@ -209,7 +210,8 @@ void VolumeIo::write_piece() {
     return leave_piece();
   }
   // Two writes of one block at a time would leave it open which of their sums is right.
-  if (slot_->writing.intersects(piece_mask())) return wait_in(slot_->waiters, &VolumeIo::write_piece);
+  const bool is_taken = slot_->writing.intersects(piece_mask()) && !planted(Planted::block_locks_ignored);
+  if (is_taken) return wait_in(slot_->waiters, &VolumeIo::write_piece);
   lock_blocks();
   marks_count_ = 0;
   if (choose_place()) mark_places();
@@ -289,6 +291,7 @@ void VolumeIo::writes_ended() {
   if (status_ != Status::ok) {
     // What of it has reached the disk is not known.
     for (uint32_t i = 0; i < touched_count_; ++i) {
+      if (planted(Planted::sums_kept_on_failure)) continue;
       touched_[i]->known.clear(first_, count_);
       ++touched_[i]->failures_count;
     }
@@ -337,14 +340,14 @@ void VolumeIo::leave_target(bool is_mapped) {
   } else if (slot_->pending_writes_count == 0) {
     slot_->pending.reset();
     std::erase_if(slot_->sums, [this](const BlockSumsPointer& held) { return held->extent == *target_; });
-    path_->unreserve(*target_);
+    if (!planted(Planted::pending_leaked)) path_->unreserve(*target_);
   }
 }
 
 void VolumeIo::note_sums() {
   if (!path_->keeps_checksums) return;
   for (uint32_t i = 0; i < count_; ++i) {
-    const uint32_t block = first_ + i;
+    const uint32_t block = first_ + i - (i > 0 && planted(Planted::sums_of_neighbours) ? 1 : 0);
     const Fragment* const fragment = slot_->head.find(block);
     if (fragment == nullptr) continue;  // zeroed meanwhile
     BlockSums* const sums = slot_->sums_of(fragment->extent);

@@ -1,0 +1,61 @@
+// Bugs to be planted one at a time, to see that the tests find each: if (planted(Planted::x)) is false and no
+// code in every build but one with BALLAST_PLANTED_BUGS, which no release is. There the environment variable
+// BALLAST_PLANTED_BUG names the one that is on, by its number. See scripts/planted-bugs.mjs.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace ballast::bdev::pool {
+
+enum class Planted : uint8_t {
+  none,
+  data_not_durable,         // data is acknowledged while it is in the disk's cache
+  journal_not_durable,      // so are records
+  dirty_not_marked,         // an overwrite begins without its extent being dirty
+  dirty_not_applied,        // the record that makes an extent dirty has no effect
+  freed_at_once,            // an extent that may still be read is given out again
+  freed_while_used,         // an extent that was used again is given back
+  snapshot_without_hold,    // writes go on while a snapshot is made
+  head_not_told,            // after a snapshot a volume writes into the layer that was frozen
+  slot_not_frozen,          // what is cached of a slot is written in place after a snapshot
+  parent_not_told,          // zeroing does not hide what the new snapshot holds
+  zero_mask_ignored,        // blocks that were zeroed show those of the snapshot below
+  merge_drops_zeroes,       // deleting a snapshot brings zeroed blocks back
+  merge_keeps_hidden,       // the extents that a merge leaves without a block are not freed
+  map_keeps_replaced,       // nor those that a record of new places does
+  checkpoint_before_sync,   // a root names pages that are in the disk's cache
+  root_not_alternating,     // a torn root has no older one beside it
+  checkpoint_too_far,       // a checkpoint skips records that have not taken effect
+  pages_free_too_early,     // pages that the durable root names are given out again
+  group_in_parts,           // replay takes the records of a group that is not whole
+  stale_slots_after_work,   // volumes go on with places from before a merge
+  sums_of_neighbours,       // the checksum of another block is noted
+  sums_kept_on_failure,     // a write that failed leaves its block's old checksum
+  cleaner_ignores_writes,   // an extent is clean while it is written
+  cleaner_ignores_unknown,  // an extent is clean with checksums that nobody has computed
+  cleaner_without_sync,     // checksums are computed from what is in the disk's cache
+  checksum_not_verified,    // reads do not look
+  block_locks_ignored,      // two writes of one block at a time
+  pending_leaked,           // an extent whose first write failed is lost
+  thick_not_zeroed,         // a thick volume shows what was there
+  layer_in_making_deleted,  // work on layers takes a thick volume that is being made for a deleted one
+  copy_only_forwards,       // a copy to behind its source overwrites what it has to read
+  shrink_unchecked,         // data beyond the new end is cut off
+  gate_unchecked,           // I/O that waited while a volume was made smaller goes on
+  joining_not_written,      // a device is named before it says who it is
+  superblocks_at_once,      // all copies are written before any is durable
+  count                     // how many there are
+};
+
+#ifdef BALLAST_PLANTED_BUGS
+inline bool planted(Planted bug) {
+  static const char* const text = std::getenv("BALLAST_PLANTED_BUG");
+  static const auto on = static_cast<Planted>(text == nullptr ? 0 : std::strtoul(text, nullptr, 10));
+  return on == bug;
+}
+#else
+constexpr bool planted(Planted) { return false; }
+#endif
+
+}  // namespace ballast::bdev::pool
