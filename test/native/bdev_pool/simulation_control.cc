@@ -172,11 +172,15 @@ void Simulation::start_rename(uint32_t volume) {
 // What is beyond the new size must not be data; what is being written there may end either way.
 void Simulation::start_resize(uint32_t volume, uint64_t size_blocks) {
   trace("resize " + std::to_string(volume) + " to " + std::to_string(size_blocks));
+  bool had_data = false;
+  for (size_t lba = size_blocks; lba < volumes_.at(volume).cells.size(); ++lba) {
+    for (const Entry& entry : volumes_.at(volume).cells[lba].entries) had_data |= entry.is_data;
+  }
   start(
       {volume}, [&] { return pool_->resize(volume, bytes_of_blocks(size_blocks)); },
-      [this, volume, size_blocks](const Outcome& outcome) {
+      [this, volume, size_blocks, had_data](const Outcome& outcome) {
         const std::vector<Cell>& cells = volumes_.at(volume).cells;
-        bool must_refuse = false, may_refuse = false;
+        bool must_refuse = false, may_refuse = had_data;
         for (size_t lba = size_blocks; lba < cells.size(); ++lba) {
           const auto& entries = cells[lba].entries;
           must_refuse |=

@@ -244,6 +244,14 @@ void Walk::step() {
   if (chance(1, 3)) control();
   if (simulation_.has_failed()) return;
   simulation_.turns(static_cast<uint32_t>(below(8)));
+  // Timers of the pool run out while its I/O is in flight.
+  if (chance(1, 8) && !simulation_.volumes().empty()) {
+    simulation_.world().hold_file_operations(true);
+    submit_some();
+    simulation_.turns(static_cast<uint32_t>(below(4)));
+    simulation_.advance(below(3 * k_ns_per_s));
+    simulation_.world().hold_file_operations(false);
+  }
   if (chance(1, 8)) simulation_.advance(below(3 * k_ns_per_s));
   if (chance(1, 20)) inject();
   if (may_crash() && chance(1, 20)) simulation_.world().cut_power_after(below(60));
