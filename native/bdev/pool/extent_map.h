@@ -41,9 +41,14 @@ class ExtentMap {
   void mark_used(Extent extent);
   void mark_free(Extent extent);
   // From now on what is marked free is not given out before take_freed() and unreserve(): I/O may be reading
-  // it.
+  // it. Taken is only what was published: the group that freed it is about to be told to who knows the
+  // extents.
   void defer_freed() { defers_freed_ = true; }
-  std::vector<Extent> take_freed() { return std::exchange(freed_, {}); }
+  void publish_freed() {
+    published_.insert(published_.end(), freed_.begin(), freed_.end());
+    freed_.clear();
+  }
+  std::vector<Extent> take_freed() { return std::exchange(published_, {}); }
 
   // --- checkpoints ---
   // Chunks whose used extents have changed since the last call.
@@ -73,6 +78,7 @@ class ExtentMap {
   uint64_t free_count_ = 0;
   bool defers_freed_ = false;
   std::vector<Extent> freed_;
+  std::vector<Extent> published_;
 };
 
 }  // namespace ballast::bdev::pool

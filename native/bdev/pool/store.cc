@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -158,6 +160,8 @@ Task<Errc> Store::apply_committed() {
     if (errc != Errc::ok) break;
     applied_ = commit->append.end;
     durable_.remove(*commit);
+    // Not earlier: between two records of a group others may begin to read what the first has freed.
+    extents_.publish_freed();
     commit->done(*commit, Errc::ok);
   }
   if (errc != Errc::ok) is_broken_ = true;
@@ -212,6 +216,7 @@ Task<Errc> Store::freeze(bool starts_incarnation, bool closed) {
     const Errc put = co_await metadata_.put(Key::of(KeyType::extents, chunk.device, chunk.chunk), image);
     if (put != Errc::ok) co_return put;
   }
+  if (planted(Planted::checkpoint_too_far) && journal_ != nullptr) applied_ = {journal_->next_sequence(), 0};
   metadata_.freeze(applied_, starts_incarnation, closed);
   records_applied_ = 0;
   ++freezes_count_;
