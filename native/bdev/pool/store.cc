@@ -93,6 +93,7 @@ Task<Outcome> Store::replay() {
     const Errc written = co_await checkpoint_now(false, false);
     if (written != Errc::ok) co_return Error{written, "a checkpoint could not be written"};
   }
+  extents_.publish_freed();
   applied_ = {replay.end_sequence(), 0};
   co_return Unit{};
 }

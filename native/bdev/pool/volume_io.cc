@@ -318,16 +318,21 @@ void VolumeIo::mapped(Errc errc) {
     return leave_write();
   }
   slot_->map(first_, count_, *target_);
-  // Zeroing all that was in the extent may have made it free, and its sums those of nobody, before we mapped
-  // it again.
-  if (path_->keeps_checksums && slot_->sums_of(*target_) == nullptr) {
-    BlockSumsPointer held = path_->sums.find(*target_);
-    slot_->sums.push_back(held != nullptr ? std::move(held) : path_->new_sums(*target_));
-  }
+  keep_target_sums();
   leave_target(true);
   note_sums();
-  path_->settle_freed();
   leave_write();
+}
+
+// Zeroing all that was in the extent may have made it free, and its sums those of nobody, before we mapped it
+// again. Whoever else writes to it counts on the same sums.
+void VolumeIo::keep_target_sums() {
+  path_->settle_freed();
+  if (touched_count_ == 0 || !path_->store.extents().is_used(*target_)) return;
+  const BlockSumsPointer& held = touched_[0];
+  held->is_dirty = true;
+  path_->sums.keep(held);
+  if (slot_->sums_of(*target_) == nullptr) slot_->sums.push_back(held);
 }
 
 void VolumeIo::leave_target(bool is_mapped) {

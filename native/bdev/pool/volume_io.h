@@ -37,6 +37,7 @@ class VolumeIo {
   void mark_places();
   void writes_ended();
   void mapped(Errc errc);
+  void keep_target_sums();
   void leave_target(bool is_mapped);
   void note_sums();
   void leave_write();
