@@ -147,7 +147,8 @@ Task<Status> zero(OpenVolume& volume, const Io& io) {
     for (const SlotZero& one : zeroes) volume.zeroed(one);
     path.settle_freed();
   }
-  co_return Status::ok;
+  // What a record that failed has left on the disk is not known, even where nothing is.
+  co_return path.store.is_broken() ? Status::io_error : Status::ok;
 }
 
 }  // namespace
