@@ -1,6 +1,6 @@
-// node bench/pool-scale.mjs: what a large pool costs: 16 TiB (two sparse files), 1,000 volumes with some data, how
-// long it takes to open after SIGKILL; then 10,000 volumes, 10,000 snapshots of one, a snapshot of 1 TiB, and the
-// memory of the process. Prints one line of JSON.
+// node bench/pool-scale.mjs: what a large pool costs: 16 TiB (two sparse files), 1,000 volumes with some
+// data, how long it takes to open after SIGKILL; then 10,000 volumes, 10,000 snapshots of one, a snapshot of
+// 1 TiB, and the memory of the process. Prints one line of JSON.
 
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

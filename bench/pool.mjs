@@ -1,6 +1,6 @@
 // node bench/pool.mjs: volumes of a pool beside fio with io_uring on a plain file of the same disk, in turns,
-// at the same durability (fio: --sync=dsync; a pool acknowledges what is on stable media). All in the process that
-// does the I/O: no network between.
+// at the same durability (fio: --sync=dsync; a pool acknowledges what is on stable media). All in the process
+// that does the I/O: no network between.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,8 +17,8 @@ import { makeFile } from './lib/volumes.mjs';
 
 const help = `Usage: npm run bench:pool -- [options]
 IOPS of a pool's volume, with and without checksums, and of fio --ioengine=io_uring --direct=1 on a plain
-file, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of thin blocks, overwrite
-right after a snapshot. fio overwrites allocated blocks in the last two.
+file, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of thin blocks,
+overwrite right after a snapshot. fio overwrites allocated blocks in the last two.
 
   --seconds N    each measurement (default: 3)
   --runs N       how often (default: 3); medians are shown, ratios are formed within a run

@@ -35,7 +35,8 @@ function describe(text) {
   const lines = text.split('\n').map((line) => line.trim());
   const assertion = lines.find((line) => line.includes('assertion failed'));
   const wrong = lines.find((line) => line.startsWith('Which is: "'));
-  const said = assertion ?? wrong?.slice('Which is: '.length) ?? lines.find((line) => line.includes('FAILED'));
+  const said =
+    assertion ?? wrong?.slice('Which is: '.length) ?? lines.find((line) => line.includes('FAILED'));
   return (said ?? 'it does not end').slice(0, 110);
 }
 

@@ -1,5 +1,5 @@
-// PATH[:SIZE] of a pool's device. What follows the last colon is a size if it looks like one, even a wrong one;
-// else the colon is part of the path, as in /dev/disk/by-path/pci-0000:01:00.0-nvme-1.
+// PATH[:SIZE] of a pool's device. What follows the last colon is a size if it looks like one, even a wrong
+// one; else the colon is part of the path, as in /dev/disk/by-path/pci-0000:01:00.0-nvme-1.
 import { InvalidArgumentError } from './errors.js';
 import { parseDeviceSize } from './sizes.js';
 

@@ -81,7 +81,10 @@ export type ServedVolume = Pick<
 
 /** The control plane of a daemon: its store is open, its addresses are bound, and nobody is answered yet. */
 export interface ControlPort {
-  /** Makes what is to be there, serves what is in the pools it knows. Once, before serveApi(), and before hosts can come. */
+  /**
+   * Makes what is to be there, serves what is in the pools it knows. Once, before serveApi(), and before
+   * hosts can come.
+   */
   openPools(
     engine: EnginePort,
     others: readonly OtherVolume[],

@@ -1,5 +1,6 @@
 // The public types of pools and what is in them. Engine has a member for each verb (engine-pools.ts);
-// `kind: 'pool'` of VolumeOptions serves a volume. Sizes are bigint and end in ...Bytes; times are seconds since 1970.
+// `kind: 'pool'` of VolumeOptions serves a volume. Sizes are bigint and end in ...Bytes; times are seconds
+// since 1970.
 
 export interface PoolDeviceOptions {
   /** A regular file or a block device. */

@@ -1,5 +1,5 @@
-// Pools and volumes as a user has them: by the command line against a daemon, over NVMe/TCP, over restarts and
-// SIGKILL.
+// Pools and volumes as a user has them: by the command line against a daemon, over NVMe/TCP, over restarts
+// and SIGKILL.
 import { randomBytes } from 'node:crypto';
 import { copyFile, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
