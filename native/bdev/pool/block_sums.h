@@ -22,6 +22,7 @@ struct BlockSums {
   bool is_marking = false;      // the record that makes it dirty is on its way
   uint64_t failures_count = 0;  // of writes to it: what they left is not known
   uint64_t touched_ns = 0;      // when a write to it ended
+  uint64_t ended_count = 0;     // writes to it that have ended
   uint32_t writes_count = 0;    // in flight
   BlockMask known;              // blocks whose sum is in `sums`; the others are not verified
   std::array<uint32_t, k_slot_blocks_max> sums{};

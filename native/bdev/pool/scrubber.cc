@@ -100,7 +100,7 @@ Task<Result<uint32_t>> Scrubber::count_wrong(const Fragment& fragment, const Pag
   if (!loaded.ok()) co_return loaded.error();
   const BlockSumsPointer sums = *loaded;
   const bool was_still = sums->writes_count == 0;
-  const uint64_t touched_ns = sums->touched_ns;
+  const uint64_t ended_count = sums->ended_count;
   Grace::Entry grace;
   path_.grace.enter(grace);
   const Errc read = co_await path_.disk_of(extent).disk.read(path_.offset_of(extent, 0), buffer.bytes());
@@ -114,7 +114,7 @@ Task<Result<uint32_t>> Scrubber::count_wrong(const Fragment& fragment, const Pag
         read == Errc::ok && (!sums->known.test(block) ||
                              block_sum({&segment, 1}, uint64_t{block} * k_page_bytes) == sums->sums[block]);
     if (is_right) continue;
-    if (!was_still || sums->writes_count > 0 || sums->touched_ns != touched_ns)
+    if (!was_still || sums->writes_count > 0 || sums->ended_count != ended_count)
       co_return Error{Errc::in_use, {}};
     if (path_.sums.find(extent) != sums) co_return 0u;  // it was freed
     ++wrong;

@@ -165,6 +165,7 @@ void VolumeIo::run_ended(DataRun& run, Status status) {
 void VolumeIo::read_piece() {
   started_ = 0;
   has_wrong_sum_ = false;
+  has_lost_sums_ = false;
   start_runs();
 }
 
@@ -172,7 +173,8 @@ void VolumeIo::verify(const DataRun& run) {
   if (!path_->keeps_checksums || planted(Planted::checksum_not_verified)) return;
   const BlockSums* const sums = slot_->sums_of(run.extent);
   if (sums == nullptr) {
-    has_wrong_sum_ |= !has_lock_;  // zeroed meanwhile: nothing says that this is what was there
+    // Zeroed meanwhile: nothing says that this is what was there.
+    (slot_->find(run.first) == run.extent ? has_wrong_sum_ : has_lost_sums_) = true;
     return;
   }
   for (uint32_t i = 0; i < run.blocks; ++i) {
@@ -188,6 +190,7 @@ void VolumeIo::verify(const DataRun& run) {
 }
 
 void VolumeIo::reads_ended() {
+  if (has_lost_sums_ && status_ == Status::ok) return read_piece();
   if (has_wrong_sum_ && status_ == Status::ok) {
     if (!has_lock_) return read_again();
     status_ = Status::media_error;
@@ -354,7 +357,10 @@ void VolumeIo::note_sums() {
   for (uint32_t i = 0; i < count_; ++i) {
     const uint32_t block = first_ + i - (i > 0 && planted(Planted::sums_of_neighbours) ? 1 : 0);
     const Fragment* const fragment = slot_->head.find(block);
-    if (fragment == nullptr) continue;  // zeroed meanwhile
+    if (fragment == nullptr) {  // zeroed meanwhile
+      for (uint32_t held = 0; held < touched_count_; ++held) touched_[held]->known.clear(block, 1);
+      continue;
+    }
     BlockSums* const sums = slot_->sums_of(fragment->extent);
     if (sums != nullptr) sums->set(block, block_sum(io_->data, uint64_t{blocks_done_ + i} * k_page_bytes));
   }
@@ -363,6 +369,7 @@ void VolumeIo::note_sums() {
 void VolumeIo::leave_write() {
   for (uint32_t i = 0; i < touched_count_; ++i) {
     --touched_[i]->writes_count;
+    ++touched_[i]->ended_count;
     touched_[i]->touched_ns = path_->reactor.now_ns();
     touched_[i].reset();
   }

@@ -63,6 +63,7 @@ class VolumeIo {
   uint32_t started_ = 0;   // blocks of it that are done or in a run
   bool has_lock_ = false;  // on its blocks
   bool has_wrong_sum_ = false;
+  bool has_lost_sums_ = false;
 
   // A write: all of the piece goes to the target and is mapped there, or, without one, in place.
   std::optional<Extent> target_;
