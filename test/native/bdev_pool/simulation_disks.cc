@@ -17,6 +17,7 @@ struct Content {
   std::set<std::pair<uint32_t, uint32_t>> snapshots;  // volume, layer
   std::map<Extent, std::vector<uint8_t>> sums;
   std::set<Extent> dirty;
+  std::set<Extent> erased;  // of layers that are being deleted: zeroes, perhaps
   PoolValue pool;
 };
 
@@ -152,9 +153,14 @@ void Simulation::check_disks(bool is_closed) {
   // What is not dirty has the checksums of what lies there.
   const uint32_t blocks = (1u << superblock.extent_size_log2) / k_page_bytes;
   const PageBuffer buffer(size_t{blocks} * k_page_bytes);
+  for (const auto& [key, slot] : content.slots) {
+    const auto layer = content.layers.find(key.first);
+    if (layer == content.layers.end() || layer->second.state != LayerState::deleting) continue;
+    for (uint32_t i = 0; i < slot.fragments_count; ++i) content.erased.insert(slot.fragments[i].extent);
+  }
   for (const auto& [extent, slot] : content.extents) {
     if (!wrong.empty() || !options_.keeps_checksums || may_rot_) break;
-    if (content.dirty.contains(extent)) continue;
+    if (content.dirty.contains(extent) || content.erased.contains(extent)) continue;
     const auto sums = content.sums.find(extent);
     if (sums == content.sums.end()) {
       wrong = name_of(extent) + " is not dirty and has no checksums";

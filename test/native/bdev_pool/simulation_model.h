@@ -52,12 +52,12 @@ struct Cell {
       started = entry.started;
     }
     if (!is_acknowledged || started == 0) return;
-    is_torn = false;
     std::erase_if(entries, [&](const Entry& entry) {
       const bool is_gone = entry.ended < started;
       if (is_gone) gone(entry.write);
       return is_gone;
     });
+    if (entries.size() == 1) is_torn = false;  // others may have been torn beside it
   }
   // It was read, and no write was in flight: it holds this from now on.
   void settle(uint64_t value) {
