@@ -17,7 +17,7 @@ import {
 } from './lib/arguments.mjs';
 import { chooseCpus, perf, pinned, repository, serve } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
-import { environment } from './lib/environment.mjs';
+import { environment, warnOfLoad } from './lib/environment.mjs';
 import { checkOut } from './lib/results.mjs';
 import { Stage } from './lib/stage.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
@@ -155,8 +155,7 @@ runMain('bench:fio', async (words) => {
   const options = readOptions(words);
   if (options === undefined) return console.log(help);
   const before = environment();
-  if (before.machine.loadAverage > 0.5)
-    console.error(`bench:fio: the load of this machine is ${before.machine.loadAverage.toFixed(2)} already`);
+  warnOfLoad('bench:fio', before);
   const directory = mkdtempSync(join(tmpdir(), 'ballast-bench-fio-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const { results, ratioToPerf } = await measure(options, directory);

@@ -14,7 +14,7 @@ import {
   runMain,
 } from './lib/arguments.mjs';
 import { chooseCpus, perf, serve } from './lib/ballast.mjs';
-import { environment } from './lib/environment.mjs';
+import { environment, warnOfLoad } from './lib/environment.mjs';
 import { fioOnFile } from './lib/fio-on-file.mjs';
 import { checkOut } from './lib/results.mjs';
 import { Stage } from './lib/stage.mjs';
@@ -137,10 +137,7 @@ runMain('bench:local', async (words) => {
   const options = readOptions(words);
   if (options === undefined) return console.log(help);
   const before = environment();
-  if (before.machine.loadAverage > 0.5)
-    console.error(
-      `bench:local: the load of this machine is ${before.machine.loadAverage.toFixed(2)} already`,
-    );
+  warnOfLoad('bench:local', before);
   const directory = mkdtempSync(join(options.directory, 'ballast-bench-local-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const results = await measure(options, directory);

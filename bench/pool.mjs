@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseCount, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
 import { repository } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
-import { environment } from './lib/environment.mjs';
+import { environment, warnOfLoad } from './lib/environment.mjs';
 import { fioOnFile } from './lib/fio-on-file.mjs';
 import { checkOut } from './lib/results.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
@@ -124,8 +124,7 @@ runMain('bench:pool', async (words) => {
   const options = readOptions(words);
   if (options === undefined) return console.log(help);
   const before = environment();
-  if (before.machine.loadAverage > 0.5)
-    console.error(`bench:pool: the load of this machine is ${before.machine.loadAverage.toFixed(2)} already`);
+  warnOfLoad('bench:pool', before);
   const directory = mkdtempSync(join(options.directory, 'ballast-bench-pool-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const results = await measure(options, directory);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { runMain, UsageError } from './lib/arguments.mjs';
 import { chooseCpus, perfCommand, repository, serve } from './lib/ballast.mjs';
 import { givenClient, ownClient } from './lib/clients.mjs';
-import { environment } from './lib/environment.mjs';
+import { environment, warnOfLoad } from './lib/environment.mjs';
 import { measureFootprint } from './lib/footprint.mjs';
 import { rawLoopbackCommand } from './lib/limit.mjs';
 import { jobTitle } from './lib/matrix.mjs';
@@ -95,7 +95,7 @@ async function main(words) {
   }
   checkOut(options.out);
   const about = environment();
-  if (about.machine.loadAverage > 0.5) say(`the machine is busy (load ${about.machine.loadAverage})`);
+  warnOfLoad('bench', about);
   const cpusOf = Object.fromEntries(options.jobs.map(({ reactors }) => [reactors, chooseCpus(reactors)]));
   for (const [reactors, { shared }] of Object.entries(cpusOf))
     if (shared) say(`too few CPUs for ${reactors} reactors and a client: they disturb each other`);

@@ -10,6 +10,9 @@ endif()
 find_package(Threads REQUIRED)
 find_library(BALLAST_URING NAMES liburing.a uring REQUIRED)
 find_library(BALLAST_ISAL NAMES isal REQUIRED)
+# The archive, not the shared library: Node exports the symbols of an OpenSSL of its own, which would answer
+# for ours. native/addon keeps those of the archive inside.
+find_library(BALLAST_CRYPTO NAMES libcrypto.a REQUIRED)
 
 add_library(ballast_options INTERFACE)
 target_compile_features(ballast_options INTERFACE cxx_std_20)

@@ -14,6 +14,14 @@ function git(...args) {
   }
 }
 
+const busyLoad = 0.5;
+
+/** Tells a person that others use the machine too, which shows in what is measured; of environment(). */
+export function warnOfLoad(title, { machine }) {
+  if (machine.loadAverage <= busyLoad) return;
+  console.error(`${title}: the load of this machine is ${machine.loadAverage.toFixed(2)} already`);
+}
+
 export function environment() {
   const changed = git(
     'status',

@@ -1,4 +1,5 @@
 // Checks what users of Engine give, and fills in what they leave out.
+import { timingSafeEqual } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { checkNqn, checkSubsystemNqn, discoveryNqn } from '../base/nqn.js';
 import type { NativeConnect, NativeEngineOptions, NativeListen, NativeVolume } from './binding.js';
@@ -113,9 +114,7 @@ function checkKey({ kind, key }: VolumeOptions): void {
   if (key === undefined) return;
   check(kind === 'pool', 'key', 'left out for all but the volume of a pool');
   check(
-    key instanceof Uint8Array &&
-      key.length === 64 &&
-      !Buffer.from(key.subarray(0, 32)).equals(key.subarray(32)),
+    key instanceof Uint8Array && key.length === 64 && !timingSafeEqual(key.subarray(0, 32), key.subarray(32)),
     'key',
     '64 bytes whose halves differ',
   );
