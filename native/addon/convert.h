@@ -34,6 +34,7 @@ nvme::Command to_command(const Napi::Value& dwords);  // Uint32Array: opcode, ns
 
 Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info);
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info);
+Napi::Value from_check_report(Napi::Env env, const bdev::pool::CheckReport& report);
 Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info);
 Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolumeInfo>& infos);
 Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos);

@@ -78,6 +78,16 @@ Napi::Value pool_stop_scrub(const Napi::CallbackInfo& info) {
   return act(info, [pool = to_text(info[2])](auto& e) { return e.pools().stop_scrub(pool); });
 }
 
+// (engine, op, paths, repair, discard what is damaged)
+Napi::Value pool_check(const Napi::CallbackInfo& info) {
+  bdev::pool::CheckOptions options;
+  options.repair = info[3].ToBoolean().Value();
+  options.discard_damaged = info[4].ToBoolean().Value();
+  return answer(
+      info, [paths = to_texts(info[2]), options](auto& e) { return e.pools().check(paths, options); },
+      from_check_report);
+}
+
 // (engine, op, pool)
 Napi::Value pool_volumes(const Napi::CallbackInfo& info) {
   return answer(
@@ -197,6 +207,7 @@ void export_pool_calls(Napi::Env env, Napi::Object exports) {
   set("poolInfo", pool_info);
   set("poolStartScrub", pool_start_scrub);
   set("poolStopScrub", pool_stop_scrub);
+  set("poolCheck", pool_check);
   set("poolVolumes", pool_volumes);
   set("poolCreateVolume", pool_create_volume);
   set("poolCloneVolume", pool_clone_volume);

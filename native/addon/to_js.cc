@@ -44,6 +44,42 @@ Napi::Object from_namespace(Napi::Env env, const initiator::NamespaceInfo& info)
   return object;
 }
 
+const char* severity_text(bdev::pool::CheckSeverity severity) {
+  switch (severity) {
+    case bdev::pool::CheckSeverity::note: return "note";
+    case bdev::pool::CheckSeverity::warning: return "warning";
+    case bdev::pool::CheckSeverity::error: return "error";
+  }
+  return "error";
+}
+
+const char* repair_text(bdev::pool::CheckRepair repair) {
+  switch (repair) {
+    case bdev::pool::CheckRepair::not_needed: return "not-needed";
+    case bdev::pool::CheckRepair::safe: return "safe";
+    case bdev::pool::CheckRepair::discards: return "discards";
+    case bdev::pool::CheckRepair::impossible: return "impossible";
+  }
+  return "impossible";
+}
+
+Napi::Object from_check_counters(Napi::Env env, const bdev::pool::CheckCounters& counters) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("devices", counters.devices);
+  object.Set("superblockCopies", counters.superblock_copies);
+  object.Set("treePages", big(env, counters.tree_pages));
+  object.Set("keys", big(env, counters.keys));
+  object.Set("journalGroups", big(env, counters.journal_groups));
+  object.Set("journalRecords", big(env, counters.journal_records));
+  object.Set("volumes", big(env, counters.volumes));
+  object.Set("layers", big(env, counters.layers));
+  object.Set("slots", big(env, counters.slots));
+  object.Set("extentsUsed", big(env, counters.extents_used));
+  object.Set("extentsLeaked", big(env, counters.extents_leaked));
+  object.Set("pagesLeaked", big(env, counters.pages_leaked));
+  return object;
+}
+
 double microseconds(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
 
 Napi::Object from_latency(Napi::Env env, const Histogram& histogram) {
@@ -104,6 +140,27 @@ Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {
   scrub.Set("totalBytes", big(env, info.scrub_total_bytes));
   scrub.Set("errors", big(env, info.scrub_errors));
   object.Set("scrub", scrub);
+  return object;
+}
+
+Napi::Value from_check_report(Napi::Env env, const bdev::pool::CheckReport& report) {
+  const Napi::Array findings = Napi::Array::New(env, report.findings.size());
+  for (uint32_t i = 0; i < report.findings.size(); ++i) {
+    const bdev::pool::CheckFinding& finding = report.findings[i];
+    const Napi::Object object = Napi::Object::New(env);
+    object.Set("severity", severity_text(finding.severity));
+    object.Set("repair", repair_text(finding.repair));
+    object.Set("repaired", finding.is_repaired);
+    object.Set("where", finding.where);
+    object.Set("what", finding.what);
+    findings.Set(i, object);
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", report.pool_name);
+  object.Set("uuid", report.pool_name.empty() ? "" : report.pool_uuid.text());
+  object.Set("findings", findings);
+  object.Set("findingsLeftOut", big(env, report.findings_left_out));
+  object.Set("counters", from_check_counters(env, report.counters));
   return object;
 }
 

@@ -186,10 +186,11 @@ class OpenedFiles {
   ~OpenedFiles() {
     for (const std::string& path : made_) files_.remove(path);
   }
-  Outcome open(const std::string& path, uint64_t size_bytes) {
+  Outcome open(const std::string& path, uint64_t size_bytes, bool read_only = false) {
     FileOptions options;
     options.create = size_bytes > 0;
     options.create_size_bytes = size_bytes;
+    options.read_only = read_only;
     TRY(std::unique_ptr<File> file, files_.open(path, options));
     if (file->created()) made_.push_back(path);
     if (size_bytes > 0 && file->size_bytes() != size_bytes) {
@@ -346,6 +347,17 @@ Outcome PoolTable::stop_scrub(const std::string& pool) {
   TRY(Entry* const entry, find(pool));
   run_on(*entry->reactor, [&] { entry->pool->stop_scrub(); });
   return Unit{};
+}
+
+Result<bdev::pool::CheckReport> PoolTable::check(const std::vector<std::string>& paths,
+                                                 const bdev::pool::CheckOptions& options) {
+  OpenedFiles files(reactors_.files());
+  for (const std::string& path : paths) {
+    TRY(const Unit opened, files.open(path, 0, !options.repair));
+    static_cast<void>(opened);
+  }
+  Reactor& reactor = next_reactor();
+  return call_on(reactor, [&] { return bdev::pool::check(reactor, files.take(), options); });
 }
 
 // --- volumes ---

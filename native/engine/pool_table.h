@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bdev/bdev.h"
+#include "bdev/pool/check.h"
 #include "bdev/pool/pool.h"
 #include "engine/pool_config.h"
 #include "reactor/reactor_set.h"
@@ -31,6 +32,10 @@ class PoolTable {
   Result<PoolInfo> info(const std::string& pool);
   Outcome start_scrub(const std::string& pool, uint64_t bytes_per_second);
   Outcome stop_scrub(const std::string& pool);
+  // Of a pool that is closed, by its devices. Errc: opening them, in_use also when the pool is open here.
+  // What is wrong with what is on them is in the report; without options.repair they are opened to be read.
+  Result<bdev::pool::CheckReport> check(const std::vector<std::string>& paths,
+                                        const bdev::pool::CheckOptions& options);
 
   Result<std::vector<PoolVolumeInfo>> volumes(const std::string& pool);
   Result<PoolVolumeInfo> create_volume(const std::string& pool, const PoolVolumeConfig& config);

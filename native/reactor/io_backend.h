@@ -109,6 +109,7 @@ struct FileOptions {
   bool direct = true;   // O_DIRECT; falls back to the page cache, with a warning, where it cannot be had
   bool create = false;  // create a missing regular file of create_size_bytes (sparse)
   uint64_t create_size_bytes = 0;
+  bool read_only = false;  // an existing one, locked all the same; what would change it fails with EBADF
 };
 
 // An opened, exclusively locked file or block device: a second open by any process fails with Errc::in_use.

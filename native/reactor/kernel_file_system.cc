@@ -111,9 +111,9 @@ Outcome check_kind(const struct stat& status, const std::string& path) {
   return Error{Errc::invalid_argument, log_escape(path) + " is neither a file nor a block device"};
 }
 
-Result<OwnedDescriptor> open_existing(const std::string& path, bool is_block_device) {
+Result<OwnedDescriptor> open_existing(const std::string& path, bool is_block_device, bool read_only) {
   // O_EXCL on a block device refuses it while it is mounted or held by another exclusive opener.
-  const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | (is_block_device ? O_EXCL : 0);
+  const int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | (is_block_device ? O_EXCL : 0);
   OwnedDescriptor descriptor(open(path.c_str(), flags));
   if (descriptor.get() < 0) return errno == EBUSY ? in_use(path) : error_of(errno, path);
   struct stat status;
@@ -198,8 +198,8 @@ Result<std::unique_ptr<File>> KernelFileSystem::open(const std::string& path, co
     TRY(const Unit checked, check_kind(status, path));
     static_cast<void>(checked);
   }
-  TRY(OwnedDescriptor descriptor,
-      exists ? open_existing(path, S_ISBLK(status.st_mode)) : create_file(path, options.create_size_bytes));
+  TRY(OwnedDescriptor descriptor, exists ? open_existing(path, S_ISBLK(status.st_mode), options.read_only)
+                                         : create_file(path, options.create_size_bytes));
   TRY(FileFacts facts, describe(descriptor.get(), path));
   facts.created = !exists;
   if (options.direct && try_direct(descriptor.get(), path)) {

@@ -193,7 +193,7 @@ Result<std::unique_ptr<File>> Files::open(const std::string& path, const FileOpt
   if (file.open) return Error{Errc::in_use, path + " is in use"};
   file.open = true;
   const Descriptor descriptor = next_descriptor_++;
-  const Handle handle{&file, options.direct};
+  const Handle handle{&file, options.direct, options.read_only};
   handles_.emplace(descriptor, handle);
   return std::unique_ptr<File>(new OpenFile(*this, descriptor, handle, create));
 }
@@ -225,6 +225,9 @@ int64_t Files::execute(const FileOp& op) {
 
 // False if the operation comes too late, or is the one that the power fails in.
 bool Files::takes_power(const FileOp& op) {
+  if (found->second.read_only && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
+    return -EBADF;
+  }
   if (power_ != Power::on) return false;
   if (op.kind == FileOp::Kind::read) return true;
   if (changes_left_ == 0u) {

@@ -11,8 +11,8 @@ import { registerRead } from './read.js';
 import { registerServe } from './serve.js';
 import { registerWrite } from './write.js';
 
-// Groups of commands that ask a running daemon. Their files are loaded when one of them is asked for: a
-// target starts without them.
+// Groups of commands that ask a running daemon, all but `pool check`. Their files are loaded when one of them
+// is asked for: a target starts without them.
 const groups = [
   { name: 'pool', description: 'pools of disks', load: () => import('./pool/index.js') },
   { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },

@@ -39,7 +39,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], col
     .join('');
 }
 
-// Text from a target must not move the cursor or forge a line.
-function printable(text: string): string {
+/** Text from a target or a disk must not move the cursor or forge a line. */
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '?');
 }

@@ -5,7 +5,13 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
-import type { PoolInfo, PoolRanges, PoolSnapshotInfo, PoolVolumeInfo } from './pool-types.js';
+import type {
+  PoolCheckReport,
+  PoolInfo,
+  PoolRanges,
+  PoolSnapshotInfo,
+  PoolVolumeInfo,
+} from './pool-types.js';
 import type {
   ControllerInfo,
   DiscoveryEntry,
@@ -177,6 +183,13 @@ export interface NativeBinding {
   poolInfo(engine: number, op: number, pool: string): void;
   poolStartScrub(engine: number, op: number, pool: string, bytesPerSecond: bigint): void;
   poolStopScrub(engine: number, op: number, pool: string): void;
+  poolCheck(
+    engine: number,
+    op: number,
+    paths: readonly string[],
+    repair: boolean,
+    discardDamaged: boolean,
+  ): void;
   poolVolumes(engine: number, op: number, pool: string): void;
   poolCreateVolume(engine: number, op: number, pool: string, volume: NativePoolVolume): void;
   poolCloneVolume(
@@ -222,6 +235,7 @@ export interface NativeBinding {
 export interface NativeResults {
   readonly volume: VolumeInfo;
   readonly pool: PoolInfo;
+  readonly poolCheck: PoolCheckReport;
   readonly poolVolume: PoolVolumeInfo;
   readonly poolVolumes: readonly PoolVolumeInfo[];
   readonly poolSnapshots: readonly PoolSnapshotInfo[];

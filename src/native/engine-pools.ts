@@ -6,6 +6,7 @@ import { poolFailure, poolVolumeFailure } from './failures.js';
 import { operate } from './operations.js';
 import {
   checkName,
+  checkPoolCheck,
   checkPoolDevice,
   checkPoolOptions,
   checkPoolPaths,
@@ -17,6 +18,8 @@ import {
   now,
 } from './pool-arguments.js';
 import type {
+  PoolCheckOptions,
+  PoolCheckReport,
   PoolCreateOptions,
   PoolDeviceOptions,
   PoolEngine,
@@ -102,6 +105,16 @@ export abstract class EnginePools implements PoolEngine {
     checkName(pool, 'pool');
     const engine = this.useEngine();
     await operate<void>((op) => binding.poolStopScrub(engine, op, pool), poolFailure('scrub', pool));
+  }
+
+  async checkPool(paths: readonly string[], options: PoolCheckOptions = {}): Promise<PoolCheckReport> {
+    checkPoolPaths(paths);
+    const { repair, discardDamaged } = checkPoolCheck(options);
+    const engine = this.useEngine();
+    return operate<NativeResults['poolCheck']>(
+      (op) => binding.poolCheck(engine, op, paths, repair, discardDamaged),
+      poolFailure('check a pool', '', paths),
+    );
   }
 
   async poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]> {

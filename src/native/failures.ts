@@ -53,9 +53,12 @@ export function volumeFailure(name: string): ToError {
 export function poolFailure(operation: string, pool: string, paths: readonly string[] = []): ToError {
   return (failure) => {
     const reason = reasonOf(failure);
-    const path = paths.find((one) => reason.startsWith(`${one}: `));
+    const named = (one: string) => reason.startsWith(`${one}: `) || reason.startsWith(`${one} is `);
+    const path = paths.find(named);
     if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
-    if (path !== undefined) return new PoolDeviceError(path, reason.slice(path.length + 2));
+    if (path !== undefined) {
+      return new PoolDeviceError(path, reason.slice(path.length).replace(/^:? /, ''));
+    }
     switch (failure.code) {
       case 'ALREADY_EXISTS':
         return new PoolExistsError(pool, reason);

@@ -9,6 +9,7 @@ import type {
 } from './binding.js';
 import { check, checkBoolean, checkInteger, checkObject, checkText, checkU64, checkUuid } from './checks.js';
 import type {
+  PoolCheckOptions,
   PoolCreateOptions,
   PoolDeviceOptions,
   PoolRangesOptions,
@@ -51,6 +52,14 @@ export function checkPoolPaths(paths: readonly string[]): readonly string[] {
   check(Array.isArray(paths) && paths.length > 0 && paths.length <= devicesMax, 'paths', '1 to 60 paths');
   for (const path of paths) checkText(path, 'paths', pathBytesMax);
   return paths;
+}
+
+export function checkPoolCheck(options: PoolCheckOptions): Required<PoolCheckOptions> {
+  checkObject(options, 'options');
+  const repair = checkBoolean(options.repair, 'repair');
+  const discardDamaged = checkBoolean(options.discardDamaged, 'discardDamaged');
+  check(repair || !discardDamaged, 'discardDamaged', 'false without repair');
+  return { repair, discardDamaged };
 }
 
 export function checkPoolOptions(options: PoolCreateOptions): NativePool {

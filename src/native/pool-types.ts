@@ -128,6 +128,63 @@ export interface PoolRanges {
   readonly nextOffsetBytes?: bigint;
 }
 
+export interface PoolCheckOptions {
+  /** Repairs what loses nothing. Default: not one byte is written, the devices are opened to be read. */
+  readonly repair?: boolean;
+  /**
+   * With `repair` only: also gives up what is damaged beyond repair, a page of metadata or the end of the
+   * journal, so that the rest can be used again. The findings say what that loses.
+   */
+  readonly discardDamaged?: boolean;
+}
+
+/**
+ * `note`: what a crash leaves, the next opening sees to it. `warning`: nothing is lost, a copy or some room
+ * is bad. `error`: the pool cannot be opened, or would answer with errors or wrong.
+ */
+export type PoolCheckSeverity = 'note' | 'warning' | 'error';
+
+/** What helps: `safe` loses nothing; `discards` gives up what the finding names; `impossible`: nothing. */
+export type PoolCheckRepair = 'not-needed' | 'safe' | 'discards' | 'impossible';
+
+export interface PoolCheckFinding {
+  readonly severity: PoolCheckSeverity;
+  readonly repair: PoolCheckRepair;
+  readonly repaired: boolean;
+  /** A structure, volume or device, as people call it: "device 1 (UUID), superblock copy 2". */
+  readonly where: string;
+  readonly what: string;
+}
+
+/** How much was looked at, each a count. */
+export interface PoolCheckCounters {
+  readonly devices: number;
+  /** Whole and of the newest generation; four for each device. */
+  readonly superblockCopies: number;
+  readonly treePages: bigint;
+  readonly keys: bigint;
+  /** Acknowledged since the last checkpoint: what an opening would replay. */
+  readonly journalGroups: bigint;
+  readonly journalRecords: bigint;
+  readonly volumes: bigint;
+  readonly layers: bigint;
+  readonly slots: bigint;
+  readonly extentsUsed: bigint;
+  /** Marked used and of nobody. */
+  readonly extentsLeaked: bigint;
+  readonly pagesLeaked: bigint;
+}
+
+export interface PoolCheckReport {
+  /** Empty, as the UUID: these devices are not those of one pool; the findings say why. */
+  readonly name: string;
+  readonly uuid: string;
+  /** In the order in which they were found; at most 1,000. */
+  readonly findings: readonly PoolCheckFinding[];
+  readonly findingsLeftOut: bigint;
+  readonly counters: PoolCheckCounters;
+}
+
 /** What `Engine` can do with pools. Volumes and snapshots are named by name within their pool. */
 export interface PoolEngine {
   createPool(options: PoolCreateOptions): Promise<PoolInfo>;
@@ -142,6 +199,12 @@ export interface PoolEngine {
   /** Walks all data and verifies it. `bytesPerSecond` 0: as fast as it goes. Progress is in poolInfo(). */
   startScrub(pool: string, bytesPerSecond: bigint): Promise<void>;
   stopScrub(pool: string): Promise<void>;
+  /**
+   * Looks at all metadata of a pool that nobody has open, by its devices in any order, and repairs it if
+   * asked. Data is not read. Damage is in the report, not an error. POOL_DEVICE: a device cannot be opened,
+   * or is in use (by this engine, too).
+   */
+  checkPool(paths: readonly string[], options?: PoolCheckOptions): Promise<PoolCheckReport>;
 
   /** Sorted by creation; all of them. */
   poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]>;
@@ -157,7 +220,11 @@ export interface PoolEngine {
   renamePoolVolume(pool: string, volume: string, name: string): Promise<PoolVolumeInfo>;
   /** Back to a snapshot of its own; the volume must not be served. Newer snapshots stay. */
   revertPoolVolume(pool: string, volume: string, snapshot: string): Promise<PoolVolumeInfo>;
-  /** IN_USE while it is served or has snapshots. `erase`: its data is overwritten with zeroes first. */
+  /**
+   * IN_USE while it is served or has snapshots. Its room becomes free in the background; with `erase` zeroes
+   * are written to it before that (a range of zeroes for a file, a zeroing command for a disk), also after a
+   * restart. poolInfo().working says whether that goes on.
+   */
   deletePoolVolume(pool: string, volume: string, options?: { readonly erase?: boolean }): Promise<void>;
   /** After the wrapping key was changed. Empty: what the volume holds cannot be read any more, by nobody. */
   setPoolVolumeKey(pool: string, volume: string, wrappedKey: Uint8Array): Promise<void>;

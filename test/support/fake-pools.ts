@@ -16,6 +16,8 @@ import {
   VolumeInUseError,
 } from '../../src/base/pool-errors.js';
 import type {
+  PoolCheckOptions,
+  PoolCheckReport,
   PoolCreateOptions,
   PoolDeviceOptions,
   PoolEngine,
@@ -57,11 +59,52 @@ interface StoredPool {
   broken: boolean;
 }
 
+type Finding = PoolCheckReport['findings'][number];
+
 /** What lies on disks: path to the device and its pool. Shared by the engines of one test. */
 export class FakeDisks {
+  /** What checkPool() finds, by the pool's name; a repair takes away those that it can. */
+  readonly damage = new Map<string, readonly Finding[]>();
   readonly devices = new Map<string, { readonly uuid: string; readonly pool: StoredPool }>();
   /** Sizes of what exists without being of a pool; files that a pool makes are made, empty. */
   readonly blank = new Map<string, bigint>();
+}
+
+export function finding(
+  severity: Finding['severity'],
+  repair: Finding['repair'],
+  where: string,
+  what: string,
+): Finding {
+  return { severity, repair, where, what, repaired: false };
+}
+
+function checkReport(
+  name: string,
+  uuid: string,
+  volumes: number,
+  findings: readonly Finding[],
+): PoolCheckReport {
+  return {
+    name,
+    uuid,
+    findings,
+    findingsLeftOut: 0n,
+    counters: {
+      devices: 1,
+      superblockCopies: 4,
+      treePages: 5n,
+      keys: 9n,
+      journalGroups: 2n,
+      journalRecords: 3n,
+      volumes: BigInt(volumes),
+      layers: BigInt(volumes),
+      slots: 0n,
+      extentsUsed: 0n,
+      extentsLeaked: 0n,
+      pagesLeaked: 0n,
+    },
+  };
 }
 
 interface OpenPool {
@@ -215,6 +258,38 @@ export class FakePools implements PoolEngine {
   stopScrub(pool: string): Promise<void> {
     return this.run('stopScrub', pool, () => {
       this.#pool(pool).scrub.running = false;
+    });
+  }
+
+  checkPool(paths: readonly string[], options: PoolCheckOptions = {}): Promise<PoolCheckReport> {
+    const { repair = false, discardDamaged = false } = options;
+    const flags = `${repair ? ' repair' : ''}${discardDamaged ? ' discard' : ''}`;
+    return this.run('checkPool', `${paths.join(' ')}${flags}`, () => {
+      if (discardDamaged && !repair) throw new InvalidArgumentError('discardDamaged', 'false without repair');
+      const found = paths.map((path) => {
+        const isOpen = [...this.open.values()].some(({ paths: open }) => [...open.values()].includes(path));
+        if (isOpen) throw new PoolDeviceError(path, 'is in use by another process or volume');
+        return this.disks.devices.get(path);
+      });
+      const foreign = found.indexOf(undefined);
+      const pool = foreign < 0 ? found[0]?.pool : undefined;
+      if (pool === undefined) {
+        const what = 'no superblock on it is whole: it is of no pool';
+        return checkReport('', '', 0, [finding('error', 'impossible', paths[foreign] ?? '', what)]);
+      }
+      const damage = this.disks.damage.get(pool.name) ?? [];
+      const isRepaired = ({ repair: how }: Finding) =>
+        repair && (how === 'safe' || (how === 'discards' && discardDamaged));
+      this.disks.damage.set(
+        pool.name,
+        damage.filter((one) => !isRepaired(one)),
+      );
+      return checkReport(
+        pool.name,
+        pool.uuid,
+        pool.volumes.length,
+        damage.map((one) => ({ ...one, repaired: isRepaired(one) })),
+      );
     });
   }
 

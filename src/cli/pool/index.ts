@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../engine-port.js';
 import { registerAddDevice } from './add-device.js';
+import { registerCheck } from './check.js';
 import { registerCreate } from './create.js';
 import { registerDestroy } from './destroy.js';
 import { registerExport } from './export.js';
@@ -17,6 +18,7 @@ export function register(pool: Command, context: CliContext): void {
     registerList,
     registerShow,
     registerScrub,
+    registerCheck,
     registerExport,
     registerImport,
     registerDestroy,

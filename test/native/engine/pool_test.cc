@@ -125,6 +125,25 @@ TEST_F(PoolTableTest, ClosingServesItsVolumesNoMoreAndOpeningFindsThem) {
   EXPECT_TRUE(serve("v").ok());
 }
 
+TEST_F(PoolTableTest, AClosedPoolIsCheckedAndAnOpenOneIsNot) {
+  ASSERT_TRUE(create("p").ok());
+  ASSERT_TRUE(add("v").ok());
+  const bdev::pool::CheckOptions repair{.repair = true};
+  EXPECT_EQ(engine_->pools().check({path("p")}, {}).errc(), Errc::in_use);
+  EXPECT_EQ(engine_->pools().check({path("p")}, repair).errc(), Errc::in_use);
+  ASSERT_TRUE(engine_->close_pool("p", false).ok());
+  EXPECT_EQ(engine_->pools().check({path("none")}, {}).errc(), Errc::not_found);
+  // The engine lets it go: it may be checked again, and opened.
+  for (const bdev::pool::CheckOptions& options : {bdev::pool::CheckOptions{}, repair}) {
+    const auto report = engine_->pools().check({path("p")}, options);
+    ASSERT_TRUE(report.ok()) << report.error().text;
+    EXPECT_TRUE(report->is_clean());
+    EXPECT_EQ(report->pool_name, "p");
+    EXPECT_EQ(report->counters.volumes, 1u);
+  }
+  EXPECT_TRUE(engine_->pools().open({path("p")}).ok());
+}
+
 TEST_F(PoolTableTest, AnEngineThatEndsWithVolumesServedLosesNothing) {
   ASSERT_TRUE(create("p").ok());
   ASSERT_TRUE(add("v").ok());

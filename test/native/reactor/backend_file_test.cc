@@ -84,6 +84,28 @@ TEST_P(BackendFile, a_second_open_is_in_use_until_the_first_is_closed) {
   EXPECT_EQ((*third)->size_bytes(), 1u << 20) << "create leaves a file alone that is there";
 }
 
+TEST_P(BackendFile, what_is_opened_to_be_read_is_locked_and_takes_no_change) {
+  AlignedBuffer data(k_block_bytes);
+  {
+    const std::unique_ptr<File> file = make_file("a", k_block_bytes);
+    ASSERT_EQ(run(FileOp::Kind::write, *file, 0, {&data.segment, 1}), int64_t{k_block_bytes});
+  }
+  const auto opened = world->files().open(world->path("a"), {.read_only = true});
+  ASSERT_TRUE(opened.ok()) << opened.error().text;
+  const File& file = **opened;
+  EXPECT_EQ(world->files().open(world->path("a"), {.read_only = true}).errc(), Errc::in_use);
+  AlignedBuffer other(k_block_bytes);
+  other.fill(std::vector<uint8_t>(k_block_bytes, 1));
+  for (const FileOp::Kind kind : {FileOp::Kind::write, FileOp::Kind::write_durable}) {
+    EXPECT_EQ(run(kind, file, 0, {&other.segment, 1}), -EBADF);
+  }
+  for (const FileOp::Kind kind : {FileOp::Kind::punch_hole, FileOp::Kind::zero_range}) {
+    EXPECT_EQ(run(kind, file, 0, {}, k_block_bytes), -EBADF);
+  }
+  ASSERT_EQ(run(FileOp::Kind::read, file, 0, {&other.segment, 1}), int64_t{k_block_bytes});
+  EXPECT_EQ(other.bytes(), data.bytes());
+}
+
 TEST_P(BackendFile, a_new_file_has_its_size_and_reads_zeroes) {
   const auto file = make_file("a", 64 * 1024);
   EXPECT_EQ(file->size_bytes(), 64u * 1024);
