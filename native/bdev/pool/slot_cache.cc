@@ -21,19 +21,26 @@ BlockSums* CachedSlot::sums_of(Extent extent) const {
 }
 
 void CachedSlot::map(uint32_t first, uint32_t count, Extent extent) {
-  std::vector<Extent> freed;
-  BALLAST_ASSERT(head.map(first, count, extent, freed));
-  for (Fragment& fragment : below) fragment.mask.clear(first, count);
-  for (const Extent gone : freed) {
-    std::erase_if(sums, [gone](const BlockSumsPointer& held) { return held->extent == gone; });
-  }
+  std::vector<Extent> left;
+  BALLAST_ASSERT(head.map(first, count, extent, left));
+  hide(first, count, left);
 }
 
 void CachedSlot::unmap(uint32_t first, uint32_t count, bool hides) {
-  std::vector<Extent> freed;
-  head.unmap(first, count, hides, freed);
-  for (Fragment& fragment : below) fragment.mask.clear(first, count);
-  for (const Extent gone : freed) {
+  std::vector<Extent> left;
+  head.unmap(first, count, hides, left);
+  hide(first, count, left);
+}
+
+// An extent that has no block of the slot any more may become free without the slot being told, and be used
+// for it again: nothing of it stays.
+void CachedSlot::hide(uint32_t first, uint32_t count, std::vector<Extent>& left) {
+  std::erase_if(below, [&](Fragment& fragment) {
+    fragment.mask.clear(first, count);
+    if (fragment.mask.is_empty()) left.push_back(fragment.extent);
+    return fragment.mask.is_empty();
+  });
+  for (const Extent gone : left) {
     std::erase_if(sums, [gone](const BlockSumsPointer& held) { return held->extent == gone; });
   }
 }

@@ -44,6 +44,9 @@ struct CachedSlot {
   BlockMask writing;  // blocks that one I/O changes: others wait
   WaitList waiters;   // for `state`, or for blocks of `writing`
   ListNode node;
+
+ private:
+  void hide(uint32_t first, uint32_t count, std::vector<Extent>& left);
 };
 
 // By age of use, over all volumes. Owns nothing: the volumes do.

@@ -200,6 +200,10 @@ void VolumeIo::reads_ended() {
 
 // A write of these blocks may have been in flight: then data and sum are not of one moment.
 void VolumeIo::read_again() {
+  if (slot_->is_stale) {
+    volume_->unpin(*slot_);
+    return next_piece();
+  }
   if (slot_->writing.intersects(piece_mask())) return wait_in(slot_->waiters, &VolumeIo::read_again);
   lock_blocks();
   read_piece();
@@ -208,6 +212,11 @@ void VolumeIo::read_again() {
 // --- writing ---
 
 void VolumeIo::write_piece() {
+  // It may have waited while work on layers took extents out of the slot.
+  if (slot_->is_stale) {
+    volume_->unpin(*slot_);
+    return next_piece();
+  }
   if (path_->store.is_broken()) {
     status_ = Status::io_error;
     return leave_piece();
@@ -255,6 +264,7 @@ bool VolumeIo::choose_target() {
         leave_piece();
         return false;
       }
+      BALLAST_ASSERT(slot_->sums_of(*slot_->pending) == nullptr);
       if (path_->keeps_checksums) slot_->sums.push_back(path_->new_sums(*slot_->pending));
     }
     target_ = slot_->pending;
