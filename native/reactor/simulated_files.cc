@@ -207,6 +207,9 @@ int64_t Files::execute(const FileOp& op) {
   BALLAST_ASSERT(op.data.size() <= k_file_segments_max);
   const auto found = handles_.find(op.file);
   if (found == handles_.end()) return -EBADF;
+  if (found->second.read_only && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
+    return -EBADF;
+  }
   FileData& file = *found->second.file;
   if (!takes_power(op)) {
     if (power_ == Power::failing && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
@@ -225,9 +228,6 @@ int64_t Files::execute(const FileOp& op) {
 
 // False if the operation comes too late, or is the one that the power fails in.
 bool Files::takes_power(const FileOp& op) {
-  if (found->second.read_only && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
-    return -EBADF;
-  }
   if (power_ != Power::on) return false;
   if (op.kind == FileOp::Kind::read) return true;
   if (changes_left_ == 0u) {

@@ -72,10 +72,10 @@ class Files final : public FileSystem {
   struct Handle {
     FileData* file;
     bool direct;
+    bool read_only;
   };
   // Failing: what is in flight at that moment may reach the disk in part.
   enum class Power : uint8_t { on, failing, off };
-    bool read_only;
   bool takes_power(const FileOp& op);
   int64_t execute_faulty(FileData& file, FileOp op, const SimulatedFault& effect);
   const SimulatedFault* take_fault(const std::string& path, FileOp::Kind kind);
