@@ -106,8 +106,23 @@ bool is_aligned(const FileOp& op) {
   return true;
 }
 
+// The sectors that a range touches.
+auto unreadable_of(const FileData& file, uint64_t offset, uint64_t length_bytes) {
+  const uint64_t end = (offset + length_bytes + k_sector_bytes - 1) / k_sector_bytes;
+  return std::pair(file.unreadable.lower_bound(offset / k_sector_bytes), file.unreadable.lower_bound(end));
+}
+
+// Sectors that are written can be read again.
+void make_readable(FileData& file, uint64_t offset, uint64_t length_bytes) {
+  const auto [begin, end] = unreadable_of(file, offset, length_bytes);
+  file.unreadable.erase(begin, end);
+}
+
 int64_t read(const FileData& file, const FileOp& op) {
-  uint64_t offset = op.offset;
+  uint64_t offset = op.offset, length_bytes = 0;
+  for (const Segment& segment : op.data) length_bytes += segment.size_bytes;
+  const auto [begin, end] = unreadable_of(file, offset, length_bytes);
+  if (begin != end) return -EIO;
   for (const Segment& segment : op.data) {
     if (offset >= file.size_bytes) break;
     const Segment piece{segment.base, std::min<uint64_t>(segment.size_bytes, file.size_bytes - offset)};
@@ -124,6 +139,7 @@ int64_t write(FileData& file, const FileOp& op) {
     if (op.kind == FileOp::Kind::write_durable) write_pages(file.durable, offset, segment);
     offset += segment.size_bytes;
   }
+  make_readable(file, op.offset, offset - op.offset);
   if (op.kind == FileOp::Kind::write) mark_unsynced(file, op.offset, offset - op.offset);
   file.size_bytes = std::max(file.size_bytes, offset);
   return static_cast<int64_t>(offset - op.offset);
@@ -140,6 +156,7 @@ int64_t zero(FileData& file, const FileOp& op) {
   if (op.offset >= file.size_bytes) return 0;
   const uint64_t length_bytes = std::min(op.length_bytes, file.size_bytes - op.offset);
   zero_pages(file.seen, op.offset, length_bytes);
+  make_readable(file, op.offset, length_bytes);
   mark_unsynced(file, op.offset, length_bytes);
   return 0;
 }
@@ -211,6 +228,9 @@ int64_t Files::execute(const FileOp& op) {
     return -EBADF;
   }
   FileData& file = *found->second.file;
+  if (found->second.read_only && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
+    return -EBADF;
+  }
   if (!takes_power(op)) {
     if (power_ == Power::failing && op.kind != FileOp::Kind::read && op.kind != FileOp::Kind::sync_data) {
       FileOp cut = op;
@@ -304,6 +324,11 @@ void Files::spoil(const std::string& path, uint64_t offset, uint8_t mask) {
   if (found == files_.end()) return;
   found->second.seen[offset / k_page_bytes][offset % k_page_bytes] ^= mask;
   found->second.durable[offset / k_page_bytes][offset % k_page_bytes] ^= mask;
+}
+
+void Files::make_unreadable(const std::string& path, uint64_t offset) {
+  const auto found = files_.find(path);
+  if (found != files_.end()) found->second.unreadable.insert(offset / k_sector_bytes);
 }
 
 std::vector<uint8_t> Files::bytes(const std::string& path) const {

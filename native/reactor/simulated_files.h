@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct FileData {
   Pages seen;                            // what reads give
   Pages durable;                         // what a power failure leaves
   std::map<uint64_t, uint8_t> unsynced;  // page -> a bit for each of its sectors
+  std::set<uint64_t> unreadable;         // numbers of sectors
 };
 
 // The next `count` operations of this kind on this path go wrong.
@@ -52,6 +54,7 @@ class Files final : public FileSystem {
   std::vector<uint8_t> bytes(const std::string& path) const;
   // Flips the bits of `mask` in one byte, on the medium: as if it had rotten.
   void spoil(const std::string& path, uint64_t offset, uint8_t mask);
+  void make_unreadable(const std::string& path, uint64_t offset);
   void drop_unsynced();
 
   // See SimulatedWorld.

@@ -103,6 +103,10 @@ void SimulatedWorld::spoil_file(const std::string& path, uint64_t offset, uint8_
   state_->files.spoil(path, offset, mask);
 }
 
+void SimulatedWorld::make_unreadable(const std::string& path, uint64_t offset) {
+  state_->files.make_unreadable(path, offset);
+}
+
 void SimulatedWorld::hold_file_operations(bool hold) { state_->files.held = hold; }
 void SimulatedWorld::shuffle_file_operations(bool shuffle) {
   state_->files.shuffled_by = shuffle ? &state_->prng : nullptr;

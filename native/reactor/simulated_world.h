@@ -73,6 +73,8 @@ class SimulatedWorld {
                              uint32_t count);
   // Flips the bits of `mask` in a byte of a file, on the medium.
   void spoil_file(const std::string& path, uint64_t offset, uint8_t mask);
+  // The sector at `offset` answers -EIO to every read that touches it, until it is written.
+  void make_unreadable(const std::string& path, uint64_t offset);
   // Holds file operations back until released (in order), to test what happens meanwhile.
   void hold_file_operations(bool hold);
   // File operations that are in flight together end in any order, some of them late, from the world's prng.

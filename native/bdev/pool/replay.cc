@@ -8,6 +8,8 @@ namespace ballast::bdev::pool {
 namespace {
 
 constexpr uint32_t k_chunk_blocks = 64;
+// Of the blocks behind the end. More is a disk that does not answer, and may hide what was acknowledged.
+constexpr uint32_t k_unreadable_blocks_max = 16;
 
 }  // namespace
 
@@ -70,6 +72,7 @@ bool Replay::take_group() {
   return false;
 }
 
+// One bad sector must not hide the blocks around it: what cannot be read together is read block by block.
 Task<Errc> Replay::load_block() {
   if (chunk_blocks_ > 0 && sequence_ >= chunk_sequence_ && sequence_ < chunk_sequence_ + chunk_blocks_) {
     chunk_index_ = static_cast<uint32_t>(sequence_ - chunk_sequence_);
@@ -77,11 +80,22 @@ Task<Errc> Replay::load_block() {
   }
   const uint64_t to_ring_end = layout_.journal_blocks - sequence_ % layout_.journal_blocks;
   chunk_blocks_ = static_cast<uint32_t>(std::min<uint64_t>(k_chunk_blocks, to_ring_end));
+  if (sequence_ < one_by_one_end_) chunk_blocks_ = 1;
   chunk_sequence_ = sequence_;
   chunk_index_ = 0;
-  const Errc read =
-      co_await disk_.read(address(sequence_), chunk_.bytes().first(size_t{chunk_blocks_} * k_page_bytes));
+  Errc read = co_await read_chunk();
+  if (read != Errc::ok && chunk_blocks_ > 1) {
+    one_by_one_end_ = sequence_ + chunk_blocks_;
+    chunk_blocks_ = 1;
+    read = co_await read_chunk();
+  }
   if (read != Errc::ok) chunk_blocks_ = 0;
+  co_return read;
+}
+
+Task<Errc> Replay::read_chunk() {
+  const Errc read = co_await disk_.read(address(chunk_sequence_),
+                                        chunk_.bytes().first(size_t{chunk_blocks_} * k_page_bytes));
   co_return read;
 }
 
@@ -89,11 +103,13 @@ Task<Errc> Replay::load_block() {
 // block of a later incarnation that the root is not the newest.
 Task<Outcome> Replay::look_behind_the_end() {
   const uint64_t end = sequence_;
+  uint32_t unreadable_count = 0;
   Outcome outcome = Unit{};
   for (uint64_t i = 0; i < k_chunk_blocks && outcome.ok(); ++i, ++sequence_) {
     const Errc loaded = co_await load_block();
     if (loaded != Errc::ok) {
-      outcome = Error{loaded, "the journal cannot be read at block " + std::to_string(sequence_)};
+      if (++unreadable_count <= k_unreadable_blocks_max) continue;  // a few bad sectors prove nothing
+      outcome = Error{loaded, "the journal cannot be read behind block " + std::to_string(end)};
       break;
     }
     if (!is_whole_journal_block(block(), address(sequence_), pool_uuid_)) continue;

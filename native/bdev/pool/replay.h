@@ -17,8 +17,9 @@ class Replay {
   // Root is one that has been checked. The disk must outlive the replay.
   Replay(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, const Root& root);
 
-  // The next group into group(); false at the end of the journal. An error if a block cannot be read, or if
-  // one that was acknowledged is not there any more.
+  // The next group into group(); false at the end of the journal. An error if a block cannot be read that may
+  // have been acknowledged, or if one that was is not there any more. Behind the end blocks may be
+  // unreadable.
   Task<Result<bool>> next();
   // Valid until the next call.
   const std::vector<Record>& group() const { return group_; }
@@ -29,6 +30,7 @@ class Replay {
 
  private:
   Task<Errc> load_block();
+  Task<Errc> read_chunk();
   bool take_group();
   Task<Outcome> look_behind_the_end();
   ByteSpan block() const { return chunk_.bytes().subspan(chunk_index_ * size_t{k_page_bytes}, k_page_bytes); }
@@ -50,7 +52,8 @@ class Replay {
   uint64_t chunk_sequence_ = 0;
   uint32_t chunk_blocks_ = 0;
   uint32_t chunk_index_ = 0;
-  std::vector<uint8_t> bytes_;  // of the group so far: a group may lie across blocks and chunks
+  uint64_t one_by_one_end_ = 0;  // up to this block a chunk is one: they could not be read together
+  std::vector<uint8_t> bytes_;   // of the group so far: a group may lie across blocks and chunks
   std::vector<Record> group_;
 };
 

@@ -316,6 +316,31 @@ TEST_F(PoolCheck, a_torn_end_of_the_journal_is_a_crash_and_no_damage) {
   EXPECT_EQ(found.counters.journal_groups, groups - 1);
 }
 
+// Row D4: the end of the journal is there, and a sector behind it is bad.
+TEST_F(PoolCheck, a_bad_sector_behind_the_end_of_the_journal_is_no_damage_and_one_before_it_is) {
+  fill();
+  leave();
+  const Root root = root_in_force();
+  const uint64_t groups = check().counters.journal_groups;
+  uint64_t end = root.journal_sequence;
+  while (load<Head>(page(layout().journal_page(end)).bytes()).generation == end) ++end;
+  const auto make_unreadable = [&](uint64_t sequence) {
+    stage_->world.make_unreadable("a", MetadataLayout::address(layout().journal_page(sequence)));
+  };
+  make_unreadable(end + 1);
+  CheckReport found = check();
+  EXPECT_TRUE(found.is_clean()) << text(found);
+  EXPECT_EQ(found.counters.journal_groups, groups);
+  make_unreadable(root.journal_sequence + 1);
+  found = check();
+  EXPECT_TRUE(has(found, CheckSeverity::error, "journal block " + std::to_string(root.journal_sequence + 1),
+                  "cannot be read"))
+      << text(found);
+  EXPECT_FALSE(open().ok());
+  EXPECT_EQ(check(k_discard).errors_count(), 0u);
+  expect_clean();
+}
+
 TEST_F(PoolCheck, a_damaged_journal_names_what_is_lost_and_is_cut_only_when_asked) {
   fill();
   close();

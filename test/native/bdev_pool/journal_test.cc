@@ -34,6 +34,11 @@ struct Group {
   JournalPosition end;
 };
 
+Task<Errc> write_page(Disk& disk, uint64_t offset, const PageBuffer& page) {
+  const Errc written = co_await disk.write(offset, page.bytes());
+  co_return written;
+}
+
 class PoolJournal : public testing::Test {
  protected:
   ~PoolJournal() override {
@@ -244,9 +249,52 @@ TEST_F(PoolJournal, D8_a_root_older_than_the_journal_is_damage) {
 TEST_F(PoolJournal, a_journal_that_cannot_be_read_is_an_error_and_not_an_empty_one) {
   open(1, 1);
   append_now();
-  stage_.world.fail_file_operations("a", FileOp::Kind::read, EIO, 1);
+  stage_.world.fail_file_operations("a", FileOp::Kind::read, EIO, 1000);
   EXPECT_EQ(replay().errc(), Errc::io_error);
+  stage_.world.fail_file_operations("a", FileOp::Kind::read, EIO, 0);
   EXPECT_EQ(replay()->size(), 1u);
+}
+
+// Row D4: bad sectors. Each block is taken for itself, also where 64 are read at a time.
+TEST_F(PoolJournal, D4_an_unreadable_block_counts_before_the_end_and_not_behind_it) {
+  open(1, 1);
+  for (int i = 0; i < 100; ++i) append_now();  // blocks 1 to 100: 101 is the end
+  for (const uint64_t sequence : {102, 103, 127, 140, 163, 164}) {
+    stage_.world.make_unreadable("a", block_offset(sequence) + 512);
+    EXPECT_EQ(*replay(), up_to(0, 100)) << sequence;
+    EXPECT_EQ(end_, 101u);
+  }
+  for (const uint64_t sequence : {1, 2, 64, 65, 99, 100, 101}) {
+    const uint64_t offset = block_offset(sequence);
+    const std::vector<uint8_t> file = stage_.world.file_bytes("a");
+    PageBuffer whole(k_page_bytes);
+    std::copy_n(file.begin() + static_cast<ptrdiff_t>(offset), k_page_bytes, whole.data());
+    stage_.world.make_unreadable("a", offset);
+    const auto replayed = replay();
+    EXPECT_EQ(replayed.errc(), Errc::io_error) << sequence;
+    EXPECT_EQ(replayed.error().text, "the journal cannot be read at block " + std::to_string(sequence));
+    ASSERT_EQ(stage_.run([&] { return write_page(*disk_, offset, whole); }), Errc::ok);
+  }
+  EXPECT_EQ(*replay(), up_to(0, 100));
+}
+
+TEST_F(PoolJournal, D4_bad_sectors_behind_the_end_hide_no_proof_that_stands_beside_them) {
+  open(1, 1);
+  for (int i = 0; i < 10; ++i) append_now();
+  stage_.world.spoil_file("a", block_offset(5) + 70, 1);
+  for (const uint64_t sequence : {6, 7, 9, 10}) stage_.world.make_unreadable("a", block_offset(sequence));
+  EXPECT_EQ(replay().errc(), Errc::io_error);  // block 8 says that 5 was durable
+}
+
+TEST_F(PoolJournal, D4_a_disk_that_answers_nothing_behind_the_end_is_not_believed) {
+  open(1, 1);
+  append_now();
+  for (uint64_t sequence = 3; sequence < 3 + 16; ++sequence) {
+    stage_.world.make_unreadable("a", block_offset(sequence));
+  }
+  EXPECT_EQ(replay()->size(), 1u);
+  stage_.world.make_unreadable("a", block_offset(40));
+  EXPECT_EQ(replay().errc(), Errc::io_error);
 }
 
 // Row D5.

@@ -82,6 +82,21 @@ TEST_F(SimulatedFaults, rot_is_on_the_medium) {
   EXPECT_EQ(at(5), 0x81);
 }
 
+TEST_F(SimulatedFaults, a_sector_that_cannot_be_read_fails_what_touches_it_until_it_is_written) {
+  world_.make_unreadable("a", 4096 + 512);
+  const auto read = [&](uint64_t offset, size_t bytes) {
+    return run(FileOp::Kind::read, offset, std::vector<uint8_t>(bytes));
+  };
+  EXPECT_EQ(read(4096, 4096), -EIO);
+  EXPECT_EQ(read(0, 8192), -EIO);
+  EXPECT_EQ(read(4096, 512), 512);
+  EXPECT_EQ(read(4096 + 1024, 1024), 1024);
+  EXPECT_EQ(run(FileOp::Kind::write, 4096, std::vector<uint8_t>(512, 1)), 512);
+  EXPECT_EQ(read(4096, 4096), -EIO);
+  EXPECT_EQ(run(FileOp::Kind::write, 4096, std::vector<uint8_t>(4096, 1)), 4096);
+  EXPECT_EQ(read(0, 8192), 8192);
+}
+
 TEST_F(SimulatedFaults, the_power_fails_in_the_change_asked_and_stays_off_until_restored) {
   const uint64_t before = world_.file_changes_count();
   world_.cut_power_after(2);
