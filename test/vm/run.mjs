@@ -3,14 +3,15 @@
 // machine costs one case, the others go on in a new one. The kernels run side by side.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readCases } from './host/cases.mjs';
 import { Machine } from './host/machine.mjs';
-import { answerRequests } from './host/requests.mjs';
+import { makeProgramDisk } from './host/program.mjs';
+import { answerRequests, diskBytes } from './host/requests.mjs';
 import { Target } from './host/target.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -77,6 +78,17 @@ function lastLines(path, count) {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count);
 }
 
+/** What a case with "# program" has: the program, a disk for a pool, and one for a log of its writes. */
+function addDisks(machine, program) {
+  const path = (name) => join(machine.jobDirectory, `${name}.raw`);
+  makeProgramDisk(program, path('program'));
+  for (const [name, bytes] of Object.entries({ disk: diskBytes, log: 4 * diskBytes })) {
+    writeFileSync(path(name), '');
+    truncateSync(path(name), bytes);
+  }
+  machine.disks = { program: path('program'), disk: path('disk'), log: path('log') };
+}
+
 /**
  * Boots one machine for the cases and reports each that came to an end. Returns those not reached. A machine
  * that dies before its first case is the emulator's fault or the host's: `mayBootAgain` says whether to try
@@ -106,6 +118,7 @@ async function runMachine(kernel, cases, options, report, mayBootAgain) {
   cpSync(join(here, 'guest'), join(machine.jobDirectory, 'guest'), { recursive: true });
   cpSync(join(here, 'cases'), join(machine.jobDirectory, 'cases'), { recursive: true });
   mkdirSync(join(machine.jobDirectory, 'log'));
+  if (cases.some(({ needsProgram }) => needsProgram)) addDisks(machine, options.ballast);
   const plan = cases
     .map(({ file, variant, limitSeconds }) => `${file} ${variant} ${limitSeconds}\n`)
     .join('');
@@ -117,7 +130,7 @@ async function runMachine(kernel, cases, options, report, mayBootAgain) {
     target.killNow();
   };
   process.on('exit', killAtExit);
-  const stopAnswering = answerRequests(machine.jobDirectory, target);
+  const stopAnswering = answerRequests(machine.jobDirectory, target, machine.disks);
   const { outcome, status } = await machine.run(`exec bash /job/guest/suite.sh`);
   await stopAnswering();
   await target.discard();

@@ -8,4 +8,6 @@ for controller in /sys/class/nvme/nvme*; do
   [ -e "$controller/delete_controller" ] && echo 1 >"$controller/delete_controller"
 done
 target_discard 2>/dev/null
+. /job/guest/program.sh
+guest_discard
 [ -z "$(ls /sys/class/nvme 2>/dev/null)" ]

@@ -18,7 +18,8 @@ refused() { # COMMAND...: must fail
 equal() { [ "$1" = "$2" ] || fail "${3:-values} differ: got '$1', expected '$2'"; }
 at_least() { [ "$1" -ge "$2" ] || fail "${3:-value} is $1, expected at least $2"; }
 
-nqn_of() { echo "nqn.2026-11.dev.ballast:test:$1"; }
+declare -A nqns=() # of volumes whose NQN the target has chosen
+nqn_of() { echo "${nqns[$1]:-nqn.2026-11.dev.ballast:test:$1}"; }
 
 # eventually SECONDS COMMAND...: waits until COMMAND succeeds
 eventually() {

@@ -14,7 +14,8 @@ ask() { # VERB ARGUMENTS...
   echo "${answer#ok }"
 }
 
-# target_start NAME=SPEC...: one volume each, in a subsystem of its own unless the SPEC has an nqn
+# target_start NAME=SPEC... pool:NAME:SIZE...: a volume each, in a subsystem of its own unless the SPEC has an
+# nqn, or a pool
 target_start() {
   say "target start $*"
   PORT=$(ask start "$@") || exit 1
@@ -26,3 +27,11 @@ target_restart() { say "target restart"; ask restart >/dev/null; } # the same po
 target_freeze() { say "target freeze"; ask freeze >/dev/null; }    # SIGSTOP: answers nothing, closes nothing
 target_thaw() { ask thaw >/dev/null; }
 target_discard() { ask discard >/dev/null; } # whatever its state
+
+# ballast ARGUMENTS...: a command asked of the target; what it prints, as JSON
+ballast() {
+  say "ballast $*" >&2
+  ask ballast "$@"
+}
+json_value() { sed -n 's/^ *"'"$1"'": "\?\([^",]*\)"\?,\?$/\1/p' | head -1; } # NAME: of the JSON on stdin
+pool_value() { ballast pool show "$1" | json_value "$2"; }                 # POOL NAME

@@ -1,6 +1,7 @@
 // The cases of cases/*.sh as their header comments describe them: "# case: TEXT", "# variants: A B", "#
 // short" (or "# short: A"), "# beyond-nvmet" (or "# beyond-nvmet: A": the kernel's own target cannot do it,
-// see --self-check), "# limit: SECONDS". One variant of one file is one case.
+// see --self-check), "# program" (the program and disks for a pool are in the guest), "# limit: SECONDS". One
+// variant of one file is one case.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -28,6 +29,7 @@ export function readCases(directory) {
         variant,
         title: variant === '-' ? title : `${title} ${variant}`,
         beyondNvmet: marked(header(text, 'beyond-nvmet'), variant),
+        needsProgram: header(text, 'program') !== undefined,
         limitSeconds: Number(header(text, 'limit') ?? 120),
         short: marked(header(text, 'short'), variant),
       }));

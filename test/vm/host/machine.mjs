@@ -25,9 +25,13 @@ export class Machine {
   #parts;
   #options;
 
-  /** options: kernel, cpus, memoryMib, timeLimitMs, onLine(text) */
+  /**
+   * options: kernel, cpus, memoryMib, timeLimitMs, onLine(text); `disks`, a property: { SERIAL: PATH }, which
+   * the guest finds by these numbers. What it writes there is not synced on the host.
+   */
   constructor(options) {
     this.#options = { cpus: 2, memoryMib: 512, timeLimitMs: 600_000, onLine: () => {}, ...options };
+    this.disks = {};
     this.#parts = parts(options.kernel);
     const jobs = join(this.#parts.directory, 'jobs');
     mkdirSync(jobs, { recursive: true });
@@ -105,6 +109,10 @@ export class Machine {
         '-device',
         'virtio-blk-pci,drive=root',
       ],
+      ...Object.entries(this.disks).flatMap(([serial, path]) => [
+        ...['-drive', `file=${path},format=raw,if=none,id=${serial},cache=unsafe,discard=unmap`],
+        ...['-device', `virtio-blk-pci,drive=${serial},serial=${serial}`],
+      ]),
       ...['-fsdev', `local,id=job,path=${this.jobDirectory},security_model=none`],
       ...['-device', 'virtio-9p-pci,fsdev=job,mount_tag=job'],
     ];

@@ -3,11 +3,18 @@
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replayWrites } from './write-log.mjs';
 
 const pollIntervalMs = 20;
 
-/** Serves requests with the methods of `target` until the returned function is called. */
-export function answerRequests(jobDirectory, target) {
+/** Of the disks that the guest has for pools. */
+export const diskBytes = 512 << 20;
+
+/**
+ * Serves requests with the methods of `target` until the returned function is called. `disks`: { disk, log }, paths
+ * of what the guest has as disks, if it has any.
+ */
+export function answerRequests(jobDirectory, target, disks) {
   const directory = join(jobDirectory, 'ask');
   mkdirSync(directory, { recursive: true });
   const verbs = {
@@ -18,6 +25,14 @@ export function answerRequests(jobDirectory, target) {
     freeze: () => target.freeze(),
     thaw: () => target.thaw(),
     discard: () => target.discard(),
+    ballast: (argv) => target.ballast(argv),
+    'open-disk': async () => String(await target.openPool(disks.disk)),
+    'open-replayed': async ([from, to]) => {
+      const image = join(jobDirectory, 'replayed.raw');
+      rmSync(image, { force: true });
+      const where = replayWrites(disks.log, image, diskBytes, from, to);
+      return `${await target.openPool(image)} ${where}`;
+    },
   };
 
   async function answer(name) {

@@ -1,14 +1,16 @@
 // `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen and
-// started again with the same port and volumes. Called by requests.mjs for the guest. What it prints is in
-// target.log.
+// started again with the same port, volumes and pools, and asked by the command line. Called by requests.mjs for
+// the guest. What it prints is in target.log.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 
 const readyTimeLimitMs = 30_000;
 const stopTimeLimitMs = 20_000;
+const commandTimeLimitMs = 60_000;
 // A host's view of the machine under QEMU's network: see machine.mjs.
 const hostSeenByGuest = '10.0.2.2';
 
@@ -33,15 +35,38 @@ export class Target {
     return this.#logFile;
   }
 
-  /** volumes: NAME=SPEC; a file volume names only its size, its file is made here. */
+  /**
+   * volumes: NAME=SPEC; a file volume names only its size, its file is made here. pool:NAME:SIZE is a pool on a
+   * file that is made here too.
+   */
   async start(volumes) {
     if (this.#child) throw new Error('the target runs already');
     this.#starts += 1;
     mkdirSync(this.#home);
-    this.#volumes = volumes.map((volume) => this.#complete(volume));
+    this.#volumes = volumes.flatMap((volume) => this.#complete(volume));
     this.#port = 0;
     await this.#launch();
     return this.#port;
+  }
+
+  /** What a command prints that is asked of the running target. */
+  async ballast(argv) {
+    this.#running();
+    this.#log(`$ ballast ${argv.join(' ')}\n`);
+    const options = { timeout: commandTimeLimitMs, env: { ...process.env, NO_COLOR: '1' } };
+    const command = [...argv, '--data', join(this.#home, 'data'), '-o', 'json'];
+    try {
+      return (await promisify(execFile)(this.#program, command, options)).stdout.trimEnd();
+    } catch (error) {
+      throw new Error(`ballast ${argv.join(' ')}: ${error.stderr?.trim() || error.message}`);
+    }
+  }
+
+  /** A target of its own for the pool in this file. */
+  async openPool(path) {
+    const port = await this.start([]);
+    await this.ballast(['pool', 'import', path]);
+    return port;
   }
 
   async restart() {
@@ -97,19 +122,22 @@ export class Target {
   }
 
   #complete(volume) {
+    const [, pool, size] = /^pool:(\w+):(\w+)$/.exec(volume) ?? [];
+    if (pool) return ['--ensure-pool', `${pool}=${join(this.#home, `${pool}.disk`)}:${size}`];
     const equals = volume.indexOf('=');
     const name = volume.slice(0, equals);
     let spec = volume.slice(equals + 1);
     if (spec.startsWith('file:')) spec = spec.replace('file:', `file:${join(this.#home, `${name}.raw`)}:`);
     if (!spec.includes(',nqn=')) spec += `,nqn=nqn.2026-11.dev.ballast:test:${name}`;
-    return `${name}=${spec}`;
+    return ['--volume', `${name}=${spec}`];
   }
 
   async #launch() {
     const command = [
       ...['serve', '--data', join(this.#home, 'data')],
       ...['--listen', `tcp://127.0.0.1:${this.#port}`, '--advertise', hostSeenByGuest],
-      ...this.#volumes.flatMap((volume) => ['--volume', volume]),
+      ...['--api-listen', 'off'],
+      ...this.#volumes,
     ];
     this.#log(`$ ballast ${command.join(' ')}\n`);
     const child = spawn(this.#program, command, { stdio: ['ignore', 'pipe', 'pipe'] });
