@@ -11,7 +11,6 @@
 namespace ballast::bdev::pool {
 namespace {
 
-constexpr uint32_t k_behind_blocks = 64;  // how far an opening looks behind the end (Replay)
 
 // What the whole blocks behind a damaged one say: changes that were acknowledged and cannot be kept.
 class Behind {
@@ -28,7 +27,7 @@ class Behind {
       if (read != Errc::ok || !is_whole_journal_block(buffer.bytes(), address, root_.head.pool_uuid))
         continue;
       const JournalHead head = load<JournalHead>(buffer.bytes());
-      const bool is_near = sequence - end_ < k_behind_blocks;
+      const bool is_near = sequence - end_ < k_journal_looks_behind;
       if (is_near && head.incarnation > root_.incarnation) is_root_old = true;
       if (head.head.generation != sequence || head.incarnation != root_.incarnation) continue;
       if (is_near && head.durable_sequence > end_) is_damaged = true;
@@ -136,7 +135,7 @@ Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root
 
 Task<Errc> cut_journal(Disk& disk, MetadataLayout layout, const Root& root, const CheckedJournal& journal) {
   PageBuffer zeroes(k_page_bytes);
-  for (uint64_t i = 0; i < k_behind_blocks; ++i) {
+  for (uint64_t i = 0; i < k_journal_looks_behind; ++i) {
     const uint64_t sequence = journal.end_sequence + i;
     if (sequence - root.journal_sequence >= layout.journal_blocks) break;  // the ring ends before
     const Errc written =

@@ -13,8 +13,9 @@ Journal::Journal(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid
       pool_uuid_(pool_uuid),
       incarnation_(incarnation),
       oldest_sequence_(start),
-      next_sequence_(start),
-      buffer_(k_journal_batch_blocks_max * k_page_bytes) {}
+      next_sequence_(start) {
+  for (Batch& batch : batches_) batch.journal = this;
+}
 
 Journal::~Journal() {
   BALLAST_ASSERT(is_idle());
@@ -36,37 +37,57 @@ void Journal::release_before(uint64_t sequence) {
 }
 
 void Journal::want_write() {
-  if (!writing_ && !waiting_.empty()) disk_.reactor().queue_flush(*this);
+  if (flight_count_ < k_journal_batches_max && !waiting_.empty()) disk_.reactor().queue_flush(*this);
 }
 
 void Journal::flush() {
-  if (writing_ || waiting_.empty()) return;
-  const uint64_t to_ring_end = blocks_count() - next_sequence_ % blocks_count();
-  const uint64_t room = std::min({blocks_free(), to_ring_end, uint64_t{k_journal_batch_blocks_max}});
-  const uint64_t first = next_sequence_;
-  const uint32_t blocks = fill_blocks(static_cast<uint32_t>(room));
-  if (blocks == 0) return;
-  writing_ = true;
-  const FileOp::Kind kind =
-      planted(Planted::journal_not_durable) ? FileOp::Kind::write : disk_.durable_write_kind();
-  batch_.emplace(disk_, kind, MetadataLayout::address(layout_.journal_page(first)),
-                 Segment{buffer_.data(), size_t{blocks} * k_page_bytes});
-  batch_->start([](void* self, Errc errc) { static_cast<Journal*>(self)->batch_written(errc); }, this);
+  while (start_batch()) {
+  }
 }
 
-uint32_t Journal::fill_blocks(uint32_t blocks_max) {
+bool Journal::start_batch() {
+  if (poisoned_ || flight_count_ == k_journal_batches_max || waiting_.empty()) return false;
+  Batch& batch = batches_[(first_flight_ + flight_count_) % k_journal_batches_max];
+  const uint64_t to_ring_end = blocks_count() - next_sequence_ % blocks_count();
+  const uint64_t room = std::min({blocks_free(), to_ring_end, uint64_t{k_journal_batch_blocks_max}});
+  batch.first_sequence = next_sequence_;
+  const uint32_t blocks = fill_blocks(batch, static_cast<uint32_t>(room));
+  if (blocks == 0) return false;
+  ++flight_count_;
+  batch.is_written = false;
+  const FileOp::Kind kind =
+      planted(Planted::journal_not_durable) ? FileOp::Kind::write : disk_.durable_write_kind();
+  batch.operation.emplace(disk_, kind, MetadataLayout::address(layout_.journal_page(batch.first_sequence)),
+                          Segment{batch.buffer.data(), size_t{blocks} * k_page_bytes});
+  batch.operation->start(
+      [](void* context, Errc errc) {
+        Batch& written = *static_cast<Batch*>(context);
+        written.is_written = true;
+        written.errc = errc;
+        written.journal->end_batches();
+      },
+      &batch);
+  return true;
+}
+
+// Every block below it is durable, and has been told of.
+uint64_t Journal::durable_sequence() const {
+  return flight_count_ == 0 ? next_sequence_ : batches_[first_flight_].first_sequence;
+}
+
+uint32_t Journal::fill_blocks(Batch& batch, uint32_t blocks_max) {
   uint32_t blocks = 0;
-  const uint64_t durable_sequence = next_sequence_;
+  const uint64_t durable = durable_sequence();
   while (blocks < blocks_max && !waiting_.empty()) {
-    const MutableByteSpan block = buffer_.bytes().subspan(size_t{blocks} * k_page_bytes, k_page_bytes);
+    const MutableByteSpan block = batch.buffer.bytes().subspan(size_t{blocks} * k_page_bytes, k_page_bytes);
     std::fill(block.begin(), block.end(), uint8_t{0});
     JournalHead head;
     head.head = {k_journal_magic, 0, MetadataLayout::address(layout_.journal_page(next_sequence_)),
                  pool_uuid_, next_sequence_};
     head.incarnation = incarnation_;
-    head.durable_sequence = durable_sequence;
+    head.durable_sequence = durable;
     store(block, head);
-    fill_block(block);
+    fill_block(batch, block);
     seal(block);
     ++next_sequence_;
     ++blocks;
@@ -75,7 +96,7 @@ uint32_t Journal::fill_blocks(uint32_t blocks_max) {
 }
 
 // Puts as many records into the block as it takes, of one append after another.
-void Journal::fill_block(MutableByteSpan block) {
+void Journal::fill_block(Batch& batch, MutableByteSpan block) {
   JournalHead head = load<JournalHead>(block);
   while (JournalAppend* const append = waiting_.front()) {
     while (append->records_placed < append->records.size()) {
@@ -90,21 +111,30 @@ void Journal::fill_block(MutableByteSpan block) {
     if (append->records_placed < append->records.size()) break;
     append->end = {next_sequence_, head.records_count};
     waiting_.remove(*append);
-    placed_.push_back(*append);
+    batch.placed.push_back(*append);
   }
   BALLAST_ASSERT(head.records_count > 0);
   store(block, head);
 }
 
-void Journal::batch_written(Errc errc) {
-  if (errc != Errc::ok) poisoned_ = true;
-  // Still writing_: what they append in answer waits for the end of the turn.
-  while (JournalAppend* const append = placed_.pop_front()) append->done(*append, errc, append->end);
+// A batch counts when all before it do. What is appended in answer waits for the end of the turn.
+void Journal::end_batches() {
+  if (is_ending_) return;
+  is_ending_ = true;
+  while (flight_count_ > 0 && batches_[first_flight_].is_written) {
+    Batch& batch = batches_[first_flight_];
+    if (batch.errc != Errc::ok) poisoned_ = true;
+    while (JournalAppend* const append = batch.placed.pop_front()) {
+      append->done(*append, poisoned_ ? Errc::io_error : Errc::ok, append->end);
+    }
+    first_flight_ = (first_flight_ + 1) % k_journal_batches_max;
+    --flight_count_;
+  }
   while (poisoned_ && !waiting_.empty()) {
     JournalAppend& append = *waiting_.pop_front();
     append.done(append, Errc::io_error, {});
   }
-  writing_ = false;
+  is_ending_ = false;
   want_write();
 }
 

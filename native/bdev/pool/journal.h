@@ -1,8 +1,10 @@
 // The journal's writing half: records go into blocks of a ring, and whoever appended them is told when they
-// are on stable media. One write is in flight at a time; what comes meanwhile goes with the next (group
-// commit). Used by the pool's store on the owner reactor. Reading it back is replay.h.
+// are on stable media. A few writes are in flight at a time, and count in their order; what comes meanwhile
+// goes with the next (group commit). Used by the pool's store on the owner reactor. Reading it back is
+// replay.h.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 
@@ -13,7 +15,11 @@
 
 namespace ballast::bdev::pool {
 
-inline constexpr uint32_t k_journal_batch_blocks_max = 32;
+inline constexpr uint32_t k_journal_batch_blocks_max = 16;
+inline constexpr uint32_t k_journal_batches_max = 4;
+inline constexpr uint32_t k_journal_flight_blocks_max = k_journal_batch_blocks_max * k_journal_batches_max;
+// Behind the first block that is not there: the first one that was begun when it was durable lies within.
+inline constexpr uint32_t k_journal_looks_behind = 2 * k_journal_flight_blocks_max;
 // A sixteenth of the smallest ring: a group always fits once a checkpoint has made room.
 inline constexpr uint32_t k_journal_group_bytes_max = 512 * 1024;
 
@@ -58,17 +64,30 @@ class Journal final : private Flushable {
   uint64_t blocks_used() const { return next_sequence_ - oldest_sequence_; }
   uint64_t blocks_count() const { return layout_.journal_blocks; }
   // True when nothing is queued or in flight.
-  bool is_idle() const { return waiting_.empty() && placed_.empty() && !writing_; }
+  bool is_idle() const { return waiting_.empty() && flight_count_ == 0; }
   bool is_full() const { return blocks_free() == 0 && !waiting_.empty(); }
   uint64_t next_sequence() const { return next_sequence_; }
 
  private:
+  // A write of some blocks, and the appends that end in them.
+  struct Batch {
+    PageBuffer buffer{k_journal_batch_blocks_max * k_page_bytes};
+    IntrusiveList<JournalAppend, &JournalAppend::node> placed;
+    Journal* journal = nullptr;
+    uint64_t first_sequence = 0;
+    bool is_written = false;
+    Errc errc = Errc::ok;
+    std::optional<Disk::Operation> operation;
+  };
+
   uint64_t blocks_free() const { return blocks_count() - blocks_used(); }
+  uint64_t durable_sequence() const;
   void flush() override;
   void want_write();
-  uint32_t fill_blocks(uint32_t blocks_max);
-  void fill_block(MutableByteSpan block);
-  void batch_written(Errc errc);
+  bool start_batch();
+  uint32_t fill_blocks(Batch& batch, uint32_t blocks_max);
+  void fill_block(Batch& batch, MutableByteSpan block);
+  void end_batches();
 
   Disk& disk_;
   const MetadataLayout layout_;
@@ -76,12 +95,13 @@ class Journal final : private Flushable {
   const uint64_t incarnation_;
   uint64_t oldest_sequence_;
   uint64_t next_sequence_;
-  bool writing_ = false;
   bool poisoned_ = false;
-  PageBuffer buffer_;
+  bool is_ending_ = false;  // appends are being answered
+  std::array<Batch, k_journal_batches_max> batches_;
+  // Those in flight follow each other in the array, around its end.
+  uint32_t first_flight_ = 0;
+  uint32_t flight_count_ = 0;
   IntrusiveList<JournalAppend, &JournalAppend::node> waiting_;  // not wholly in blocks yet
-  IntrusiveList<JournalAppend, &JournalAppend::node> placed_;   // wholly in the batch in flight
-  std::optional<Disk::Operation> batch_;
 };
 
 }  // namespace ballast::bdev::pool

@@ -105,7 +105,7 @@ Task<Outcome> Replay::look_behind_the_end() {
   const uint64_t end = sequence_;
   uint32_t unreadable_count = 0;
   Outcome outcome = Unit{};
-  for (uint64_t i = 0; i < k_chunk_blocks && outcome.ok(); ++i, ++sequence_) {
+  for (uint64_t i = 0; i < k_journal_looks_behind && outcome.ok(); ++i, ++sequence_) {
     const Errc loaded = co_await load_block();
     if (loaded != Errc::ok) {
       if (++unreadable_count <= k_unreadable_blocks_max) continue;  // a few bad sectors prove nothing
