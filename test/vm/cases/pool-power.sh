@@ -5,7 +5,7 @@
 # limit: 500
 # loses-its-cache: every write is recorded, without those that only a volatile cache has (dm-log-writes). What
 # the disk held when a round ended, and at a moment of the next one, is made and opened by the host's daemon.
-# fails: from one moment in a round on each write ends with an error (dm-flakey); then the disk is opened anew.
+# fails: from one moment under load on each write ends with an error (dm-flakey); the disk is opened anew.
 . /job/guest/program.sh
 modprobe -a dm_mod dm_log_writes dm_flakey
 disk=$(disk_named disk)
@@ -19,8 +19,8 @@ dmsetup create --noudevsync pool --table "$table"
 [ -b /dev/dm-0 ] || fail "the device mapper has made no /dev/dm-0"
 equal "$(cat /sys/block/dm-0/queue/write_cache)" 'write back' 'write cache of the disk'
 
-# In the guest's daemon: volume r, of which each round overwrites one part and writes one that is new; volume f
-# with a file system.
+# In the guest's daemon: volume r, of which each round overwrites one part and writes one that is new; volume
+# f with a file system.
 guest_start /dev/dm-0
 ADDRESS=127.0.0.1 PORT=$guest_port
 for name in r f; do
@@ -63,8 +63,8 @@ for round in $(seq 1 $rounds); do
   mark "round-$round"
 done
 if [ "$VARIANT" = fails ]; then
-  fio --name=cut --filename="$raw" --offset=40m --size=16m --ioengine=libaio --direct=1 --rw=randwrite --bs=4k \
-    --iodepth=16 --eta=never >/dev/null 2>&1 &
+  fio --name=cut --filename="$raw" --offset=40m --size=16m --ioengine=libaio --direct=1 --rw=randwrite \
+    --bs=4k --iodepth=16 --eta=never >/dev/null 2>&1 &
   writer=$!
   before=$(written_mib)
   eventually 60 has_written_mib $((before + 2))

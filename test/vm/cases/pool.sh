@@ -28,7 +28,7 @@ rm $MNT/many/{1..9}
 random_file $MNT/many/30 100000
 fio_write $MNT/checked 4m --randseed=8
 
-# One that is taken while files are written has all that was synced, once its file system has looked at its log.
+# One that is taken while files are written has all that was synced, once its file system has been recovered.
 sha256sum $MNT/many/30 | sed "s#$MNT/##" >/tmp/synced
 sync -f $MNT
 fio --name=beside --directory=$MNT --size=4m --rw=randwrite --bs=8k --time_based --runtime=300 --fsync=16 \

@@ -1,6 +1,6 @@
-# The daemon within the guest, for what the host cannot give it: a disk of the device mapper. Sourced by cases
-# with the header "# program", of which run.mjs makes disks: one with the program, one for a pool, one for a log
-# of its writes. `ballast` and `pool_value` ask the daemon on the host, guest_ballast this one.
+# The daemon within the guest, for what the host cannot give it: a disk of the device mapper. Sourced by
+# cases with the header "# program", of which run.mjs makes disks: one with the program, one for a pool, one
+# for a log of its writes. `ballast` and `pool_value` ask the daemon on the host, guest_ballast this one.
 guest_state=/tmp/guest-state
 guest_pid=/tmp/guest-daemon.pid
 

@@ -1,6 +1,7 @@
-// The program under test as a disk for the guest: Node.js with its libraries, and of the checkout what `ballast`
-// needs to run. Called by run.mjs for cases with the header "# program"; guest/program.sh mounts and runs it.
-// The guest's own libraries are not used, so that what was built for the host runs in any image.
+// The program under test as a disk for the guest: Node.js with its libraries, and of the checkout what
+// `ballast` needs to run. Called by run.mjs for cases with the header "# program"; guest/program.sh mounts
+// and runs it. The guest's own libraries are not used, so that what was built for the host runs in any
+// image.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';

@@ -11,8 +11,8 @@ const pollIntervalMs = 20;
 export const diskBytes = 512 << 20;
 
 /**
- * Serves requests with the methods of `target` until the returned function is called. `disks`: { disk, log }, paths
- * of what the guest has as disks, if it has any.
+ * Serves requests with the methods of `target` until the returned function is called. `disks`: { disk, log },
+ * paths of what the guest has as disks, if it has any.
  */
 export function answerRequests(jobDirectory, target, disks) {
   const directory = join(jobDirectory, 'ask');

@@ -1,6 +1,6 @@
-// `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen and
-// started again with the same port, volumes and pools, and asked by the command line. Called by requests.mjs for
-// the guest. What it prints is in target.log.
+// `ballast serve` as the process under test: started on a free port of 127.0.0.1, stopped, killed, frozen
+// and started again with the same port, volumes and pools, and asked by the command line. Called by
+// requests.mjs for the guest. What it prints is in target.log.
 
 import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync } from 'node:fs';
@@ -36,8 +36,8 @@ export class Target {
   }
 
   /**
-   * volumes: NAME=SPEC; a file volume names only its size, its file is made here. pool:NAME:SIZE is a pool on a
-   * file that is made here too.
+   * volumes: NAME=SPEC; a file volume names only its size, its file is made here. pool:NAME:SIZE is a pool on
+   * a file that is made here too.
    */
   async start(volumes) {
     if (this.#child) throw new Error('the target runs already');

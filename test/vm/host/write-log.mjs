@@ -1,7 +1,7 @@
-// A log of the guest's dm-log-writes, which has every write of a disk in the order in which they became durable:
-// one without FUA comes when a flush after it does, what was never flushed does not come at all. Replayed up to a
-// point, it gives what a disk with a volatile cache may hold when the power goes there. Called by requests.mjs.
-// Format: Linux, drivers/md/dm-log-writes.c.
+// A log of the guest's dm-log-writes, which has every write of a disk in the order in which they became
+// durable: one without FUA comes when a flush after it does, what was never flushed does not come at all.
+// Replayed up to a point, it gives what a disk with a volatile cache may hold when the power goes there.
+// Called by requests.mjs. Format: Linux, drivers/md/dm-log-writes.c.
 
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 
