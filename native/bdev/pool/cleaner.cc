@@ -115,7 +115,8 @@ Task<Errc> Cleaner::put(std::vector<BlockSumsPointer> batch) {
   const Errc errc = co_await changes.commit(false);
   for (BlockSumsPointer& sums : batch) {
     const Extent extent = sums->extent;
-    if (errc != Errc::ok) sums->is_dirty = true;
+    // Refused, it is dirty as before. After an error nobody knows: no write may count on the mark.
+    if (errc == Errc::no_space) sums->is_dirty = true;
     sums.reset();
     path_.sums.drop_if_unused(extent);
   }
