@@ -1,10 +1,10 @@
 // What a durable record does to the metadata in memory: the tree and the map of extents. The same code runs
-// after an acknowledgement and at replay. Every record may be applied twice: the end is the same.
+// after an acknowledgement, at replay and in a check. Every record may be applied twice: the end is the same.
 #pragma once
 
 #include "bdev/pool/extent_map.h"
 #include "bdev/pool/journal_record.h"
-#include "bdev/pool/metadata.h"
+#include "bdev/pool/key_values.h"
 #include "bdev/pool/slot.h"
 
 namespace ballast::bdev::pool {
@@ -12,7 +12,7 @@ namespace ballast::bdev::pool {
 class Applier {
  public:
   // All must outlive the applier. `keeps_checksums`: extents that are written to become dirty.
-  Applier(Metadata& metadata, ExtentMap& extents, uint32_t blocks_per_extent, bool keeps_checksums)
+  Applier(KeyValues& metadata, ExtentMap& extents, uint32_t blocks_per_extent, bool keeps_checksums)
       : metadata_(metadata),
         extents_(extents),
         blocks_per_extent_(blocks_per_extent),
@@ -39,7 +39,7 @@ class Applier {
   Task<Errc> clean(const std::vector<Extent>& freed);
   void free(const std::vector<Extent>& freed);
 
-  Metadata& metadata_;
+  KeyValues& metadata_;
   ExtentMap& extents_;
   const uint32_t blocks_per_extent_;
   const bool keeps_checksums_;

@@ -6,15 +6,12 @@
 #include <optional>
 #include <vector>
 
-#include "bdev/pool/extent_map.h"
-#include "bdev/pool/journal_record.h"
-#include "bdev/pool/slot.h"
-#include "bdev/pool/tree.h"
+#include "bdev/pool/apply.h"
 
 namespace ballast::bdev::pool {
 
 // The tree of a root with changes on top. Pages are read on demand.
-class CheckView {
+class CheckView final : private KeyValues {
  public:
   using Value = std::optional<std::vector<uint8_t>>;  // nothing: the key is not there
 
@@ -30,23 +27,17 @@ class CheckView {
   Task<Result<Value>> read(Key key);
   // The bitmaps of extents in the tree go to the map. The key at which they are damaged, if they are.
   Task<Result<std::optional<Key>>> load_extents();
-  // io_error: a page cannot be read, or the record contradicts what there is.
-  Task<Errc> apply(const Record& record);
+  // As an opening applies it. io_error: a page cannot be read, or the record contradicts what there is.
+  Task<Errc> apply(const Record& record) { return applier_.apply(record); }
   const std::map<Key, Value>& changes() const { return changes_; }
   uint64_t extent_bytes() const { return uint64_t{terms_.blocks_per_extent} * k_page_bytes; }
 
  private:
-  Task<Result<std::optional<TreeEntry>>> seek(Key key);
-  void put(Key key, ByteSpan value) { changes_[key] = std::vector<uint8_t>(value.begin(), value.end()); }
-  void remove(Key key) { changes_[key] = std::nullopt; }
-  Task<Errc> apply_map(SlotMap map);
-  Task<Errc> apply_zero(SlotZero zero);
-  Task<Errc> apply_merge(SlotMerge merge);
-  Task<Errc> apply_extents(Record record);
-  Task<Errc> read_slot(Key key, Slot& slot);
-  Task<Errc> has_parent(uint32_t layer, bool& result);
-  void put_slot(Key key, const Slot& slot);
-  bool free(const std::vector<Extent>& freed);
+  Task<Result<std::optional<TreeEntry>>> seek(Key key) override;
+  Task<Errc> put(Key key, ByteSpan value) override;
+  Task<Errc> remove(Key key) override;
+  // In the tree alone: the first entry of this key or behind it.
+  Task<Result<std::optional<TreeEntry>>> seek_tree(Key key);
 
   const Terms terms_;
   ExtentMap& extents_;
@@ -54,6 +45,7 @@ class CheckView {
   PageCache cache_;
   Tree tree_;
   std::map<Key, Value> changes_;
+  Applier applier_;
 };
 
 }  // namespace ballast::bdev::pool

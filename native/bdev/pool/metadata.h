@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "bdev/pool/journal.h"
+#include "bdev/pool/key_values.h"
 #include "bdev/pool/tree.h"
 
 namespace ballast::bdev::pool {
 
-class Metadata {
+class Metadata final : public KeyValues {
  public:
   // `frames_count` pages of memory. The disk must outlive this.
   Metadata(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, uint32_t frames_count);
@@ -22,9 +23,9 @@ class Metadata {
 
   // Of the tree, loading what has to be read. A value is valid until the next call of anything here. put()
   // and remove(): no_space if no page or frame is free and a checkpoint could help; nothing was changed.
-  Task<Result<std::optional<TreeEntry>>> seek(Key key);
-  Task<Errc> put(Key key, ByteSpan value);
-  Task<Errc> remove(Key key);
+  Task<Result<std::optional<TreeEntry>>> seek(Key key) override;
+  Task<Errc> put(Key key, ByteSpan value) override;
+  Task<Errc> remove(Key key) override;
 
   // --- checkpoint: freeze() at a moment when all is applied up to `position`, then write_frozen() ---
   // Not while one is being written. `starts_incarnation`: the journal goes on under the new generation.

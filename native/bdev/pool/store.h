@@ -8,6 +8,7 @@
 
 #include "bdev/pool/apply.h"
 #include "bdev/pool/background.h"
+#include "bdev/pool/metadata.h"
 #include "bdev/pool/replay.h"
 #include "bdev/pool/signal.h"
 
