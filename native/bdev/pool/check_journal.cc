@@ -11,7 +11,6 @@
 namespace ballast::bdev::pool {
 namespace {
 
-
 // What the whole blocks behind a damaged one say: changes that were acknowledged and cannot be kept.
 class Behind {
  public:
