@@ -66,6 +66,16 @@ Napi::Value pool_info(const Napi::CallbackInfo& info) {
       info, [pool = to_text(info[2])](auto& e) { return e.pools().info(pool); }, from_pool_info);
 }
 
+// (engine, op, pool, over-commitment, reserve)
+Napi::Value pool_set_policy(const Napi::CallbackInfo& info) {
+  return answer(
+      info,
+      [pool = to_text(info[2]), policy = bdev::pool::PoolPolicy{to_u32(info[3]), to_u32(info[4])}](auto& e) {
+        return e.pools().set_policy(pool, policy);
+      },
+      from_pool_info);
+}
+
 // (engine, op, pool, bytes per second)
 Napi::Value pool_start_scrub(const Napi::CallbackInfo& info) {
   return act(info, [pool = to_text(info[2]), rate = to_u64(info[3])](auto& e) {
@@ -205,6 +215,7 @@ void export_pool_calls(Napi::Env env, Napi::Object exports) {
   set("poolDestroy", pool_destroy);
   set("poolAddDevice", pool_add_device);
   set("poolInfo", pool_info);
+  set("poolSetPolicy", pool_set_policy);
   set("poolStartScrub", pool_start_scrub);
   set("poolStopScrub", pool_stop_scrub);
   set("poolCheck", pool_check);

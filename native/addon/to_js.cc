@@ -130,6 +130,8 @@ Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {
   object.Set("metadataBytes", big(env, info.metadata_bytes));
   object.Set("metadataUsedBytes", big(env, info.metadata_bytes - info.metadata_free_bytes));
   object.Set("provisionedBytes", big(env, info.provisioned_bytes));
+  object.Set("overcommitPercent", info.policy.overcommit_percent);
+  object.Set("reservePercent", info.policy.reserve_percent);
   object.Set("volumesCount", info.volumes_count);
   object.Set("layersCount", info.layers_count);
   object.Set("working", info.is_working);

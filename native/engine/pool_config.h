@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/uuid.h"
+#include "bdev/pool/value.h"
 
 namespace ballast::engine {
 
@@ -22,6 +23,7 @@ struct PoolConfig {
   std::vector<PoolDeviceConfig> devices;
   bool checksums = true;
   uint32_t extent_bytes = 1024 * 1024;
+  bdev::pool::PoolPolicy policy;
   bool force = false;
   uint64_t now_s = 0;
 };
@@ -44,6 +46,7 @@ struct PoolInfo {
   uint64_t metadata_bytes = 0;
   uint64_t metadata_free_bytes = 0;
   uint64_t provisioned_bytes = 0;
+  bdev::pool::PoolPolicy policy;
   uint32_t volumes_count = 0;
   uint32_t layers_count = 0;
   bool is_working = false;

@@ -87,6 +87,7 @@ Task<Result<PoolInfo>> describe(Pool& pool) {
   const Result<Volumes::Totals> totals = co_await pool.volumes().totals();
   if (totals.ok()) {
     info.provisioned_bytes = totals->size_bytes;
+    info.policy = totals->policy;
     info.volumes_count = totals->volumes_count;
     info.layers_count = totals->layers_count;
   }
@@ -264,6 +265,7 @@ Result<PoolInfo> PoolTable::create(const PoolConfig& config) {
   settings.uuid = config.uuid;
   settings.keeps_checksums = config.checksums;
   settings.extent_bytes = config.extent_bytes;
+  settings.policy = config.policy;
   settings.now_s = config.now_s;
   settings.overwrites = config.force;
   for (const PoolDeviceConfig& device : config.devices) {
@@ -334,6 +336,14 @@ Result<PoolInfo> PoolTable::add_device(const std::string& pool, const PoolDevice
 Result<PoolInfo> PoolTable::info(const std::string& pool) {
   TRY(Entry* const entry, find(pool));
   return call_on(*entry->reactor, [&pool = *entry->pool] { return describe(pool); });
+}
+
+Result<PoolInfo> PoolTable::set_policy(const std::string& pool, const bdev::pool::PoolPolicy& policy) {
+  TRY(Entry* const entry, find(pool));
+  const Outcome set =
+      call_on(*entry->reactor, [&pool = *entry->pool, &policy] { return pool.volumes().set_policy(policy); });
+  if (!set.ok()) return set.error();
+  return info(pool);
 }
 
 Outcome PoolTable::start_scrub(const std::string& pool, uint64_t bytes_per_second) {

@@ -30,6 +30,7 @@ class PoolTable {
   Outcome destroy(const std::string& pool);
   Result<PoolInfo> add_device(const std::string& pool, const PoolDeviceConfig& config);
   Result<PoolInfo> info(const std::string& pool);
+  Result<PoolInfo> set_policy(const std::string& pool, const bdev::pool::PoolPolicy& policy);
   Outcome start_scrub(const std::string& pool, uint64_t bytes_per_second);
   Outcome stop_scrub(const std::string& pool);
   // Of a pool that is closed, by its devices. Errc: opening them, in_use also when the pool is open here.

@@ -38,6 +38,8 @@ export const Pool = Type.Object(
     provisionedBytes: Type.Optional(
       Type.Unsafe<number | string>({ ...Count, description: 'The sum of the sizes of its volumes.' }),
     ),
+    overcommitPercent: Type.Optional(Type.Integer()),
+    reservePercent: Type.Optional(Type.Integer()),
     volumes: Type.Optional(Type.Integer()),
     layers: Type.Optional(
       Type.Integer({ description: 'Volumes, snapshots, and deleted ones whose room is not free yet.' }),
@@ -62,12 +64,33 @@ const Device = Type.Object(
 );
 export const NewDevice = Device;
 
+const policy = {
+  overcommitPercent: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1_000_000,
+      description: 'What the sizes of all volumes together may be, of the capacity. Default 0: no bound.',
+    }),
+  ),
+  reservePercent: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 90,
+      description:
+        'While less of the capacity is free no volume, clone or snapshot is made and none grows. Default 0.',
+    }),
+  ),
+};
+export const Policy = Type.Object(policy, { additionalProperties: false });
+export type PolicyBody = Static<typeof Policy>;
+
 export const NewPool = Type.Object(
   {
     name: Type.String(),
     devices: Type.Array(Device),
     checksums: Type.Optional(Type.Boolean({ description: 'Default: true.' })),
     extentBytes: Type.Optional(Type.Integer({ description: '262144, 524288 or 1048576, the default.' })),
+    ...policy,
     force: Type.Optional(Type.Boolean({ description: 'Overwrites a pool that is on the devices.' })),
   },
   { additionalProperties: false },
@@ -112,6 +135,8 @@ export function poolBody({ name, uuid, state, error, problems, paths, info }: Po
       metadataBytes: count(info.metadataBytes),
       metadataUsedBytes: count(info.metadataUsedBytes),
       provisionedBytes: count(info.provisionedBytes),
+      overcommitPercent: info.overcommitPercent,
+      reservePercent: info.reservePercent,
       volumes: info.volumesCount,
       layers: info.layersCount,
       working: info.working,

@@ -1,13 +1,22 @@
 // The REST API of a daemon, a method for each route that commands use. Answers are what the daemon says, as
 // JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
 
-import type { NewPoolBody, PoolBody } from '../api/pool-schemas.js';
+import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
 import type { ExtentsBody, NewVolumeBody, SnapshotBody, VolumeBody } from '../api/volume-schemas.js';
 import type { Endpoint } from './endpoint.js';
 import { ask, type Request } from './transport.js';
 
-export type { ExtentsBody, KeysBody, NewPoolBody, PoolBody, RotatedBody, SnapshotBody, VolumeBody };
+export type {
+  ExtentsBody,
+  KeysBody,
+  NewPoolBody,
+  PolicyBody,
+  PoolBody,
+  RotatedBody,
+  SnapshotBody,
+  VolumeBody,
+};
 
 export interface SnapshotName {
   readonly volume: string;
@@ -41,6 +50,10 @@ export class ApiClient {
 
   importPool(paths: readonly string[]): Promise<PoolBody> {
     return this.#ask('POST', 'pools/import', { paths }, forever);
+  }
+
+  setPoolPolicy(pool: string, policy: PolicyBody): Promise<PoolBody> {
+    return this.#ask('PATCH', `pools/${part(pool)}`, policy);
   }
 
   addDevice(pool: string, device: NewPoolBody['devices'][number]): Promise<PoolBody> {

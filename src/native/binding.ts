@@ -64,6 +64,8 @@ export interface NativePool {
   readonly devices: readonly NativePoolDevice[];
   readonly checksums: boolean;
   readonly extentBytes: number;
+  readonly overcommitPercent: number;
+  readonly reservePercent: number;
   readonly force: boolean;
   readonly now: bigint;
 }
@@ -181,6 +183,13 @@ export interface NativeBinding {
   poolDestroy(engine: number, op: number, pool: string): void;
   poolAddDevice(engine: number, op: number, pool: string, device: NativePoolDevice): void;
   poolInfo(engine: number, op: number, pool: string): void;
+  poolSetPolicy(
+    engine: number,
+    op: number,
+    pool: string,
+    overcommitPercent: number,
+    reservePercent: number,
+  ): void;
   poolStartScrub(engine: number, op: number, pool: string, bytesPerSecond: bigint): void;
   poolStopScrub(engine: number, op: number, pool: string): void;
   poolCheck(

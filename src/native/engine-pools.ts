@@ -10,6 +10,7 @@ import {
   checkPoolDevice,
   checkPoolOptions,
   checkPoolPaths,
+  checkPoolPolicy,
   checkPoolRanges,
   checkPoolSnapshots,
   checkPoolVolume,
@@ -24,6 +25,7 @@ import type {
   PoolDeviceOptions,
   PoolEngine,
   PoolInfo,
+  PoolPolicy,
   PoolRanges,
   PoolRangesOptions,
   PoolSnapshotInfo,
@@ -88,6 +90,16 @@ export abstract class EnginePools implements PoolEngine {
     return operate<NativeResults['pool']>(
       (op) => binding.poolInfo(engine, op, pool),
       poolFailure('show', pool),
+    );
+  }
+
+  async setPoolPolicy(pool: string, policy: PoolPolicy): Promise<PoolInfo> {
+    checkName(pool, 'pool');
+    const { overcommitPercent, reservePercent } = checkPoolPolicy(policy);
+    const engine = this.useEngine();
+    return operate<NativeResults['pool']>(
+      (op) => binding.poolSetPolicy(engine, op, pool, overcommitPercent, reservePercent),
+      poolFailure('set the policy of', pool),
     );
   }
 

@@ -12,6 +12,7 @@ import type {
   PoolCheckOptions,
   PoolCreateOptions,
   PoolDeviceOptions,
+  PoolPolicy,
   PoolRangesOptions,
   PoolSnapshotOptions,
   PoolVolumeOptions,
@@ -62,6 +63,15 @@ export function checkPoolCheck(options: PoolCheckOptions): Required<PoolCheckOpt
   return { repair, discardDamaged };
 }
 
+export function checkPoolPolicy(policy: PoolPolicy): Required<PoolPolicy> {
+  checkObject(policy, 'policy');
+  const { overcommitPercent = 0, reservePercent = 0 } = policy;
+  return {
+    overcommitPercent: checkInteger(overcommitPercent, 'overcommitPercent', 0, 1_000_000),
+    reservePercent: checkInteger(reservePercent, 'reservePercent', 0, 90),
+  };
+}
+
 export function checkPoolOptions(options: PoolCreateOptions): NativePool {
   checkObject(options, 'options');
   const { devices, extentBytes = 1_048_576 } = options;
@@ -77,6 +87,7 @@ export function checkPoolOptions(options: PoolCreateOptions): NativePool {
     devices: devices.map(checkPoolDevice),
     checksums: options.checksums === undefined || checkBoolean(options.checksums, 'checksums'),
     extentBytes,
+    ...checkPoolPolicy(options),
     force: checkBoolean(options.force, 'force'),
     now: now(),
   };

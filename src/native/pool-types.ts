@@ -9,7 +9,21 @@ export interface PoolDeviceOptions {
   readonly sizeBytes?: bigint;
 }
 
-export interface PoolCreateOptions {
+/** How much of a pool's room may be promised. What is there already stays, whatever is set. */
+export interface PoolPolicy {
+  /**
+   * The sizes of all volumes together are at most this part of the capacity in percent, 0 to 1,000,000:
+   * creating, cloning and growing beyond are refused (NO_SPACE). 0, the default: without bound.
+   */
+  readonly overcommitPercent?: number;
+  /**
+   * While less than this part of the pool is free, 0 to 90 percent, no volume, clone or snapshot is made and
+   * no volume grows (NO_SPACE): the rest is for writes to what is there. Default 0.
+   */
+  readonly reservePercent?: number;
+}
+
+export interface PoolCreateOptions extends PoolPolicy {
   /** 1 to 64 bytes. */
   readonly name: string;
   /** 1 to 60. The first carries the metadata. */
@@ -52,6 +66,9 @@ export interface PoolInfo {
   readonly metadataUsedBytes: bigint;
   /** The sum of the sizes of its volumes. */
   readonly provisionedBytes: bigint;
+  /** See PoolPolicy. */
+  readonly overcommitPercent: number;
+  readonly reservePercent: number;
   readonly volumesCount: number;
   /** Volumes, snapshots, and deleted ones whose room is not free yet. */
   readonly layersCount: number;
@@ -196,6 +213,8 @@ export interface PoolEngine {
   destroyPool(pool: string): Promise<void>;
   addPoolDevice(pool: string, device: PoolDeviceOptions): Promise<PoolInfo>;
   poolInfo(pool: string): Promise<PoolInfo>;
+  /** From now on; what is absent is 0. */
+  setPoolPolicy(pool: string, policy: PoolPolicy): Promise<PoolInfo>;
   /** Walks all data and verifies it. `bytesPerSecond` 0: as fast as it goes. Progress is in poolInfo(). */
   startScrub(pool: string, bytesPerSecond: bigint): Promise<void>;
   stopScrub(pool: string): Promise<void>;

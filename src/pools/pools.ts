@@ -13,13 +13,16 @@ import type { Opening } from './opening.js';
 import type { PoolRecord, PoolRecords } from './records.js';
 import { checkOpen, type PoolEntry, type Registry } from './registry.js';
 import { type Serving, textOf } from './serving.js';
-import type { Forceable, PoolDeviceOptions, PoolInfo, PoolsEngine, PoolView } from './types.js';
+import type { Forceable, PoolDeviceOptions, PoolInfo, PoolPolicy, PoolsEngine, PoolView } from './types.js';
 
 export interface NewPool {
   readonly name: string;
   readonly devices: readonly PoolDeviceOptions[];
   readonly checksums?: boolean;
   readonly extentBytes?: number;
+  /** See PoolPolicy. */
+  readonly overcommitPercent?: number;
+  readonly reservePercent?: number;
   /** Overwrites a pool that is on the devices. */
   readonly force?: boolean;
 }
@@ -174,6 +177,15 @@ export class Pools {
     });
   }
 
+  /** What is absent stays. */
+  setPolicy(name: string, policy: PoolPolicy): Promise<PoolView> {
+    const { engine } = this.#parts;
+    return this.#onOpen(name, async () => {
+      const { overcommitPercent, reservePercent } = await engine.poolInfo(name);
+      await engine.setPoolPolicy(name, { overcommitPercent, reservePercent, ...policy });
+    });
+  }
+
   startScrub(name: string, bytesPerSecond = 0n): Promise<PoolView> {
     return this.#onOpen(name, () => this.#parts.engine.startScrub(name, bytesPerSecond));
   }
@@ -182,7 +194,7 @@ export class Pools {
     return this.#onOpen(name, () => this.#parts.engine.stopScrub(name));
   }
 
-  #onOpen(name: string, work: () => Promise<void>): Promise<PoolView> {
+  #onOpen(name: string, work: () => Promise<unknown>): Promise<PoolView> {
     return this.#staying(name, async (pool) => {
       await work();
       return this.#view(pool);

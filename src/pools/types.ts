@@ -6,6 +6,7 @@ import type { EngineStats, VolumeInfo, VolumeOptions } from '../native/types.js'
 export type {
   PoolDeviceOptions,
   PoolInfo,
+  PoolPolicy,
   PoolRange,
   PoolRanges,
   PoolSnapshotInfo,

@@ -22,6 +22,7 @@ import type {
   PoolDeviceOptions,
   PoolEngine,
   PoolInfo,
+  PoolPolicy,
   PoolRanges,
   PoolRangesOptions,
   PoolSnapshotInfo,
@@ -54,6 +55,7 @@ interface StoredPool {
   readonly checksums: boolean;
   readonly extentBytes: number;
   readonly devices: { readonly uuid: string; readonly sizeBytes: bigint }[];
+  policy: Required<PoolPolicy>;
   readonly volumes: StoredVolume[];
   exported: boolean;
   broken: boolean;
@@ -163,6 +165,7 @@ export class FakePools implements PoolEngine {
 
   createPool(options: PoolCreateOptions): Promise<PoolInfo> {
     const { name, devices, checksums = true, extentBytes = 1 << 20, force = false } = options;
+    const { overcommitPercent = 0, reservePercent = 0 } = options;
     return this.run('createPool', name, () => {
       if (this.open.has(name)) throw new PoolExistsError(name, 'it is open');
       for (const { path } of devices) {
@@ -177,6 +180,7 @@ export class FakePools implements PoolEngine {
         checksums,
         extentBytes,
         devices: made.map(({ uuid, bytes }) => ({ uuid, sizeBytes: bytes })),
+        policy: { overcommitPercent, reservePercent },
         volumes: [],
         exported: false,
         broken: false,
@@ -245,6 +249,15 @@ export class FakePools implements PoolEngine {
 
   poolInfo(pool: string): Promise<PoolInfo> {
     return this.run('poolInfo', pool, () => this.#info(this.#pool(pool)));
+  }
+
+  setPoolPolicy(pool: string, policy: PoolPolicy): Promise<PoolInfo> {
+    const { overcommitPercent = 0, reservePercent = 0 } = policy;
+    return this.run('setPoolPolicy', `${pool} ${overcommitPercent} ${reservePercent}`, () => {
+      const found = this.#pool(pool);
+      found.stored.policy = { overcommitPercent, reservePercent };
+      return this.#info(found);
+    });
   }
 
   startScrub(pool: string, bytesPerSecond: bigint): Promise<void> {
@@ -508,7 +521,7 @@ export class FakePools implements PoolEngine {
   }
 
   #info({ stored, paths, scrub }: OpenPool): PoolInfo {
-    const { name, uuid, checksums, extentBytes, volumes, broken } = stored;
+    const { name, uuid, checksums, extentBytes, policy, volumes, broken } = stored;
     const devices = stored.devices.map((device) => ({
       ...device,
       path: paths.get(device.uuid) ?? '',
@@ -533,6 +546,7 @@ export class FakePools implements PoolEngine {
       metadataBytes,
       metadataUsedBytes: 4096n,
       provisionedBytes: volumes.reduce((sum, { info }) => sum + info.sizeBytes, 0n),
+      ...policy,
       volumesCount: volumes.length,
       layersCount: volumes.reduce((sum, { snapshots }) => sum + 1 + snapshots.length, 0),
       working: false,

@@ -82,7 +82,7 @@ Pool::Pool(Reactor& reactor, std::vector<Device> devices, const Superblock& supe
       store_(*devices_.front().disk, superblock_, options.store),
       path_(reactor, store_, blocks_per_extent_,
             (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0, options.data),
-      volumes_(store_, metadata_turns_),
+      volumes_(store_, metadata_turns_, uint64_t{blocks_per_extent_} * k_page_bytes),
       layer_work_(store_, metadata_turns_, this),
       cleaner_(path_, options.cleaner),
       scrubber_(path_) {
@@ -132,6 +132,8 @@ Task<Result<std::unique_ptr<Pool>>> Pool::create(Reactor& reactor, std::vector<P
     usable.push_back(usable_bytes(opened.file->size_bytes()));
     devices.push_back({opened.path, std::make_unique<Disk>(reactor, std::move(opened.file))});
   }
+  const Outcome allowed = check_policy(settings.policy);
+  if (!allowed.ok()) co_return allowed.error();
   const Result<Superblock> superblock = new_superblock(settings, usable);
   if (!superblock.ok()) co_return superblock.error();
   for (const Device& device : devices) {
@@ -147,6 +149,11 @@ Task<Result<std::unique_ptr<Pool>>> Pool::create(Reactor& reactor, std::vector<P
   }
   const Outcome started = co_await pool->start(true);
   if (!started.ok()) co_return started.error();
+  const Outcome decided = co_await pool->volumes_.set_policy(settings.policy);
+  if (!decided.ok()) {
+    co_await pool->close();
+    co_return decided.error();
+  }
   for (size_t i = pool->devices_.size(); i-- > 0;) {
     const Errc written = co_await write_superblocks(*pool->devices_[i].disk, placed(*superblock, i));
     if (written == Errc::ok) continue;

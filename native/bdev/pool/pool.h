@@ -28,6 +28,7 @@ struct PoolSettings {
   std::vector<Uuid> device_uuids;  // as many as there are files
   bool keeps_checksums = true;
   uint32_t extent_bytes = 1024 * 1024;  // 256 KiB, 512 KiB or 1 MiB
+  PoolPolicy policy;
   uint64_t now_s = 0;
   // Else devices that hold anything in their first and last MiB are refused.
   bool overwrites = false;

@@ -55,8 +55,13 @@ Task<Outcome> Pool::check_thick(uint64_t size_bytes, uint64_t slots_more) {
                     "the size of a thick volume is a multiple of the pool's extent, " +
                         std::to_string(extent_bytes) + " bytes"};
   }
-  if (slots_more > store_.extents().free_count()) {
-    co_return Error{Errc::no_space, "the pool has not so much room"};
+  const Result<Volumes::Totals> totals = co_await volumes_.totals();
+  if (!totals.ok()) co_return totals.error();
+  const uint64_t free = store_.extents().free_count();
+  const uint64_t kept = store_.extents().extents_count() * totals->policy.reserve_percent / 100;
+  if (slots_more + kept > free && slots_more > 0) {
+    co_return Error{Errc::no_space, kept == 0 ? "the pool has not so much room"
+                                              : "the pool has not so much room beside its reserve"};
   }
   co_return Unit{};
 }

@@ -8,7 +8,7 @@ namespace ballast::bdev::pool {
 namespace {
 
 // Records between two checkpoints: bounds the time that replay takes.
-constexpr uint64_t k_records_max = 200'000;
+constexpr uint64_t k_records_max = 100'000;
 constexpr int k_tries_max = 4;
 
 std::vector<uint64_t> extents_counts(const Superblock& superblock) {

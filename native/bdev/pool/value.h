@@ -6,15 +6,35 @@
 
 namespace ballast::bdev::pool {
 
+// What may be promised of a pool's room.
+struct PoolPolicy {
+  // The sizes of all volumes together are at most this part of the capacity; 0: as large as you like.
+  uint32_t overcommit_percent = 0;
+  // While less than this part is free no volume, clone or snapshot is made and no volume grows: what is left
+  // is for the writes of those that are there.
+  uint32_t reserve_percent = 0;
+};
+inline constexpr uint32_t k_overcommit_percent_max = 1'000'000;
+inline constexpr uint32_t k_reserve_percent_max = 90;
+// invalid_argument.
+inline Outcome check_policy(const PoolPolicy& policy) {
+  if (policy.overcommit_percent <= k_overcommit_percent_max &&
+      policy.reserve_percent <= k_reserve_percent_max)
+    return Unit{};
+  return Error{Errc::invalid_argument,
+               "over-commitment is 0 to 1,000,000 percent of the capacity, a reserve 0 to 90 percent"};
+}
+
 struct PoolValue {
   uint32_t next_volume = 1;
   uint32_t next_layer = 1;
   uint32_t volumes_count = 0;
   uint32_t layers_count = 0;
   uint64_t provisioned_bytes = 0;  // the sizes of all volumes together
-  uint64_t reserved = 0;
+  PoolPolicy policy;
 };
-static_assert(sizeof(PoolValue) == 32 && offsetof(PoolValue, provisioned_bytes) == 16);
+static_assert(sizeof(PoolValue) == 32 && offsetof(PoolValue, provisioned_bytes) == 16 &&
+              offsetof(PoolValue, policy) == 24);
 
 inline constexpr uint32_t k_volume_thick = 1;
 inline constexpr uint32_t k_volume_read_only = 2;

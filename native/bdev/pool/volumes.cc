@@ -195,6 +195,37 @@ Task<Result<uint32_t>> Volumes::begin_layer() {
   co_return id;
 }
 
+Task<Outcome> Volumes::set_policy(PoolPolicy policy) {
+  const Turns::Turn turn = co_await turns_.take();
+  const Outcome checked = check_policy(policy);
+  if (!checked.ok()) co_return checked.error();
+  Changes changes(store_);
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  pool->policy = policy;
+  changes.put(k_pool_key, bytes_of(*pool));
+  const Errc errc = co_await changes.commit(true);
+  co_return outcome_of(errc);
+}
+
+Outcome Volumes::check_room(const PoolValue& pool, uint64_t more_bytes) const {
+  const ExtentMap& extents = store_.extents();
+  const uint64_t capacity = extents.extents_count() * extent_bytes_;
+  const uint32_t overcommit = pool.policy.overcommit_percent, reserve = pool.policy.reserve_percent;
+  // Sizes are below 2^56 each; a product may be larger than 64 bits.
+  if (overcommit > 0 && more_bytes > 0 &&
+      static_cast<double>(pool.provisioned_bytes) + static_cast<double>(more_bytes) >
+          static_cast<double>(capacity) / 100 * overcommit) {
+    return Error{Errc::no_space, "the volumes would be larger together than the pool's policy allows: " +
+                                     std::to_string(overcommit) + " % of its capacity"};
+  }
+  if (reserve > 0 && extents.free_count() * 100 < extents.extents_count() * reserve) {
+    return Error{Errc::no_space, "less than the pool's reserve is free, " + std::to_string(reserve) +
+                                     " % of its capacity: only volumes that are there may use it"};
+  }
+  return Unit{};
+}
+
 Task<Result<uint32_t>> Volumes::clone(uint32_t snapshot, VolumeRequest request) {
   const Turns::Turn turn = co_await turns_.take();
   const Result<LayerValue> origin = co_await layer(snapshot);
@@ -222,6 +253,8 @@ Task<Result<uint32_t>> Volumes::make(VolumeRequest request, uint32_t parent, uin
   Result<PoolValue> pool = co_await load_pool(changes);
   if (!pool.ok()) co_return pool.error();
   if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
+  outcome = check_room(*pool, request.size_bytes);
+  if (!outcome.ok()) co_return outcome.error();
   const uint32_t id = pool->next_volume++;
   const uint32_t head = filled != 0 ? filled : pool->next_layer++;
   ++pool->volumes_count;
@@ -279,6 +312,10 @@ Task<Outcome> Volumes::resize(uint32_t volume, uint64_t size_bytes) {
   if (!value.ok()) co_return value.error();
   Result<PoolValue> pool = co_await load_pool(changes);
   if (!pool.ok()) co_return pool.error();
+  if (size_bytes > value->size_bytes) {
+    const Outcome allowed = check_room(*pool, size_bytes - value->size_bytes);
+    if (!allowed.ok()) co_return allowed.error();
+  }
   pool->provisioned_bytes += size_bytes - value->size_bytes;
   changes.put(k_pool_key, bytes_of(*pool));
   value->size_bytes = size_bytes;
@@ -345,6 +382,8 @@ Task<Result<std::vector<uint32_t>>> Volumes::snapshot(std::vector<SnapshotReques
   Changes changes(store_);
   Result<PoolValue> pool = co_await load_pool(changes);
   if (!pool.ok()) co_return pool.error();
+  const Outcome allowed = check_room(*pool, 0);
+  if (!allowed.ok()) co_return allowed.error();
   std::vector<uint32_t> made;
   for (const SnapshotRequest& request : requests) {
     Outcome outcome = co_await check_new_name(request.volume, request.name);
@@ -446,7 +485,7 @@ Task<Result<Volumes::Totals>> Volumes::totals() {
   Changes none(store_);
   const Result<PoolValue> pool = co_await load_pool(none);
   if (!pool.ok()) co_return pool.error();
-  co_return Totals{pool->volumes_count, pool->layers_count, pool->provisioned_bytes};
+  co_return Totals{pool->volumes_count, pool->layers_count, pool->provisioned_bytes, pool->policy};
 }
 
 Task<Result<std::vector<VolumeListing>>> Volumes::list(uint32_t from, uint32_t count_max) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bdev/pool/changes.h"
+#include "bdev/pool/value.h"
 
 namespace ballast::bdev::pool {
 
@@ -44,7 +45,11 @@ struct SnapshotListing {
 class Volumes {
  public:
   // Both must outlive this; the turns are shared with LayerWork.
-  Volumes(Store& store, Turns& turns) : store_(store), turns_(turns) {}
+  Volumes(Store& store, Turns& turns, uint64_t extent_bytes)
+      : store_(store), turns_(turns), extent_bytes_(extent_bytes) {}
+
+  // For what is made from now on. invalid_argument.
+  Task<Outcome> set_policy(PoolPolicy policy);
 
   // The id. already_exists, invalid_argument, no_space. `head`: a layer of begin_layer() that becomes its
   // head; 0: a new one.
@@ -82,6 +87,7 @@ class Volumes {
     uint32_t volumes_count = 0;
     uint32_t layers_count = 0;
     uint64_t size_bytes = 0;  // of all volumes together
+    PoolPolicy policy;
   };
   Task<Result<Totals>> totals();
   // Up to `count_max` with ids from `from` on, in their order.
@@ -98,8 +104,12 @@ class Volumes {
   Task<Result<std::string>> name_of(uint64_t scope, uint32_t id);
   Task<Result<uint32_t>> make(VolumeRequest request, uint32_t parent, uint32_t head);
 
+  // no_space if the policy does not allow volumes of so much more.
+  Outcome check_room(const PoolValue& pool, uint64_t more_bytes) const;
+
   Store& store_;
   Turns& turns_;
+  const uint64_t extent_bytes_;
 };
 
 }  // namespace ballast::bdev::pool

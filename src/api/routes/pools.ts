@@ -3,12 +3,21 @@
 import { Type } from '@sinclair/typebox';
 import type { Pools } from '../../pools/pools.js';
 import type { RouteModule } from '../app-types.js';
-import { Import, NewDevice, NewPool, NewScrub, Pool, PoolList, poolBody } from '../pool-schemas.js';
+import { Import, NewDevice, NewPool, NewScrub, Policy, Pool, PoolList, poolBody } from '../pool-schemas.js';
 import { Force, Name, ref } from '../schemas.js';
 
 export type PoolsSource = Pick<
   Pools,
-  'list' | 'get' | 'create' | 'import' | 'addDevice' | 'export' | 'destroy' | 'startScrub' | 'stopScrub'
+  | 'list'
+  | 'get'
+  | 'create'
+  | 'import'
+  | 'addDevice'
+  | 'export'
+  | 'destroy'
+  | 'setPolicy'
+  | 'startScrub'
+  | 'stopScrub'
 >;
 
 const viewer = { access: 'viewer' } as const;
@@ -49,6 +58,19 @@ export function poolRoutes(pools: PoolsSource): RouteModule {
         },
       },
       async ({ body }, reply) => reply.code(201).send(poolBody(await pools.import(body.paths))),
+    );
+    app.patch(
+      '/v1/pools/:name',
+      {
+        config: admin,
+        schema: {
+          summary: 'Changes how much of its room may be promised; what is absent stays',
+          params: Name,
+          body: Policy,
+          response: { 200: ref(Pool) },
+        },
+      },
+      async ({ params, body }) => poolBody(await pools.setPolicy(params.name, body)),
     );
     app.post(
       '/v1/pools/:name/devices',

@@ -6,12 +6,15 @@ import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
 import type { CliContext } from '../engine-port.js';
 import { printResult } from '../output.js';
 import { parseDevice } from './device-option.js';
+import { overcommit, policyOf, reserve } from './policy-options.js';
 import { renderPool } from './render.js';
 
 interface CreateOptions extends DaemonOptions {
   readonly device: readonly string[];
   readonly checksums: boolean;
   readonly extentSize?: string;
+  readonly overcommit?: number;
+  readonly reserve?: number;
   readonly force?: boolean;
 }
 
@@ -24,6 +27,12 @@ export function registerCreate(pool: Command, context: CliContext): void {
     .requiredOption('--device <path[:size]>', 'a disk, or a file; a size makes a missing file', gather)
     .option('--no-checksums', 'do not keep and verify a checksum of each block')
     .option('--extent-size <size>', '256KiB, 512KiB or 1MiB (default: 1MiB)')
+    .option(
+      '--overcommit <percent>',
+      'bound on all volumes together, of the capacity (default: none)',
+      overcommit,
+    )
+    .option('--reserve <percent>', 'kept for the volumes that are there (default: 0)', reserve)
     .option('--force', 'overwrite a pool that is on the devices')
     .action((name: string, options: CreateOptions) => create(context, name, options));
 }
@@ -41,6 +50,7 @@ async function create(context: CliContext, name: string, options: CreateOptions)
     checksums: options.checksums,
     force: options.force ?? false,
     ...(extentBytes !== undefined && { extentBytes }),
+    ...policyOf(options),
   });
   await printResult(context, options.output, pool, (color) => renderPool(pool, color));
 }

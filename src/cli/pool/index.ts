@@ -9,6 +9,7 @@ import { registerExport } from './export.js';
 import { registerImport } from './import.js';
 import { registerList } from './list.js';
 import { registerScrub } from './scrub.js';
+import { registerSet } from './set.js';
 import { registerShow } from './show.js';
 
 export function register(pool: Command, context: CliContext): void {
@@ -17,6 +18,7 @@ export function register(pool: Command, context: CliContext): void {
     registerAddDevice,
     registerList,
     registerShow,
+    registerSet,
     registerScrub,
     registerCheck,
     registerExport,

@@ -34,6 +34,7 @@ export function renderPool(pool: PoolBody, color: boolean): string {
       ['used', size(pool.usedBytes)],
       ['free', size(pool.freeBytes)],
       ['provisioned', `${size(pool.provisionedBytes)} in ${pool.volumes} volumes`],
+      ['policy', describePolicy(pool)],
       ['metadata', `${size(pool.metadataUsedBytes)} of ${size(pool.metadataBytes)}`],
       ['extents', size(pool.extentBytes)],
       ['checksums', pool.checksums ? 'on' : 'off'],
@@ -44,6 +45,13 @@ export function renderPool(pool: PoolBody, color: boolean): string {
   fields.push(...pool.problems.map((problem) => ['problem', problem] as const));
   const devices = pool.devices ?? pool.paths.map((path) => ({ path, uuid: '-', sizeBytes: 0 }));
   return `${renderFields(fields, color)}\n${renderTable(deviceColumns, devices, color)}`;
+}
+
+function describePolicy({ overcommitPercent, reservePercent }: PoolBody): string {
+  const bound = overcommitPercent
+    ? `volumes up to ${overcommitPercent} % of its size`
+    : 'volumes of any size';
+  return reservePercent ? `${bound}, ${reservePercent} % kept for those there are` : bound;
 }
 
 export function describeScrub({ scrub }: PoolBody): string {

@@ -46,7 +46,7 @@ class CheckFixture : public testing::Test {
     attach();
   }
   void make_store() { store_.emplace(*disks_[0], superblock_, StoreOptions{k_frames}); }
-  void attach() { volumes_.emplace(*store_, turns_); }
+  void attach() { volumes_.emplace(*store_, turns_, k_mib); }
   Outcome open() {
     leave();
     make_store();

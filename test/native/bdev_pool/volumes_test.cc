@@ -18,7 +18,7 @@ class PoolVolumes : public StoreFixture {
     attach();
   }
   void attach() {
-    volumes_.emplace(*store_, turns_);
+    volumes_.emplace(*store_, turns_, k_mib);
     work_.emplace(*store_, turns_);
   }
   void reopen() {
@@ -369,6 +369,45 @@ TEST_F(PoolVolumes, D30_an_operation_that_a_crash_cuts_has_happened_or_not) {
     }
     ASSERT_NO_FATAL_FAILURE(expect_consistent()) << "cut " << cut;
   }
+}
+
+TEST_F(PoolVolumes, D26_the_policy_bounds_what_is_promised) {
+  const auto policy = [&](uint32_t overcommit, uint32_t reserve) {
+    return stage_->run([&] { return volumes_->set_policy({overcommit, reserve}); });
+  };
+  EXPECT_EQ(policy(1'000'001, 0).errc(), Errc::invalid_argument);
+  EXPECT_EQ(policy(0, 91).errc(), Errc::invalid_argument);
+  const uint64_t capacity = store_->extents().extents_count() * k_mib;
+  ASSERT_TRUE(policy(150, 0).ok());
+  const Result<uint32_t> volume = make("a", capacity);
+  ASSERT_TRUE(volume.ok());
+  EXPECT_EQ(make("b", capacity).errc(), Errc::no_space);
+  const auto resize = [&](uint64_t bytes) {
+    return stage_->run([&] { return volumes_->resize(*volume, bytes); }).errc();
+  };
+  EXPECT_EQ(resize(2 * capacity), Errc::no_space);
+  EXPECT_EQ(resize(capacity + capacity / 2), Errc::ok);
+  const Result<uint32_t> snapshot = snap(*volume, "s");
+  ASSERT_TRUE(snapshot.ok());
+  EXPECT_EQ(stage_->run([&] {
+                    return volumes_->clone(*snapshot, {"c", uuid_of(3), 0, 0, 7});
+                  })
+                .errc(),
+            Errc::no_space);
+  reopen();
+  EXPECT_EQ(make("b", k_mib).errc(), Errc::no_space);
+  EXPECT_EQ(resize(k_mib), Errc::ok);  // smaller is always allowed
+
+  // The reserve: everything but writes to what is there.
+  ASSERT_TRUE(policy(0, 50).ok());
+  std::vector<Extent> taken(store_->extents().extents_count() * 6 / 10);
+  store_->extents().reserve(taken);
+  EXPECT_EQ(make("b", k_mib).errc(), Errc::no_space);
+  EXPECT_EQ(snap(*volume, "t").errc(), Errc::no_space);
+  EXPECT_EQ(resize(2 * k_mib), Errc::no_space);
+  for (const Extent extent : taken) store_->extents().unreserve(extent);
+  EXPECT_TRUE(make("b", k_mib).ok());
+  EXPECT_EQ(stage_->run([&] { return volumes_->totals(); })->policy.reserve_percent, 50u);
 }
 
 }  // namespace

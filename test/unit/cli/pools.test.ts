@@ -164,6 +164,22 @@ describe('ballast pool', () => {
     expect((await daemon.json('pool', 'list')).pools).toEqual([]);
   });
 
+  it('sets how much may be promised', async () => {
+    await makePool();
+    const set = await daemon.json('pool', 'set', 'p', '--overcommit', '200', '--reserve', '10');
+    expect(set).toMatchObject({ name: 'p', overcommitPercent: 200, reservePercent: 10 });
+    expect(await daemon.json('pool', 'set', 'p', '--overcommit', '0')).toMatchObject({
+      overcommitPercent: 0,
+      reservePercent: 10,
+    });
+    const cli = daemon.cli();
+    expect(await cli.run('pool', 'set', 'p')).toBe(2);
+    expect(await cli.run('pool', 'set', 'p', '--reserve', '91')).toBe(2);
+    expect(cli.stderr.text).toContain('reserve: expected a whole number from 0 to 90');
+    expect(await cli.run('pool', 'show', 'p')).toBe(0);
+    expect(cli.stdout.text).toContain('volumes of any size, 10 % kept for those there are');
+  });
+
   it('scrubs, with a bar on a terminal until it is done', async () => {
     await makePool();
     const cli = daemon.cli();

@@ -241,6 +241,17 @@ describe('destroying a pool', () => {
   });
 });
 
+describe('a policy', () => {
+  it('is changed in part, and told', async () => {
+    await world.pool();
+    await world.service.pools.setPolicy('p', { overcommitPercent: 300 });
+    const { info } = await world.service.pools.setPolicy('p', { reservePercent: 5 });
+    expect(info).toMatchObject({ overcommitPercent: 300, reservePercent: 5 });
+    expect(world.changes()).toContain('setPoolPolicy p 300 5');
+    await expect(world.service.pools.setPolicy('no', {})).rejects.toThrow("'no'");
+  });
+});
+
 describe('a scrub', () => {
   it('begins and ends, and tells how far it is', async () => {
     await world.pool();
