@@ -45,8 +45,9 @@ class SumTable {
   }
   // For an extent of which there is none.
   const BlockSumsPointer& add(Extent extent);
-  // Those of an extent that was forgotten and is used again.
-  void keep(const BlockSumsPointer& sums) { table_.emplace(sums->extent.packed, sums); }
+  // Those of an extent that was forgotten and is used again; who loaded others meanwhile has none of its
+  // writes.
+  void keep(const BlockSumsPointer& sums) { table_[sums->extent.packed] = sums; }
   // The extent is free: whoever still has the sums has those of what it was.
   void forget(Extent extent) { table_.erase(extent.packed); }
   // Nobody but the table needs it any more, perhaps: a clean one goes.

@@ -229,7 +229,7 @@ void Simulation::check_ranges(uint32_t id) {
       const auto is_data = [](const Entry& entry) { return entry.is_data; };
       const bool is_sure = std::all_of(cell.entries.begin(), cell.entries.end(), is_data) ||
                            std::none_of(cell.entries.begin(), cell.entries.end(), is_data);
-      if (is_sure && shown[lba] != cell.entries.front().is_data) {
+      if (is_sure && lba < volume.room_from_block && shown[lba] != cell.entries.front().is_data) {
         return fail(where +
                     (shown[lba] ? " is shown as allocated and is not" : " is not shown as allocated"));
       }

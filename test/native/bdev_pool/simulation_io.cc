@@ -302,7 +302,7 @@ bool Simulation::check_status(const Flight& flight, Status status) {
   // Extents that were reserved, or have come back since.
   if (status == Status::no_space) {
     return flight.is_change() && (!volume.has_room || is_busy(flight.volume)) &&
-           pool_->facts().extents_free <= flights_.size() + controls_.size() + 8;
+           pool_->facts().extents_free <= flights_.size() + controls_.size() + 16;
   }
   return false;
 }
