@@ -187,7 +187,12 @@ export class Pools {
   }
 
   startScrub(name: string, bytesPerSecond = 0n): Promise<PoolView> {
-    return this.#onOpen(name, () => this.#parts.engine.startScrub(name, bytesPerSecond));
+    const { engine } = this.#parts;
+    return this.#onOpen(name, async () => {
+      const { checksums } = await engine.poolInfo(name);
+      if (!checksums) throw new InvalidArgumentError('scrub', `a pool with checksums; '${name}' keeps none`);
+      await engine.startScrub(name, bytesPerSecond);
+    });
   }
 
   stopScrub(name: string): Promise<PoolView> {

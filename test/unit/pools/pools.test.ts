@@ -262,6 +262,18 @@ describe('a scrub', () => {
   });
 });
 
+describe('a pool without checksums', () => {
+  it('cannot be scrubbed, which is not its failure', async () => {
+    await world.service.pools.create({
+      name: 'p',
+      devices: [{ path: world.disk('p.disk') }],
+      checksums: false,
+    });
+    await expect(world.service.pools.startScrub('p')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(world.changes()).not.toContain('startScrub p 0');
+  });
+});
+
 describe('a start', () => {
   it('serves the others when a pool is missing, and finds it again', async () => {
     await world.pool('p');
