@@ -16,13 +16,13 @@ import { spread, table, thousands } from './lib/statistics.mjs';
 import { makeFile } from './lib/volumes.mjs';
 
 const help = `Usage: npm run bench:pool -- [options]
-IOPS of a pool's volume, with and without checksums, and of fio --ioengine=io_uring --direct=1 on a plain
-file, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of thin blocks,
+IOPS of fio --ioengine=io_uring --direct=1 on a file, and of a volume of a pool in the same file, with and
+without checksums, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of thin blocks,
 overwrite right after a snapshot. fio overwrites allocated blocks in the last two.
 
   --seconds N    each measurement (default: 3)
   --runs N       how often (default: 3); medians are shown, ratios are formed within a run
-  --directory D  where the files are made, 4 GiB in all (default: a temporary directory)
+  --directory D  where the file is made, 1.5 GiB (default: a temporary directory)
   --out FILE     JSON of the results
   -h, --help
 
@@ -77,32 +77,27 @@ async function load(...words) {
 
 async function measure({ seconds, runs }, directory) {
   build();
-  const plain = join(directory, 'plain');
-  await makeFile(plain);
-  const pools = { plain: join(directory, 'pool'), sums: join(directory, 'pool-with-checksums') };
-  for (const [kind, path] of Object.entries(pools)) {
-    // Written, as a disk is: the first write of a sparse file's block is a change of the file system.
-    await makeFile(path, poolMib);
-    await load('create', path, kind === 'sums' ? 1 : 0, volumeBytes);
-  }
+  // One file for all three, written beforehand, as a disk is: files of a virtual disk differ by more than what
+  // is measured, and the first write of a sparse file's block is a change of the file system.
+  const path = join(directory, 'disk');
+  await makeFile(path, poolMib);
+  const onPool = async (checksums, { name, queueDepth }) => {
+    await load('create', path, checksums, volumeBytes);
+    return load('run', path, name, queueDepth, seconds);
+  };
   const measured = jobs.map((job) => ({ job, fio: [], plain: [], sums: [] }));
   for (let run = 0; run < runs; ++run) {
     for (const one of measured) {
       const { name, fio: rw, queueDepth } = one.job;
+      const sync = name === 'read' ? [] : ['--sync=dsync'];
+      const region = [`--offset=${volumeBytes}`, `--size=${volumeBytes}`];
       const turns = [
         async () =>
           one.fio.push(
-            await fioOnFile(
-              plain,
-              { rw, queueDepth, sync: name === 'read' ? [] : ['--sync=dsync'] },
-              {
-                seconds,
-                directory,
-              },
-            ),
+            await fioOnFile(path, { rw, queueDepth, sync: [...sync, ...region] }, { seconds, directory }),
           ),
-        async () => one.plain.push(await load('run', pools.plain, name, queueDepth, seconds)),
-        async () => one.sums.push(await load('run', pools.sums, name, queueDepth, seconds)),
+        async () => one.plain.push(await onPool(0, one.job)),
+        async () => one.sums.push(await onPool(1, one.job)),
       ];
       // Who is first changes from run to run.
       for (let i = 0; i < turns.length; ++i) await turns[(i + run) % turns.length]();

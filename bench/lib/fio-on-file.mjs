@@ -7,7 +7,7 @@ import { runChild } from './child.mjs';
 
 const spareMs = 60_000;
 
-/** IOPS of 4 KiB at random places. `sync`: options of fio for durability. */
+/** IOPS of 4 KiB at random places. `sync`: further options of fio, those for durability. */
 export async function fioOnFile(path, { rw, queueDepth, sync }, { seconds, cpus, directory }) {
   const output = join(directory, 'fio.json');
   const command = [
