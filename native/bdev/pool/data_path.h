@@ -72,8 +72,16 @@ class DataPath {
   // Called when an extent is taken while less than a quarter of the pool is free.
   std::function<void()> room_is_short;
   bool is_room_short() const { return store.extents().free_count() < store.extents().extents_count() / 4; }
-  // I/O that found no room while extents were waiting for that.
+  // I/O that found no room, while some may come: extents wait for other I/O to end, or what was deleted is
+  // being freed.
   WaitList waiting_for_room;
+  bool may_get_room() const { return is_freeing_ || !grace.is_empty(); }
+  // False before anybody waits for I/O to end: that must not wait for room.
+  void set_freeing(bool is_freeing) {
+    const bool ends = is_freeing_ && !is_freeing;
+    is_freeing_ = is_freeing;
+    if (ends) waiting_for_room.wake_all();
+  }
 
   // The sums of a reserved extent, which is dirty from the record on that maps it.
   BlockSumsPointer new_sums(Extent extent);
@@ -100,6 +108,7 @@ class DataPath {
 
  private:
   struct Mark;
+  bool is_freeing_ = false;
   std::vector<DataDisk> disks_;
   uint64_t marks_count_ = 0;
   std::unique_ptr<ObjectPool<VolumeIo>> ios_;

@@ -32,6 +32,7 @@ Task<Errc> Pool::work_on_layers() {
     co_await next;
     const Turns::Turn turn = co_await turns_.take();
     wants_work_ = false;
+    path_.set_freeing(true);
     const Result<LayerWork::Progress> progress = co_await layer_work_.step();
     path_.settle_freed();
     errc = progress.errc();
@@ -47,6 +48,7 @@ Task<Errc> Pool::work_on_layers() {
     errc = compacted.errc();
     if (compacted.ok() && !*compacted) break;
   }
+  path_.set_freeing(false);
   is_working_ = false;
   rested_.fire();
   co_return errc;
@@ -61,6 +63,7 @@ Task<Errc> Pool::hold(uint32_t layer, uint64_t first_slot, uint64_t last_slot) {
   if (layer_held_ == nullptr) co_return Errc::ok;
   layer_hold_ = std::make_unique<RangeHold>(layer_held_->gate(), first_slot * blocks_per_extent_,
                                             (last_slot - first_slot + 1) * blocks_per_extent_);
+  path_.set_freeing(false);
   co_await layer_hold_->take();
   co_return Errc::ok;
 }

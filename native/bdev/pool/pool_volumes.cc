@@ -143,6 +143,7 @@ Task<Result<std::vector<uint32_t>>> Pool::snapshot(std::vector<SnapshotRequest> 
     if (planted(Planted::snapshot_without_hold)) continue;
     holds.emplace(request.volume, std::make_unique<RangeHold>(found->second->gate(), 0, UINT64_MAX / 2));
   }
+  path_.set_freeing(false);
   for (const auto& [volume, hold] : holds) co_await hold->take();
   auto made = co_await volumes_.snapshot(std::move(requests), now_s);
   Outcome outcome = Unit{};
@@ -173,6 +174,7 @@ Task<Outcome> Pool::resize(uint32_t volume, uint64_t size_bytes) {
   std::unique_ptr<RangeHold> hold;
   if (opened != nullptr && size_bytes < value->size_bytes) {
     hold = std::make_unique<RangeHold>(opened->gate(), size_bytes / k_page_bytes, UINT64_MAX / 2);
+    path_.set_freeing(false);
     co_await hold->take();
   }
   const bool is_thick = (value->flags & k_volume_thick) != 0;

@@ -253,7 +253,7 @@ bool VolumeIo::choose_target() {
       slot_->pending = path_->reserve();
       if (!slot_->pending.has_value()) {
         unlock_blocks();
-        if (!path_->grace.is_empty()) {
+        if (path_->may_get_room()) {
           path_->grace.leave(grace_);
           path_->grace.enter(grace_);  // what is freed meanwhile need not wait for us
           wait_in(path_->waiting_for_room, &VolumeIo::write_piece);

@@ -127,6 +127,20 @@ TEST_F(PoolTest, AFullPoolSaysNoSpaceAndWorksAgainWhenThereIsRoom) {
   expect(volume, 64, {0, 0});
 }
 
+// Without that a volume could be deleted, and the write that its room is for fail.
+TEST_F(PoolTest, AWriteToAFullPoolWaitsForWhatIsBeingDeleted) {
+  Served& old = new_volume("old", 1024 * k_mib);
+  for (uint64_t slot = 0; write(old, slot * 64, {1}) == Status::ok;) ++slot;
+  Served& volume = new_volume("new");
+  EXPECT_EQ(write(volume, 0, {2}), Status::no_space);
+  const uint32_t id = old.id;
+  stop_serving(id);
+  ASSERT_TRUE(stage_->run([&] { return pool_->remove(id, false); }).ok());
+  EXPECT_EQ(write(volume, 0, {2}), Status::ok);
+  finish_layer_work();
+  expect(volume, 0, {2, 0});
+}
+
 TEST_F(PoolTest, AThickVolumeHasItsRoomAndKeepsIt) {
   const uint64_t before = free();
   Served& volume = new_volume("v", 4 * k_mib, k_volume_thick);
