@@ -37,7 +37,6 @@ enum class Planted : uint8_t {
   cleaner_without_sync,     // checksums are computed from what is in the disk's cache
   checksum_not_verified,    // reads do not look
   block_locks_ignored,      // two writes of one block at a time
-  pending_leaked,           // an extent whose first write failed is lost
   thick_not_zeroed,         // a thick volume shows what was there
   layer_in_making_deleted,  // work on layers takes a thick volume that is being made for a deleted one
   copy_only_forwards,       // a copy to behind its source overwrites what it has to read

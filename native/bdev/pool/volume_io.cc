@@ -358,7 +358,7 @@ void VolumeIo::leave_target(bool is_mapped) {
   } else if (slot_->pending_writes_count == 0) {
     slot_->pending.reset();
     std::erase_if(slot_->sums, [this](const BlockSumsPointer& held) { return held->extent == *target_; });
-    if (!planted(Planted::pending_leaked)) path_->unreserve(*target_);
+    path_->unreserve(*target_);
   }
 }
 
