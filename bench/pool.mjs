@@ -1,4 +1,4 @@
-// node bench/pool.mjs: volumes of a pool beside fio with io_uring on a plain file of the same disk, in turns,
+// node bench/pool.mjs: volumes of a pool beside fio with io_uring on the same file, in turns,
 // at the same durability (fio: --sync=dsync; a pool acknowledges what is on stable media). All in the process
 // that does the I/O: no network between.
 
@@ -17,8 +17,8 @@ import { makeFile } from './lib/volumes.mjs';
 
 const help = `Usage: npm run bench:pool -- [options]
 IOPS of fio --ioengine=io_uring --direct=1 on a file, and of a volume of a pool in the same file, with and
-without checksums, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of thin blocks,
-overwrite right after a snapshot. fio overwrites allocated blocks in the last two.
+without checksums, 4 KiB at random places, in turns: read and overwrite of allocated blocks, first write of
+thin blocks, overwrite right after a snapshot. fio overwrites allocated blocks in the last two.
 
   --seconds N    each measurement (default: 3)
   --runs N       how often (default: 3); medians are shown, ratios are formed within a run
@@ -77,8 +77,8 @@ async function load(...words) {
 
 async function measure({ seconds, runs }, directory) {
   build();
-  // One file for all three, written beforehand, as a disk is: files of a virtual disk differ by more than what
-  // is measured, and the first write of a sparse file's block is a change of the file system.
+  // One file for all three, written beforehand as a disk is: files of a virtual disk differ by more than what
+  // is measured, and the first write of a sparse file's block changes the file system.
   const path = join(directory, 'disk');
   await makeFile(path, poolMib);
   const onPool = async (checksums, { name, queueDepth }) => {
