@@ -1,11 +1,11 @@
-// Plants the bugs of native/bdev/pool/planted.h one at a time and requires that the simulation of the pool
-// finds each: npm run test:planted [-- NUMBER ...]. Prints which walk or sequence found it, and exits 1 if
-// one is not found. BALLAST_SIM_SEEDS: walks to try, 3000 if not given.
+// Plants the bugs of native/bdev/pool/planted.h one at a time and requires that the tests of the pool find
+// each, its simulation first: npm run test:planted [-- NUMBER ...]. Prints which walk or test found it, and
+// exits 1 if one is not found. BALLAST_SIM_SEEDS: walks to try, 3000 if not given.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildNativeTests } from './test-runner/native-build.mjs';
 
-const folder = 'build/planted';
-const binary = `${folder}/test/native/bdev_pool/bdev_pool_test`;
 const seeds = process.env.BALLAST_SIM_SEEDS ?? '3000';
 const walk = 'PoolSimulation.what_a_random_walk_reads_is_what_was_written';
 
@@ -14,11 +14,6 @@ function plantedBugs() {
   const header = readFileSync('native/bdev/pool/planted.h', 'utf8');
   const body = header.slice(header.indexOf('enum class Planted'), header.indexOf('#ifdef'));
   return [...body.matchAll(/^ {2}(\w+),/gm)].map((match) => match[1]);
-}
-
-function mustRun(command, options) {
-  const ended = spawnSync(command, options, { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (ended.status !== 0) process.exit(1);
 }
 
 /** What the tests say with this bug on. */
@@ -51,18 +46,15 @@ function find(number) {
   return `${test}: ${describe(tested.text)}`;
 }
 
-mustRun('cmake', [
-  '-G',
-  'Ninja',
-  '-S',
-  '.',
-  '-B',
-  folder,
-  '-DBALLAST_TESTS=ON',
-  '-DBALLAST_PLANTED_BUGS=ON',
-  '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
-]);
-mustRun('cmake', ['--build', folder, '--target', 'bdev_pool_test']);
+const { ok, folder } = await buildNativeTests('planted', ['bdev_pool_test']);
+if (!ok) process.exit(1);
+const binary = join(folder, 'test/native/bdev_pool/bdev_pool_test');
+// Otherwise all would seem to be found.
+const without = run(0, '*', { BALLAST_SIM_SEEDS: seeds });
+if (without.found) {
+  console.error(`the tests fail without a bug: ${describe(without.text)}`);
+  process.exit(1);
+}
 const asked = process.argv.slice(2).map(Number);
 let missed = 0;
 for (const [number, name] of plantedBugs().entries()) {
