@@ -180,9 +180,12 @@ export class Pools {
   /** What is absent stays. */
   setPolicy(name: string, policy: PoolPolicy): Promise<PoolView> {
     const { engine } = this.#parts;
-    return this.#onOpen(name, async () => {
+    // Alone: two who change a part each would undo each other's.
+    return this.#alone(name, async (pool) => {
+      checkOpen(pool);
       const { overcommitPercent, reservePercent } = await engine.poolInfo(name);
       await engine.setPoolPolicy(name, { overcommitPercent, reservePercent, ...policy });
+      return this.#view(pool);
     });
   }
 
