@@ -4,7 +4,7 @@
 //
 // Memory, whatever the pool's size: 3 bits a page of the metadata region (16 TiB: 3 MiB), 3 bits an extent
 // (6 MiB), 16 MiB of tree pages for look-ups and 1 MiB for the walk, about 200 bytes a volume and layer
-// (20,000: 4 MiB), about 300 bytes a record in the journal (200,000, the most that is usual: 60 MiB), 8 bytes
+// (20,000: 4 MiB), about 300 bytes a record in the journal (100,000, the most that is usual: 30 MiB), 8 bytes
 // a leaked extent, and at most 1,000 findings. A repair looks up to
 // three times and keeps two looks: twice the bits. Time: a look reads every tree page once, in order.
 #pragma once

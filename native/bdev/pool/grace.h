@@ -25,7 +25,6 @@ class Grace {
     entries_.push_back(entry);
   }
   void leave(Entry& entry) { entries_.remove(entry); }
-  size_t entries_count() const { return entries_.size(); }
 
   // One that is here already begins anew: it was used again in between.
   void add(std::vector<Extent> freed) {

@@ -84,6 +84,12 @@ void VolumeIo::next_piece() {
   is_write() ? write_piece() : read_piece();
 }
 
+// It has waited, and work on layers took extents out of the slot meanwhile.
+void VolumeIo::look_up_again() {
+  volume_->unpin(*slot_);
+  next_piece();
+}
+
 void VolumeIo::leave_piece() {
   unlock_blocks();
   volume_->unpin(*slot_);
@@ -200,10 +206,7 @@ void VolumeIo::reads_ended() {
 
 // A write of these blocks may have been in flight: then data and sum are not of one moment.
 void VolumeIo::read_again() {
-  if (slot_->is_stale) {
-    volume_->unpin(*slot_);
-    return next_piece();
-  }
+  if (slot_->is_stale) return look_up_again();
   if (slot_->writing.intersects(piece_mask())) return wait_in(slot_->waiters, &VolumeIo::read_again);
   lock_blocks();
   read_piece();
@@ -212,11 +215,7 @@ void VolumeIo::read_again() {
 // --- writing ---
 
 void VolumeIo::write_piece() {
-  // It may have waited while work on layers took extents out of the slot.
-  if (slot_->is_stale) {
-    volume_->unpin(*slot_);
-    return next_piece();
-  }
+  if (slot_->is_stale) return look_up_again();
   if (path_->store.is_broken()) {
     status_ = Status::io_error;
     return leave_piece();

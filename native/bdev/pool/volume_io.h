@@ -18,6 +18,7 @@ class VolumeIo {
 
   void wait_in(WaitList& list, void (VolumeIo::*then)());
   void next_piece();
+  void look_up_again();
   void leave_piece();
   void end(Status status);
   bool is_write() const { return io_->type == IoType::write; }
