@@ -1,10 +1,11 @@
 // Load on a volume of a pool, or on a plain file, in this process: no network between. Called by
 // bench/pool.mjs; prints one line of JSON.
-//   pool_load create PATH CHECKSUMS VOLUME_BYTES     a pool on PATH (overwritten), volume v, all of it
-//   written pool_load run PATH JOB QD SECONDS                JOB: read, overwrite (of v), first (of a new
-//   volume),
-//                                                    snapshot (overwrite of v, right after a snapshot)
-//   pool_load file PATH JOB QD SECONDS               read or overwrite of a file through the file device
+//   pool_load create PATH CHECKSUMS VOLUME_BYTES
+//     a pool on PATH (overwritten), volume v in it, all of it written
+//   pool_load run PATH JOB QD SECONDS
+//     JOB: read, overwrite (of v), first (of a new volume), snapshot (overwrite of v, right after a snapshot)
+//   pool_load file PATH JOB QD SECONDS
+//     read or overwrite of a file through the file device
 // I/O is 4 KiB at random places; first and snapshot take each place once, and end when all are taken. After
 // a run the volume is as it was.
 

@@ -262,6 +262,7 @@ uint32_t UringBackend::poll() {
 
 void UringBackend::flush() {
   start_waiting();
+  unsubmitted_files_count_ = 0;
   ring_.submit();
 }
 

@@ -89,6 +89,7 @@ class UringBackend final : public IoBackend {
 
   // File operations that the ring had no room for, oldest first.
   std::vector<FileOp*> waiting_files_;
+  uint32_t unsubmitted_files_count_ = 0;  // since the last submission, at most
   Segment arena_;
   enum class Registration : uint8_t { untried, done, refused } registration_ = Registration::untried;
 };

@@ -1,4 +1,7 @@
 // The conformance suite of IoBackend and FileSystem, files: run over the kernel and the simulator.
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -256,6 +259,34 @@ TEST_P(BackendFile, one_file_serves_two_reactors) {
   AlignedBuffer read(k_block_bytes);
   EXPECT_EQ(run(FileOp::Kind::read, *file, k_block_bytes, read), int64_t{k_block_bytes});
   EXPECT_EQ(read.bytes(), buffers[1].bytes());
+}
+
+// Else a disk has nothing to do until the rest of a long turn is over. The simulator starts none before that.
+TEST_P(BackendFile, several_operations_are_begun_before_the_turn_ends) {
+  if (GetParam().make == make_simulated) return;
+  const auto file = make_file("a", 1 << 20, false);
+  AlignedBuffer block(k_block_bytes);
+  block.fill(pattern(k_block_bytes));
+  Running ops[8];
+  on(0, [&] {
+    for (size_t i = 0; i < 8; ++i) {
+      ops[i].kind = FileOp::Kind::write;
+      ops[i].file = file->descriptor();
+      ops[i].offset = i * k_block_bytes;
+      ops[i].data = {&block.segment, 1};
+      world->reactor(0).io().submit(ops[i]);
+    }
+  });
+  std::vector<uint8_t> seen(k_block_bytes);
+  MonotonicClock clock;
+  const uint64_t end_ns = clock.now_ns() + 20 * k_ns_per_s;
+  while (seen != block.bytes() && clock.now_ns() < end_ns) {
+    ASSERT_EQ(pread(file->descriptor(), seen.data(), seen.size(), 0), ssize_t{k_block_bytes});
+  }
+  EXPECT_EQ(seen, block.bytes());
+  ASSERT_TRUE(world->run_until([&] {
+    return std::all_of(std::begin(ops), std::end(ops), [](const Running& op) { return op.is_done; });
+  }));
 }
 
 INSTANTIATE_TEST_SUITE_P(backends, BackendFile, k_all_backends,
