@@ -25,6 +25,8 @@ export const sourceRooms = {
   pools: { values: ['base'], types: ['native', 'store', 'keys'] },
   api: { values: ['base', 'auth'], types: ['pools'] },
   client: { values: ['base'], types: ['api'] },
+  rpc: { values: ['base'], types: [] },
+  csi: { values: ['base', 'rpc', 'client'], types: [] },
   cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api'] },
   main: { values: ['*'], types: ['*'] },
 };
