@@ -1,0 +1,67 @@
+// One call from its arrival to its answer: the signal of its caller, one line in the log, its error as a status.
+import type { Log } from '../base/log.js';
+import { redacted } from './redact.js';
+import { isFault, type RpcStatus, statusOf } from './status.js';
+
+export interface ObserverOptions {
+  readonly log: Log;
+  /** Fields whose content is not logged, beside that of maps. */
+  readonly hidden: ReadonlySet<string>;
+  /** Of a method: whether it is meant to change something. Those are logged at info, others at debug. */
+  readonly changes: (method: string) => boolean;
+}
+
+/** Of grpc-js, what is needed here. */
+export interface Cancellable {
+  readonly cancelled: boolean;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+export class ObservedCall {
+  readonly #options: ObserverOptions;
+  readonly #method: string;
+  readonly #request: unknown;
+  readonly #abort = new AbortController();
+  readonly #beganMs = performance.now();
+
+  constructor(options: ObserverOptions, method: string, request: unknown, call: Cancellable) {
+    this.#options = options;
+    this.#method = method;
+    this.#request = request;
+    if (call.cancelled) this.#abort.abort();
+    call.on('cancelled', () => this.#abort.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  succeeded(response: unknown): void {
+    const { log, hidden, changes } = this.#options;
+    const level = changes(this.#method) ? 'info' : 'debug';
+    if (!log.isLevelEnabled(level)) return;
+    log[level]({ ...this.#fields(), response: redacted(response, hidden) }, this.#text('OK'));
+  }
+
+  failed(error: unknown): RpcStatus {
+    const { log } = this.#options;
+    const status = statusOf(error);
+    const fields = { ...this.#fields(), reason: status.details };
+    if (isFault(status)) log.error({ ...fields, err: error }, this.#text(status.name));
+    else log.debug(fields, this.#text(status.name));
+    return status;
+  }
+
+  #fields() {
+    return {
+      room: 'rpc',
+      method: this.#method,
+      ms: Math.round(performance.now() - this.#beganMs),
+      request: redacted(this.#request, this.#options.hidden),
+    };
+  }
+
+  #text(outcome: string): string {
+    return `${this.#method}: ${outcome}${this.signal.aborted ? ', after the caller had gone' : ''}`;
+  }
+}

@@ -1,0 +1,131 @@
+// A gRPC server on a Unix socket. Connections are taken by a socket of our own and handed to grpc-js, which
+// would make one that others can open. Messages, streams and connections are bounded.
+import { once } from 'node:events';
+import type { Server as SocketServer } from 'node:net';
+import {
+  type ConnectionInjector,
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { Handlers, Streaming, Unary } from './handlers.js';
+import { ObservedCall, type ObserverOptions } from './observed-call.js';
+import { listenOnSocket } from './unix-socket.js';
+
+const messageBytesMax = 4 << 20; // what gRPC takes where nobody says otherwise
+const streamsMax = 128; // at once in a connection
+const closeMsMax = 2_000;
+
+export interface RpcServerOptions extends ObserverOptions {
+  /** Called with every request before its handler; what it throws is the answer. */
+  readonly check?: (request: unknown) => void;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what Handlers<Service> says of each
+type AnyHandler = Unary<any, any> | Streaming<any, any>;
+
+export class RpcServer {
+  readonly #options: RpcServerOptions;
+  readonly #server: Server;
+  #socket: SocketServer | undefined;
+  #injector: ConnectionInjector | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RpcServerOptions) {
+    setLogVerbosity(logVerbosity.NONE); // it would write to stderr by itself
+    this.#options = options;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_concurrent_streams': streamsMax,
+    });
+  }
+
+  add<Service>(definition: ServiceDefinition, handlers: Handlers<Service>): void {
+    const wrapped: UntypedServiceImplementation = {};
+    for (const [name, { responseStream }] of Object.entries(definition)) {
+      const handler = (handlers as Record<string, AnyHandler>)[name];
+      if (handler === undefined) throw new Error(`the service has no handler for ${name}`);
+      wrapped[name] = responseStream
+        ? this.#streaming(name, handler as Streaming<unknown, unknown>)
+        : this.#unary(name, handler as Unary<unknown, unknown>);
+    }
+    this.#server.addService(definition, wrapped);
+  }
+
+  async listen(path: string): Promise<void> {
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#injector = injector;
+    this.#socket = await listenOnSocket(path, (socket) => {
+      socket.on('error', () => socket.destroy());
+      injector.injectConnection(socket);
+    });
+  }
+
+  /** Answers what has come, for a while, and takes nothing new. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#socket?.close(); // takes its name away too
+    this.#injector?.drain(closeMsMax);
+    const late = setTimeout(() => this.#server.forceShutdown(), closeMsMax);
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    clearTimeout(late);
+    this.#injector?.destroy();
+  }
+
+  #unary(name: string, handler: Unary<unknown, unknown>) {
+    return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
+      const observed = new ObservedCall(this.#options, name, call.request, call);
+      const work = async () => {
+        this.#options.check?.(call.request);
+        return handler(call.request, observed);
+      };
+      void work().then(
+        (response) => {
+          observed.succeeded(response);
+          answer(null, response);
+        },
+        (error: unknown) => answer(observed.failed(error)),
+      );
+    };
+  }
+
+  #streaming(name: string, handler: Streaming<unknown, unknown>) {
+    return (call: ServerWritableStream<unknown, unknown>): void => {
+      const observed = new ObservedCall(this.#options, name, call.request, call);
+      const work = async () => {
+        this.#options.check?.(call.request);
+        let messages = 0;
+        for await (const message of handler(call.request, observed)) {
+          if (observed.signal.aborted) break;
+          messages += 1;
+          // As slow as its reader: nothing piles up here.
+          if (!call.write(message)) await once(call, 'drain', observed).catch(ifAborted(observed.signal));
+        }
+        return messages;
+      };
+      void work().then(
+        (messages) => {
+          observed.succeeded({ messages });
+          call.end();
+        },
+        (error: unknown) => void call.emit('error', observed.failed(error)),
+      );
+    };
+  }
+}
+
+function ifAborted(signal: AbortSignal): (error: unknown) => void {
+  return (error) => {
+    if (!signal.aborted) throw error;
+  };
+}
