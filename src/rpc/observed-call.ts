@@ -1,4 +1,5 @@
-// One call from its arrival to its answer: the signal of its caller, one line in the log, its error as a status.
+// One call from its arrival to its answer: the signal of its caller, one line in the log, its error as a
+// status.
 import type { Log } from '../base/log.js';
 import { redacted } from './redact.js';
 import { isFault, type RpcStatus, statusOf } from './status.js';

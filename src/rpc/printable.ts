@@ -1,5 +1,5 @@
-// Text of a caller as it may stand in a log line, on a terminal or in an error: everything but printable ASCII
-// is written as an escape, and what is too long is cut. Called wherever such text leaves this process.
+// Text of a caller as it may stand in a log line, on a terminal or in an error: everything but printable
+// ASCII is written as an escape, and what is too long is cut. Called wherever such text leaves this process.
 
 export function printable(text: string, charactersMax = 128): string {
   const cut = text.length > charactersMax ? `${text.slice(0, charactersMax)}...` : text;

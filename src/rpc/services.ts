@@ -1,5 +1,5 @@
-// The services of a .proto file as grpc-js takes them, and which fields of their messages are maps. How messages
-// are decoded is decided here once: proto/types.mjs makes types of exactly this.
+// The services of a .proto file as grpc-js takes them, and which fields of their messages are maps. How
+// messages are decoded is decided here once: proto/types.mjs makes types of exactly this.
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 

@@ -1,6 +1,6 @@
 // From what was thrown to a gRPC status: the one place where errors of the catalogue become those of gRPC. A
-// code that is missing in the table does not compile. What is not ours is INTERNAL: the log has it, the caller
-// does not.
+// code that is missing in the table does not compile. What is not ours is INTERNAL: the log has it, the
+// caller does not.
 import { status } from '@grpc/grpc-js';
 import { DomainError, type ErrorCode } from '../base/errors.js';
 import { printable } from './printable.js';

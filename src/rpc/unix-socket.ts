@@ -1,5 +1,5 @@
-// The Unix socket of a gRPC server: 0600 from its first moment, and one that an earlier process left behind is
-// replaced, if nobody answers on it.
+// The Unix socket of a gRPC server: 0600 from its first moment, and one that an earlier process left behind
+// is replaced, if nobody answers on it.
 import { lstat, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, isAbsolute } from 'node:path';
