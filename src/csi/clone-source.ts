@@ -1,0 +1,119 @@
+// Volumes that begin as a copy. The daemon makes clones of snapshots; a clone of a volume is one of a
+// snapshot that is taken for it and goes when the clone is there (clones stay when their snapshot goes).
+import { type SnapshotBody, toBytes, type VolumeBody } from '../client/api-client.js';
+import { RemoteError } from '../client/remote-error.js';
+import type { Call } from '../rpc/handlers.js';
+import { RpcError } from '../rpc/status.js';
+import { sizeFor } from './capacity.js';
+import { required } from './checks.js';
+import type { WantedVolume } from './create-volume.js';
+import type { VolumeContentSource } from './messages.js';
+import { cloneSnapshotName, isCloneSnapshot, parseSnapshotId } from './names.js';
+import { type Parts, withVolumeKept } from './parts.js';
+
+export type CloneSource =
+  | { readonly type: 'snapshot'; readonly snapshotId: string }
+  | { readonly type: 'volume'; readonly volumeId: string };
+
+export function parseSource(source: VolumeContentSource | null): CloneSource | undefined {
+  if (source === null) return undefined;
+  const { type, snapshot, volume } = source;
+  required('volumeContentSource', type);
+  return type === 'snapshot'
+    ? { type, snapshotId: required('snapshotId', snapshot?.snapshotId) }
+    : { type: 'volume', volumeId: required('volumeId', volume?.volumeId) };
+}
+
+/**
+ * A clone names the snapshot that it is of. For a clone of a volume that snapshot is gone, so what can be
+ * told is: that the volume is no clone, or one of a snapshot that is there and was not taken for it.
+ */
+export async function sourceDifference(
+  { volumes, storage }: Parts,
+  { name, source }: WantedVolume,
+  { originUuid }: VolumeBody,
+): Promise<'volume_content_source' | undefined> {
+  const different = 'volume_content_source';
+  if (source === undefined) return originUuid === undefined ? undefined : different;
+  if (originUuid === undefined) return different;
+  if (source.type === 'snapshot') {
+    return parseSnapshotId(source.snapshotId)?.uuid === originUuid ? undefined : different;
+  }
+  const origin = await volumes.find(source.volumeId);
+  if (origin === undefined) return undefined;
+  const snapshots = await storage.snapshots(origin.name);
+  const taken = snapshots.find((snapshot) => snapshot.uuid === originUuid);
+  if (taken !== undefined && taken.name !== cloneSnapshotName(name)) return different;
+  await dropSnapshot({ storage }, taken);
+  return undefined;
+}
+
+export function fromSnapshot(
+  parts: Parts,
+  wanted: WantedVolume,
+  snapshotId: string,
+  call: Call,
+): Promise<VolumeBody> {
+  const volumeUuid = parseSnapshotId(snapshotId)?.volumeUuid ?? '';
+  return withVolumeKept(parts, volumeUuid, call, async () => {
+    const { snapshot } = await parts.snapshots.get(snapshotId);
+    return cloneOf(parts, wanted, snapshot);
+  });
+}
+
+export function fromVolume(
+  parts: Parts,
+  wanted: WantedVolume,
+  volumeId: string,
+  call: Call,
+): Promise<VolumeBody> {
+  return withVolumeKept(parts, volumeId.toLowerCase(), call, async () => {
+    const { storage, log } = parts;
+    const origin = await parts.volumes.get(volumeId);
+    sizeFor(wanted.range, toBytes(origin.sizeBytes)); // refused before anything is made
+    const name = cloneSnapshotName(wanted.name);
+    // Of an attempt that was cut off: what it holds is older than this call.
+    await dropSnapshot(
+      parts,
+      (await storage.snapshots(origin.name)).find((one) => one.name === name),
+    );
+    const [taken] = await storage.createSnapshots([{ volume: origin.name, name }]);
+    if (taken === undefined) throw new RpcError('INTERNAL', 'the daemon told of no snapshot');
+    try {
+      return await cloneOf(parts, wanted, taken);
+    } finally {
+      // Deleting the volume that it is of takes it away too: see deleteVolume().
+      await dropSnapshot(parts, taken).catch((error: unknown) =>
+        log.warn({ room: 'csi', err: error }, `snapshot ${taken.volume}/${name} is left behind`),
+      );
+    }
+  });
+}
+
+/** What attempts that were cut off left in a volume; nobody else may be using it now. */
+export async function dropCloneSnapshots(parts: Pick<Parts, 'storage'>, volume: VolumeBody): Promise<void> {
+  const snapshots = await parts.storage.snapshots(volume.name);
+  for (const snapshot of snapshots) {
+    if (isCloneSnapshot(snapshot.name)) await dropSnapshot(parts, snapshot);
+  }
+}
+
+function cloneOf({ storage }: Parts, wanted: WantedVolume, snapshot: SnapshotBody): Promise<VolumeBody> {
+  const { name, range, parameters } = wanted;
+  const sizeBytes = sizeFor(range, toBytes(snapshot.sizeBytes));
+  const source = { volume: snapshot.volume, snapshot: snapshot.name };
+  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), source, ...parameters });
+}
+
+async function dropSnapshot(
+  { storage }: Pick<Parts, 'storage'>,
+  snapshot: SnapshotBody | undefined,
+): Promise<void> {
+  if (snapshot === undefined) return;
+  try {
+    await storage.deleteSnapshot(snapshot);
+  } catch (error) {
+    const gone = error instanceof RemoteError && /^(?:SNAPSHOT|VOLUME)_NOT_FOUND$/.test(error.code);
+    if (!gone) throw error;
+  }
+}

@@ -1,0 +1,97 @@
+// CreateVolume: empty, of a snapshot, of a volume; once for a name, whoever asks how often. What the same
+// name asked for before is read from the volume itself. Of a volume that is a clone of a volume the daemon
+// does not keep which one it was: see sourceDifference().
+import type { PoolBody, VolumeBody } from '../client/api-client.js';
+import { RemoteError } from '../client/remote-error.js';
+import type { Call } from '../rpc/handlers.js';
+import { RpcError } from '../rpc/status.js';
+import { checkCapabilities } from './capabilities.js';
+import { isWithin, parseRange, type Range, sizeFor } from './capacity.js';
+import { invalid, required, requiredName } from './checks.js';
+import { type CloneSource, fromSnapshot, fromVolume, parseSource, sourceDifference } from './clone-source.js';
+import type { CreateVolumeRequest, CreateVolumeResponse } from './messages.js';
+import { checkMutableParameters } from './mutable-parameters.js';
+import { storageName } from './names.js';
+import { differenceOf, parseParameters, type VolumeParameters } from './parameters.js';
+import { type Parts, withName } from './parts.js';
+import { freeBytesOf, openPools } from './pools.js';
+import { checkTopology } from './topology.js';
+import { volumeMessage } from './volume-directory.js';
+
+export interface WantedVolume {
+  readonly name: string;
+  readonly range: Range;
+  readonly parameters: VolumeParameters;
+  readonly source: CloneSource | undefined;
+}
+
+export async function createVolume(
+  parts: Parts,
+  request: CreateVolumeRequest,
+  call: Call,
+): Promise<{ volume: CreateVolumeResponse['volume'] }> {
+  const wanted = wantedOf(parts, request);
+  const volume = await withName(parts, wanted.name, call, () => ensure(parts, wanted, call));
+  const message = volumeMessage(parts.volumes.seen(volume), parts.topology);
+  return { volume: { ...message, volumeContext: {}, contentSource: request.volumeContentSource } };
+}
+
+function wantedOf(parts: Parts, request: CreateVolumeRequest): WantedVolume {
+  const name = storageName(requiredName('name', request.name));
+  const capabilities = required('volumeCapabilities', request.volumeCapabilities);
+  checkCapabilities('volumeCapabilities', capabilities);
+  const parameters = parseParameters(request.parameters);
+  checkMutableParameters(request.mutableParameters);
+  if (Object.keys(request.mutableParameters).length > 0) {
+    throw invalid('mutableParameters', 'none: this daemon has no limits and guarantees');
+  }
+  const range = parseRange(request.capacityRange);
+  const source = parseSource(request.volumeContentSource);
+  checkTopology(parts.topology, request.accessibilityRequirements);
+  return { name, range, parameters, source };
+}
+
+async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBody> {
+  const existing = await parts.volumes.findByName(wanted.name);
+  if (existing !== undefined) return same(parts, wanted, existing);
+  try {
+    return await make(parts, wanted, call);
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.code !== 'DUPLICATE_VOLUME') throw error;
+    // An earlier controller asked for it and is gone; the daemon is still at it, or has just made it.
+    const made = await parts.volumes.findByName(wanted.name);
+    if (made === undefined) throw new RpcError('ABORTED', 'it is being made', { cause: error });
+    return same(parts, wanted, made);
+  }
+}
+
+async function same(parts: Parts, wanted: WantedVolume, existing: VolumeBody): Promise<VolumeBody> {
+  const difference =
+    (existing.kind === 'pool' ? undefined : 'kind') ??
+    (isWithin(wanted.range, BigInt(existing.sizeBytes)) ? undefined : 'capacity_range') ??
+    differenceOf(wanted.parameters, existing) ??
+    (await sourceDifference(parts, wanted, existing));
+  if (difference === undefined) return existing;
+  throw new RpcError('ALREADY_EXISTS', `there is a volume of this name with another ${difference}`);
+}
+
+function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBody> {
+  const { source } = wanted;
+  if (source === undefined) return makeEmpty(parts, wanted);
+  return source.type === 'snapshot'
+    ? fromSnapshot(parts, wanted, source.snapshotId, call)
+    : fromVolume(parts, wanted, source.volumeId, call);
+}
+
+async function makeEmpty({ storage }: Parts, { name, range, parameters }: WantedVolume): Promise<VolumeBody> {
+  const sizeBytes = sizeFor(range);
+  const { pool = roomiest(await storage.pools()), ...rest } = parameters;
+  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, ...rest });
+}
+
+/** Of pools that nobody chose between: the one with the most room. */
+export function roomiest(pools: readonly PoolBody[]): string {
+  const [first, ...others] = openPools(pools);
+  if (first === undefined) throw new RpcError('RESOURCE_EXHAUSTED', 'this daemon has no pool that is open');
+  return others.reduce((best, pool) => (freeBytesOf(pool) > freeBytesOf(best) ? pool : best), first).name;
+}

@@ -1,0 +1,28 @@
+// ListVolumes and ControllerGetVolume: volumes of pools, whoever made them, and how they are.
+import type { VolumeBody } from '../client/api-client.js';
+import { required } from './checks.js';
+import type { ControllerGetVolumeRequest, ListVolumesRequest, VolumeCondition } from './messages.js';
+import { pageOf } from './paging.js';
+import type { Parts } from './parts.js';
+import { conditionOf, volumeMessage } from './volume-directory.js';
+
+interface Entry {
+  readonly volume: ReturnType<typeof volumeMessage>;
+  readonly status: { readonly volumeCondition: VolumeCondition };
+}
+
+export async function listVolumes(
+  parts: Parts,
+  request: ListVolumesRequest,
+): Promise<{ entries: readonly Entry[]; nextToken: string }> {
+  const { entries, nextToken } = pageOf(await parts.volumes.list(), (volume) => volume, request);
+  return { entries: entries.map((volume) => entryOf(parts, volume)), nextToken };
+}
+
+export async function getVolume(parts: Parts, { volumeId }: ControllerGetVolumeRequest): Promise<Entry> {
+  return entryOf(parts, await parts.volumes.get(required('volumeId', volumeId)));
+}
+
+function entryOf({ topology }: Parts, volume: VolumeBody): Entry {
+  return { volume: volumeMessage(volume, topology), status: { volumeCondition: conditionOf(volume) } };
+}

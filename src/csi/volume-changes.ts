@@ -1,0 +1,70 @@
+// DeleteVolume, ControllerExpandVolume, ControllerModifyVolume: what changes a volume that is there.
+import { toBytes } from '../client/api-client.js';
+import { RemoteError } from '../client/remote-error.js';
+import type { Call } from '../rpc/handlers.js';
+import { RpcError } from '../rpc/status.js';
+import { checkCapabilities } from './capabilities.js';
+import { expandedSize, parseRange } from './capacity.js';
+import { required } from './checks.js';
+import { dropCloneSnapshots } from './clone-source.js';
+import type {
+  ControllerExpandVolumeRequest,
+  ControllerExpandVolumeResponse,
+  ControllerModifyVolumeRequest,
+  DeleteVolumeRequest,
+} from './messages.js';
+import { checkMutableParameters } from './mutable-parameters.js';
+import { isVolumeId } from './names.js';
+import { type Parts, withVolumes } from './parts.js';
+
+/** What is not there is deleted already; an id that cannot be ours is of nothing. */
+export async function deleteVolume(
+  parts: Parts,
+  { volumeId }: DeleteVolumeRequest,
+  call: Call,
+): Promise<object> {
+  if (!isVolumeId(required('volumeId', volumeId))) return {};
+  return withVolumes(parts, [volumeId.toLowerCase()], call, async () => {
+    const { volumes, storage } = parts;
+    const volume = await volumes.find(volumeId);
+    if (volume === undefined) return {};
+    try {
+      await dropCloneSnapshots(parts, volume);
+      await storage.deleteVolume(volume.name);
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.code !== 'VOLUME_NOT_FOUND') throw error;
+    }
+    return {};
+  });
+}
+
+/** Never makes a volume smaller. Hosts see the new size at once; what is on the volume grows on the node. */
+export async function expandVolume(
+  parts: Parts,
+  { volumeId, capacityRange, volumeCapability }: ControllerExpandVolumeRequest,
+  call: Call,
+): Promise<ControllerExpandVolumeResponse> {
+  required('volumeId', volumeId);
+  const range = parseRange(required('capacityRange', capacityRange));
+  if (volumeCapability !== null) checkCapabilities('volumeCapability', [volumeCapability]);
+  return withVolumes(parts, [volumeId.toLowerCase()], call, async () => {
+    const volume = await parts.volumes.get(volumeId);
+    const sizeBytes = expandedSize(range, toBytes(volume.sizeBytes));
+    if (sizeBytes > toBytes(volume.sizeBytes)) {
+      await parts.storage.changeVolume(volume.name, { sizeBytes: sizeBytes.toString() });
+    }
+    return { capacityBytes: sizeBytes.toString(), nodeExpansionRequired: true };
+  });
+}
+
+/** Checked as if they could be applied, so that a mistake is told of; the capability is not advertised. */
+export async function modifyVolume(
+  { volumes }: Parts,
+  { volumeId, mutableParameters }: ControllerModifyVolumeRequest,
+): Promise<never> {
+  required('volumeId', volumeId);
+  checkMutableParameters(mutableParameters);
+  required('mutableParameters', Object.keys(mutableParameters));
+  await volumes.get(volumeId);
+  throw new RpcError('UNIMPLEMENTED', 'this daemon has no limits and guarantees of volumes');
+}
