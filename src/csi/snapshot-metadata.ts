@@ -39,7 +39,7 @@ export function snapshotMetadata(parts: Parts): Handlers<SnapshotMetadataService
       const target = await parts.snapshots.get(targetSnapshotId);
       if (base.volume.uuid !== target.volume.uuid)
         throw invalid('targetSnapshotId', 'one of the same volume');
-      if (base.snapshot.uuid === target.snapshot.uuid) throw invalid('targetSnapshotId', 'a later snapshot');
+      await checkOrder(parts, base, target);
       yield* rangesOf(parts, target, base.snapshot.name, request);
     },
   };
@@ -69,6 +69,14 @@ async function* rangesOf(
       };
     }
     offset = page.nextOffsetBytes === undefined ? undefined : String(page.nextOffsetBytes);
+  }
+}
+
+/** The daemon lists the snapshots of a volume in the order in which they were taken. */
+async function checkOrder({ snapshots }: Parts, base: FoundSnapshot, target: FoundSnapshot): Promise<void> {
+  const uuids = (await snapshots.ofVolume(target.volume)).map(({ snapshot }) => snapshot.uuid);
+  if (uuids.indexOf(base.snapshot.uuid) >= uuids.indexOf(target.snapshot.uuid)) {
+    throw invalid('targetSnapshotId', 'one that was taken after that of base_snapshot_id');
   }
 }
 
