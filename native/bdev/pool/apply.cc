@@ -21,7 +21,8 @@ Task<Errc> Applier::apply(const Record& record) {
   switch (record.type) {
     case RecordType::put: co_return co_await apply_put(record);
     case RecordType::remove: note_layers(record.key()); co_return co_await metadata_.remove(record.key());
-    case RecordType::slot_map: co_return co_await apply_map(load<SlotMap>(record.payload));
+    case RecordType::slot_map:
+    case RecordType::slot_map_sums: co_return co_await apply_map(load<SlotMap>(record.payload));
     case RecordType::slot_zero: co_return co_await apply_zero(load<SlotZero>(record.payload));
     case RecordType::slot_merge: co_return co_await apply_merge(load<SlotMerge>(record.payload));
     case RecordType::dirty: co_return co_await apply_dirty(record);
@@ -32,6 +33,7 @@ Task<Errc> Applier::apply(const Record& record) {
       if (cleaned == Errc::ok) free(freed);
       co_return cleaned;
     }
+    case RecordType::nothing: co_return Errc::ok;
   }
   co_return Errc::io_error;
 }

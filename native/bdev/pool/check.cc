@@ -79,7 +79,8 @@ Task<Errc> look(const std::vector<CheckDisk>& disks, const CheckOptions& options
   const Result<std::optional<Key>> loaded = co_await view.load_extents();
   report_extents_damage(loaded, report);
   terms.is_map_known = loaded.ok() && !loaded->has_value();
-  looked.journal = co_await check_journal(looked.disk(), layout, root, view, report);
+  looked.journal =
+      co_await check_journal(looked.disk(), layout, root, ReplayData::of(superblock), view, report);
   if (looked.journal.is_root_old) {
     looked.has_root = false;  // nothing is written over what somebody may still bring back
     co_return Errc::ok;

@@ -49,7 +49,8 @@ class Behind {
     switch (record.type) {
       case RecordType::put:
       case RecordType::remove: keys.insert(record.key().type()); break;
-      case RecordType::slot_map: {
+      case RecordType::slot_map:
+      case RecordType::slot_map_sums: {
         const SlotMap map = load<SlotMap>(record.payload);
         ranges[map.layer].add(map.slot, map.first, map.count);
         break;
@@ -61,7 +62,8 @@ class Behind {
       }
       case RecordType::slot_merge:
       case RecordType::dirty:
-      case RecordType::extent_free: break;  // they change nothing that a host sees
+      case RecordType::extent_free:
+      case RecordType::nothing: break;  // they change nothing that a host sees
     }
   }
 
@@ -103,12 +105,25 @@ Task<Errc> report_end(Disk& disk, MetadataLayout layout, const Root& root, Check
   co_return Errc::ok;
 }
 
+void put_nothing(MutableByteSpan block, uint64_t address, uint64_t sequence, const Root& root) {
+  const Record nothing{RecordType::nothing, false, {}};
+  JournalHead head;
+  head.head = {k_journal_magic, 0, address, root.head.pool_uuid, sequence};
+  head.incarnation = root.incarnation;
+  head.durable_sequence = sequence;
+  head.records_count = 1;
+  head.records_bytes = static_cast<uint16_t>(nothing.size_bytes());
+  store(block, head);
+  encode(nothing, block.subspan(k_body_offset));
+  seal(block);
+}
+
 }  // namespace
 
-Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root& root, CheckView& view,
-                                   CheckReport& report) {
+Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root& root, ReplayData data,
+                                   CheckView& view, CheckReport& report) {
   CheckedJournal checked;
-  Replay replay(disk, layout, root.head.pool_uuid, root);
+  Replay replay(disk, layout, root.head.pool_uuid, root, data);
   for (;;) {
     const Result<bool> more = co_await replay.next();
     checked.end_sequence = replay.end_sequence();
@@ -133,12 +148,13 @@ Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root
 }
 
 Task<Errc> cut_journal(Disk& disk, MetadataLayout layout, const Root& root, const CheckedJournal& journal) {
-  PageBuffer zeroes(k_page_bytes);
-  for (uint64_t i = 0; i < k_journal_looks_behind; ++i) {
+  for (uint64_t i = 0; i <= k_journal_looks_behind; ++i) {
     const uint64_t sequence = journal.end_sequence + i;
     if (sequence - root.journal_sequence >= layout.journal_blocks) break;  // the ring ends before
-    const Errc written =
-        co_await disk.write(MetadataLayout::address(layout.journal_page(sequence)), zeroes.bytes());
+    const uint64_t address = MetadataLayout::address(layout.journal_page(sequence));
+    const PageBuffer block(k_page_bytes);
+    if (i == 0) put_nothing(block.bytes(), address, sequence, root);
+    const Errc written = co_await disk.write(address, block.bytes());
     if (written != Errc::ok) co_return written;
   }
   const Errc synced = co_await disk.sync();

@@ -4,6 +4,7 @@
 
 #include "bdev/pool/check_report.h"
 #include "bdev/pool/check_view.h"
+#include "bdev/pool/replay.h"
 
 namespace ballast::bdev::pool {
 
@@ -15,10 +16,11 @@ struct CheckedJournal {
 };
 
 // Applies what was acknowledged to the view. Says in the report what is lost if the end is damaged.
-Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root& root, CheckView& view,
-                                   CheckReport& report);
+Task<CheckedJournal> check_journal(Disk& disk, MetadataLayout layout, const Root& root, ReplayData data,
+                                   CheckView& view, CheckReport& report);
 
-// The blocks behind the end that an opening looks at are zeroed: it ends there.
+// The journal ends before the block that was lost: in its place is one that says that all before it was
+// durable, as a later one did, and the blocks behind it that an opening looks at are zeroed.
 Task<Errc> cut_journal(Disk& disk, MetadataLayout layout, const Root& root, const CheckedJournal& journal);
 
 }  // namespace ballast::bdev::pool

@@ -103,6 +103,8 @@ class DataPath {
   Store& store;
   const uint32_t blocks_per_extent;
   const bool keeps_checksums;
+  // Data and the record that maps it may be written at the same time; not any more when that went wrong once.
+  bool writes_together = true;
   SumTable sums;
   SlotAges ages;
 

@@ -13,7 +13,8 @@ Journal::Journal(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid
       pool_uuid_(pool_uuid),
       incarnation_(incarnation),
       oldest_sequence_(start),
-      next_sequence_(start) {
+      next_sequence_(start),
+      settled_sequence_(start) {
   for (Batch& batch : batches_) batch.journal = this;
 }
 
@@ -26,13 +27,24 @@ void Journal::append(JournalAppend& append) {
   BALLAST_ASSERT(!append.records.empty());
   if (poisoned_) return append.done(append, Errc::io_error, {});
   append.records_placed = 0;
+  append.awaits_data = append.has_data;
+  append.is_void = false;
   waiting_.push_back(append);
   want_write();
 }
 
-void Journal::release_before(uint64_t sequence) {
-  BALLAST_ASSERT(sequence >= oldest_sequence_ && sequence <= next_sequence_);
-  oldest_sequence_ = sequence;
+void Journal::data_ended(JournalAppend& append, bool is_durable) {
+  BALLAST_ASSERT(append.awaits_data);
+  append.awaits_data = false;
+  append.is_void = !is_durable;
+  end_batches();
+}
+
+void Journal::release_before(JournalPosition position) {
+  BALLAST_ASSERT(position.sequence >= oldest_sequence_ && position.sequence <= next_sequence_);
+  oldest_sequence_ = position.sequence;
+  settled_sequence_ = std::max(settled_sequence_, position.sequence);
+  if (position >= held_end_) held_first_.reset();
   want_write();
 }
 
@@ -70,14 +82,15 @@ bool Journal::start_batch() {
   return true;
 }
 
-// Every block below it is durable, and has been told of.
+// Every block below it is durable, with its data, and has been told of.
 uint64_t Journal::durable_sequence() const {
-  return flight_count_ == 0 ? next_sequence_ : batches_[first_flight_].first_sequence;
+  const uint64_t told = flight_count_ == 0 ? next_sequence_ : batches_[first_flight_].first_sequence;
+  return held_first_.has_value() ? std::min(told, *held_first_) : told;
 }
 
 uint32_t Journal::fill_blocks(Batch& batch, uint32_t blocks_max) {
   uint32_t blocks = 0;
-  const uint64_t durable = durable_sequence();
+  batch.durable_sequence = durable_sequence();
   while (blocks < blocks_max && !waiting_.empty()) {
     const MutableByteSpan block = batch.buffer.bytes().subspan(size_t{blocks} * k_page_bytes, k_page_bytes);
     std::fill(block.begin(), block.end(), uint8_t{0});
@@ -85,7 +98,7 @@ uint32_t Journal::fill_blocks(Batch& batch, uint32_t blocks_max) {
     head.head = {k_journal_magic, 0, MetadataLayout::address(layout_.journal_page(next_sequence_)),
                  pool_uuid_, next_sequence_};
     head.incarnation = incarnation_;
-    head.durable_sequence = durable;
+    head.durable_sequence = batch.durable_sequence;
     store(block, head);
     fill_block(batch, block);
     seal(block);
@@ -117,6 +130,21 @@ void Journal::fill_block(Batch& batch, MutableByteSpan block) {
   store(block, head);
 }
 
+// In order: those behind one that waits for its data wait with it. False if there are such.
+bool Journal::end_appends(Batch& batch) {
+  while (JournalAppend* const append = batch.placed.front()) {
+    if (append->awaits_data && !poisoned_) return false;
+    batch.placed.remove(*append);
+    if (append->has_data) last_data_sequence_ = append->end.sequence;
+    if (append->is_void && !planted(Planted::void_not_held)) {
+      if (!held_first_.has_value()) held_first_ = append->end.sequence;
+      held_end_ = append->end;
+    }
+    append->done(*append, poisoned_ ? Errc::io_error : Errc::ok, append->end);
+  }
+  return true;
+}
+
 // A batch counts when all before it do. What is appended in answer waits for the end of the turn.
 void Journal::end_batches() {
   if (is_ending_) return;
@@ -124,9 +152,8 @@ void Journal::end_batches() {
   while (flight_count_ > 0 && batches_[first_flight_].is_written) {
     Batch& batch = batches_[first_flight_];
     if (batch.errc != Errc::ok) poisoned_ = true;
-    while (JournalAppend* const append = batch.placed.pop_front()) {
-      append->done(*append, poisoned_ ? Errc::io_error : Errc::ok, append->end);
-    }
+    if (!poisoned_) settled_sequence_ = std::max(settled_sequence_, batch.durable_sequence);
+    if (!end_appends(batch)) break;
     first_flight_ = (first_flight_ + 1) % k_journal_batches_max;
     --flight_count_;
   }

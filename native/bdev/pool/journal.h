@@ -39,11 +39,15 @@ struct JournalAppend {
   // of appending. `end` is the position behind them.
   void (*done)(JournalAppend& append, Errc errc, JournalPosition end) = nullptr;
   void* context = nullptr;
+  // The data that the records name is being written: done() waits for data_ended() too.
+  bool has_data = false;
 
   // The journal's own.
   ListNode node;
   uint32_t records_placed = 0;
   JournalPosition end;
+  bool awaits_data = false;
+  bool is_void = false;  // its data has failed
 };
 
 class Journal final : private Flushable {
@@ -58,8 +62,11 @@ class Journal final : private Flushable {
   // the one in flight is done. done() may run within the call when the journal is poisoned. At most
   // k_journal_group_bytes_max.
   void append(JournalAppend& append);
-  // Everything before this block is in a durable checkpoint: the ring may overwrite it.
-  void release_before(uint64_t sequence);
+  // The data of an append that has not been answered is durable; or it is not, then the records must have no
+  // effect, which `is_void` says at done(). No block says that those are durable until release_before().
+  void data_ended(JournalAppend& append, bool is_durable);
+  // Everything before it is in a durable checkpoint: the ring may overwrite those blocks.
+  void release_before(JournalPosition position);
   // Blocks that hold what no checkpoint has yet, of blocks_count(). Appends wait when the ring is full.
   uint64_t blocks_used() const { return next_sequence_ - oldest_sequence_; }
   uint64_t blocks_count() const { return layout_.journal_blocks; }
@@ -68,6 +75,14 @@ class Journal final : private Flushable {
   bool is_full() const { return blocks_free() == 0 && !waiting_.empty(); }
   uint64_t next_sequence() const { return next_sequence_; }
 
+  // A record with data is settled when another block on the disk, or a checkpoint, says that all before it is
+  // durable. Until then an opening looks whether the data is there, so it must not be overwritten in place.
+  bool is_settled(uint64_t sequence) const { return sequence < settled_sequence_; }
+  // The newest block with such a record that was answered; 0 if there is none.
+  uint64_t last_data_sequence() const { return last_data_sequence_; }
+  // True while what is appended settles nothing, because data has failed: a checkpoint is needed.
+  bool is_held() const { return held_first_.has_value(); }
+
  private:
   // A write of some blocks, and the appends that end in them.
   struct Batch {
@@ -75,6 +90,7 @@ class Journal final : private Flushable {
     IntrusiveList<JournalAppend, &JournalAppend::node> placed;
     Journal* journal = nullptr;
     uint64_t first_sequence = 0;
+    uint64_t durable_sequence = 0;
     bool is_written = false;
     Errc errc = Errc::ok;
     std::optional<Disk::Operation> operation;
@@ -88,6 +104,7 @@ class Journal final : private Flushable {
   uint32_t fill_blocks(Batch& batch, uint32_t blocks_max);
   void fill_block(Batch& batch, MutableByteSpan block);
   void end_batches();
+  bool end_appends(Batch& batch);
 
   Disk& disk_;
   const MetadataLayout layout_;
@@ -95,6 +112,11 @@ class Journal final : private Flushable {
   const uint64_t incarnation_;
   uint64_t oldest_sequence_;
   uint64_t next_sequence_;
+  uint64_t settled_sequence_;
+  uint64_t last_data_sequence_ = 0;
+  // Records whose data has failed: block of the first, end of the last.
+  std::optional<uint64_t> held_first_;
+  JournalPosition held_end_;
   bool poisoned_ = false;
   bool is_ending_ = false;  // appends are being answered
   std::array<Batch, k_journal_batches_max> batches_;

@@ -19,12 +19,19 @@ bool is_valid(const Record& record) {
       const SlotMap map = load<SlotMap>(record.payload);
       return is_block_range(map.first, map.count) && map.extent.is_valid();
     }
+    case RecordType::slot_map_sums: {
+      if (size < sizeof(SlotMap)) return false;
+      const SlotMap map = load<SlotMap>(record.payload);
+      return size == sizeof(SlotMap) + map.count * sizeof(uint32_t) && map.count <= k_sums_per_record_max &&
+             is_block_range(map.first, map.count) && map.extent.is_valid() && map.extent.device() == 0;
+    }
     case RecordType::slot_zero: {
       if (size != sizeof(SlotZero)) return false;
       const SlotZero zero = load<SlotZero>(record.payload);
       return is_block_range(zero.first, zero.count);
     }
     case RecordType::slot_merge: return size == sizeof(SlotMerge);
+    case RecordType::nothing: return size == 0;
     case RecordType::dirty:
     case RecordType::extent_free: {
       if (size == 0 || size % sizeof(Extent) != 0) return false;

@@ -8,11 +8,12 @@
 namespace ballast::bdev::pool {
 
 inline constexpr uint32_t k_extents_per_record_max = 500;
+inline constexpr uint32_t k_sums_per_record_max = 32;
 
 struct JournalHead {
   Head head;  // generation: the block's sequence
   uint64_t incarnation = 0;
-  uint64_t durable_sequence = 0;
+  uint64_t durable_sequence = 0;  // every block below it was durable, with the data of its slot_map_sums
   uint16_t records_count = 0;
   uint16_t records_bytes = 0;
   uint32_t reserved = 0;
@@ -28,7 +29,9 @@ enum class RecordType : uint8_t {
   slot_zero = 4,
   dirty = 5,
   extent_free = 6,
-  slot_merge = 7
+  slot_merge = 7,
+  slot_map_sums = 8,
+  nothing = 9
 };
 
 struct RecordHead {
@@ -47,6 +50,18 @@ struct SlotMap {
   Extent extent;
 };
 static_assert(sizeof(SlotMap) == 24 && offsetof(SlotMap, slot) == 8 && offsetof(SlotMap, extent) == 16);
+
+// A slot_map whose data may be on its way: the checksum of each block goes with it. The first map.count
+// count.
+struct SlotMapSums {
+  SlotMap map;
+  std::array<uint32_t, k_sums_per_record_max> sums{};
+
+  ByteSpan payload() const {
+    return {reinterpret_cast<const uint8_t*>(this), sizeof(SlotMap) + map.count * sizeof(uint32_t)};
+  }
+};
+static_assert(sizeof(SlotMapSums) == sizeof(SlotMap) + k_sums_per_record_max * 4);
 
 struct SlotZero {
   uint32_t layer = 0;
@@ -75,6 +90,10 @@ struct Record {
   ByteSpan value() const { return payload.subspan(sizeof(Key)); }
   uint32_t extents_count() const { return static_cast<uint32_t>(payload.size() / sizeof(Extent)); }
   Extent extent(uint32_t index) const { return load<Extent>(payload.subspan(index * sizeof(Extent))); }
+  // slot_map_sums: of a block of its range.
+  uint32_t sum(uint32_t index) const {
+    return load<uint32_t>(payload.subspan(sizeof(SlotMap) + index * sizeof(uint32_t)));
+  }
 };
 
 // True if the payload is one that this type can have.

@@ -171,6 +171,10 @@ void OpenVolume::start_look_up(CachedSlot& slot) {
   slot.head_layer = head_layer_;
   slot.head = {};
   slot.below.clear();
+  // What is not settled of it is not known here.
+  slot.unsettled = {};
+  slot.unsettled.set(0, path_.blocks_per_extent);
+  slot.unsettled_sequence = path_.store.last_data_sequence();
   release_sums(slot);
   background_.start(look_up(slot));
 }

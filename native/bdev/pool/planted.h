@@ -44,6 +44,10 @@ enum class Planted : uint8_t {
   gate_unchecked,           // I/O that waited while a volume was made smaller goes on
   joining_not_written,      // a device is named before it says who it is
   superblocks_at_once,      // all copies are written before any is durable
+  unsettled_overwritten,    // a block is overwritten while an opening would look for what it was
+  record_sums_ignored,      // an opening takes records whose data is not there
+  settled_not_believed,     // an opening compares sums of what may have been overwritten
+  void_not_held,            // a record whose data has failed counts after a crash
   count                     // how many there are
 };
 

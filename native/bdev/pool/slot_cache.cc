@@ -51,6 +51,11 @@ void CachedSlot::freeze() {
   head = {};  // its zeroes hide nothing: `below` has only what is seen
 }
 
+bool CachedSlot::head_holds(const BlockMask& blocks) const {
+  return std::any_of(head.fragments.begin(), head.fragments.begin() + head.fragments_count,
+                     [&](const Fragment& fragment) { return fragment.mask.intersects(blocks); });
+}
+
 CachedSlot* SlotAges::oldest_over_bound() {
   if (slots_.size() <= slots_max_) return nullptr;
   constexpr uint32_t k_looks_max = 32;

@@ -28,6 +28,8 @@ struct CachedSlot {
   void unmap(uint32_t first, uint32_t count, bool hides);
   // What the head held is a snapshot's now.
   void freeze();
+  // Some of the blocks lie in an extent of the head.
+  bool head_holds(const BlockMask& blocks) const;
 
   OpenVolume& volume;
   const uint64_t slot;
@@ -42,7 +44,11 @@ struct CachedSlot {
   std::optional<Extent> pending;
   uint32_t pending_writes_count = 0;
   BlockMask writing;  // blocks that one I/O changes: others wait
-  WaitList waiters;   // for `state`, or for blocks of `writing`
+  // Of these an opening may compare the data with what it was when they were mapped, until the journal's
+  // block `unsettled_sequence` is settled (Journal::is_settled).
+  BlockMask unsettled;
+  uint64_t unsettled_sequence = 0;
+  WaitList waiters;  // for `state`, or for blocks of `writing`
   ListNode node;
 
  private:

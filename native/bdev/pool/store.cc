@@ -40,9 +40,12 @@ Store::Store(Disk& disk, const Superblock& superblock, const StoreOptions& optio
       applier_(metadata_, extents_, (1u << superblock.extent_size_log2) / k_page_bytes,
                (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0),
       changed_max_(changed_pages_max(layout_, options.frames_count)),
-      reserve_pages_(2 * changed_max_ + 64) {}
+      reserve_pages_(2 * changed_max_ + 64),
+      data_(ReplayData::of(superblock)) {}
 
-Store::~Store() { BALLAST_ASSERT(!is_applying_ && !is_writing_ && durable_.empty()); }
+Store::~Store() {
+  BALLAST_ASSERT(!is_applying_ && !is_writing_ && durable_.empty() && voided_.empty() && settlers_.empty());
+}
 
 // --- opening ---
 
@@ -79,7 +82,7 @@ Task<Outcome> Store::load_extents() {
 }
 
 Task<Outcome> Store::replay() {
-  Replay replay(disk_, layout_, pool_uuid_, metadata_.root());
+  Replay replay(disk_, layout_, pool_uuid_, metadata_.root(), data_);
   for (;;) {
     Result<bool> more = co_await replay.next();
     if (!more.ok()) co_return more.error();
@@ -124,6 +127,7 @@ void Store::commit(Commit& commit) {
   if (!commit.uses_reserve && is_nearly_full()) return commit.done(commit, Errc::no_space);
   commit.store = this;
   commit.append.records = commit.records;
+  commit.append.has_data = commit.has_data;
   commit.append.context = &commit;
   commit.append.done = appended;
   journal_->append(commit.append);
@@ -139,6 +143,28 @@ void Store::appended(JournalAppend& append, Errc errc, JournalPosition end) {
   commit.append.end = end;
   store.durable_.push_back(commit);
   store.start_applying();
+}
+
+// A record that does nothing, in a block that says what was durable before it.
+void Store::settle(Waiter& waiter) {
+  settlers_.add(waiter);
+  want_settled();
+}
+
+void Store::want_settled() {
+  static constexpr Record k_nothing{RecordType::nothing, false, {}};
+  if (is_settling_ || settlers_.empty()) return;
+  if (is_broken()) return settlers_.wake_all();
+  if (journal_->is_held()) return;  // until the checkpoint
+  is_settling_ = true;
+  settling_.records = {&k_nothing, 1};
+  settling_.context = this;
+  settling_.done = [](JournalAppend& append, Errc, JournalPosition) {
+    Store& self = *static_cast<Store*>(append.context);
+    self.is_settling_ = false;
+    self.settlers_.wake_all();
+  };
+  journal_->append(settling_);
 }
 
 void Store::start_applying() {
@@ -157,6 +183,14 @@ Task<Errc> Store::apply_committed() {
     }
     Commit* const commit = durable_.front();
     if (commit == nullptr) break;
+    if (commit->append.is_void) {
+      applied_ = commit->append.end;
+      durable_.remove(*commit);
+      commit->freezes_count = freezes_count_;
+      voided_.push_back(*commit);
+      is_checkpoint_wanted_ = !planted(Planted::void_not_held);
+      continue;
+    }
     errc = co_await apply_group(commit->records);
     if (errc != Errc::ok) break;
     applied_ = commit->append.end;
@@ -170,9 +204,20 @@ Task<Errc> Store::apply_committed() {
     Commit& commit = *durable_.pop_front();
     commit.done(commit, Errc::io_error);
   }
+  answer_voided();
+  if (is_broken_) settlers_.wake_all();
   is_applying_ = false;
   rested_.fire();
   co_return errc;
+}
+
+// Those that the newest durable checkpoint is without; all, when there will be no other.
+void Store::answer_voided() {
+  while (!voided_.empty() &&
+         (is_broken_ || voided_.front()->freezes_count < written_count_ || planted(Planted::void_not_held))) {
+    Commit& commit = *voided_.pop_front();
+    commit.done(commit, Errc::io_error);
+  }
 }
 
 Task<Errc> Store::apply_group(std::span<const Record> records) {
@@ -234,8 +279,10 @@ Task<Errc> Store::write_checkpoint() {
   if (written != Errc::ok) {
     is_broken_ = true;
   } else if (journal_ != nullptr) {
-    journal_->release_before(metadata_.root().journal_sequence);
+    journal_->release_before({metadata_.root().journal_sequence, metadata_.root().journal_record});
   }
+  answer_voided();
+  settlers_.wake_all();
   written_.fire();
   if (!is_broken_ && journal_ != nullptr && wants_checkpoint()) start_applying();
   rested_.fire();

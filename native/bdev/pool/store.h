@@ -11,6 +11,7 @@
 #include "bdev/pool/metadata.h"
 #include "bdev/pool/replay.h"
 #include "bdev/pool/signal.h"
+#include "bdev/pool/wait_list.h"
 
 namespace ballast::bdev::pool {
 
@@ -25,10 +26,13 @@ struct Commit {
   // the commit may be there or not after the next open. May come within commit().
   void (*done)(Commit& commit, Errc errc) = nullptr;
   void* context = nullptr;
+  // One slot_map_sums record, whose data is being written: done() waits for data_ended() too.
+  bool has_data = false;
 
   // The store's own.
-  JournalAppend append;
+  JournalAppend append;  // its `end` is right after done()
   Store* store = nullptr;
+  uint64_t freezes_count = 0;  // when it was found void
   ListNode node;
 };
 
@@ -49,6 +53,14 @@ class Store {
   Task<Errc> close();
 
   void commit(Commit& commit);
+  // The data of a commit that has not been answered is durable, or has failed: then the commit has no effect,
+  // and is answered io_error when it cannot have one after a crash either.
+  void data_ended(Commit& commit, bool is_durable) { journal_->data_ended(commit.append, is_durable); }
+  // See Journal.
+  bool is_settled(uint64_t sequence) const { return journal_->is_settled(sequence); }
+  uint64_t last_data_sequence() const { return journal_ == nullptr ? 0 : journal_->last_data_sequence(); }
+  // Woken when something more is settled, or the store is broken: look again. May come from inside.
+  void settle(Waiter& waiter);
   // The first entry whose key is at least this. The value is valid until the next call of the store.
   Task<Result<std::optional<TreeEntry>>> seek(Key key) { return metadata_.seek(key); }
   ExtentMap& extents() { return extents_; }
@@ -66,6 +78,8 @@ class Store {
   Task<Outcome> replay();
   Task<Outcome> start_journal();
   static void appended(JournalAppend& append, Errc errc, JournalPosition end);
+  void want_settled();
+  void answer_voided();
   void start_applying();
   Task<Errc> apply_committed();
   Task<Errc> apply_group(std::span<const Record> records);
@@ -84,12 +98,17 @@ class Store {
   Applier applier_;
   const uint32_t changed_max_;    // pages after which a checkpoint starts
   const uint32_t reserve_pages_;  // what only deletes may use
+  const ReplayData data_;
   std::unique_ptr<Journal> journal_;
   JournalPosition applied_;       // all before it has taken effect
   uint64_t records_applied_ = 0;  // since the last freeze
   uint64_t freezes_count_ = 0;
   uint64_t written_count_ = 0;
   IntrusiveList<Commit, &Commit::node> durable_;  // wait for their effect
+  IntrusiveList<Commit, &Commit::node> voided_;   // must not have one: wait for a checkpoint without it
+  WaitList settlers_;
+  JournalAppend settling_;
+  bool is_settling_ = false;
   bool is_checkpoint_wanted_ = false;
   bool is_applying_ = false;
   bool is_writing_ = false;

@@ -223,9 +223,23 @@ void VolumeIo::write_piece() {
   // Two writes of one block at a time would leave it open which of their sums is right.
   const bool is_taken = slot_->writing.intersects(piece_mask()) && !planted(Planted::block_locks_ignored);
   if (is_taken) return wait_in(slot_->waiters, &VolumeIo::write_piece);
+  if (must_be_settled()) return wait_settled();
   lock_blocks();
   marks_count_ = 0;
+  is_together_ = is_committing_ = has_written_ = false;
   if (choose_place()) mark_places();
+}
+
+// What the head holds is overwritten in place, and an opening must not look for what it was before.
+bool VolumeIo::must_be_settled() const {
+  return !path_->store.is_settled(slot_->unsettled_sequence) && slot_->unsettled.intersects(piece_mask()) &&
+         slot_->head_holds(piece_mask()) && !planted(Planted::unsettled_overwritten);
+}
+
+void VolumeIo::wait_settled() {
+  waiter_.context = this;
+  waiter_.wake = [](Waiter& waiter) { static_cast<VolumeIo*>(waiter.context)->write_piece(); };
+  path_->store.settle(waiter_);
 }
 
 // False if the piece waits, or has ended.
@@ -296,10 +310,38 @@ void VolumeIo::mark_places() {
     waiter_.wake = [](Waiter& waiter) { static_cast<VolumeIo*>(waiter.context)->mark_places(); };
     if (!path_->mark_dirty(touched_[i], waiter_)) return;
   }
-  start_runs();
+  write_data();
+}
+
+// Data that goes where nobody reads needs its record, which may be written meanwhile: with the sums of the
+// data, so that it counts only if that is there. Both are on one disk: neither waits for the other for long.
+void VolumeIo::write_data() {
+  is_together_ = path_->writes_together && target_.has_value() && target_->device() == 0 &&
+                 count_ <= k_sums_per_record_max && !slot_->head_holds(piece_mask());
+  if (!is_together_) return start_runs();
+  map_.map = {volume_->head_layer(), static_cast<uint16_t>(first_), static_cast<uint16_t>(count_),
+              slot_->slot, *target_};
+  for (uint32_t i = 0; i < count_; ++i) {
+    map_.sums[i] = block_sum(io_->data, uint64_t{blocks_done_ + i} * k_page_bytes);
+  }
+  commit({RecordType::slot_map_sums, false, map_.payload()});
+  if (is_committing_) return start_runs();
+  leave_target(false);
+  leave_write();
+}
+
+void VolumeIo::commit(const Record& record) {
+  record_ = record;
+  commit_.records = {&record_, 1};
+  commit_.has_data = is_together_;
+  commit_.context = this;
+  commit_.done = [](Commit& commit, Errc errc) { static_cast<VolumeIo*>(commit.context)->mapped(errc); };
+  is_committing_ = true;
+  path_->store.commit(commit_);
 }
 
 void VolumeIo::writes_ended() {
+  has_written_ = true;
   if (status_ != Status::ok) {
     // What of it has reached the disk is not known.
     for (uint32_t i = 0; i < touched_count_; ++i) {
@@ -307,6 +349,10 @@ void VolumeIo::writes_ended() {
       touched_[i]->known.clear(first_, count_);
       ++touched_[i]->failures_count;
     }
+    if (is_together_) path_->writes_together = false;
+  }
+  if (is_together_ && is_committing_) return path_->store.data_ended(commit_, status_ == Status::ok);
+  if (status_ != Status::ok) {
     leave_target(false);
     return leave_write();
   }
@@ -314,22 +360,26 @@ void VolumeIo::writes_ended() {
     note_sums();
     return leave_write();
   }
-  map_ = {volume_->head_layer(), static_cast<uint16_t>(first_), static_cast<uint16_t>(count_), slot_->slot,
-          *target_};
-  record_ = {RecordType::slot_map, false, bytes_of(map_)};
-  commit_.records = {&record_, 1};
-  commit_.context = this;
-  commit_.done = [](Commit& commit, Errc errc) { static_cast<VolumeIo*>(commit.context)->mapped(errc); };
-  path_->store.commit(commit_);
+  map_.map = {volume_->head_layer(), static_cast<uint16_t>(first_), static_cast<uint16_t>(count_),
+              slot_->slot, *target_};
+  commit({RecordType::slot_map, false, bytes_of(map_.map)});
 }
 
+// Without an error the data has ended too; with one it may be on its way, or not begun.
 void VolumeIo::mapped(Errc errc) {
+  is_committing_ = false;
   if (errc != Errc::ok) {
-    status_ = errc == Errc::no_space ? Status::no_space : Status::io_error;
+    if (status_ == Status::ok) status_ = errc == Errc::no_space ? Status::no_space : Status::io_error;
+    if (is_together_ && !has_written_) return;
     leave_target(false);
     return leave_write();
   }
   slot_->map(first_, count_, *target_);
+  if (is_together_) {
+    if (path_->store.is_settled(slot_->unsettled_sequence)) slot_->unsettled = {};
+    slot_->unsettled.set(first_, count_);
+    slot_->unsettled_sequence = commit_.append.end.sequence;
+  }
   keep_target_sums();
   leave_target(true);
   note_sums();

@@ -36,6 +36,10 @@ class VolumeIo {
   bool choose_target();
   void touch(Extent extent);
   void mark_places();
+  bool must_be_settled() const;
+  void wait_settled();
+  void write_data();
+  void commit(const Record& record);
   void writes_ended();
   void mapped(Errc errc);
   void keep_target_sums();
@@ -72,9 +76,12 @@ class VolumeIo {
   std::array<BlockSumsPointer, k_fragments_max> touched_;  // sums of where it goes
   uint32_t touched_count_ = 0;
   uint32_t marks_count_ = 0;
-  SlotMap map_;
+  SlotMapSums map_;
   Record record_;
   Commit commit_;
+  bool is_together_ = false;    // the record is written at the same time as the data
+  bool is_committing_ = false;  // until mapped()
+  bool has_written_ = false;    // the data, or it has failed
 
   std::array<DataRun, k_runs_max> runs_;
   uint32_t runs_busy_ = 0;  // a bit for each

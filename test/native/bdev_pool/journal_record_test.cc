@@ -74,7 +74,21 @@ TEST(PoolJournalRecord, payloads_that_a_type_cannot_have_are_refused) {
   EXPECT_FALSE(is_ok(RecordType{0}, 16));
   EXPECT_TRUE(is_ok(RecordType::slot_merge, 16));
   EXPECT_FALSE(is_ok(RecordType::slot_merge, 24));
-  EXPECT_FALSE(is_ok(RecordType{8}, 16));
+  EXPECT_TRUE(is_ok(RecordType::nothing, 0));
+  EXPECT_FALSE(is_ok(RecordType::nothing, 1));
+  EXPECT_FALSE(is_ok(RecordType{10}, 16));
+  SlotMapSums sums;
+  const auto are_ok = [&](SlotMap of, size_t size) {
+    sums.map = of;
+    return is_valid({RecordType::slot_map_sums, false, bytes_of(sums).first(size)});
+  };
+  const Extent extent = Extent::of(0, 9);
+  EXPECT_TRUE(are_ok({1, 2, 3, 4, extent}, 24 + 3 * 4));
+  EXPECT_FALSE(are_ok({1, 2, 3, 4, extent}, 24 + 2 * 4));
+  EXPECT_FALSE(are_ok({1, 2, 3, 4, extent}, 20));
+  EXPECT_TRUE(are_ok({1, 224, 32, 4, extent}, 24 + 32 * 4));
+  EXPECT_FALSE(are_ok({1, 225, 32, 4, extent}, 24 + 32 * 4));
+  EXPECT_FALSE(are_ok({1, 2, 3, 4, Extent::of(1, 9)}, 24 + 3 * 4)) << "of another disk than the journal's";
   SlotMap map{1, 255, 2, 4, Extent::of(0, 9)};
   EXPECT_FALSE(is_valid({RecordType::slot_map, false, bytes_of(map)}));
   map = {1, 255, 1, 4, Extent{~uint64_t{0}}};

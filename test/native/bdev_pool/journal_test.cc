@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "base/crc32c.h"
 #include "bdev/pool/replay.h"
 #include "native/bdev_pool/pool_stage.h"
 
@@ -63,14 +64,24 @@ class PoolJournal : public testing::Test {
     stage_.world.settle();
     return group;
   }
+  Group& append_with_data(bool settles = true) {
+    groups_.emplace_back(next_number_++, 1, 10);
+    groups_.back().append.has_data = true;
+    stage_.world.on(stage_.reactor, [&] { journal_->append(groups_.back().append); });
+    if (settles) stage_.world.settle();
+    return groups_.back();
+  }
+  void data_ended(Group& group, bool is_durable) {
+    stage_.world.on(stage_.reactor, [&] { journal_->data_ended(group.append, is_durable); });
+  }
   void release(uint64_t sequence, uint32_t record) {
-    stage_.world.on(stage_.reactor, [&] { journal_->release_before(sequence); });
+    stage_.world.on(stage_.reactor, [&] { journal_->release_before({sequence, record}); });
     root_.journal_sequence = sequence;
     root_.journal_record = record;
   }
   // The numbers of the groups that are found; expects each to be whole.
   Result<std::vector<uint64_t>> replay() {
-    Replay replay(*disk_, layout_, k_pool_uuid, root_);
+    Replay replay(*disk_, layout_, k_pool_uuid, root_, {});
     std::vector<uint64_t> numbers;
     for (;;) {
       Result<bool> more = stage_.run([&] { return replay.next(); });
@@ -295,6 +306,182 @@ TEST_F(PoolJournal, D4_a_disk_that_answers_nothing_behind_the_end_is_not_believe
   EXPECT_EQ(replay()->size(), 1u);
   stage_.world.make_unreadable("a", block_offset(40));
   EXPECT_EQ(replay().errc(), Errc::io_error);
+}
+
+TEST_F(PoolJournal, an_append_with_data_is_answered_when_both_are_durable_and_in_order) {
+  open(1, 1);
+  Group& with_data = append_with_data();
+  Group& behind = append_now();
+  Group& later = append_now();  // in another write
+  EXPECT_FALSE(with_data.result || behind.result || later.result);
+  EXPECT_FALSE(journal_->is_idle());
+  data_ended(with_data, true);
+  EXPECT_EQ(with_data.result, Errc::ok);
+  EXPECT_FALSE(with_data.append.is_void);
+  EXPECT_EQ(behind.result, Errc::ok);
+  EXPECT_EQ(later.result, Errc::ok);
+  EXPECT_TRUE(journal_->is_idle());
+  EXPECT_EQ(*replay(), up_to(0, 3));
+}
+
+TEST_F(PoolJournal, data_that_ends_before_its_record_is_no_answer) {
+  open(1, 1);
+  Group& group = append_with_data(false);
+  data_ended(group, true);
+  EXPECT_FALSE(group.result);
+  stage_.world.settle();
+  EXPECT_EQ(group.result, Errc::ok);
+}
+
+TEST_F(PoolJournal, a_record_with_data_is_settled_by_the_next_block_that_is_durable) {
+  open(1, 1);
+  Group& group = append_with_data();
+  append_now();  // while the data is on its way: says nothing of it
+  data_ended(group, true);
+  const uint64_t sequence = group.end.sequence;
+  EXPECT_EQ(journal_->last_data_sequence(), sequence);
+  EXPECT_FALSE(journal_->is_settled(sequence));
+  append_now();
+  EXPECT_TRUE(journal_->is_settled(sequence));
+  EXPECT_FALSE(journal_->is_settled(journal_->next_sequence() - 1));
+}
+
+TEST_F(PoolJournal, a_checkpoint_settles_what_it_holds) {
+  open(1, 1);
+  Group& group = append_with_data();
+  data_ended(group, true);
+  release(group.end.sequence + 1, 0);
+  EXPECT_TRUE(journal_->is_settled(group.end.sequence));
+}
+
+TEST_F(PoolJournal, nothing_is_said_of_data_that_failed_until_a_checkpoint) {
+  open(1, 1);
+  Group& good = append_with_data();
+  data_ended(good, true);
+  Group& failed = append_with_data();
+  Group& also_failed = append_with_data();
+  data_ended(failed, false);
+  data_ended(also_failed, false);
+  EXPECT_EQ(failed.result, Errc::ok);  // of the record; the store makes it void
+  EXPECT_TRUE(failed.append.is_void);
+  EXPECT_TRUE(journal_->is_held());
+  append_now();
+  EXPECT_TRUE(journal_->is_settled(good.end.sequence));
+  append_now();
+  EXPECT_FALSE(journal_->is_settled(failed.end.sequence));
+  release(also_failed.end.sequence, 0);
+  EXPECT_TRUE(journal_->is_held()) << "the checkpoint is from before the second";
+  release(also_failed.end.sequence, also_failed.end.record);
+  EXPECT_FALSE(journal_->is_held());
+  append_now();
+  append_now();
+  EXPECT_TRUE(journal_->is_settled(also_failed.end.sequence));
+}
+
+TEST_F(PoolJournal, a_journal_that_fails_answers_while_data_is_on_its_way) {
+  open(1, 1);
+  stage_.world.fail_file_operations("a", FileOp::Kind::write_durable, EIO, 1);
+  Group& group = append_with_data();
+  EXPECT_EQ(group.result, Errc::io_error);
+}
+
+// Blocks of extent 1, at a place behind the metadata: some have the data of their record.
+class PoolJournalData : public PoolJournal {
+ protected:
+  static constexpr uint32_t k_blocks = 4;
+  PoolJournalData() { open(1, 1); }
+
+  struct Mapping {
+    SlotMapSums map;
+    Record record;
+    JournalAppend append;
+  };
+  uint64_t data_offset(uint32_t block) const {
+    return k_data.offset + (k_data.blocks_per_extent + block) * uint64_t{k_page_bytes};
+  }
+  // A record of blocks [first, first + k_blocks) whose sums are those of pages filled with `byte`.
+  Mapping& map(uint16_t first, uint8_t byte) {
+    Mapping& made = mappings_.emplace_back();
+    made.map.map = {7, first, k_blocks, 3, Extent::of(0, 1)};
+    const std::vector<uint8_t> page(k_page_bytes, byte);
+    made.map.sums.fill(crc32c(page));
+    made.record = {RecordType::slot_map_sums, false, made.map.payload()};
+    made.append.records = {&made.record, 1};
+    made.append.has_data = true;
+    made.append.done = [](JournalAppend&, Errc, JournalPosition) {};
+    stage_.world.on(stage_.reactor, [&] { journal_->append(made.append); });
+    stage_.world.settle();
+    return made;
+  }
+  void put_data(uint32_t block, uint8_t byte) {
+    PageBuffer page(k_page_bytes);
+    std::fill_n(page.data(), k_page_bytes, byte);
+    ASSERT_EQ(stage_.run([&] { return write_page(*disk_, data_offset(block), page); }), Errc::ok);
+  }
+  void ended(Mapping& mapping) {
+    stage_.world.on(stage_.reactor, [&] { journal_->data_ended(mapping.append, true); });
+    stage_.world.settle();
+  }
+  // The blocks that replay maps, of each group in turn.
+  std::vector<std::vector<uint32_t>> mapped() {
+    Replay replay(*disk_, layout_, k_pool_uuid, root_, k_data);
+    std::vector<std::vector<uint32_t>> groups;
+    while (*stage_.run([&] { return replay.next(); })) {
+      std::vector<uint32_t>& blocks = groups.emplace_back();
+      for (const Record& record : replay.group()) {
+        if (record.type == RecordType::put) continue;
+        const SlotMap found = load<SlotMap>(record.payload);
+        EXPECT_EQ(found.extent, Extent::of(0, 1));
+        EXPECT_EQ(found.layer, 7u);
+        EXPECT_EQ(found.slot, 3u);
+        for (uint32_t i = 0; i < found.count; ++i) blocks.push_back(found.first + i);
+      }
+    }
+    return groups;
+  }
+  using Groups = std::vector<std::vector<uint32_t>>;
+
+  static constexpr ReplayData k_data{33 * k_mib, 2, 256};
+  std::deque<Mapping> mappings_;
+};
+
+TEST_F(PoolJournalData, a_record_counts_for_the_blocks_whose_data_is_there) {
+  map(8, 0x11);
+  EXPECT_EQ(mapped(), (Groups{{}}));
+  put_data(9, 0x11);
+  EXPECT_EQ(mapped(), (Groups{{9}}));
+  put_data(10, 0x12);
+  put_data(11, 0x11);
+  EXPECT_EQ(mapped(), (Groups{{9, 11}}));
+  ended(mappings_.front());
+}
+
+TEST_F(PoolJournalData, what_a_later_block_says_to_be_durable_is_not_compared) {
+  Mapping& first = map(8, 0x11);
+  for (uint32_t block = 8; block < 12; ++block) put_data(block, 0x11);
+  ended(first);
+  append_now();
+  Mapping& second = map(12, 0x22);
+  put_data(8, 0x33);  // overwritten in place
+  EXPECT_EQ(mapped(), (Groups{{8, 9, 10, 11}, {}, {}}));
+  put_data(12, 0x22);
+  EXPECT_EQ(mapped(), (Groups{{8, 9, 10, 11}, {}, {12}}));
+  ended(second);
+}
+
+TEST_F(PoolJournalData, a_block_that_cannot_be_read_may_have_been_acknowledged_and_stays) {
+  Mapping& only = map(8, 0x11);
+  stage_.world.make_unreadable("a", data_offset(10));
+  EXPECT_EQ(mapped(), (Groups{{10}}));
+  ended(only);
+}
+
+TEST_F(PoolJournalData, an_extent_that_is_not_there_is_left_to_who_applies_the_record) {
+  Mapping& only = map(8, 0x11);
+  Replay replay(*disk_, layout_, k_pool_uuid, root_, {33 * k_mib, 1, 256});
+  ASSERT_TRUE(*stage_.run([&] { return replay.next(); }));
+  EXPECT_EQ(replay.group().front().type, RecordType::slot_map_sums);
+  ended(only);
 }
 
 // Row D5.

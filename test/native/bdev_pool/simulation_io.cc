@@ -324,7 +324,8 @@ void Simulation::end_change(Flight& flight, Status status) {
       std::erase_if(cell.entries, [&](const Entry& entry) { return entry.write == flight.write; });
       continue;
     }
-    if (!is_acknowledged && status != Status::no_space) cell.is_torn = true;
+    // No space writes nothing; but then another part of it may have been there when the power failed.
+    if (!is_acknowledged && (status != Status::no_space || world().power_is_off())) cell.is_torn = true;
     cell.end_write(flight.write, is_acknowledged, now_, [&](uint64_t gone) {
       for (const auto& [group, captures] : captures_) {
         for (Capture& capture : *captures) {
