@@ -146,7 +146,7 @@ void Simulation::open() {
         drop_pool();
       }
       world().settle();
-      world().restore_power(UnsyncedWrites::random);
+      prng_.chance(1, 3) ? restart_process() : restore_power(UnsyncedWrites::random);
     } else if (with_joining) {
       with_joining = false;
     } else {
@@ -191,24 +191,6 @@ void Simulation::close() {
   clear_faults();
   world().cut_power_after(UINT64_MAX);
   check_disks(closed.ok());
-}
-
-void Simulation::crash(UnsyncedWrites unsynced) {
-  trace("crash");
-  if (!power_is_off()) world().cut_power_after(0);
-  if (pool_ != nullptr) {
-    finish();
-    if (has_failed()) return;
-    drop_pool();
-  }
-  world().settle();
-  clear_faults();
-  world().restore_power(unsynced);
-  ++now_;
-  for (auto& [id, volume] : volumes_) {
-    for (Cell& cell : volume.cells) cell.crash(now_);
-  }
-  if (prng_.chance(1, 4)) check_disks(false);
 }
 
 void Simulation::serve(uint32_t volume) {

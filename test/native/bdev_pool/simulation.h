@@ -47,8 +47,11 @@ class Simulation {
   void open();
   // In order; then what lies on the disks is looked through.
   void close();
-  // As when the process ends or, with lost sectors, power. What is in flight ends first.
+  // Power fails. What is in flight ends first.
   void crash(UnsyncedWrites unsynced);
+  // The process is killed: what it wrote and did not sync is in the disks' caches, is read from there by the
+  // next, and lost if power fails before anybody syncs.
+  void kill();
   bool is_open() const { return pool_ != nullptr; }
 
   // --- I/O; nothing happens where the range is taken by an I/O that stands alone ---
@@ -139,6 +142,10 @@ class Simulation {
   PoolFile file(const std::string& path, uint64_t create_bytes = 0);
   PoolOptions pool_options() const;
   void drop_pool();
+  void end_process();
+  void restore_power(UnsyncedWrites unsynced);
+  void restart_process();
+  void crash_model(bool keeps_cache);
   void clear_faults();
   std::unique_ptr<Flight> new_flight(IoType type, uint32_t volume, uint64_t lba, uint32_t blocks);
   void give_data(Flight& flight, uint64_t bytes);

@@ -219,7 +219,11 @@ void Walk::recover() {
   static constexpr UnsyncedWrites k_ways[] = {UnsyncedWrites::random, UnsyncedWrites::dropped,
                                               UnsyncedWrites::kept};
   const uint64_t way = below(5);
-  simulation_.crash(k_ways[way < 3 ? 0 : way - 2]);
+  if (chance(1, 3)) {
+    simulation_.kill();
+  } else {
+    simulation_.crash(k_ways[way < 3 ? 0 : way - 2]);
+  }
   if (simulation_.has_failed()) return;
   reopen();
 }
