@@ -41,9 +41,9 @@ class Budget {
   }
 
  private:
-  // What is not used within this time is gone: less than a tick of the timers and a turn would lose rate,
-  // more would put that much at once into the device, before what is promised.
-  static constexpr uint64_t k_saved_ns = 500 * 1000;
+  // What is not used within this time is gone. Shorter than the moments for which a reactor stands still, the
+  // rate would not be reached; longer, a neighbour could have the depth full for longer after a pause.
+  static constexpr uint64_t k_saved_ns = 2 * 1000 * 1000;
   // Promises that are more than the budget must not stop everybody else for longer, once they end.
   static constexpr uint64_t k_debt_ns_max = 10 * 1000 * 1000;
   static constexpr uint64_t k_depth_ns = 1000 * 1000;

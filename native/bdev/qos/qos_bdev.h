@@ -24,7 +24,8 @@ class QosBdev : public Bdev {
   // limits, in its order. Refusals change nothing: invalid_argument, too_many (promises above the budget).
   virtual Outcome set(const Config& config, Done done = nullptr) = 0;
   virtual const Config& config() const = 0;
-  // Before a volume is taken away: what waits goes down at once, and nothing waits any more.
+  // Before a volume is taken away: what waits goes down at once, and nothing waits any more
+  // until the next set().
   virtual void drain(Done done = nullptr) = 0;
 
   // Any thread.

@@ -29,7 +29,7 @@ void Volume::configure(uint64_t now_ns, const Config& config) {
   const std::array<uint64_t, k_limits_count> rates = {config.total.iops, config.read.iops,
                                                       config.write.iops, config.total.bytes,
                                                       config.read.bytes, config.write.bytes};
-  uint32_t mode = mode_.load(std::memory_order_relaxed) & k_exempt;
+  uint32_t mode = 0;
   for (uint32_t i = 0; i < k_limits_count; ++i) {
     limits_[i].configure(now_ns, rates[i], saved_ns, k_smoothing_ns);
     if (rates[i] != 0) mode |= 1u << i;

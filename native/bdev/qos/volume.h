@@ -52,7 +52,7 @@ class Volume {
 
   // --- home ---
   void configure(uint64_t now_ns, const Config& config);
-  // From now on nothing waits.
+  // Nothing waits any more, until the next configure().
   void exempt() { mode_.fetch_or(k_exempt, std::memory_order_relaxed); }
   uint32_t weight() const { return weight_; }
   uint64_t min_iops() const { return min_iops_; }

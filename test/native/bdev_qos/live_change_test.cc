@@ -122,6 +122,21 @@ TEST_F(LiveChange, drain_sends_everything_down_and_the_volume_can_be_closed) {
   world_.advance(10 * k_s);  // no timer is left that would find nothing
 }
 
+TEST_F(LiveChange, limits_hold_again_after_a_drain_that_was_thought_better_of) {
+  const auto below = timed();
+  const auto volume = governed(below, {.total = {.iops = 10}});
+  Load load(world_, *reactors_[0], *volume);
+  volume->drain();
+  world_.settle();
+  for (int i = 0; i < 100; ++i) load.submit_one(IoType::read);
+  EXPECT_EQ(load.done, 100u);
+  ASSERT_TRUE(volume->set(volume->config()).ok());
+  world_.settle();
+  for (int i = 0; i < 10; ++i) load.submit_one(IoType::read);
+  EXPECT_EQ(load.done, 101u);
+  finish(load);
+}
+
 // The channel goes from within the last answer, the device and its node right after it.
 TEST_F(LiveChange, a_volume_may_end_with_its_last_io_that_waited) {
   const auto below = timed();
