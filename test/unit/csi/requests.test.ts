@@ -196,7 +196,12 @@ describe('every method', () => {
     release(undefined);
     expect((await third).volume.capacityBytes).toBe(String(gib));
     expect(created).toBe(1);
-    expect(csi.lines.map(({ msg }) => msg)).toContain('CreateVolume: OK, after the caller had gone');
+    expect(csi.lines.map(({ msg }) => msg).filter((msg) => `${msg}`.startsWith('CreateVolume'))).toEqual([
+      'CreateVolume: OK', // of beforeEach
+      'CreateVolume: OK, after the caller had gone',
+      'CreateVolume: ABORTED, after the caller had gone',
+      'CreateVolume: OK',
+    ]);
   });
 
   it('is UNAVAILABLE while no daemon answers', async () => {

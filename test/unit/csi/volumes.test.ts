@@ -196,6 +196,15 @@ describe('K5, K7: names', () => {
     expect(await statusOf(csi.volume(`${'ä'.repeat(bytes >> 1)}x`))).toBe('INVALID_ARGUMENT');
   });
 
+  it('that are what another is made to are not that one', () => {
+    for (const name of ['white space', 'x'.repeat(100)]) {
+      const made = storageName(name);
+      for (const part of [made, made.slice('csi.'.length), `.${made.slice('csi.'.length)}`]) {
+        expect(storageName(part)).not.toBe(made);
+      }
+    }
+  });
+
   it('that differ are never one', () => {
     const name = fc.oneof(
       fc.string({ unit: 'binary' }),
