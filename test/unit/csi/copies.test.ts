@@ -106,23 +106,25 @@ describe('a clone of a volume', () => {
     ['createVolume', false, true],
     ['createVolume', true, true],
     ['deleteSnapshot', true, true],
-  ] as const)('K20: cut off at %s (done: %s, for good: %s) is finished by the same call', async (...cut) => {
-    const { volumeId } = await csi.volume('v');
-    csi.world.engine.write('p', 'csi-v', 1n, 1);
-    await csi.startDriver({ storage: new Cut(...cut) });
-    const [method, done] = cut;
-    // The volume is there when only its snapshot was left.
-    expect(await statusOf(csi.volume('w', ofVolume(volumeId)))).toBe(
-      method === 'deleteSnapshot' ? 'OK' : 'UNAVAILABLE',
-    );
-    await csi.startDriver();
-    csi.world.engine.write('p', 'csi-v', 1n, 2);
-    await csi.volume('w', ofVolume(volumeId));
-    expect(await snapshotsIn('csi-v')).toEqual([]);
-    const content = csi.world.engine.volume('p', 'csi-w').content;
-    expect(content.get(1n)).toBe(method !== 'createSnapshots' && done ? 1 : 2);
-    expect(await statusOf(csi.call('DeleteVolume', { volumeId }))).toBe('OK');
-  });
+  ] as const)(
+    'K20: cut off at %s (done: %s, for good: %s) is finished by the same call',
+    async (method, done, forGood) => {
+      const { volumeId } = await csi.volume('v');
+      csi.world.engine.write('p', 'csi-v', 1n, 1);
+      await csi.startDriver({ storage: new Cut(method, done, forGood) });
+      // The volume is there when only its snapshot was left.
+      expect(await statusOf(csi.volume('w', ofVolume(volumeId)))).toBe(
+        method === 'deleteSnapshot' ? 'OK' : 'UNAVAILABLE',
+      );
+      await csi.startDriver();
+      csi.world.engine.write('p', 'csi-v', 1n, 2);
+      await csi.volume('w', ofVolume(volumeId));
+      expect(await snapshotsIn('csi-v')).toEqual([]);
+      const content = csi.world.engine.volume('p', 'csi-w').content;
+      expect(content.get(1n)).toBe(method !== 'createSnapshots' && done ? 1 : 2);
+      expect(await statusOf(csi.call('DeleteVolume', { volumeId }))).toBe('OK');
+    },
+  );
 
   it('that leaves its snapshot says so in the log, and keeps nobody from deleting the volume', async () => {
     const { volumeId } = await csi.volume('v');
