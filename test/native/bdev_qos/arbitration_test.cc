@@ -73,6 +73,32 @@ TEST_F(Arbitration, a_volume_that_was_idle_starts_where_the_others_are) {
   finish(a, b);
 }
 
+TEST_F(Arbitration, who_comes_at_the_right_moment_does_not_overtake_who_waits) {
+  const auto below = timed();
+  set_budget({.iops = 1000});
+  const auto many = governed(below, {.weight = 100}), few = governed(below, {.weight = 1});
+  Load patient(world_, *reactors_[0], *many), lucky(world_, *reactors_[0], *few);
+  patient.start(8);
+  for (int i = 0; i < 100'000; ++i) {
+    world_.advance(10 * k_ns_per_us);
+    if (lucky.in_flight == 0) lucky.submit_one(IoType::read);
+  }
+  EXPECT_NEAR(static_cast<double>(lucky.done), 10, 3);
+  finish(patient, lucky);
+}
+
+TEST_F(Arbitration, an_io_that_waits_for_the_budget_is_not_charged_to_its_limit_twice) {
+  const auto below = timed();
+  set_budget({.iops = 1000});
+  const auto limited = governed(below, {.total = {.iops = 10}}), other = governed(below, {});
+  Load load(world_, *reactors_[0], *limited), flood(world_, *reactors_[0], *other);
+  flood.start(32);
+  load.start_paced(110 * k_ms);
+  world_.advance(11 * k_s);
+  EXPECT_NEAR(static_cast<double>(load.done), 100, 1);
+  finish(load, flood);
+}
+
 // The device does 25,000 a second; a neighbour wants all of it.
 struct Served {
   uint64_t per_s = 0;

@@ -2,6 +2,7 @@
 // allocated.
 #include "bdev/qos/channel.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
@@ -10,8 +11,9 @@
 
 namespace {
 
-bool counting = false;
-uint64_t allocations_count = 0;
+// Threads of other tests allocate, too.
+std::atomic<bool> counting{false};
+std::atomic<uint64_t> allocations_count{0};
 
 }  // namespace
 

@@ -165,6 +165,34 @@ TEST_F(Limits, an_io_larger_than_a_second_s_bytes_goes_and_is_paid_for) {
   finish(load);
 }
 
+TEST_F(Limits, of_bytes_do_not_hold_back_what_moves_none) {
+  const auto below = timed();
+  const auto volume = governed(below, {.total = {.bytes = 1 << 20}});
+  Load load(world_, *reactors_[0], *volume);
+  load.submit_one(IoType::write, 1024);  // four seconds
+  load.submit_one(IoType::unmap, 65'536);
+  load.submit_one(IoType::write_zeroes, 65'536);
+  EXPECT_EQ(load.done, 3u);
+  load.submit_one(IoType::write);
+  EXPECT_EQ(load.done, 3u);
+  finish(load);
+}
+
+// Between the moment at which the next is due and the tick at which the one that waits is looked at.
+TEST_F(Limits, who_comes_at_the_right_moment_does_not_overtake_who_waits) {
+  const auto below = timed();
+  const auto volume = governed(below, {.total = {.iops = 100}});
+  Load patient(world_, *reactors_[0], *volume), lucky(world_, *reactors_[0], *volume);
+  patient.start(8, IoType::write);
+  for (int i = 0; i < 100'000; ++i) {
+    world_.advance(10 * k_ns_per_us);
+    if (lucky.in_flight == 0) lucky.submit_one(i % 2 == 0 ? IoType::read : IoType::write);
+  }
+  EXPECT_NEAR(static_cast<double>(lucky.done + patient.done), 100, 2);
+  EXPECT_NEAR(static_cast<double>(lucky.done), 100.0 / 9, 4);
+  finish(patient, lucky);
+}
+
 TEST_F(Limits, one_a_second_is_never_two_in_a_second_but_for_a_late_timer) {
   const auto below = timed();
   const auto volume = governed(below, {.total = {.iops = 1}});

@@ -168,5 +168,48 @@ TEST_F(LiveChange, a_volume_may_end_with_its_last_io_that_waited) {
   EXPECT_EQ(node_, nullptr);
 }
 
+// A run at the end of the turn is asked for, and the timer of the same turn comes before it.
+TEST_F(LiveChange, a_node_may_end_in_a_turn_in_which_it_was_to_run_again) {
+  constexpr uint64_t k_tick_ns = uint64_t{1} << TimerWheel::k_tick_bits;
+  world_.advance(k_tick_ns - now_ns() % k_tick_ns);
+  struct Scene {
+    Io ios[3];
+    std::shared_ptr<QosBdev> volume;
+    std::unique_ptr<Channel> channel;
+    std::shared_ptr<Node>* node = nullptr;
+    uint32_t done = 0;
+  } scene;
+  scene.node = &node_;
+  scene.volume = governed(timed(), {.total = {.iops = 20'000}});
+  for (Io& io : scene.ios) {
+    io.blocks_count = 1;
+    io.context = &scene;
+    io.done = [](Io& ended, Status) {
+      Scene& self = *static_cast<Scene*>(ended.context);
+      if (++self.done < std::size(self.ios)) return;
+      self.channel.reset();
+      self.volume.reset();
+      self.node->reset();
+    };
+  }
+  // In the slot of the scheduler's timer, and before it.
+  Timer timer(
+      [](Timer&, void* context) {
+        Scene& self = *static_cast<Scene*>(context);
+        self.channel->submit(self.ios[2]);
+      },
+      &scene);
+  world_.on(*reactors_[0], [&] {
+    scene.channel = scene.volume->open(*reactors_[0]);
+    scene.channel->submit(scene.ios[0]);
+    reactors_[0]->arm(timer, k_tick_ns / 2);
+    scene.channel->submit(scene.ios[1]);
+  });
+  EXPECT_EQ(scene.done, 1u);
+  world_.advance(k_tick_ns);
+  EXPECT_EQ(scene.done, 3u);
+  EXPECT_EQ(node_, nullptr);
+}
+
 }  // namespace
 }  // namespace ballast::bdev::qos::test
