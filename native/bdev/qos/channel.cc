@@ -22,7 +22,7 @@ void QosChannel::submit_governed(Io& io) {
   const Cost cost = cost_of(io, device_below_.geometry(), volume_.unit_shift());
   if (cost.units == 0) return below_->submit(io);
   const uint64_t now_ns = reactor_.now_ns();
-  const bool lent = std::exchange(lent_ns_, k_never) == now_ns && io.type == IoType::write;
+  const bool lent = io.type == IoType::write && std::exchange(lent_ns_, k_never) == now_ns;
   if (!try_pass(cost, now_ns)) {
     if (!lent) return wait(io, cost, now_ns);
     pass(cost, now_ns);

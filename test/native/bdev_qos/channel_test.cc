@@ -160,6 +160,8 @@ TEST_F(QosChannelTest, a_write_whose_data_is_lent_does_not_wait_whatever_comes_b
   ASSERT_TRUE(volume->set({.total = {.iops = 1}}).ok());
   world_.settle();
   other.submit_one(IoType::write);
+  load.submit_one(IoType::read);
+  EXPECT_EQ(load.done, 0u);
   load.submit_one(IoType::write);
   EXPECT_EQ(load.done, 1u);
   load.submit_one(IoType::write);
@@ -169,6 +171,7 @@ TEST_F(QosChannelTest, a_write_whose_data_is_lent_does_not_wait_whatever_comes_b
   EXPECT_EQ(load.done, 1u);
   world_.advance(200 * k_ms);
   EXPECT_EQ(load.done, 2u);
+  finish(load);
 }
 
 TEST_F(QosChannelTest, more_than_it_can_count_in_the_depth_goes_all_the_same) {
