@@ -53,6 +53,9 @@ class KernelFile final : public File {
  public:
   KernelFile(OwnedDescriptor descriptor, const FileFacts& facts)
       : descriptor_(std::move(descriptor)), facts_(facts) {}
+  // A worker of io_uring may hold the file for a moment after its operation has been answered, and with it
+  // the lock: whoever opens it next would find it in use.
+  ~KernelFile() override { flock(descriptor_.get(), LOCK_UN); }
   Descriptor descriptor() const override { return descriptor_.get(); }
   uint64_t size_bytes() const override { return facts_.size_bytes; }
   uint32_t direct_alignment_bytes() const override { return facts_.direct_alignment_bytes; }
