@@ -263,6 +263,10 @@ bool Files::takes_power(const FileOp& op) {
 int64_t Files::execute_faulty(FileData& file, FileOp op, const SimulatedFault& effect) {
   switch (effect.kind) {
     case SimulatedFault::Kind::error: return -effect.error;
+    case SimulatedFault::Kind::unsynced:
+      op.kind = FileOp::Kind::write;
+      static_cast<void>(perform(file, op));
+      return -effect.error;
     case SimulatedFault::Kind::lost: {
       uint64_t length_bytes = 0;
       for (const Segment& segment : op.data) length_bytes += segment.size_bytes;

@@ -29,6 +29,7 @@ struct SimulatedNetworkOptions {
 struct SimulatedFault {
   enum class Kind : uint8_t {
     error,        // answers -error instead of acting
+    unsynced,     // a durable write whose data is in the disk's cache, where it is read, and answers -error
     lost,         // a write that answers as if it had been done, and has not
     misdirected,  // acts `by_bytes` away
     cut_short,    // moves one sector and says so

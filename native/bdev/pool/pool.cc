@@ -219,10 +219,21 @@ Task<Outcome> Pool::start(bool is_new) {
     outcome = co_await store_.open();
   }
   path_.settle_freed();
+  if (outcome.ok() && !is_new) outcome = co_await sync_data();
   if (outcome.ok()) outcome = co_await load_dirty();
   if (!outcome.ok()) co_return outcome;
   cleaner_.start();
   want_layer_work();
+  co_return Unit{};
+}
+
+// What a process that was killed has left in the disks' caches is read from now on, and must not vanish. The
+// first device was synced by the checkpoint that ends an opening.
+Task<Outcome> Pool::sync_data() {
+  for (size_t i = 1; i < devices_.size(); ++i) {
+    const Errc synced = co_await devices_[i].disk->sync();
+    if (synced != Errc::ok) co_return Error{synced, devices_[i].path + ": cannot be written"};
+  }
   co_return Unit{};
 }
 

@@ -124,6 +124,7 @@ class Pool final : private LayerGuard {
        const PoolOptions& options);
   static Task<Outcome> check_unused(Disk& disk, const std::string& path, const Uuid& joining_of);
   Task<Outcome> start(bool is_new);
+  Task<Outcome> sync_data();
   Task<Outcome> load_dirty();
   Task<Errc> fill_journal();
   Task<Errc> write_all_superblocks();

@@ -145,7 +145,7 @@ class Simulation {
   void end_process();
   void restore_power(UnsyncedWrites unsynced);
   void restart_process();
-  void crash_model(bool keeps_cache);
+  void crash_model();
   void clear_faults();
   std::unique_ptr<Flight> new_flight(IoType type, uint32_t volume, uint64_t lba, uint32_t blocks);
   void give_data(Flight& flight, uint64_t bytes);

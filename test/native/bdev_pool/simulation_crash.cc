@@ -63,7 +63,7 @@ void Simulation::end_process() {
 
 void Simulation::restore_power(UnsyncedWrites unsynced) {
   world().restore_power(unsynced);
-  crash_model(false);
+  crash_model();
 }
 
 // The world knows only power that fails: what was in the caches is taken from them, and written again.
@@ -79,16 +79,13 @@ void Simulation::restart_process() {
     write_where_different(*stage_, disk, seen[i]);
   }
   world().shuffle_file_operations(options_.shuffles);
-  crash_model(true);
+  crash_model();
 }
 
-void Simulation::crash_model(bool keeps_cache) {
+void Simulation::crash_model() {
   ++now_;
   for (auto& [id, volume] : volumes_) {
-    for (Cell& cell : volume.cells) cell.crash(now_, keeps_cache);
-    for (ModelSnapshot& snapshot : volume.snapshots) {
-      for (Cell& cell : snapshot.cells) cell.crash(now_, keeps_cache);
-    }
+    for (Cell& cell : volume.cells) cell.crash(now_);
   }
 }
 

@@ -71,9 +71,7 @@ bool Simulation::settle_cell(Cell& cell, const Cell& allowed, uint64_t value, co
     }
     const Mixes::Sectors found = mixes_.sectors_of(value);
     if (std::all_of(found.begin(), found.end(), [&](uint64_t one) { return sectors.contains(one); })) {
-      if (may_settle && !cell.is_cached) {
-        cell = {{Entry{value, next_write_++, 0, now_, k_never, true}}, false};
-      }
+      if (may_settle) cell = {{Entry{value, next_write_++, 0, now_, k_never, true}}, false};
       return true;
     }
   }

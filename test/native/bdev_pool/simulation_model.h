@@ -28,9 +28,6 @@ struct Entry {
 struct Cell {
   std::vector<Entry> entries{Entry{}};
   bool is_torn = false;  // power failed in a write to it: sectors of several entries may be there
-  // What is read may be in the disk's cache only, of a process that was killed: the next power failure may
-  // leave any other of the entries.
-  bool is_cached = false;
 
   bool is_sure() const { return entries.size() == 1; }
   bool is_quiet() const {
@@ -60,22 +57,20 @@ struct Cell {
       if (is_gone) gone(entry.write);
       return is_gone;
     });
-    if (entries.size() == 1) is_torn = is_cached = false;  // others may have been torn beside it
+    if (entries.size() == 1) is_torn = false;  // others may have been torn beside it
   }
   // It was read, and no write was in flight: it holds this from now on.
   void settle(uint64_t value) {
-    if (is_cached) return;
     std::erase_if(entries, [value](const Entry& entry) { return entry.value != value; });
     is_torn = false;
   }
-  // What was in flight is there, or not, or in part. Without the cache, power has failed.
-  void crash(uint64_t now, bool keeps_cache) {
+  // What was in flight is there, or not, or in part.
+  void crash(uint64_t now) {
     for (Entry& entry : entries) {
       if (entry.ended != k_never) continue;
       entry.ended = now;
       is_torn = true;
     }
-    is_cached = keeps_cache && (is_cached || is_torn || !is_sure());
   }
 };
 
