@@ -10,11 +10,13 @@ import type { PoolRecord, PoolRecords } from './records.js';
 import type { PoolEntry, Registry } from './registry.js';
 import { type Serving, textOf } from './serving.js';
 import type { PoolsEngine } from './types.js';
+import type { DecodedSettings, VolumeSettingsStore } from './volume-settings.js';
 
 export interface OpeningParts {
   readonly engine: PoolsEngine;
   readonly registry: Registry;
   readonly records: PoolRecords;
+  readonly settings: VolumeSettingsStore;
   readonly serving: Serving;
   readonly log: Log;
   /** Files of volumes beside pools: path to the name of the volume. */
@@ -76,9 +78,29 @@ export class Opening {
         );
         continue;
       }
-      await serving.tryStart(registry.addVolume(pool, info));
+      const { settings, problem } = await this.#settingsOf(pool, info);
+      await serving.tryStart(registry.addVolume(pool, info, settings, problem));
     }
+    await this.#removeOrphans(pool, volumes);
     return pool;
+  }
+
+  async #settingsOf(pool: PoolEntry, { uuid, name }: PoolVolumeInfo): Promise<DecodedSettings> {
+    const { settings, problem } = await this.#parts.settings.load(uuid);
+    if (problem === undefined) return { settings };
+    const nobody = settings.hosts?.length === 0 ? '; no host may use it until one is granted it' : '';
+    const text = `what is kept of volume '${name}' is damaged: ${problem}${nobody}`;
+    this.#log('error', pool.record, text);
+    return { settings, problem: text };
+  }
+
+  async #removeOrphans({ record }: PoolEntry, volumes: readonly PoolVolumeInfo[]): Promise<void> {
+    const present = new Set(volumes.map(({ uuid }) => uuid));
+    const count = await this.#parts.settings.removeOrphans(record.uuid, present);
+    if (count > 0) {
+      const what = count === 1 ? 'a volume that is' : `${count} volumes that are`;
+      this.#log('warn', record, `forgot what was kept of ${what} not in pool '${record.name}' any more`);
+    }
   }
 
   /** Before a pool is taken in: none of its volumes may have the name of another. */

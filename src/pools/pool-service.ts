@@ -12,6 +12,7 @@ import { Rotation } from './rotation.js';
 import { type Keys, Serving } from './serving.js';
 import { Snapshots } from './snapshots.js';
 import type { PoolsEngine } from './types.js';
+import { VolumeSettingsStore } from './volume-settings.js';
 import { Volumes } from './volumes.js';
 
 /** A volume that is not of a pool: its name is taken, and its file is no device for a pool. */
@@ -40,13 +41,14 @@ export class PoolService {
     const registry = new Registry();
     for (const { name } of others) registry.claimForOther(name);
     const records = new PoolRecords(store);
+    const settings = new VolumeSettingsStore(store);
     const serving = new Serving(engine, keys, log);
     const locks = new KeyedLock();
     const otherFiles = new Map(
       others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, name] as const])),
     );
-    this.#opening = new Opening({ engine, registry, records, serving, log, otherFiles });
-    const shared = { engine, registry, serving, locks, log };
+    this.#opening = new Opening({ engine, registry, records, settings, serving, log, otherFiles });
+    const shared = { engine, registry, serving, settings, locks, log };
     this.pools = new Pools({
       ...shared,
       records,

@@ -271,8 +271,10 @@ export class Pools {
   }
 
   async #view(pool: PoolEntry): Promise<PoolView> {
-    const { record, problems } = pool;
-    const base = { name: record.name, uuid: record.uuid, problems: [...problems], paths: [...record.paths] };
+    const { record } = pool;
+    const damaged = [...pool.volumes].flatMap(({ settingsProblem = [] }) => settingsProblem);
+    const problems = [...pool.problems, ...damaged];
+    const base = { name: record.name, uuid: record.uuid, problems, paths: [...record.paths] };
     if (pool.state !== 'open') {
       return { ...base, state: pool.state, ...(pool.error !== undefined && { error: pool.error }) };
     }

@@ -7,6 +7,7 @@ import { PoolNotFoundError, PoolUnavailableError } from '../base/pool-errors.js'
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import type { PoolRecord } from './records.js';
 import type { PoolState, VolumeState } from './types.js';
+import type { VolumeSettings } from './volume-settings.js';
 
 export interface PoolEntry {
   record: PoolRecord;
@@ -21,6 +22,10 @@ export interface VolumeEntry {
   info: PoolVolumeInfo;
   state: VolumeState;
   error: string | undefined;
+  /** As in the store; changed by VolumeSettingsStore.change(). */
+  settings: VolumeSettings;
+  /** What of them was damaged, until they are changed. */
+  settingsProblem: string | undefined;
 }
 
 export class Registry {
@@ -103,8 +108,13 @@ export class Registry {
   }
 
   /** Its name has been claimed. */
-  addVolume(pool: PoolEntry, info: PoolVolumeInfo): VolumeEntry {
-    const entry: VolumeEntry = { pool, info, state: 'stopped', error: undefined };
+  addVolume(
+    pool: PoolEntry,
+    info: PoolVolumeInfo,
+    settings: VolumeSettings,
+    settingsProblem?: string,
+  ): VolumeEntry {
+    const entry = { pool, info, state: 'stopped' as const, error: undefined, settings, settingsProblem };
     this.#names.set(info.name, `a volume of pool '${pool.record.name}'`);
     this.#volumes.set(info.name, entry);
     pool.volumes.add(entry);

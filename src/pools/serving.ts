@@ -23,6 +23,7 @@ export class Serving {
   /** Sets the volume's state; fails with why it cannot be served. */
   async start(volume: VolumeEntry): Promise<void> {
     const { name, uuid, wrappedKey } = volume.info;
+    const { hosts } = volume.settings;
     if (isErased(volume)) {
       setState(volume, 'erased', erasedText);
       throw new KeyUnavailableError(`volume '${name}'`, erasedText);
@@ -38,6 +39,7 @@ export class Serving {
         nsid: 1,
         uuid,
         ...(key !== undefined && { key }),
+        ...(hosts !== undefined && { hosts: hosts.map(({ nqn }) => nqn) }),
       });
       setState(volume, 'serving', undefined);
     } catch (error) {

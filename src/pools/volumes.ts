@@ -14,6 +14,7 @@ import type { PoolVolumeInfo } from '../native/pool-types.js';
 import { checkOpen, type PoolEntry, type Registry, type VolumeEntry } from './registry.js';
 import { isErased, type Serving, textOf, volumeBlockBytes } from './serving.js';
 import type { Forceable, PoolsEngine, VolumeView } from './types.js';
+import type { VolumeSettings, VolumeSettingsStore } from './volume-settings.js';
 
 export interface NewVolume {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface NewVolume {
   readonly encrypted?: boolean;
   /** Makes a clone: of a snapshot. */
   readonly source?: { readonly volume: string; readonly snapshot: string };
+  /** What is kept of it from the beginning. */
+  readonly settings?: VolumeSettings;
 }
 
 export interface VolumeChange extends Forceable {
@@ -43,6 +46,7 @@ export interface VolumeParts {
   readonly engine: PoolsEngine;
   readonly registry: Registry;
   readonly serving: Serving;
+  readonly settings: VolumeSettingsStore;
   readonly locks: KeyedLock;
   readonly log: Log;
 }
@@ -71,7 +75,7 @@ export class Volumes {
       const sizeBytes = checkSize(options.sizeBytes);
       const pool = registry.openPool(options.pool);
       return locks.shared(pool.record.uuid, () =>
-        this.#make(pool, options.name, async (uuid) => {
+        this.#make(pool, options.name, options.settings ?? {}, async (uuid) => {
           const wrappedKey = encrypted ? await serving.keys.make() : undefined;
           return this.#parts.engine.createPoolVolume(pool.record.name, {
             name: options.name,
@@ -130,7 +134,7 @@ export class Volumes {
   }
 
   delete(name: string, { erase = false, cryptoErase = false }: VolumeDeletion = {}): Promise<void> {
-    const { engine, registry, serving } = this.#parts;
+    const { engine, registry, serving, settings } = this.#parts;
     return withVolumes(this.#parts, [name], async ([volume, pool]) => {
       if (cryptoErase) checkEncrypted(volume);
       const { length } = await engine.poolSnapshots(pool, name);
@@ -148,6 +152,13 @@ export class Volumes {
         throw error;
       }
       registry.removeVolume(volume);
+      // What stays is forgotten at the next opening of the pool.
+      await settings.remove(volume.info.uuid).catch((error: unknown) => {
+        this.#parts.log.warn(
+          { room: 'pools', err: error },
+          `what was kept of volume '${name}' is left behind`,
+        );
+      });
     });
   }
 
@@ -193,7 +204,7 @@ export class Volumes {
     if (isErased(origin)) {
       throw new KeyUnavailableError(`volume '${origin.info.name}'`, 'its key was discarded');
     }
-    return this.#make(pool, options.name, async (uuid) => {
+    return this.#make(pool, options.name, options.settings ?? {}, async (uuid) => {
       const { sizeBytes } = await checkSnapshot(engine, origin, source.snapshot);
       const wanted = options.sizeBytes === undefined ? undefined : checkSize(options.sizeBytes);
       if (wanted !== undefined && wanted < sizeBytes) {
@@ -212,16 +223,21 @@ export class Volumes {
   async #make(
     pool: PoolEntry,
     name: string,
+    kept: VolumeSettings,
     inPool: (uuid: string) => Promise<PoolVolumeInfo>,
   ): Promise<VolumeView> {
-    const { engine, registry, serving } = this.#parts;
+    const { engine, registry, serving, settings } = this.#parts;
     checkOpen(pool);
     registry.claim(name);
+    const uuid = randomUUID();
     let volume: VolumeEntry;
     try {
-      volume = registry.addVolume(pool, await inPool(randomUUID()));
+      // First: a volume that is there without them would be anybody's. Without a volume they are forgotten.
+      await settings.put(pool.record.uuid, uuid, kept);
+      volume = registry.addVolume(pool, await inPool(uuid), kept);
     } catch (error) {
       registry.release(name);
+      await this.#undo(`create volume '${name}'`, () => settings.remove(uuid));
       throw error;
     }
     try {
@@ -230,6 +246,7 @@ export class Volumes {
       await this.#undo(`create volume '${name}'`, async () => {
         await engine.deletePoolVolume(pool.record.name, name);
         registry.removeVolume(volume);
+        await settings.remove(uuid);
       });
       throw error;
     }
