@@ -26,8 +26,9 @@ export const sourceRooms = {
   api: { values: ['base', 'auth'], types: ['pools'] },
   client: { values: ['base'], types: ['api'] },
   rpc: { values: ['base'], types: [] },
-  csi: { values: ['base', 'rpc', 'client'], types: [] },
-  cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api'] },
+  attach: { values: ['base'], types: [] },
+  csi: { values: ['base', 'rpc', 'client'], types: ['attach'] },
+  cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api', 'attach'] },
   main: { values: ['*'], types: ['*'] },
 };
 

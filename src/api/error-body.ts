@@ -55,6 +55,10 @@ const statuses = {
   SNAPSHOT_NOT_FOUND: 404,
   SNAPSHOT_EXISTS: 409,
   KEY_UNAVAILABLE: 503,
+  ATTACH_UNAVAILABLE: 500, // no route attaches
+  ATTACH_CONFLICT: 500,
+  ATTACH_NOT_FOUND: 500,
+  ATTACH_FAILED: 500,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

@@ -1,7 +1,7 @@
 // The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
-// the control plane are in control-errors.ts, those of pools in pool-errors.ts.
+// the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -50,6 +50,10 @@ export const errorCatalogue = {
   SNAPSHOT_NOT_FOUND: 'The volume has no snapshot of this name.',
   SNAPSHOT_EXISTS: 'The volume has a snapshot of this name already.',
   KEY_UNAVAILABLE: 'The key of an encrypted volume cannot be wrapped or unwrapped now.',
+  ATTACH_UNAVAILABLE: 'No driver of attachment works on this machine, or not the one asked for.',
+  ATTACH_CONFLICT: 'The namespace is attached in another way, or its device is in use.',
+  ATTACH_NOT_FOUND: 'This namespace or device is not attached.',
+  ATTACH_FAILED: 'A step of attaching or detaching failed; the same call again goes on from there.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

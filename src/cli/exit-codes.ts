@@ -53,6 +53,10 @@ const exitCodes = {
   SNAPSHOT_NOT_FOUND: exitFailed,
   SNAPSHOT_EXISTS: exitFailed,
   KEY_UNAVAILABLE: exitFailed,
+  ATTACH_UNAVAILABLE: exitFailed,
+  ATTACH_CONFLICT: exitFailed,
+  ATTACH_NOT_FOUND: exitFailed,
+  ATTACH_FAILED: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import * as attachErrors from '../../../src/base/attach-errors.js';
 import * as controlErrors from '../../../src/base/control-errors.js';
 import * as errors from '../../../src/base/errors.js';
 import * as poolErrors from '../../../src/base/pool-errors.js';
@@ -7,7 +8,7 @@ const { errorCatalogue, DomainError } = errors;
 
 describe('the error catalogue', () => {
   it('has a class for each code and a code for each class', () => {
-    const classes = Object.values({ ...errors, ...controlErrors, ...poolErrors }).filter(
+    const classes = Object.values({ ...errors, ...attachErrors, ...controlErrors, ...poolErrors }).filter(
       (value): value is typeof errors.ClosedError =>
         typeof value === 'function' && value.prototype instanceof DomainError,
     );
