@@ -75,7 +75,17 @@ Napi::Value engine_set_hosts(const Napi::CallbackInfo& info) {
   if (!any) hosts = to_texts(info[3]);
   on_control_thread(info, begin(info),
                     [nqn = to_text(info[2]), any, hosts](engine::Engine& engine, OperationEvent& event) {
-                      event.finish(engine.set_hosts(nqn, any, hosts));
+                      const Outcome begun = engine.set_hosts(nqn, any, hosts, [&event] { event.succeed(); });
+                      if (!begun.ok()) event.fail(Error{begun.errc(), begun.error().text});
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, nqn): texts
+Napi::Value engine_hosts(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [nqn = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      finish(event, engine.hosts(nqn), from_texts);
                     });
   return info.Env().Undefined();
 }
@@ -140,6 +150,7 @@ void export_engine_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("engineAddVolume", Napi::Function::New(env, engine_add_volume));
   exports.Set("engineRemoveVolume", Napi::Function::New(env, engine_remove_volume));
   exports.Set("engineSetHosts", Napi::Function::New(env, engine_set_hosts));
+  exports.Set("engineHosts", Napi::Function::New(env, engine_hosts));
   exports.Set("engineListen", Napi::Function::New(env, engine_listen));
   exports.Set("engineStats", Napi::Function::New(env, engine_stats));
 }

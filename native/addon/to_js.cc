@@ -244,6 +244,12 @@ Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo&
   return object;
 }
 
+Napi::Value from_texts(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) array.Set(i, texts[i]);
+  return array;
+}
+
 Napi::Value from_discovery(Napi::Env env, const std::vector<initiator::DiscoveryEntry>& entries) {
   Napi::Array array = Napi::Array::New(env, entries.size());
   for (uint32_t i = 0; i < entries.size(); ++i) {

@@ -81,9 +81,15 @@ Outcome Engine::remove_volume(const std::string& name) {
   return volumes_->remove(name);
 }
 
-Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {
+Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                          target::Target::Done done) {
   BALLAST_ASSERT(!closed_);
-  return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts));
+  return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts), std::move(done));
+}
+
+Result<std::vector<std::string>> Engine::hosts(const std::string& nqn) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->hosts(nqn);
 }
 
 Result<PoolVolumeInfo> Engine::resize_pool_volume(const std::string& pool, const std::string& volume,

@@ -39,7 +39,12 @@ class Engine {
   Result<VolumeInfo> add_volume(const VolumeConfig& config);
   // In-flight I/O of the volume finishes first. Its NQN goes with its last volume.
   Outcome remove_volume(const std::string& name);
-  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
+  // The one that does not block: `done` runs on some reactor, when no I/O of a host that lost access can take
+  // effect any more; not at all when this is refused.
+  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                    target::Target::Done done);
+  // NQNs of the hosts that use a volume of this NQN.
+  Result<std::vector<std::string>> hosts(const std::string& nqn);
   Result<PoolVolumeInfo> resize_pool_volume(const std::string& pool, const std::string& volume,
                                             uint64_t size_bytes);
   // Its volumes are not served any more.

@@ -169,7 +169,10 @@ Result<PoolVolumeInfo> VolumeTable::resize(const std::string& pool, const std::s
   return resized;
 }
 
-Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts) {
+// Does not wait: what a device has of a host that lost access may take its time, and nobody else's changes
+// wait for that.
+Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                               target::Target::Done done) {
   const auto found = subsystems_.find(nqn);
   if (found == subsystems_.end())
     return Error{Errc::not_found, "no volume is served under " + log_escape(nqn, 223)};
@@ -178,10 +181,22 @@ Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std:
     static_cast<void>(valid);
   }
   hosts = sorted(std::move(hosts));
-  TRY(const Unit set, change([&](auto done) { return target_.set_hosts(nqn, allow_any_host, hosts, done); }));
+  TRY(const Unit begun, target_.set_hosts(nqn, allow_any_host, hosts, std::move(done)));
   found->second.allow_any_host = allow_any_host;
   found->second.hosts = hosts;
-  return set;
+  return begun;
+}
+
+Result<std::vector<std::string>> VolumeTable::hosts(const std::string& nqn) {
+  std::vector<std::string> hosts;
+  TRY(const Unit listed, change([&](auto done) {
+        return target_.list_hosts(nqn, [&hosts, done](std::vector<std::string> found) {
+          hosts = std::move(found);
+          done();
+        });
+      }));
+  static_cast<void>(listed);
+  return hosts;
 }
 
 }  // namespace ballast::engine

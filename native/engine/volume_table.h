@@ -23,7 +23,12 @@ class VolumeTable {
   Result<PoolVolumeInfo> resize(const std::string& pool, const std::string& name, uint64_t size_bytes);
   // Those of this pool are not served any more.
   Outcome remove_of_pool(const std::string& pool);
-  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts);
+  // Answers at once; `done`, on some reactor, when no I/O of a host that lost access can take effect any
+  // more.
+  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                    target::Target::Done done);
+  // NQNs of hosts that are connected, or whose last I/O is still finishing.
+  Result<std::vector<std::string>> hosts(const std::string& nqn);
 
  private:
   struct Volume {

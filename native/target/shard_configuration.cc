@@ -100,6 +100,15 @@ void TargetShard::set_hosts(const std::string& nqn, bool allow_any_host,
       parts);
 }
 
+std::vector<std::string> TargetShard::hosts_of(const std::string& nqn) {
+  SubsystemShard* const subsystem = find_subsystem(nqn);
+  std::vector<std::string> hosts;
+  for (auto& [id, controller] : controllers_) {
+    if (&controller->subsystem() == subsystem) hosts.push_back(controller->host_nqn());
+  }
+  return hosts;
+}
+
 void TargetShard::set_listeners(const std::vector<ListenerConfig>& listeners) {
   listeners_ = listeners;
   notify_discovery_changed();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 
 #include "base/log.h"
 #include "nvme/nqn.h"
@@ -173,6 +174,25 @@ class ShardedTarget final : public Target {
                TargetShard& shard, Countdown& parts) { shard.set_hosts(nqn, allow_any_host, hosts, parts); },
            std::move(done));
     return checked;
+  }
+
+  Outcome list_hosts(const std::string& nqn, Hosts done) override {
+    forget_gone();
+    TRY(SubsystemRecord* const record, find(nqn));
+    static_cast<void>(record);
+    // Each shard fills its own; the countdown orders that before the reading.
+    auto found = std::make_shared<std::vector<std::vector<std::string>>>(shards_.size());
+    on_all(
+        [nqn, found](TargetShard& shard, Countdown& parts) {
+          (*found)[shard.index()] = shard.hosts_of(nqn);
+          parts.finish();
+        },
+        [found, done = std::move(done)] {
+          std::set<std::string> hosts;
+          for (const auto& of_shard : *found) hosts.insert(of_shard.begin(), of_shard.end());
+          done({hosts.begin(), hosts.end()});
+        });
+    return Unit{};
   }
 
   Outcome set_listeners(std::vector<ListenerConfig> listeners, Done done) override {

@@ -81,6 +81,9 @@ class Target {
   // Queues of hosts that lost access are closed within a second; none of their I/O takes effect after `done`.
   virtual Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                             Done done) = 0;
+  // NQNs of the hosts that have a controller of it, also one whose I/O in flight is still finishing; sorted.
+  using Hosts = std::function<void(std::vector<std::string>)>;
+  virtual Outcome list_hosts(const std::string& nqn, Hosts done) = 0;
   virtual Outcome set_listeners(std::vector<ListenerConfig> listeners, Done done) = 0;
   // No new connections; controllers are closed after their in-flight I/O has finished.
   virtual void close(Done done) = 0;

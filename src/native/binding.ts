@@ -172,6 +172,7 @@ export interface NativeBinding {
   engineAddVolume(engine: number, op: number, volume: NativeVolume): void;
   engineRemoveVolume(engine: number, op: number, name: string): void;
   engineSetHosts(engine: number, op: number, nqn: string, hosts: readonly string[] | undefined): void;
+  engineHosts(engine: number, op: number, nqn: string): void;
   engineListen(engine: number, op: number, options: NativeListen): void;
   engineStats(engine: number, nqns: readonly string[], nsids: Uint32Array): BigUint64Array | undefined;
   engineConnect(engine: number, op: number, options: NativeConnect): number;

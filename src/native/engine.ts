@@ -87,7 +87,10 @@ export class Engine extends EnginePools {
     this.#poolOf.delete(name);
   }
 
-  /** Who may connect to an NQN; undefined: any host. Hosts that lost access are disconnected. */
+  /**
+   * Who may connect to an NQN; undefined: any host. Hosts that lost access are disconnected; answers when
+   * none of their I/O can take effect any more: what a device has is finished first.
+   */
   async setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void> {
     checkNqn(checkText(nqn, 'nqn', 65_536));
     if (hosts !== undefined) checkHosts(hosts);
@@ -95,6 +98,16 @@ export class Engine extends EnginePools {
     await operate<void>(
       (op) => binding.engineSetHosts(this.#id, op, nqn, hosts),
       engineFailure(`set hosts of ${nqn}`),
+    );
+  }
+
+  /** NQNs of the hosts that are connected to an NQN, or whose last I/O is still finishing. */
+  async hosts(nqn: string): Promise<readonly string[]> {
+    checkNqn(checkText(nqn, 'nqn', 65_536));
+    this.#checkOpen();
+    return operate<readonly string[]>(
+      (op) => binding.engineHosts(this.#id, op, nqn),
+      engineFailure(`list hosts of ${nqn}`),
     );
   }
 

@@ -177,7 +177,8 @@ TEST(EngineVolumes, a_subsystem_goes_with_its_last_volume) {
   ASSERT_TRUE(engine->add_volume(memory_volume()).ok());
   ASSERT_TRUE(engine->remove_volume("test").ok());
   EXPECT_EQ(engine->remove_volume("test").errc(), Errc::not_found);
-  EXPECT_EQ(engine->set_hosts(k_nqn, true, {}).errc(), Errc::not_found);
+  EXPECT_EQ(engine->set_hosts(k_nqn, true, {}, [] {}).errc(), Errc::not_found);
+  EXPECT_EQ(engine->hosts(k_nqn).errc(), Errc::not_found);
   EXPECT_EQ(connect(*engine, host_options(address)).errc(), Errc::refused_by_peer);
 }
 

@@ -52,6 +52,33 @@ TEST_P(ConfigurationBadInput, F18_a_host_that_loses_access_loses_its_queues_and_
   EXPECT_TRUE(other.csts().ready()) << "the other host has not noticed";
 }
 
+TEST_P(ConfigurationBadInput, F18_a_host_that_is_already_leaving_is_waited_for_and_listed_until_it_has_left) {
+  RawController controller(target, 0);
+  const auto queue = queue_with_held_write(controller);
+  const auto listed = [&] {
+    std::vector<std::string> hosts{"not answered"};
+    EXPECT_TRUE(target.change([&](auto done) {
+      return target.target().list_hosts(k_subsystem, [&hosts, done](std::vector<std::string> found) {
+        hosts = std::move(found);
+        done();
+      });
+    }));
+    return hosts;
+  };
+  EXPECT_EQ(listed(), std::vector<std::string>{k_host});
+  bool first = false, second = false;
+  ASSERT_TRUE(target.target().set_hosts(k_subsystem, false, {}, [&first] { first = true; }).ok());
+  EXPECT_TRUE(closes_within(target, *queue, k_ns_per_s));
+  // As somebody who asks again does: the host is not in the list any more, and its write is not over.
+  ASSERT_TRUE(target.target().set_hosts(k_subsystem, false, {}, [&second] { second = true; }).ok());
+  target.world().advance(k_ns_per_s);
+  EXPECT_FALSE(first || second);
+  EXPECT_EQ(listed(), std::vector<std::string>{k_host}) << "its write can still take effect";
+  device->hold(false);
+  EXPECT_TRUE(target.world().run_until([&] { return first && second; }));
+  EXPECT_EQ(listed(), std::vector<std::string>{});
+}
+
 class NamespaceBadInput : public Configuration {};
 INSTANTIATE_TEST_SUITE_P(Reactors, NamespaceBadInput, ::testing::Values(1, 3));
 

@@ -141,6 +141,35 @@ describe('host access', () => {
     expect(await lost).toBe('dead');
     expect(await rejection(namespace.read(0n, 1))).toMatchObject({ code: 'CONNECTION_LOST' });
   });
+
+  it('lets no write take effect once a host lost access (F18), and tells who is connected', async () => {
+    const { engine, address, namespace } = await serveAndConnect({ hostNqn, ctrlLossTimeoutMs: 0 });
+    const other = 'nqn.2014-08.org.nvmexpress:uuid:22222222-2222-4333-8444-555555555555';
+    const where = { host: address.host, port: address.port, nqn: testNqn };
+    const beside = await engine.connect({ ...where, hostNqn: other, hostId: randomUUID() });
+    expect(await engine.hosts(testNqn)).toEqual([hostNqn, other]);
+    const blocks = 64n;
+    let value = 0;
+    let acknowledged = 0;
+    const writer = async () => {
+      for (;;) {
+        value += 1;
+        const mine = value;
+        for (let lba = 0n; lba < blocks; lba += 1n) await namespace.write(lba, Buffer.alloc(4096, mine));
+        acknowledged = mine;
+      }
+    };
+    const writers = [writer(), writer()].map((writing) => rejection(writing));
+    while (acknowledged < 2) await new Promise((resolve) => setImmediate(resolve));
+    await engine.setHosts(testNqn, [other]);
+    const [reader] = beside.namespaces;
+    const seen = await reader?.read(0n, Number(blocks));
+    for (const end of await Promise.all(writers)) expect(end).toMatchObject({ code: 'CONNECTION_LOST' });
+    for (let again = 0; again < 20; again += 1) {
+      expect((await reader?.read(0n, Number(blocks)))?.equals(seen ?? Buffer.alloc(0))).toBe(true);
+    }
+    expect(await engine.hosts(testNqn)).toEqual([other]);
+  });
 });
 
 describe('stats', () => {
