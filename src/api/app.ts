@@ -43,6 +43,8 @@ export async function createApp(options: AppOptions): Promise<ApiApp> {
     bodyLimit: bodyBytesMax,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    // A host NQN has up to 223 bytes, each of them percent-encoded at worst.
+    routerOptions: { maxParamLength: 1024 },
     ajv: {
       customOptions: {
         removeAdditional: false,

@@ -1,9 +1,15 @@
 // Volumes, snapshots and ranges as the API tells of them. Called by routes/volumes.ts and
 // routes/snapshots.ts; src/client takes its types from here.
 import { type Static, Type } from '@sinclair/typebox';
+import { hostsMax } from '../base/volume-spec.js';
 import type { PoolRanges, Snapshot as SnapshotView, VolumeView } from '../pools/types.js';
 import { Bytes, Count, count, date, ref } from './schemas.js';
 import type { VolumeCounters, VolumeFacts } from './sources.js';
+
+export const HostGrant = Type.Object({
+  nqn: Type.String(),
+  exclusive: Type.Boolean({ description: 'While it has the volume, nobody else does.' }),
+});
 
 export const Volume = Type.Object(
   {
@@ -26,6 +32,12 @@ export const Volume = Type.Object(
     thick: Type.Optional(Type.Boolean()),
     created: Type.Optional(Type.String({ format: 'date-time' })),
     originUuid: Type.Optional(Type.String({ description: 'The snapshot that it is a clone of.' })),
+    cloneOf: Type.Optional(
+      Type.String({ description: 'UUID of the volume that it is a clone of, as it was at a moment.' }),
+    ),
+    hosts: Type.Optional(
+      Type.Array(HostGrant, { description: 'Who may use it. Absent: any host. Empty: none.' }),
+    ),
     encrypted: Type.Boolean(),
     keyId: Type.Optional(Type.String({ description: 'Which key wraps its key.' })),
     counters: Type.Object({
@@ -42,7 +54,13 @@ export type VolumeBody = Static<typeof Volume>;
 export const VolumeList = Type.Object({ volumes: Type.Array(ref(Volume)) });
 
 const Source = Type.Object(
-  { volume: Type.String(), snapshot: Type.String() },
+  {
+    volume: Type.String(),
+    snapshot: Type.String(),
+    asVolume: Type.Optional(
+      Type.Boolean({ description: 'The snapshot is only how: the clone is one of the volume (cloneOf).' }),
+    ),
+  },
   { additionalProperties: false },
 );
 export const NewVolume = Type.Object(
@@ -55,6 +73,13 @@ export const NewVolume = Type.Object(
     thick: Type.Optional(Type.Boolean({ description: 'All its room is taken now. Default: thin.' })),
     encrypted: Type.Optional(Type.Boolean()),
     source: Type.Optional(Source),
+    hosts: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: hostsMax,
+        description:
+          'NQNs of the hosts that may use it. Absent: any host. Empty: none, until one is granted it.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -65,9 +90,12 @@ export const VolumePatch = Type.Object(
     sizeBytes: Type.Optional(Bytes),
     name: Type.Optional(Type.String()),
     force: Type.Optional(Type.Boolean({ description: 'Renames also while hosts are connected.' })),
+    hosts: Type.Optional(Type.Null({ description: 'null: any host may use it from now on.' })),
   },
   { additionalProperties: false, minProperties: 1 },
 );
+
+export type VolumePatchBody = Static<typeof VolumePatch>;
 
 export const Revert = Type.Object(
   {
@@ -80,6 +108,7 @@ export const Revert = Type.Object(
 export const Snapshot = Type.Object(
   {
     volume: Type.String(),
+    volumeUuid: Type.String(),
     name: Type.String(),
     uuid: Type.String(),
     sizeBytes: Count,
@@ -89,6 +118,11 @@ export const Snapshot = Type.Object(
 );
 export type SnapshotBody = Static<typeof Snapshot>;
 export const SnapshotList = Type.Object({ snapshots: Type.Array(ref(Snapshot)) });
+
+export const SnapshotPage = Type.Object({
+  snapshots: Type.Array(ref(Snapshot), { description: 'Those of a volume are all on one page.' }),
+  next: Type.Optional(Type.String({ description: 'Where to go on; absent at the end.' })),
+});
 
 export const NewSnapshot = Type.Object({ name: Type.String() }, { additionalProperties: false });
 export const NewSnapshots = Type.Object(
@@ -131,7 +165,8 @@ export function volumeBody(
 
 const plain = { state: 'serving' as const, encrypted: false };
 
-function pooled({ pool, info, nqn, state, error, encrypted, keyId }: VolumeView) {
+function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: VolumeView) {
+  const { cloneOf, hosts } = settings;
   return {
     name: info.name,
     kind: 'pool',
@@ -147,13 +182,15 @@ function pooled({ pool, info, nqn, state, error, encrypted, keyId }: VolumeView)
     thick: info.thick,
     created: date(info.createdAt),
     ...(info.originUuid !== '' && { originUuid: info.originUuid }),
+    ...(cloneOf !== undefined && { cloneOf }),
+    ...(hosts !== undefined && { hosts: hosts.map((host) => ({ ...host })) }),
     encrypted,
     ...(keyId !== undefined && { keyId }),
   };
 }
 
-export function snapshotBody({ volume, name, uuid, sizeBytes, createdAt }: SnapshotView): SnapshotBody {
-  return { volume, name, uuid, sizeBytes: count(sizeBytes), created: date(createdAt) };
+export function snapshotBody({ sizeBytes, createdAt, ...names }: SnapshotView): SnapshotBody {
+  return { ...names, sizeBytes: count(sizeBytes), created: date(createdAt) };
 }
 
 export function extentsBody({ ranges, nextOffsetBytes }: PoolRanges): ExtentsBody {

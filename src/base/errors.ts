@@ -47,6 +47,7 @@ export const errorCatalogue = {
   NO_SPACE: 'The pool has no room for what was asked.',
   POOL_FAILED: 'The data plane could not do what was asked of a pool.',
   VOLUME_IN_USE: 'The volume has snapshots, or hosts use it.',
+  HOST_CONFLICT: 'Another host has been granted the volume, and both cannot have it as was asked.',
   SNAPSHOT_NOT_FOUND: 'The volume has no snapshot of this name.',
   SNAPSHOT_EXISTS: 'The volume has a snapshot of this name already.',
   KEY_UNAVAILABLE: 'The key of an encrypted volume cannot be wrapped or unwrapped now.',

@@ -86,6 +86,17 @@ export class VolumeInUseError extends DomainError {
   }
 }
 
+/** Another host has the volume, and both cannot have it as was asked. */
+export class HostConflictError extends DomainError {
+  readonly code = 'HOST_CONFLICT';
+  constructor(
+    readonly volume: string,
+    readonly reason: string,
+  ) {
+    super(`volume '${volume}': ${reason}`);
+  }
+}
+
 export class SnapshotNotFoundError extends DomainError {
   readonly code = 'SNAPSHOT_NOT_FOUND';
   constructor(

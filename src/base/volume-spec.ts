@@ -29,6 +29,8 @@ interface Options {
   allowedHosts: string[];
 }
 
+/** Of one volume: who may be on the list of its hosts. */
+export const hostsMax = 256;
 export const volumeNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
 export const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const optionNames = 'block, nqn, uuid, write-cache, read-only, allow-host';

@@ -25,6 +25,8 @@ import type {
 export interface EnginePort extends PoolEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   removeVolume(name: string): Promise<void>;
+  setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
+  hosts(nqn: string): Promise<readonly string[]>;
   listen(options: ListenOptions): Promise<ListenAddress>;
   stats(): EngineStats;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;

@@ -50,6 +50,7 @@ const exitCodes = {
   NO_SPACE: exitFailed,
   POOL_FAILED: exitFailed,
   VOLUME_IN_USE: exitFailed,
+  HOST_CONFLICT: exitFailed,
   SNAPSHOT_NOT_FOUND: exitFailed,
   SNAPSHOT_EXISTS: exitFailed,
   KEY_UNAVAILABLE: exitFailed,

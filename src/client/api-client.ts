@@ -2,13 +2,21 @@
 // JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
 
 import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
+import type { HostsBody } from '../api/routes/hosts.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
-import type { ExtentsBody, NewVolumeBody, SnapshotBody, VolumeBody } from '../api/volume-schemas.js';
+import type {
+  ExtentsBody,
+  NewVolumeBody,
+  SnapshotBody,
+  VolumeBody,
+  VolumePatchBody,
+} from '../api/volume-schemas.js';
 import type { Endpoint } from './endpoint.js';
 import { ask, type Request } from './transport.js';
 
 export type {
   ExtentsBody,
+  HostsBody,
   KeysBody,
   NewPoolBody,
   PolicyBody,
@@ -88,15 +96,12 @@ export class ApiClient {
     return this.#ask('POST', 'volumes', body, forever);
   }
 
-  changeVolume(
-    name: string,
-    change: { readonly sizeBytes?: string; readonly name?: string; readonly force?: boolean },
-  ): Promise<VolumeBody> {
+  changeVolume(name: string, change: VolumePatchBody): Promise<VolumeBody> {
     return this.#ask('PATCH', `volumes/${part(name)}`, change, forever);
   }
 
-  deleteVolume(name: string, { erase = false, cryptoErase = false } = {}): Promise<void> {
-    const query = `?erase=${erase}&cryptoErase=${cryptoErase}`;
+  deleteVolume(name: string, { erase = false, cryptoErase = false, force = false } = {}): Promise<void> {
+    const query = `?erase=${erase}&cryptoErase=${cryptoErase}&force=${force}`;
     return this.#ask('DELETE', `volumes/${part(name)}${query}`, undefined, forever);
   }
 
@@ -112,9 +117,38 @@ export class ApiClient {
     return this.#ask('POST', `volumes/${part(name)}/erase-key`, { force });
   }
 
+  hosts(volume: string): Promise<HostsBody> {
+    return this.#ask('GET', `volumes/${part(volume)}/hosts`);
+  }
+
+  grantHost(volume: string, nqn: string, { exclusive = false } = {}): Promise<VolumeBody> {
+    return this.#ask('PUT', `volumes/${part(volume)}/hosts/${part(nqn)}`, { exclusive }, forever);
+  }
+
+  /** Answers when none of the host's I/O can take effect any more. */
+  revokeHost(volume: string, nqn: string): Promise<VolumeBody> {
+    return this.#ask('DELETE', `volumes/${part(volume)}/hosts/${part(nqn)}`, undefined, forever);
+  }
+
   async snapshots(volume: string): Promise<readonly SnapshotBody[]> {
     const path = `volumes/${part(volume)}/snapshots`;
     return (await this.#ask<{ snapshots: SnapshotBody[] }>('GET', path)).snapshots;
+  }
+
+  /** Of all volumes; `name`: only those of this name. */
+  async allSnapshots(name?: string): Promise<readonly SnapshotBody[]> {
+    const all: SnapshotBody[] = [];
+    let after: string | undefined;
+    do {
+      const query = new URLSearchParams({
+        ...(name !== undefined && { name }),
+        ...(after !== undefined && { after }),
+      });
+      const page = await this.#ask<{ snapshots: SnapshotBody[]; next?: string }>('GET', `snapshots?${query}`);
+      all.push(...page.snapshots);
+      after = page.next;
+    } while (after !== undefined);
+    return all;
   }
 
   /** All at one moment. */

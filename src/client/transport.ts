@@ -10,7 +10,7 @@ export const answerBytesMax = 256 << 20; // ten thousand volumes are 5 MiB
 export const answerMsMax = 60_000;
 
 export interface Request {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With its query, without /v1/. */
   readonly path: string;
   readonly body?: object;

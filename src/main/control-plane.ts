@@ -111,7 +111,7 @@ export class ControlPlane implements ControlPort {
     const tokens = new TokenRegistry(this.#store);
     this.#pools ??= await this.#makePools?.();
     if (this.#pools === undefined) throw new Error('serveApi() before openPools()');
-    const { pools, volumes, snapshots, rotation } = this.#pools;
+    const { pools, volumes, snapshots, hosts, rotation } = this.#pools;
     const volumesCount = () => dataPlane.volumes().length + volumes.list().length;
     const app = await createApp({
       log,
@@ -122,7 +122,8 @@ export class ControlPlane implements ControlPort {
         routes.healthRoutes(async () => void (await this.#store.get('health'))),
         // The steady clock begins with the process.
         routes.nodeRoutes({ dataPlane, volumesCount, version, clock: systemClock, startedMs: 0 }),
-        routes.volumeRoutes(dataPlane, volumes),
+        routes.volumeRoutes(dataPlane, volumes, hosts),
+        routes.hostRoutes(dataPlane, hosts),
         routes.snapshotRoutes(snapshots),
         routes.poolRoutes(pools),
         routes.keyRoutes(rotation),

@@ -4,6 +4,7 @@ import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import type { Store } from '../store/types.js';
 import { type Ensured, ensure } from './ensure.js';
+import { Hosts } from './hosts.js';
 import { Opening } from './opening.js';
 import { Pools } from './pools.js';
 import { PoolRecords } from './records.js';
@@ -34,6 +35,7 @@ export class PoolService {
   readonly pools: Pools;
   readonly volumes: Volumes;
   readonly snapshots: Snapshots;
+  readonly hosts: Hosts;
   readonly rotation: Rotation;
   readonly #opening: Opening;
 
@@ -58,6 +60,7 @@ export class PoolService {
     });
     this.volumes = new Volumes(shared);
     this.snapshots = new Snapshots(shared);
+    this.hosts = new Hosts(shared);
     this.rotation = new Rotation({ ...shared, store });
   }
 

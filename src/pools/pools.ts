@@ -147,7 +147,7 @@ export class Pools {
     return this.#alone(name, async (pool) => {
       if (pool.state === 'open') {
         for (const volume of pool.volumes) {
-          if (volume.state === 'serving') serving.checkNoHosts(volume.info.name, options);
+          await serving.checkNoHosts(volume, options);
         }
         return this.#leave(pool, 'export', async () => {
           try {

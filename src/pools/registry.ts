@@ -4,6 +4,7 @@
 import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
 import { PoolNotFoundError, PoolUnavailableError } from '../base/pool-errors.js';
+import { uuidPattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import type { PoolRecord } from './records.js';
 import type { PoolState, VolumeState } from './types.js';
@@ -31,6 +32,7 @@ export interface VolumeEntry {
 export class Registry {
   readonly #pools = new Map<string, PoolEntry>();
   readonly #volumes = new Map<string, VolumeEntry>();
+  readonly #byUuid = new Map<string, VolumeEntry>();
   /** Names that are taken: by volumes, by devices of `serve --volume`, by requests under way. */
   readonly #names = new Map<string, string>();
   readonly #others = new Set<string>();
@@ -76,14 +78,17 @@ export class Registry {
     return checkOpen(only);
   }
 
+  /** By its name or its UUID. */
   volume(name: string): VolumeEntry {
-    const found = this.#volumes.get(name);
+    const found = this.findVolume(name);
     if (found === undefined) throw new VolumeNotFoundError(name);
     return found;
   }
 
+  // The UUID first: a volume of an earlier version may have a name in that form, and is nobody else's UUID.
   findVolume(name: string): VolumeEntry | undefined {
-    return this.#volumes.get(name);
+    const byUuid = uuidPattern.test(name) ? this.#byUuid.get(name.toLowerCase()) : undefined;
+    return byUuid ?? this.#volumes.get(name);
   }
 
   /** A volume that is not of a pool: from the command line or the configuration. */
@@ -117,6 +122,7 @@ export class Registry {
     const entry = { pool, info, state: 'stopped' as const, error: undefined, settings, settingsProblem };
     this.#names.set(info.name, `a volume of pool '${pool.record.name}'`);
     this.#volumes.set(info.name, entry);
+    this.#byUuid.set(info.uuid, entry);
     pool.volumes.add(entry);
     return entry;
   }
@@ -133,6 +139,7 @@ export class Registry {
   removeVolume(volume: VolumeEntry): void {
     this.#volumes.delete(volume.info.name);
     this.#names.delete(volume.info.name);
+    this.#byUuid.delete(volume.info.uuid);
     volume.pool.volumes.delete(volume);
   }
 }

@@ -78,13 +78,19 @@ export class Serving {
     }
   }
 
-  /** The engine counts hosts, and does not tell whose volume they use. */
-  checkNoHosts(volume: string, { force = false }: Forceable): void {
-    const { controllers } = this.engine.stats();
-    if (force || controllers === 0) return;
+  /** NQNs of the hosts that use it, or whose last I/O is still finishing. */
+  async connectedHosts({ state, info }: VolumeEntry): Promise<readonly string[]> {
+    return state === 'serving' ? this.engine.hosts(volumeNqn(info.uuid)) : [];
+  }
+
+  async checkNoHosts(volume: VolumeEntry, { force = false }: Forceable): Promise<void> {
+    if (force) return;
+    const hosts = await this.connectedHosts(volume);
+    if (hosts.length === 0) return;
+    const who = hosts.length === 1 ? `${hosts[0]} is` : `${hosts.length} hosts are`;
     throw new VolumeInUseError(
-      volume,
-      `${controllers} host connections are open, and this would interrupt them; force does it all the same`,
+      volume.info.name,
+      `${who} connected, and this would interrupt them; force does it all the same`,
     );
   }
 }

@@ -1,14 +1,39 @@
 // Snapshots of volumes: taken alone or as a group at one moment, listed, deleted; and what a volume or a
 // snapshot holds, or what differs between two. Called by the REST API.
 import { randomUUID } from 'node:crypto';
+import { VolumeNotFoundError } from '../base/control-errors.js';
 import { InvalidArgumentError } from '../base/errors.js';
-import { PoolFailedError, SnapshotExistsError, SnapshotNotFoundError } from '../base/pool-errors.js';
+import {
+  PoolFailedError,
+  PoolNotFoundError,
+  SnapshotExistsError,
+  SnapshotNotFoundError,
+} from '../base/pool-errors.js';
 import type { PoolSnapshotInfo } from '../native/pool-types.js';
+import type { VolumeEntry } from './registry.js';
 import type { PoolRanges, Snapshot } from './types.js';
-import { checkSnapshot, checkVolumeName, type VolumeParts, withVolumes } from './volumes.js';
+import { checkName, checkSnapshot, type VolumeParts, withVolumes } from './volumes.js';
 
+/** How many volumes are looked at for one page of all snapshots. */
+const volumesAtOnceMax = 1024;
 export const groupMax = 128;
 export const rangesMax = 4096;
+
+export const snapshotsMax = 10_000;
+
+export interface AllWanted {
+  readonly countMax: number;
+  /** UUID of the last volume that has been looked at. */
+  readonly after?: string;
+  /** Only those of this name. */
+  readonly name?: string;
+}
+
+export interface AllSnapshots {
+  readonly snapshots: readonly Snapshot[];
+  /** What `after` of the next page is; absent at the end. */
+  readonly next?: string;
+}
 
 export interface RangesWanted {
   readonly snapshot?: string;
@@ -28,9 +53,41 @@ export class Snapshots {
     const { registry, locks, engine } = this.#parts;
     const { pool } = registry.volume(volume);
     return locks.shared(pool.record.uuid, async () => {
-      const name = registry.volume(volume).pool.record.name;
-      return (await engine.poolSnapshots(name, volume)).map((info) => view(volume, info));
+      const found = registry.volume(volume);
+      const snapshots = await engine.poolSnapshots(found.pool.record.name, found.info.name);
+      return snapshots.map((info) => view(found, info));
     });
+  }
+
+  /**
+   * Of all volumes in the order of their UUIDs, from the one after `after` on: of whole volumes, until there
+   * are `countMax` or more. A snapshot that is there all the time is on a page; `next` says where to go on.
+   */
+  async listAll({ after = '', name, countMax }: AllWanted): Promise<AllSnapshots> {
+    if (!Number.isInteger(countMax) || countMax < 1 || countMax > snapshotsMax) {
+      throw new InvalidArgumentError('limit', `1 to ${snapshotsMax}`);
+    }
+    const uuids = this.#parts.registry.volumes.map(({ info }) => info.uuid).sort();
+    const left = uuids.filter((uuid) => uuid > after.toLowerCase());
+    const snapshots: Snapshot[] = [];
+    let looked = 0;
+    for (const uuid of left) {
+      if (snapshots.length >= countMax || looked >= volumesAtOnceMax) break;
+      const found = await this.#listIfThere(uuid);
+      snapshots.push(...found.filter((one) => name === undefined || one.name === name));
+      looked += 1;
+    }
+    return { snapshots, ...(looked < left.length && { next: left[looked - 1] ?? '' }) };
+  }
+
+  async #listIfThere(uuid: string): Promise<readonly Snapshot[]> {
+    try {
+      return await this.list(uuid);
+    } catch (error) {
+      // Deleted meanwhile, or its pool closed.
+      if (error instanceof VolumeNotFoundError || error instanceof PoolNotFoundError) return [];
+      throw error;
+    }
   }
 
   async get(volume: string, snapshot: string): Promise<Snapshot> {
@@ -57,18 +114,25 @@ export class Snapshots {
     if (new Set(wanted.map(({ volume }) => volume)).size !== wanted.length) {
       throw new InvalidArgumentError('snapshots', 'each volume once');
     }
-    for (const { name } of wanted) checkVolumeName(name);
+    for (const { name } of wanted) checkName(name);
     const { engine } = this.#parts;
-    return withVolumes(this.#parts, [first, ...rest], async ([, pool]) => {
-      for (const { volume, name } of wanted) {
-        const taken = (await engine.poolSnapshots(pool, volume)).some((one) => one.name === name);
-        if (taken) throw new SnapshotExistsError(volume, name);
+    return withVolumes(this.#parts, [first, ...rest], async ([one, pool, ...more]) => {
+      const volumes = [one, ...more];
+      if (new Set(volumes).size !== volumes.length)
+        throw new InvalidArgumentError('snapshots', 'each volume once');
+      const members = volumes.map((volume, index) => ({ volume, name: wanted[index]?.name ?? '' }));
+      for (const { volume, name } of members) {
+        const taken = (await engine.poolSnapshots(pool, volume.info.name)).some((info) => info.name === name);
+        if (taken) throw new SnapshotExistsError(volume.info.name, name);
       }
       const made = await engine.createPoolSnapshots(
         pool,
-        wanted.map(({ volume, name }) => ({ volume, name, uuid: randomUUID() })),
+        members.map(({ volume, name }) => ({ volume: volume.info.name, name, uuid: randomUUID() })),
       );
-      return made.map((info, index) => view(wanted[index]?.volume ?? '', info));
+      return members.flatMap(({ volume }, index) => {
+        const info = made[index];
+        return info === undefined ? [] : [view(volume, info)];
+      });
     });
   }
 
@@ -76,7 +140,7 @@ export class Snapshots {
     const { engine } = this.#parts;
     return withVolumes(this.#parts, [volume], async ([found, pool]) => {
       await checkSnapshot(engine, found, snapshot);
-      await engine.deletePoolSnapshot(pool, volume, snapshot);
+      await engine.deletePoolSnapshot(pool, found.info.name, snapshot);
     });
   }
 
@@ -97,7 +161,7 @@ export class Snapshots {
       }
       return engine.poolRanges({
         pool,
-        volume,
+        volume: found.info.name,
         countMax,
         ...(snapshot !== undefined && { snapshot }),
         ...(since !== undefined && { since }),
@@ -107,6 +171,7 @@ export class Snapshots {
   }
 }
 
-function view(volume: string, { name, uuid, sizeBytes, createdAt }: PoolSnapshotInfo): Snapshot {
-  return { volume, name, uuid, sizeBytes, createdAt };
+function view(volume: VolumeEntry, { name, uuid, sizeBytes, createdAt }: PoolSnapshotInfo): Snapshot {
+  const { name: volumeName, uuid: volumeUuid } = volume.info;
+  return { volume: volumeName, volumeUuid, name, uuid, sizeBytes, createdAt };
 }

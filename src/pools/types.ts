@@ -1,7 +1,8 @@
 // What the room works on and answers: the engine as it needs it, pools and volumes as they are known to this
 // daemon. Plain data goes out; nothing here can be changed by who gets it.
 import type { PoolEngine, PoolInfo, PoolVolumeInfo } from '../native/pool-types.js';
-import type { EngineStats, VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { VolumeSettings } from './volume-settings.js';
 
 export type {
   PoolDeviceOptions,
@@ -16,7 +17,8 @@ export type {
 export interface PoolsEngine extends PoolEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   removeVolume(name: string): Promise<void>;
-  stats(): Pick<EngineStats, 'controllers'>;
+  setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
+  hosts(nqn: string): Promise<readonly string[]>;
 }
 
 /**
@@ -51,12 +53,14 @@ export interface VolumeView {
   readonly state: VolumeState;
   readonly error?: string;
   readonly encrypted: boolean;
+  readonly settings: VolumeSettings;
   /** Of the key that wraps its key; absent where it was discarded. */
   readonly keyId?: string;
 }
 
 export interface Snapshot {
   readonly volume: string;
+  readonly volumeUuid: string;
   readonly name: string;
   readonly uuid: string;
   readonly sizeBytes: bigint;

@@ -7,14 +7,22 @@ import { VolumeNotFoundError } from '../base/control-errors.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
-import { volumeNqn } from '../base/nqn.js';
+import { checkNqn } from '../base/nqn.js';
 import { KeyUnavailableError, SnapshotNotFoundError, VolumeInUseError } from '../base/pool-errors.js';
-import { volumeNamePattern } from '../base/volume-spec.js';
+import { hostsMax, uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import { checkOpen, type PoolEntry, type Registry, type VolumeEntry } from './registry.js';
 import { isErased, type Serving, textOf, volumeBlockBytes } from './serving.js';
 import type { Forceable, PoolsEngine, VolumeView } from './types.js';
-import type { VolumeSettings, VolumeSettingsStore } from './volume-settings.js';
+import type { HostGrant, VolumeSettings, VolumeSettingsStore } from './volume-settings.js';
+import { volumeView } from './volume-view.js';
+
+export interface VolumeSource {
+  readonly volume: string;
+  readonly snapshot: string;
+  /** The snapshot was taken for this clone alone: the clone is one of the volume, and says so. */
+  readonly asVolume?: boolean;
+}
 
 export interface NewVolume {
   readonly name: string;
@@ -25,7 +33,7 @@ export interface NewVolume {
   readonly thick?: boolean;
   readonly encrypted?: boolean;
   /** Makes a clone: of a snapshot. */
-  readonly source?: { readonly volume: string; readonly snapshot: string };
+  readonly source?: VolumeSource;
   /** What is kept of it from the beginning. */
   readonly settings?: VolumeSettings;
 }
@@ -35,7 +43,8 @@ export interface VolumeChange extends Forceable {
   readonly name?: string;
 }
 
-export interface VolumeDeletion {
+/** `force`: also while hosts are connected, or have been granted it. */
+export interface VolumeDeletion extends Forceable {
   /** Zeroes what it held before its room is used again; that goes on after the answer. */
   readonly erase?: boolean;
   /** Discards its key first; it must be encrypted. */
@@ -69,7 +78,8 @@ export class Volumes {
 
   async create(options: NewVolume): Promise<VolumeView> {
     const { source, encrypted = false } = options;
-    checkVolumeName(options.name);
+    checkNewVolumeName(options.name);
+    checkGrants(options.settings?.hosts);
     if (source === undefined) {
       const { registry, locks, serving } = this.#parts;
       const sizeBytes = checkSize(options.sizeBytes);
@@ -91,12 +101,11 @@ export class Volumes {
   }
 
   async change(name: string, { name: newName, sizeBytes, force }: VolumeChange): Promise<VolumeView> {
-    if (newName !== undefined) checkVolumeName(newName);
+    if (newName !== undefined) checkNewVolumeName(newName);
     if (sizeBytes !== undefined) checkSize(sizeBytes);
     return withVolumes(this.#parts, [name], async ([volume]) => {
-      const renaming = newName !== undefined && newName !== name;
-      if (renaming && volume.state === 'serving')
-        this.#parts.serving.checkNoHosts(name, { force: force ?? false });
+      const renaming = newName !== undefined && newName !== volume.info.name;
+      if (renaming) await this.#parts.serving.checkNoHosts(volume, { force: force ?? false });
       if (renaming) this.#parts.registry.claim(newName);
       const before = volume.info.sizeBytes;
       try {
@@ -117,9 +126,9 @@ export class Volumes {
     const { engine, serving } = this.#parts;
     return withVolumes(this.#parts, [name], async ([volume, pool]) => {
       await checkSnapshot(engine, volume, snapshot);
-      if (volume.state === 'serving') serving.checkNoHosts(name, options);
+      await serving.checkNoHosts(volume, options);
       await serving.without(volume, async () => {
-        volume.info = await engine.revertPoolVolume(pool, name, snapshot);
+        volume.info = await engine.revertPoolVolume(pool, volume.info.name, snapshot);
       });
       return this.#view(volume);
     });
@@ -133,15 +142,18 @@ export class Volumes {
     });
   }
 
-  delete(name: string, { erase = false, cryptoErase = false }: VolumeDeletion = {}): Promise<void> {
+  delete(nameOrUuid: string, options: VolumeDeletion = {}): Promise<void> {
+    const { erase = false, cryptoErase = false } = options;
     const { engine, registry, serving, settings } = this.#parts;
-    return withVolumes(this.#parts, [name], async ([volume, pool]) => {
+    return withVolumes(this.#parts, [nameOrUuid], async ([volume, pool]) => {
+      const { name } = volume.info;
       if (cryptoErase) checkEncrypted(volume);
       const { length } = await engine.poolSnapshots(pool, name);
       if (length > 0) {
         const snapshots = length === 1 ? 'a snapshot' : `${length} snapshots`;
         throw new VolumeInUseError(name, `it has ${snapshots}; delete ${length === 1 ? 'it' : 'them'} first`);
       }
+      await this.#checkUnused(volume, options);
       const served = volume.state === 'serving';
       await serving.stop(volume);
       try {
@@ -174,7 +186,7 @@ export class Volumes {
       const others = this.#sharersOf(volume);
       if (others.length > 0 && !force) {
         const reason = `${others.join(', ')} can still be read with the same key; force discards it here`;
-        throw new VolumeInUseError(name, reason);
+        throw new VolumeInUseError(volume.info.name, reason);
       }
       const served = volume.state === 'serving';
       await serving.stop(volume);
@@ -188,11 +200,17 @@ export class Volumes {
     });
   }
 
-  #clone(
-    origin: VolumeEntry,
-    source: NonNullable<NewVolume['source']>,
-    options: NewVolume,
-  ): Promise<VolumeView> {
+  async #checkUnused(volume: VolumeEntry, { force = false }: Forceable): Promise<void> {
+    if (force) return;
+    const { length } = volume.settings.hosts ?? [];
+    if (length > 0) {
+      const who = length === 1 ? `${volume.settings.hosts?.[0]?.nqn} has` : `${length} hosts have`;
+      throw new VolumeInUseError(volume.info.name, `${who} been granted it; revoke that first, or force`);
+    }
+    await this.#parts.serving.checkNoHosts(volume, {});
+  }
+
+  #clone(origin: VolumeEntry, source: VolumeSource, options: NewVolume): Promise<VolumeView> {
     const { engine } = this.#parts;
     const { pool } = origin;
     if (options.pool !== undefined && options.pool !== pool.record.name) {
@@ -204,13 +222,18 @@ export class Volumes {
     if (isErased(origin)) {
       throw new KeyUnavailableError(`volume '${origin.info.name}'`, 'its key was discarded');
     }
-    return this.#make(pool, options.name, options.settings ?? {}, async (uuid) => {
+    const settings = {
+      ...options.settings,
+      ...(source.asVolume === true && { cloneOf: origin.info.uuid }),
+    };
+    return this.#make(pool, options.name, settings, async (uuid) => {
       const { sizeBytes } = await checkSnapshot(engine, origin, source.snapshot);
       const wanted = options.sizeBytes === undefined ? undefined : checkSize(options.sizeBytes);
       if (wanted !== undefined && wanted < sizeBytes) {
         throw new InvalidArgumentError('sizeBytes', `at least the ${sizeBytes} bytes of the snapshot`);
       }
-      return engine.clonePoolVolume(pool.record.name, source, {
+      const from = { volume: origin.info.name, snapshot: source.snapshot };
+      return engine.clonePoolVolume(pool.record.name, from, {
         name: options.name,
         uuid,
         thick: options.thick ?? false,
@@ -292,23 +315,7 @@ export class Volumes {
   }
 
   #view(volume: VolumeEntry): VolumeView {
-    const { pool, state, error } = volume;
-    const { wrappedKey, ...info } = volume.info;
-    let keyId: string | undefined;
-    try {
-      if (wrappedKey?.length) keyId = this.#parts.serving.keys.describe(wrappedKey).keyId;
-    } catch {
-      // Damaged: the state of the volume says so.
-    }
-    return {
-      pool: pool.record.name,
-      info,
-      nqn: volumeNqn(info.uuid),
-      state,
-      encrypted: wrappedKey !== undefined,
-      ...(error !== undefined && { error }),
-      ...(keyId !== undefined && { keyId }),
-    };
+    return volumeView(volume, this.#parts.serving.keys);
   }
 
   async #undo(what: string, work: () => Promise<void>): Promise<void> {
@@ -364,10 +371,26 @@ export async function checkSnapshot(
   return found;
 }
 
-export function checkVolumeName(name: string, field = 'name'): void {
+/** Of a volume: one that looks like a UUID would be taken for that. */
+export function checkNewVolumeName(name: string): void {
+  checkName(name);
+  if (uuidPattern.test(name))
+    throw new InvalidArgumentError('name', 'a name that is not in the form of a UUID');
+}
+
+/** Of a snapshot, too. */
+export function checkName(name: string, field = 'name'): void {
   if (!volumeNamePattern.test(name)) {
     throw new InvalidArgumentError(field, '1 to 63 letters, digits, dots, dashes or underscores');
   }
+}
+
+function checkGrants(hosts: readonly HostGrant[] = []): void {
+  for (const { nqn } of hosts) checkNqn(nqn);
+  if (new Set(hosts.map(({ nqn }) => nqn)).size !== hosts.length) {
+    throw new InvalidArgumentError('hosts', 'each host once');
+  }
+  if (hosts.length > hostsMax) throw new InvalidArgumentError('hosts', `at most ${hostsMax}`);
 }
 
 const sizeBytesMax = 1n << 62n;

@@ -6,6 +6,7 @@ import { createApp } from '../../src/api/app.js';
 import type { ApiApp, RouteModule } from '../../src/api/app-types.js';
 import {
   healthRoutes,
+  hostRoutes,
   keyRoutes,
   nodeRoutes,
   poolRoutes,
@@ -39,7 +40,7 @@ export class ApiHarness {
 
   async app(...more: RouteModule[]): Promise<ApiApp> {
     this.world.others = fakeDataPlane.volumes().map(({ name }) => ({ name }));
-    const { pools, volumes, snapshots, rotation } = await this.world.start();
+    const { pools, volumes, snapshots, hosts, rotation } = await this.world.start();
     const check = async () => {
       if (this.failHealth !== undefined) throw this.failHealth;
     };
@@ -57,7 +58,8 @@ export class ApiHarness {
           clock: this.clock,
           startedMs: -500,
         }),
-        volumeRoutes(fakeDataPlane, volumes),
+        volumeRoutes(fakeDataPlane, volumes, hosts),
+        hostRoutes(fakeDataPlane, hosts),
         snapshotRoutes(snapshots),
         poolRoutes(pools),
         keyRoutes(rotation),

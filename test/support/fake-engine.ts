@@ -49,8 +49,10 @@ export class FakeNamespace implements NamespacePort {
 
 export class FakeEngine extends FakePools implements EnginePort {
   readonly volumes: VolumeOptions[] = [];
-  /** Of hosts that are connected. */
+  /** Of hosts that are connected, to whatever there is. */
   controllers = 0;
+  /** NQNs of hosts that are connected, by that of the volume. */
+  readonly connected = new Map<string, readonly string[]>();
   /** Copies of the keys that volumes came with, by name: the caller overwrites its own. */
   readonly keys = new Map<string, Buffer>();
   readonly listeners: ListenOptions[] = [];
@@ -116,6 +118,23 @@ export class FakeEngine extends FakePools implements EnginePort {
       if (index < 0) throw new VolumeOpenError(name, 'is not served');
       this.volumes.splice(index, 1);
     });
+  }
+
+  setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void> {
+    return this.run('setHosts', `${nqn} ${hosts?.join(' ') ?? 'any'}`.trim(), () => {
+      const index = this.volumes.findIndex((volume) => volume.nqn === nqn);
+      const found = this.volumes[index];
+      if (found === undefined) throw new VolumeOpenError(nqn, 'is not served');
+      const { hosts: _before, ...rest } = found;
+      this.volumes[index] = { ...rest, ...(hosts !== undefined && { hosts }) };
+      const left = (this.connected.get(nqn) ?? []).filter((host) => hosts?.includes(host) ?? true);
+      this.connected.set(nqn, left);
+    });
+  }
+
+  hosts(nqn: string): Promise<readonly string[]> {
+    const some = Array.from({ length: this.controllers }, (_, i) => `nqn.2026-11.dev.ballast:host:${i}`);
+    return this.run('hosts', nqn, () => [...(this.connected.get(nqn) ?? []), ...some]);
   }
 
   async listen(options: ListenOptions) {

@@ -115,7 +115,7 @@ interface OpenPool {
   scrub: { running: boolean; doneBytes: bigint; totalBytes: bigint; errors: bigint };
 }
 
-export type Verb = keyof PoolEngine | 'addVolume' | 'removeVolume';
+export type Verb = keyof PoolEngine | 'addVolume' | 'removeVolume' | 'setHosts' | 'hosts';
 
 export class FakePools implements PoolEngine {
   readonly open = new Map<string, OpenPool>();

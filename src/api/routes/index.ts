@@ -1,5 +1,6 @@
 // The route modules there are. Apart from createApp(), so that the doors can be opened without loading them.
 export { healthRoutes } from './health.js';
+export { hostRoutes } from './hosts.js';
 export { keyRoutes } from './keys.js';
 export { nodeRoutes } from './node.js';
 export { poolRoutes } from './pools.js';

@@ -11,15 +11,26 @@ import {
   NewSnapshots,
   Snapshot,
   SnapshotList,
+  SnapshotPage,
   snapshotBody,
 } from '../volume-schemas.js';
 
-export type SnapshotsSource = Pick<Snapshots, 'list' | 'get' | 'create' | 'createOne' | 'delete' | 'ranges'>;
+export type SnapshotsSource = Pick<
+  Snapshots,
+  'list' | 'listAll' | 'get' | 'create' | 'createOne' | 'delete' | 'ranges'
+>;
 
 const viewer = { access: 'viewer' } as const;
 const operator = { access: 'operator' } as const;
 const Both = Type.Object({ name: Type.String(), snapshot: Type.String() });
 const limitDefault = 1024;
+const Page = Type.Object({
+  limit: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,5}$', description: `1 to 10000, default ${limitDefault}.` }),
+  ),
+  after: Type.Optional(Type.String({ description: 'What `next` of the page before was.' })),
+  name: Type.Optional(Type.String({ description: 'Only snapshots of this name.' })),
+});
 const Wanted = Type.Object({
   snapshot: Type.Optional(
     Type.String({ description: 'What is looked at; default: the volume as it is now.' }),
@@ -63,6 +74,22 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
       },
       async ({ params, body }, reply) =>
         reply.code(201).send(snapshotBody(await snapshots.createOne(params.name, body.name))),
+    );
+    app.get(
+      '/v1/snapshots',
+      {
+        config: viewer,
+        schema: {
+          summary: 'The snapshots of all volumes, in pages of whole volumes',
+          querystring: Page,
+          response: { 200: SnapshotPage },
+        },
+      },
+      async ({ query: { limit, ...rest } }) => {
+        const countMax = limit === undefined ? limitDefault : Number(limit);
+        const { snapshots: found, next } = await snapshots.listAll({ countMax, ...rest });
+        return { snapshots: found.map(snapshotBody), ...(next !== undefined && { next }) };
+      },
     );
     app.post(
       '/v1/snapshots',

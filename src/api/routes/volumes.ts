@@ -3,6 +3,7 @@
 import { Type } from '@sinclair/typebox';
 import { VolumeNotFoundError } from '../../base/control-errors.js';
 import { InvalidArgumentError } from '../../base/errors.js';
+import type { Hosts } from '../../pools/hosts.js';
 import type { Volumes } from '../../pools/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import { Flag, Force, Name, ref } from '../schemas.js';
@@ -34,19 +35,28 @@ const Deletion = Type.Object({
   cryptoErase: Type.Optional(
     Type.Unsafe<'true' | 'false'>({ ...Flag, description: 'Discards its key first; it must be encrypted.' }),
   ),
+  force: Type.Optional(
+    Type.Unsafe<'true' | 'false'>({ ...Flag, description: 'Also while hosts are connected or granted it.' }),
+  ),
 });
 
 export function volumeRoutes(
   dataPlane: Pick<DataPlane, 'volumes' | 'counters'>,
   volumes: VolumesSource,
+  hostsOf: Pick<Hosts, 'open'>,
 ): RouteModule {
   const countersOf = (name: string) => dataPlane.counters().volumes.find((one) => one.name === name);
   const one = (view: Parameters<typeof volumeBody>[0] & { readonly info: { readonly name: string } }) =>
     volumeBody(view, countersOf(view.info.name));
+  const otherOf = (name: string) => {
+    const others = dataPlane.volumes();
+    const uuid = name.toLowerCase();
+    return others.find((volume) => volume.name === name) ?? others.find((volume) => volume.uuid === uuid);
+  };
   const find = (name: string): VolumeBody => {
-    const found = volumes.find(name) ?? dataPlane.volumes().find((volume) => volume.name === name);
+    const found = volumes.find(name) ?? otherOf(name);
     if (found === undefined) throw new VolumeNotFoundError(name);
-    return volumeBody(found, countersOf(name));
+    return volumeBody(found, countersOf('info' in found ? found.info.name : found.name));
   };
   // What is not of a pool is served as the command line says, until the daemon ends.
   const changeable = (name: string) => {
@@ -87,10 +97,14 @@ export function volumeRoutes(
           response: { 201: ref(Volume) },
         },
       },
-      async ({ body: { sizeBytes, ...rest } }, reply) => {
+      async ({ body: { sizeBytes, hosts, ...rest } }, reply) => {
         const size = sizeBytes === undefined ? {} : { sizeBytes: BigInt(sizeBytes) };
+        const grants = hosts?.map((nqn) => ({ nqn, exclusive: false }));
+        const settings = grants === undefined ? {} : { settings: { hosts: grants } };
         // Its counters are zero: asking for those of all volumes would take longer than making one.
-        return reply.code(201).send(volumeBody(await volumes.create({ ...rest, ...size }), undefined));
+        return reply
+          .code(201)
+          .send(volumeBody(await volumes.create({ ...rest, ...size, ...settings }), undefined));
       },
     );
     app.patch(
@@ -98,14 +112,16 @@ export function volumeRoutes(
       {
         config: operator,
         schema: {
-          summary: 'Resizes a volume (hosts are told), or renames it (it is not served for a moment)',
+          summary:
+            'Resizes a volume (hosts are told), renames it (it is not served for a moment), lets any host in',
           params: Name,
           body: VolumePatch,
           response: { 200: ref(Volume) },
         },
       },
-      async ({ params, body: { sizeBytes, ...rest } }) => {
+      async ({ params, body: { sizeBytes, hosts, ...rest } }) => {
         changeable(params.name);
+        if (hosts === null) await hostsOf.open(params.name);
         const size = sizeBytes === undefined ? {} : { sizeBytes: BigInt(sizeBytes) };
         return one(await volumes.change(params.name, { ...rest, ...size }));
       },
@@ -115,7 +131,7 @@ export function volumeRoutes(
       {
         config: operator,
         schema: {
-          summary: 'Deletes a volume that has no snapshots',
+          summary: 'Deletes a volume that has no snapshots and that no host uses or has been granted',
           params: Name,
           querystring: Deletion,
           response: { 204: Type.Null({ description: 'It is gone' }) },
@@ -123,8 +139,12 @@ export function volumeRoutes(
       },
       async ({ params, query }, reply) => {
         changeable(params.name);
-        const options = { erase: query.erase === 'true', cryptoErase: query.cryptoErase === 'true' };
-        await volumes.delete(params.name, options);
+        const isSet = (flag: 'true' | 'false' | undefined) => flag === 'true';
+        await volumes.delete(params.name, {
+          erase: isSet(query.erase),
+          cryptoErase: isSet(query.cryptoErase),
+          force: isSet(query.force),
+        });
         return reply.code(204).send(null);
       },
     );

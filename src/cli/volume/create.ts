@@ -10,6 +10,7 @@ interface CreateOptions extends DaemonOptions {
   readonly pool?: string;
   readonly thick?: boolean;
   readonly encrypted?: boolean;
+  readonly host?: readonly string[];
 }
 
 export function registerCreate(volume: Command, context: CliContext): void {
@@ -19,6 +20,7 @@ export function registerCreate(volume: Command, context: CliContext): void {
     .option('--pool <name>', 'where (default: the only pool)')
     .option('--thick', 'take all its room now (default: as it is written)')
     .option('--encrypted', 'encrypt its blocks on disk, with a key of its own')
+    .option('--host <nqn>', 'a host that may use it, repeatable (default: any)', collect)
     .action((name: string, options: CreateOptions) => create(context, name, options));
 }
 
@@ -31,6 +33,11 @@ async function create(context: CliContext, name: string, options: CreateOptions)
     thick: options.thick ?? false,
     encrypted: options.encrypted ?? false,
     ...(options.pool !== undefined && { pool: options.pool }),
+    ...(options.host !== undefined && { hosts: [...options.host] }),
   });
   await printVolume(context, options.output, made);
+}
+
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
 }

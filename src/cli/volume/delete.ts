@@ -9,6 +9,7 @@ import { parseSnapshotName } from './names.js';
 interface DeleteOptions extends DaemonOptions {
   readonly erase?: boolean;
   readonly cryptoErase?: boolean;
+  readonly force?: boolean;
 }
 
 export function registerDelete(volume: Command, context: CliContext): void {
@@ -16,11 +17,12 @@ export function registerDelete(volume: Command, context: CliContext): void {
     .argument('<what>', 'VOLUME, or VOLUME/SNAPSHOT')
     .option('--erase', 'zero what the volume held before its room is used again')
     .option('--crypto-erase', 'discard the key of an encrypted volume first')
+    .option('--force', 'also while hosts are connected, or have been granted it')
     .action((what: string, options: DeleteOptions) => remove(context, what, options));
 }
 
 async function remove(context: CliContext, what: string, options: DeleteOptions): Promise<void> {
-  const { erase = false, cryptoErase = false } = options;
+  const { erase = false, cryptoErase = false, force = false } = options;
   const daemon = await daemonOf(context, options);
   if (what.includes('/')) {
     if (erase || cryptoErase) {
@@ -28,7 +30,7 @@ async function remove(context: CliContext, what: string, options: DeleteOptions)
     }
     await daemon.deleteSnapshot(parseSnapshotName(what));
   } else {
-    await daemon.deleteVolume(what, { erase, cryptoErase });
+    await daemon.deleteVolume(what, { erase, cryptoErase, force });
   }
   await printResult(context, options.output, { deleted: what }, () => `${what} deleted\n`);
 }

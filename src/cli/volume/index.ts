@@ -6,6 +6,7 @@ import { registerCreate } from './create.js';
 import { registerDelete } from './delete.js';
 import { registerDiff } from './diff.js';
 import { registerEraseKey } from './erase-key.js';
+import { registerHosts } from './hosts.js';
 import { registerList } from './list.js';
 import { registerRename } from './rename.js';
 import { registerResize } from './resize.js';
@@ -28,6 +29,7 @@ export function register(volume: Command, context: CliContext): void {
     registerRevert,
     registerDiff,
     registerServe,
+    registerHosts,
     registerDelete,
     registerEraseKey,
   ]) {

@@ -29,7 +29,7 @@ export function renderSnapshots(snapshots: readonly SnapshotBody[], color: boole
 }
 
 export function renderVolume(volume: VolumeBody, color: boolean): string {
-  const { kind, pool, counters, thick, originUuid, created, encrypted, keyId } = volume;
+  const { kind, pool, counters, thick, originUuid, cloneOf, hosts, created, encrypted, keyId } = volume;
   const fields: (readonly [string, string])[] = [
     ['volume', volume.name],
     ['kind', kind],
@@ -44,12 +44,19 @@ export function renderVolume(volume: VolumeBody, color: boolean): string {
   ];
   if (thick !== undefined) fields.push(['provisioning', thick ? 'thick' : 'thin']);
   if (originUuid !== undefined) fields.push(['clone of', originUuid]);
+  if (cloneOf !== undefined) fields.push(['clone of volume', cloneOf]);
+  if (hosts !== undefined) fields.push(['hosts', hostsText(hosts)]);
   if (created !== undefined) fields.push(['created', created]);
   if (encrypted) fields.push(['encrypted', keyId === undefined ? 'key discarded' : `by key ${keyId}`]);
   fields.push(['reads', `${counters.reads}, ${formatSize(toBytes(counters.readBytes))}`]);
   fields.push(['writes', `${counters.writes}, ${formatSize(toBytes(counters.writeBytes))}`]);
   fields.push(['errors', String(counters.errors)]);
   return renderFields(fields, color);
+}
+
+function hostsText(hosts: NonNullable<VolumeBody['hosts']>): string {
+  if (hosts.length === 0) return 'none may use it';
+  return hosts.map(({ nqn, exclusive }) => (exclusive ? `${nqn} (exclusively)` : nqn)).join(', ');
 }
 
 export function printVolume(context: CliContext, output: OutputFormat, volume: VolumeBody): Promise<void> {

@@ -19,7 +19,7 @@ afterEach(async () => {
   await api.close();
 });
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 async function call(method: Method, url: string, payload?: object) {
   const answer = await app.inject({ method, url: `/v1/${url}`, ...(payload !== undefined && { payload }) });
@@ -221,6 +221,83 @@ describe('volumes', () => {
       const told = JSON.stringify([body, rotated.body, keys, erased.body]) + api.lines + api.world.lines;
       expect(told).not.toContain(made.toString(form).slice(0, 32));
     }
+  });
+});
+
+describe('hosts of a volume', () => {
+  const nqn = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
+  const other = `nqn.2026-11.dev.ballast:${'x%/'.repeat(60)}`; // as long and as awkward as they may be
+  const path = (volume: string, host: string) => `volumes/${volume}/hosts/${encodeURIComponent(host)}`;
+  beforeEach(() => makePool());
+
+  it('are granted and revoked, by the name of the volume or its UUID', async () => {
+    const { body: made } = await makeVolume('v', { hosts: [] });
+    expect(made.hosts).toEqual([]);
+    const granted = await call('PUT', path('v', nqn), { exclusive: true });
+    expect(granted).toMatchObject({ status: 200, body: { hosts: [{ nqn, exclusive: true }] } });
+    expect(await call('PUT', path(made.uuid, nqn), { exclusive: true })).toEqual(granted);
+    expect(await call('PUT', path('v', other))).toMatchObject({
+      status: 409,
+      body: { code: 'HOST_CONFLICT' },
+    });
+    expect(await call('DELETE', path(made.uuid, nqn))).toMatchObject({ status: 200, body: { hosts: [] } });
+    expect(await call('PUT', path('v', other))).toMatchObject({ status: 200 });
+    expect((await call('GET', 'volumes/v/hosts')).body).toEqual({
+      granted: [{ nqn: other, exclusive: false }],
+      connected: [],
+    });
+    expect((await call('PATCH', 'volumes/v', { hosts: null })).body).not.toHaveProperty('hosts');
+  });
+
+  it('keep a volume from being deleted (K16), unless forced', async () => {
+    await makeVolume('v', { hosts: [nqn] });
+    expect(await call('DELETE', 'volumes/v')).toMatchObject({ status: 409, body: { code: 'VOLUME_IN_USE' } });
+    expect((await call('DELETE', 'volumes/v?force=true')).status).toBe(204);
+  });
+
+  it.each([
+    ['PUT', path('v', 'host'), undefined, 400, 'INVALID_NQN'],
+    ['PUT', path('v', nqn), { readOnly: true }, 400, 'INVALID_ARGUMENT'],
+    ['PUT', path('v', nqn), { exclusive: 'yes' }, 400, 'INVALID_ARGUMENT'],
+    ['PUT', path('w', nqn), undefined, 404, 'VOLUME_NOT_FOUND'],
+    ['DELETE', path('w', nqn), undefined, 404, 'VOLUME_NOT_FOUND'],
+    ['DELETE', path('v', nqn), undefined, 400, 'INVALID_ARGUMENT'],
+    ['GET', 'volumes/demo/hosts', undefined, 404, 'VOLUME_NOT_FOUND'],
+    ['PATCH', 'volumes/v', { hosts: [] }, 400, 'INVALID_ARGUMENT'],
+    ['POST', 'volumes', { name: 'x', sizeBytes: 4096, hosts: ['x'] }, 400, 'INVALID_NQN'],
+    ['POST', 'volumes', { name: 'x', sizeBytes: 4096, hosts: [nqn, nqn] }, 400, 'INVALID_ARGUMENT'],
+  ] as const)('%s %s %o: %i %s', async (method, url, body, status, code) => {
+    await makeVolume('v');
+    expect(await call(method, url, body)).toMatchObject({ status, body: { code } });
+    expect((await call('GET', 'volumes/v')).body).not.toHaveProperty('hosts');
+  });
+});
+
+describe('snapshots of all volumes', () => {
+  it('are told in pages of whole volumes, or those of a name', async () => {
+    await makePool();
+    const names = ['a', 'b', 'c'];
+    for (const name of names) {
+      await makeVolume(name);
+      for (const snapshot of ['s', `only-${name}`]) {
+        await call('POST', `volumes/${name}/snapshots`, { name: snapshot });
+      }
+    }
+    const seen: string[] = [];
+    let after = '';
+    for (let pages = 0; pages < 3; pages += 1) {
+      const { body } = await call('GET', `snapshots?limit=1${after}`);
+      expect(body.snapshots).toHaveLength(2);
+      for (const { volume, volumeUuid, name } of body.snapshots) {
+        expect(volumeUuid).toBe((await call('GET', `volumes/${volume}`)).body.uuid);
+        seen.push(`${volume}/${name}`);
+      }
+      after = `&after=${body.next}`;
+      expect(body.next === undefined).toBe(pages === 2);
+    }
+    expect(seen.sort()).toEqual(names.flatMap((name) => [`${name}/only-${name}`, `${name}/s`]));
+    expect((await call('GET', 'snapshots?name=only-b')).body.snapshots).toMatchObject([{ volume: 'b' }]);
+    expect((await call('GET', 'snapshots?limit=0')).status).toBe(400);
   });
 });
 

@@ -238,6 +238,26 @@ describe('ballast volume', () => {
     expect([full.code, full.stderr]).toEqual([1, 'ballast: create: the pool is full\n']);
   });
 
+  it('shows and changes which hosts may use it', async () => {
+    const nqn = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
+    const other = 'nqn.2026-11.dev.ballast:host:other';
+    const made = await daemon.json('volume', 'create', 'v', '--size', '1GiB', '--host', nqn, '--host', other);
+    expect((await daemon.run('volume', 'show', 'v')).stdout).toContain(`${nqn}, ${other}`);
+    expect((await daemon.run('volume', 'hosts', 'v', 'revoke', other)).code).toBe(0);
+    daemon.world.engine.connected.set(made.nqn, [nqn]);
+    const alone = await daemon.json('volume', 'hosts', 'v', 'grant', nqn, '--exclusive');
+    expect(alone).toEqual({ granted: [{ nqn, exclusive: true }], connected: [nqn] });
+    expect((await daemon.run('volume', 'hosts', 'v')).stdout).toMatch(new RegExp(`${nqn} +exclusively +yes`));
+    const second = await daemon.run('volume', 'hosts', 'v', 'grant', other);
+    expect([second.code, second.stderr]).toEqual([1, `ballast: volume 'v': ${nqn} has it exclusively\n`]);
+    await daemon.run('volume', 'hosts', 'v', 'revoke', nqn);
+    expect((await daemon.run('volume', 'hosts', 'v', 'list')).stdout).toBe('no host may use it\n');
+    expect((await daemon.run('volume', 'hosts', 'v', 'any')).stdout).toMatch(/^any host may use it/);
+    for (const wrong of [['grant'], ['list', nqn], ['give', nqn], ['revoke', nqn, '--exclusive']]) {
+      expect((await daemon.run('volume', 'hosts', 'v', ...wrong)).code).toBe(2);
+    }
+  });
+
   it('resizes, renames, reverts and deletes', async () => {
     await makeVolume('v');
     expect((await daemon.json('volume', 'resize', 'v', '8P')).sizeBytes).toBe('9007199254740992');
@@ -251,6 +271,10 @@ describe('ballast volume', () => {
     const kept = await daemon.run('volume', 'delete', 'w');
     expect(kept.stderr).toBe("ballast: volume 'w': it has a snapshot; delete it first\n");
     expect((await daemon.run('volume', 'delete', 'w/s')).stdout).toBe('w/s deleted\n');
+    expect((await daemon.run('volume', 'delete', 'w')).stderr).toContain(
+      'connected, and this would interrupt',
+    );
+    daemon.world.engine.controllers = 0;
     expect(await daemon.json('volume', 'delete', 'w', '--erase')).toEqual({ deleted: 'w' });
     expect(daemon.world.engine.calls).toContain('deletePoolVolume p w erase');
   });

@@ -45,7 +45,7 @@ describe('what is kept of a volume', () => {
 
   it('goes with the volume', async () => {
     await make('v');
-    await world.service.volumes.delete('v');
+    await world.service.volumes.delete('v', { force: true });
     expect(await keys()).toEqual([]);
   });
 
