@@ -24,27 +24,21 @@ export function parseSource(source: VolumeContentSource | null): CloneSource | u
     : { type: 'volume', volumeId: required('volumeId', volume?.volumeId) };
 }
 
-/**
- * A clone names the snapshot that it is of. For a clone of a volume that snapshot is gone, so what can be
- * told is: that the volume is no clone, or one of a snapshot that is there and was not taken for it.
- */
+/** A clone says of which snapshot it is one, and of which volume where a volume was asked for. */
 export async function sourceDifference(
-  { volumes, storage }: Parts,
+  parts: Pick<Parts, 'volumes' | 'storage'>,
   { name, source }: WantedVolume,
-  { originUuid }: VolumeBody,
+  { originUuid, cloneOf }: VolumeBody,
 ): Promise<'volume_content_source' | undefined> {
   const different = 'volume_content_source';
   if (source === undefined) return originUuid === undefined ? undefined : different;
-  if (originUuid === undefined) return different;
   if (source.type === 'snapshot') {
-    return parseSnapshotId(source.snapshotId)?.uuid === originUuid ? undefined : different;
+    const same = cloneOf === undefined && parseSnapshotId(source.snapshotId)?.uuid === originUuid;
+    return same && originUuid !== undefined ? undefined : different;
   }
-  const origin = await volumes.find(source.volumeId);
-  if (origin === undefined) return undefined;
-  const snapshots = await storage.snapshots(origin.name);
-  const taken = snapshots.find((snapshot) => snapshot.uuid === originUuid);
-  if (taken !== undefined && taken.name !== cloneSnapshotName(name)) return different;
-  await dropSnapshot({ storage }, taken);
+  if (cloneOf !== source.volumeId.toLowerCase()) return different;
+  const origin = await parts.volumes.find(source.volumeId);
+  if (origin !== undefined) await dropNamed(parts, origin, cloneSnapshotName(name));
   return undefined;
 }
 
@@ -57,7 +51,7 @@ export function fromSnapshot(
   const volumeUuid = parseSnapshotId(snapshotId)?.volumeUuid ?? '';
   return withVolumeKept(parts, volumeUuid, call, async () => {
     const { snapshot } = await parts.snapshots.get(snapshotId);
-    return cloneOf(parts, wanted, snapshot);
+    return makeClone(parts, wanted, snapshot, false);
   });
 }
 
@@ -73,14 +67,11 @@ export function fromVolume(
     sizeFor(wanted.range, toBytes(origin.sizeBytes)); // refused before anything is made
     const name = cloneSnapshotName(wanted.name);
     // Of an attempt that was cut off: what it holds is older than this call.
-    await dropSnapshot(
-      parts,
-      (await storage.snapshots(origin.name)).find((one) => one.name === name),
-    );
-    const [taken] = await storage.createSnapshots([{ volume: origin.name, name }]);
+    await dropNamed(parts, origin, name);
+    const [taken] = await storage.createSnapshots([{ volume: origin.uuid, name }]);
     if (taken === undefined) throw new RpcError('INTERNAL', 'the daemon told of no snapshot');
     try {
-      return await cloneOf(parts, wanted, taken);
+      return await makeClone(parts, wanted, taken, true);
     } finally {
       // Deleting the volume that it is of takes it away too: see deleteVolume().
       await dropSnapshot(parts, taken).catch((error: unknown) =>
@@ -92,17 +83,29 @@ export function fromVolume(
 
 /** What attempts that were cut off left in a volume; nobody else may be using it now. */
 export async function dropCloneSnapshots(parts: Pick<Parts, 'storage'>, volume: VolumeBody): Promise<void> {
-  const snapshots = await parts.storage.snapshots(volume.name);
+  const snapshots = await parts.storage.snapshots(volume.uuid);
   for (const snapshot of snapshots) {
     if (isCloneSnapshot(snapshot.name)) await dropSnapshot(parts, snapshot);
   }
 }
 
-function cloneOf({ storage }: Parts, wanted: WantedVolume, snapshot: SnapshotBody): Promise<VolumeBody> {
-  const { name, range, parameters } = wanted;
-  const sizeBytes = sizeFor(range, toBytes(snapshot.sizeBytes));
-  const source = { volume: snapshot.volume, snapshot: snapshot.name };
-  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), source, ...parameters });
+function makeClone(
+  { storage }: Parts,
+  { name, range, parameters }: WantedVolume,
+  snapshot: SnapshotBody,
+  asVolume: boolean,
+): Promise<VolumeBody> {
+  const sizeBytes = sizeFor(range, toBytes(snapshot.sizeBytes)).toString();
+  const source = { volume: snapshot.volumeUuid, snapshot: snapshot.name, asVolume };
+  return storage.createVolume({ name, sizeBytes, source, hosts: [], ...parameters });
+}
+
+async function dropNamed(parts: Pick<Parts, 'storage'>, volume: VolumeBody, name: string): Promise<void> {
+  const snapshots = await parts.storage.snapshots(volume.uuid);
+  await dropSnapshot(
+    parts,
+    snapshots.find((one) => one.name === name),
+  );
 }
 
 async function dropSnapshot(
@@ -111,7 +114,7 @@ async function dropSnapshot(
 ): Promise<void> {
   if (snapshot === undefined) return;
   try {
-    await storage.deleteSnapshot(snapshot);
+    await storage.deleteSnapshot({ volume: snapshot.volumeUuid, name: snapshot.name });
   } catch (error) {
     const gone = error instanceof RemoteError && /^(?:SNAPSHOT|VOLUME)_NOT_FOUND$/.test(error.code);
     if (!gone) throw error;

@@ -5,18 +5,17 @@ import { getVolume, listVolumes } from './list-volumes.js';
 import type { ControllerService, ControllerServiceCapabilityRPCType } from './messages.js';
 import type { Parts } from './parts.js';
 import { getCapacity } from './pools.js';
-import { publishVolume, unpublishVolume, validateCapabilities } from './publish.js';
+import { publishVolume, unpublishVolume } from './publish.js';
 import { createSnapshot, deleteSnapshot, getSnapshot, listSnapshots } from './snapshots.js';
+import { validateCapabilities } from './validate.js';
 import { deleteVolume, expandVolume, modifyVolume } from './volume-changes.js';
 
-/**
- * Without MODIFY_VOLUME: the daemon has no limits and guarantees yet. Without LIST_VOLUMES_PUBLISHED_NODES:
- * it does not keep which hosts may use a volume. Without PUBLISH_READONLY: it serves to read and write.
- */
+/** Without PUBLISH_READONLY: a volume is read-only for all hosts or for none, so nodes mount read-only. */
 export const controllerCapabilities: readonly ControllerServiceCapabilityRPCType[] = [
   'CREATE_DELETE_VOLUME',
   'PUBLISH_UNPUBLISH_VOLUME',
   'LIST_VOLUMES',
+  'LIST_VOLUMES_PUBLISHED_NODES',
   'GET_CAPACITY',
   'CREATE_DELETE_SNAPSHOT',
   'LIST_SNAPSHOTS',
@@ -32,8 +31,8 @@ export function controller(parts: Parts): Handlers<ControllerService> {
   return {
     CreateVolume: (request, call) => createVolume(parts, request, call),
     DeleteVolume: (request, call) => deleteVolume(parts, request, call),
-    ControllerPublishVolume: (request) => publishVolume(parts, request),
-    ControllerUnpublishVolume: (request) => unpublishVolume(request),
+    ControllerPublishVolume: (request, call) => publishVolume(parts, request, call),
+    ControllerUnpublishVolume: (request, call) => unpublishVolume(parts, request, call),
     ValidateVolumeCapabilities: (request) => validateCapabilities(parts, request),
     ListVolumes: (request) => listVolumes(parts, request),
     GetCapacity: (request) => getCapacity(parts, request),

@@ -1,6 +1,5 @@
 // CreateVolume: empty, of a snapshot, of a volume; once for a name, whoever asks how often. What the same
-// name asked for before is read from the volume itself. Of a volume that is a clone of a volume the daemon
-// does not keep which one it was: see sourceDifference().
+// name asked for before is read from the volume itself. No host may use it until it is published.
 import type { PoolBody, VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
@@ -32,7 +31,7 @@ export async function createVolume(
 ): Promise<{ volume: CreateVolumeResponse['volume'] }> {
   const wanted = wantedOf(parts, request);
   const volume = await withName(parts, wanted.name, call, () => ensure(parts, wanted, call));
-  const message = volumeMessage(parts.volumes.seen(volume), parts.topology);
+  const message = volumeMessage(volume, parts.topology);
   return { volume: { ...message, volumeContext: {}, contentSource: request.volumeContentSource } };
 }
 
@@ -86,7 +85,7 @@ function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBod
 async function makeEmpty({ storage }: Parts, { name, range, parameters }: WantedVolume): Promise<VolumeBody> {
   const sizeBytes = sizeFor(range);
   const { pool = roomiest(await storage.pools()), ...rest } = parameters;
-  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, ...rest });
+  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, hosts: [], ...rest });
 }
 
 /** Of pools that nobody chose between: the one with the most room. */

@@ -46,10 +46,10 @@ async function create(
       const existing = await membersOf(parts, id);
       if (existing.length > 0) return { groupSnapshot: sameGroup(id, ids, existing) };
       const volumes = await sources(parts, ids);
-      const wanted = volumes.map((volume) => ({ volume: volume.name, name: groupSnapshotName(id) }));
+      const wanted = volumes.map((volume) => ({ volume: volume.uuid, name: groupSnapshotName(id) }));
       const made = await parts.storage.createSnapshots(wanted);
       const members = made.map((snapshot) => {
-        const volume = volumes.find((one) => one.name === snapshot.volume);
+        const volume = volumes.find((one) => one.uuid === snapshot.volumeUuid);
         if (volume === undefined) throw new RpcError('INTERNAL', 'the daemon told of another volume');
         return { volume, snapshot };
       });

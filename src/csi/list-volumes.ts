@@ -4,11 +4,11 @@ import { required } from './checks.js';
 import type { ControllerGetVolumeRequest, ListVolumesRequest, VolumeCondition } from './messages.js';
 import { pageOf } from './paging.js';
 import type { Parts } from './parts.js';
-import { conditionOf, volumeMessage } from './volume-directory.js';
+import { conditionOf, publishedNodes, volumeMessage } from './volume-directory.js';
 
 interface Entry {
   readonly volume: ReturnType<typeof volumeMessage>;
-  readonly status: { readonly volumeCondition: VolumeCondition };
+  readonly status: { readonly publishedNodeIds: string[]; readonly volumeCondition: VolumeCondition };
 }
 
 export async function listVolumes(
@@ -24,5 +24,6 @@ export async function getVolume(parts: Parts, { volumeId }: ControllerGetVolumeR
 }
 
 function entryOf({ topology }: Parts, volume: VolumeBody): Entry {
-  return { volume: volumeMessage(volume, topology), status: { volumeCondition: conditionOf(volume) } };
+  const status = { publishedNodeIds: publishedNodes(volume), volumeCondition: conditionOf(volume) };
+  return { volume: volumeMessage(volume, topology), status };
 }

@@ -1,21 +1,17 @@
-// ControllerPublishVolume and its end, and whether a volume can be used as somebody wants to. A node is known
-// by the NQN of its host. The daemon keeps no list of the hosts that may use a volume of a pool: publishing
-// says where the volume is, and cannot keep a second node out.
+// ControllerPublishVolume and its end. A node is known by the NQN of its host; publishing grants the host the
+// volume, for a single node exclusively, so that a second node is kept out by the target and not by a promise.
+// Unpublishing answers when none of the host's I/O can take effect any more, whatever became of the node.
 import { formatHost } from '../base/address.js';
 import { checkNqn } from '../base/nqn.js';
 import type { VolumeBody } from '../client/api-client.js';
+import { RemoteError } from '../client/remote-error.js';
+import type { Call } from '../rpc/handlers.js';
 import { RpcError } from '../rpc/status.js';
-import { checkCapabilities, unsupported } from './capabilities.js';
+import { checkCapabilities, isForOneNode } from './capabilities.js';
 import { invalid, required } from './checks.js';
-import type {
-  ControllerPublishVolumeRequest,
-  ControllerUnpublishVolumeRequest,
-  ValidateVolumeCapabilitiesRequest,
-  ValidateVolumeCapabilitiesResponse,
-} from './messages.js';
-import { checkMutableParameters } from './mutable-parameters.js';
-import { differenceOf, parseParameters } from './parameters.js';
-import type { Parts } from './parts.js';
+import type { ControllerPublishVolumeRequest, ControllerUnpublishVolumeRequest } from './messages.js';
+import { isVolumeId } from './names.js';
+import { type Parts, withVolumes } from './parts.js';
 
 /** What a node needs to attach a volume: it finds the device by `uuid`, never by a name. */
 export interface PublishContext {
@@ -30,50 +26,81 @@ export interface PublishContext {
 export async function publishVolume(
   parts: Parts,
   { volumeId, nodeId, volumeCapability, readonly }: ControllerPublishVolumeRequest,
+  call: Call,
 ): Promise<{ publishContext: Readonly<Record<string, string>> }> {
   required('volumeId', volumeId);
   required('nodeId', nodeId);
-  checkCapabilities('volumeCapability', [required('volumeCapability', volumeCapability)]);
+  const capability = required('volumeCapability', volumeCapability);
+  checkCapabilities('volumeCapability', [capability]);
   if (readonly) throw invalid('readonly', 'false: mounts are made read-only by the node');
-  const volume = await parts.volumes.get(volumeId);
-  if (!isHostNqn(nodeId)) throw new RpcError('NOT_FOUND', 'node_id: there is no such node');
-  checkServed(volume);
-  const context: PublishContext = {
-    transport: 'tcp',
-    addresses: (await addressesOf(parts)).join(','),
-    nqn: volume.nqn,
-    nsid: String(volume.nsid),
-    uuid: volume.uuid,
-  };
-  return { publishContext: { ...context } };
+  return withVolumes(parts, [volumeId.toLowerCase()], call, async () => {
+    const volume = await parts.volumes.get(volumeId);
+    if (!isHostNqn(nodeId)) throw new RpcError('NOT_FOUND', 'node_id: there is no such node');
+    checkServed(volume);
+    const addresses = (await addressesOf(parts)).join(',');
+    await grant(parts, volume, nodeId, isForOneNode(capability));
+    const { nqn, nsid, uuid } = volume;
+    const context: PublishContext = { transport: 'tcp', addresses, nqn, nsid: String(nsid), uuid };
+    return { publishContext: { ...context } };
+  });
 }
 
-/** Nothing was granted, so nothing is taken back: also of volumes and nodes that are gone. */
-export async function unpublishVolume({ volumeId }: ControllerUnpublishVolumeRequest): Promise<object> {
-  required('volumeId', volumeId);
-  return {};
+async function grant(
+  { storage }: Parts,
+  { uuid, hosts = [] }: VolumeBody,
+  nodeId: string,
+  exclusive: boolean,
+): Promise<void> {
+  const mine = hosts.find(({ nqn }) => nqn === nodeId);
+  if (mine !== undefined && mine.exclusive !== exclusive) {
+    throw new RpcError('ALREADY_EXISTS', 'it is published at this node with another access mode');
+  }
+  const other = hosts.find((host) => host.nqn !== nodeId && (exclusive || host.exclusive));
+  if (other !== undefined) {
+    throw new RpcError('FAILED_PRECONDITION', `it is published at another node, ${other.nqn}`);
+  }
+  if (mine === undefined) await storage.grantHost(uuid, nodeId, { exclusive });
 }
 
-export async function validateCapabilities(
-  { volumes }: Parts,
-  request: ValidateVolumeCapabilitiesRequest,
-): Promise<ValidateVolumeCapabilitiesResponse> {
-  const { volumeId, volumeCapabilities, volumeContext, parameters, mutableParameters } = request;
-  required('volumeId', volumeId);
-  required('volumeCapabilities', volumeCapabilities);
-  const problem = unsupported('volumeCapabilities', volumeCapabilities);
-  const wanted = parseParameters(parameters);
-  checkMutableParameters(mutableParameters);
-  const volume = await volumes.get(volumeId);
-  const given = (map: object) => Object.keys(map).length > 0;
-  const difference = given(parameters) ? differenceOf(wanted, volume) : undefined;
-  const message =
-    (problem === undefined ? '' : `volume_capabilities: expected ${problem}`) ||
-    (given(volumeContext) ? 'volume_context: the volume has none' : '') ||
-    (difference === undefined ? '' : `parameters: the volume has another ${difference}`) ||
-    (given(mutableParameters) ? 'mutable_parameters: the volume has none' : '');
-  if (message !== '') return { confirmed: null, message };
-  return { confirmed: { volumeCapabilities, volumeContext, parameters, mutableParameters }, message };
+/** Of one node, or of all where none is named. What is not published, or not there, is unpublished already. */
+export async function unpublishVolume(
+  parts: Parts,
+  { volumeId, nodeId }: ControllerUnpublishVolumeRequest,
+  call: Call,
+): Promise<object> {
+  if (!isVolumeId(required('volumeId', volumeId))) return {};
+  return withVolumes(parts, [volumeId.toLowerCase()], call, async () => {
+    const volume = await parts.volumes.find(volumeId);
+    // Without a list any host may use it: nothing was granted by us.
+    if (volume?.hosts === undefined) return {};
+    if (nodeId !== '' && !isHostNqn(nodeId)) return {};
+    // Also who is not on the list any more: an earlier call may have been cut off while its I/O was finishing.
+    const nodes = nodeId === '' ? await nodesOf(parts, volume) : [nodeId];
+    for (const node of nodes) await revoke(parts, volume, node);
+    return {};
+  });
+}
+
+async function nodesOf({ storage }: Parts, { uuid }: VolumeBody): Promise<ReadonlySet<string>> {
+  try {
+    const { granted = [], connected } = await storage.hosts(uuid);
+    return new Set([...granted.map(({ nqn }) => nqn), ...connected]);
+  } catch (error) {
+    if (isGone(error)) return new Set();
+    throw error;
+  }
+}
+
+async function revoke({ storage }: Parts, { uuid }: VolumeBody, nodeId: string): Promise<void> {
+  try {
+    await storage.revokeHost(uuid, nodeId);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof RemoteError && error.code === 'VOLUME_NOT_FOUND';
 }
 
 function checkServed({ state, error = '' }: VolumeBody): void {

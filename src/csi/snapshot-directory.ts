@@ -1,9 +1,7 @@
-// Snapshots by their id, which is the UUID of their volume and their own. The daemon lists them by volume.
-// Those that live only while a volume is cloned are told of to nobody.
+// Snapshots by their id, which is the UUID of their volume and their own. Those that live only while a volume is cloned are told of to nobody.
 import { type SnapshotBody, toBytes, type VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import { RpcError } from '../rpc/status.js';
-import { mapBounded } from './bounded.js';
 import type { Snapshot } from './messages.js';
 import { formatSnapshotId, groupIdOf, isCloneSnapshot, parseSnapshotId } from './names.js';
 import type { Storage } from './storage.js';
@@ -38,7 +36,7 @@ export class SnapshotDirectory {
 
   async ofVolume(volume: VolumeBody): Promise<readonly FoundSnapshot[]> {
     try {
-      const snapshots = await this.#storage.snapshots(volume.name);
+      const snapshots = await this.#storage.snapshots(volume.uuid);
       return snapshots.filter(({ name }) => !isCloneSnapshot(name)).map((snapshot) => ({ volume, snapshot }));
     } catch (error) {
       // Deleted since it was listed.
@@ -47,13 +45,23 @@ export class SnapshotDirectory {
     }
   }
 
-  /** Asks once for each volume: there is no list of all. */
   async list(): Promise<readonly FoundSnapshot[]> {
-    return (await mapBounded(await this.#volumes.list(), (volume) => this.ofVolume(volume))).flat();
+    return this.#found(await this.#storage.allSnapshots());
   }
 
   async named(name: string): Promise<readonly FoundSnapshot[]> {
-    return (await this.list()).filter(({ snapshot }) => snapshot.name === name);
+    return this.#found(await this.#storage.allSnapshots(name));
+  }
+
+  /** With their volumes; without those whose volume was deleted since they were listed. */
+  async #found(snapshots: readonly SnapshotBody[]): Promise<readonly FoundSnapshot[]> {
+    const told = snapshots.filter(({ name }) => !isCloneSnapshot(name));
+    if (told.length === 0) return [];
+    const volumes = new Map((await this.#volumes.list()).map((volume) => [volume.uuid, volume]));
+    return told.flatMap((snapshot) => {
+      const volume = volumes.get(snapshot.volumeUuid);
+      return volume === undefined ? [] : [{ volume, snapshot }];
+    });
   }
 }
 

@@ -56,7 +56,7 @@ async function* rangesOf(
   const limit = String(maxResults === 0 ? rangesDefault : Math.min(maxResults, rangesMax));
   let offset: string | undefined = startingOffset;
   while (offset !== undefined) {
-    const page = await storage.extents(volume.name, { snapshot: snapshot.name, since, offset, limit });
+    const page = await storage.extents(volume.uuid, { snapshot: snapshot.name, since, offset, limit });
     const blockMetadata = page.extents.map(({ offsetBytes, lengthBytes }) => ({
       byteOffset: String(offsetBytes),
       sizeBytes: String(lengthBytes),

@@ -34,7 +34,7 @@ export async function createSnapshot(
       if (existing.length > 0) {
         throw new RpcError('ALREADY_EXISTS', 'there is a snapshot of this name of another volume');
       }
-      const [snapshot] = await parts.storage.createSnapshots([{ volume: volume.name, name: wanted }]);
+      const [snapshot] = await parts.storage.createSnapshots([{ volume: volume.uuid, name: wanted }]);
       if (snapshot === undefined) throw new RpcError('INTERNAL', 'the daemon told of no snapshot');
       return { snapshot: snapshotMessage({ volume, snapshot }) };
     }),
@@ -76,7 +76,7 @@ export async function getSnapshot(
 
 export async function removeSnapshot({ storage }: Parts, { snapshot }: FoundSnapshot): Promise<void> {
   try {
-    await storage.deleteSnapshot(snapshot);
+    await storage.deleteSnapshot({ volume: snapshot.volumeUuid, name: snapshot.name });
   } catch (error) {
     const gone = error instanceof RemoteError && /^(?:SNAPSHOT|VOLUME)_NOT_FOUND$/.test(error.code);
     if (!gone) throw error;

@@ -30,7 +30,7 @@ export async function deleteVolume(
     if (volume === undefined) return {};
     try {
       await dropCloneSnapshots(parts, volume);
-      await storage.deleteVolume(volume.name);
+      await storage.deleteVolume(volume.uuid);
     } catch (error) {
       if (!(error instanceof RemoteError) || error.code !== 'VOLUME_NOT_FOUND') throw error;
     }
@@ -51,7 +51,7 @@ export async function expandVolume(
     const volume = await parts.volumes.get(volumeId);
     const sizeBytes = expandedSize(range, toBytes(volume.sizeBytes));
     if (sizeBytes > toBytes(volume.sizeBytes)) {
-      await parts.storage.changeVolume(volume.name, { sizeBytes: sizeBytes.toString() });
+      await parts.storage.changeVolume(volume.uuid, { sizeBytes: sizeBytes.toString() });
     }
     return { capacityBytes: sizeBytes.toString(), nodeExpansionRequired: true };
   });

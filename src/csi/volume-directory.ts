@@ -1,6 +1,5 @@
-// Volumes by their id, which is the UUID that the daemon gave. Volumes that are not of a pool cannot be
-// changed and are not told of. The daemon finds volumes by name: what was seen once is asked for by the name
-// it had, and the UUID in the answer decides; that memory may be wrong or empty at any time.
+// Volumes by their id, which is the UUID that the daemon gave, and as messages. Volumes that are not of a pool
+// cannot be changed and are not told of.
 import { toBytes, type VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import { RpcError } from '../rpc/status.js';
@@ -9,11 +8,8 @@ import { isVolumeId } from './names.js';
 import type { Storage } from './storage.js';
 import type { Segments } from './topology.js';
 
-const namesMax = 10_000;
-
 export class VolumeDirectory {
   readonly #storage: Storage;
-  #names = new Map<string, string>();
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -21,18 +17,14 @@ export class VolumeDirectory {
 
   /** Those of pools. */
   async list(): Promise<readonly VolumeBody[]> {
-    const volumes = (await this.#storage.volumes()).filter(({ kind }) => kind === 'pool');
-    this.#names = new Map(volumes.map(({ uuid, name }) => [uuid, name]));
-    return volumes;
+    return (await this.#storage.volumes()).filter(({ kind }) => kind === 'pool');
   }
 
   async find(id: string): Promise<VolumeBody | undefined> {
     if (!isVolumeId(id)) return undefined;
-    const uuid = id.toLowerCase();
-    const name = this.#names.get(uuid);
-    const seen = name === undefined ? undefined : await this.findByName(name);
-    if (seen?.uuid === uuid && seen.kind === 'pool') return seen;
-    return (await this.list()).find((volume) => volume.uuid === uuid);
+    const found = await this.findByName(id.toLowerCase());
+    // A volume of an earlier version may have another's UUID as its name.
+    return found?.uuid === id.toLowerCase() && found.kind === 'pool' ? found : undefined;
   }
 
   async get(id: string): Promise<VolumeBody> {
@@ -43,18 +35,11 @@ export class VolumeDirectory {
 
   async findByName(name: string): Promise<VolumeBody | undefined> {
     try {
-      return this.seen(await this.#storage.volume(name));
+      return await this.#storage.volume(name);
     } catch (error) {
       if (error instanceof RemoteError && error.code === 'VOLUME_NOT_FOUND') return undefined;
       throw error;
     }
-  }
-
-  /** Remembers where it was. */
-  seen(volume: VolumeBody): VolumeBody {
-    if (this.#names.size >= namesMax) this.#names.clear();
-    this.#names.set(volume.uuid, volume.name);
-    return volume;
   }
 }
 
@@ -67,6 +52,11 @@ export function volumeMessage(
     volumeId: volume.uuid,
     accessibleTopology: topology === undefined ? [] : [{ segments: topology }],
   };
+}
+
+/** A node is known by the NQN of its host. */
+export function publishedNodes({ hosts = [] }: VolumeBody): string[] {
+  return hosts.map(({ nqn }) => nqn);
 }
 
 export function conditionOf({ state, error }: VolumeBody): VolumeCondition {

@@ -74,17 +74,24 @@ describe('K3: the same name with something else', () => {
     expect((await csi.call('ListVolumes')).entries).toHaveLength(1);
   });
 
-  it('source is ALREADY_EXISTS, as far as the daemon knows it', async () => {
+  it('K3: source is ALREADY_EXISTS', async () => {
     const { volumeId } = await csi.volume('v');
     const [s, t] = [await csi.snapshot(volumeId, 's'), await csi.snapshot(volumeId, 't')];
     const from = (snapshotId: string) => ({ volumeContentSource: { snapshot: { snapshotId } } });
     await csi.volume('empty');
+    const other = await csi.volume('other');
+    const of = (volumeId: string) => ({ volumeContentSource: { volume: { volumeId } } });
     await csi.volume('clone', from(s.snapshotId));
+    await csi.volume('copy', of(volumeId));
+    expect(await statusOf(csi.volume('copy', of(volumeId)))).toBe('OK');
     expect(await statusOf(csi.volume('clone', from(s.snapshotId)))).toBe('OK');
     for (const [name, request] of [
       ['clone', {}],
       ['clone', from(t.snapshotId)],
       ['clone', { volumeContentSource: { volume: { volumeId } } }],
+      ['copy', of(other.volumeId)],
+      ['copy', from(s.snapshotId)],
+      ['copy', {}],
       ['empty', from(s.snapshotId)],
       ['empty', { volumeContentSource: { volume: { volumeId } } }],
     ] as const) {
@@ -337,7 +344,8 @@ describe('capabilities', () => {
     [[blockWriter, mountWriter]],
     [[mode('SINGLE_NODE_MULTI_WRITER', xfs), mode('SINGLE_NODE_SINGLE_WRITER', xfs)]],
     [[mode('MULTI_NODE_READER_ONLY', xfs), mode('SINGLE_NODE_READER_ONLY')]],
-    [[mode('MULTI_NODE_MULTI_WRITER'), mode('MULTI_NODE_SINGLE_WRITER')]],
+    [[mode('MULTI_NODE_MULTI_WRITER'), mode('SINGLE_NODE_MULTI_WRITER', xfs)]],
+    [[mode('SINGLE_NODE_SINGLE_WRITER')]],
   ])('%j can be had', async (volumeCapabilities) => {
     const { volumeId } = await csi.volume('v', { volumeCapabilities });
     const { confirmed } = await csi.call('ValidateVolumeCapabilities', { volumeId, volumeCapabilities });
@@ -347,6 +355,7 @@ describe('capabilities', () => {
   it.each([
     [[mode('MULTI_NODE_MULTI_WRITER', xfs)]],
     [[mode('MULTI_NODE_SINGLE_WRITER', { mount: {} })]],
+    [[mode('MULTI_NODE_SINGLE_WRITER')]],
     [[mountWriter, mode('SINGLE_NODE_WRITER', { mount: { fsType: 'ntfs' } })]],
   ])('%j cannot be had, and is not confirmed', async (volumeCapabilities) => {
     expect(await statusOf(csi.volume('v', { volumeCapabilities }))).toBe('INVALID_ARGUMENT');
