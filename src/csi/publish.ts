@@ -1,6 +1,6 @@
-// ControllerPublishVolume and its end. A node is known by the NQN of its host; publishing grants the host the
-// volume, for a single node exclusively, so that a second node is kept out by the target and not by a promise.
-// Unpublishing answers when none of the host's I/O can take effect any more, whatever became of the node.
+// ControllerPublishVolume and its end. A node is known by the NQN of its host; publishing grants the host
+// the volume, for a single node exclusively, so that a second node is kept out by the target and not by a
+// promise. Unpublishing answers when none of the host's I/O can take effect any more, whatever became of the node.
 import { formatHost } from '../base/address.js';
 import { checkNqn } from '../base/nqn.js';
 import type { VolumeBody } from '../client/api-client.js';
@@ -62,7 +62,7 @@ async function grant(
   if (mine === undefined) await storage.grantHost(uuid, nodeId, { exclusive });
 }
 
-/** Of one node, or of all where none is named. What is not published, or not there, is unpublished already. */
+/** Of one node, or of all where none is named. What is not published or not there is unpublished already. */
 export async function unpublishVolume(
   parts: Parts,
   { volumeId, nodeId }: ControllerUnpublishVolumeRequest,
@@ -74,7 +74,7 @@ export async function unpublishVolume(
     // Without a list any host may use it: nothing was granted by us.
     if (volume?.hosts === undefined) return {};
     if (nodeId !== '' && !isHostNqn(nodeId)) return {};
-    // Also who is not on the list any more: an earlier call may have been cut off while its I/O was finishing.
+    // Also who is not on the list any more: an earlier call may have been cut off while I/O was finishing.
     const nodes = nodeId === '' ? await nodesOf(parts, volume) : [nodeId];
     for (const node of nodes) await revoke(parts, volume, node);
     return {};

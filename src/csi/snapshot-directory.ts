@@ -1,4 +1,5 @@
-// Snapshots by their id, which is the UUID of their volume and their own. Those that live only while a volume is cloned are told of to nobody.
+// Snapshots by their id, which is the UUID of their volume and their own. Those that live only while a
+// volume is cloned are told of to nobody.
 import { type SnapshotBody, toBytes, type VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import { RpcError } from '../rpc/status.js';

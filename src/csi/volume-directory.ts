@@ -1,5 +1,5 @@
-// Volumes by their id, which is the UUID that the daemon gave, and as messages. Volumes that are not of a pool
-// cannot be changed and are not told of.
+// Volumes by their id, which is the UUID that the daemon gave, and as messages. Volumes that are not of a
+// pool cannot be changed and are not told of.
 import { toBytes, type VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import { RpcError } from '../rpc/status.js';

@@ -1,4 +1,4 @@
-// Publishing and its end: which node has a volume, who is kept out, and what is refused while somebody has it.
+// Publishing and its end: which node has a volume, who is kept out, what is refused while somebody has it.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PoolFailedError } from '../../../src/base/pool-errors.js';
 import { CsiHarness, hostNqn, statusOf } from './harness.js';
@@ -47,7 +47,7 @@ describe('a volume', () => {
     }
   });
 
-  it('K14: at a second node is FAILED_PRECONDITION, which names the first, and keeps the second out', async () => {
+  it('K14: at a second node is FAILED_PRECONDITION, which names the first, and stays out', async () => {
     await publish(hostNqn);
     const second = publish(other);
     await expect(second).rejects.toThrow(hostNqn);
