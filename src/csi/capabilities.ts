@@ -1,7 +1,7 @@
-// How a volume may be used. A block device by one node, or by any number that write (for what coordinates them
-// itself: a cluster file system, a virtual machine that moves); a file system by one node that writes, or by
-// several that only read. Several nodes of which one writes is refused: the target cannot hold the others to
-// reading.
+// How a volume may be used. A block device by one node, or by any number that write (for what coordinates
+// them itself: a cluster file system, a virtual machine that moves); a file system by one node that writes,
+// or by several that only read. Several nodes of which one writes is refused: the target cannot hold the
+// others to reading.
 import { invalid, required } from './checks.js';
 import type { VolumeCapability } from './messages.js';
 

@@ -1,6 +1,7 @@
 // ControllerPublishVolume and its end. A node is known by the NQN of its host; publishing grants the host
 // the volume, for a single node exclusively, so that a second node is kept out by the target and not by a
-// promise. Unpublishing answers when none of the host's I/O can take effect any more, whatever became of the node.
+// promise. Unpublishing answers when none of the host's I/O can take effect any more, whatever became of
+// the node.
 import { formatHost } from '../base/address.js';
 import { checkNqn } from '../base/nqn.js';
 import type { VolumeBody } from '../client/api-client.js';
