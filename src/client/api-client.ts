@@ -19,6 +19,7 @@ export type {
   HostsBody,
   KeysBody,
   NewPoolBody,
+  NewVolumeBody,
   PolicyBody,
   PoolBody,
   RotatedBody,
@@ -163,6 +164,24 @@ export class ApiClient {
   extents(volume: string, query: ExtentsQuery): Promise<ExtentsBody> {
     const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined);
     return this.#ask('GET', `volumes/${part(volume)}/extents?${new URLSearchParams(given)}`);
+  }
+
+  /** That a pod uses the volume, for reports. Idempotent. */
+  announcePod(
+    volume: string,
+    podUid: string,
+    pod: {
+      readonly node: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly claim?: string;
+    },
+  ): Promise<void> {
+    return this.#ask('PUT', `volumes/${part(volume)}/pods/${part(podUid)}`, pod);
+  }
+
+  withdrawPod(volume: string, podUid: string): Promise<void> {
+    return this.#ask('DELETE', `volumes/${part(volume)}/pods/${part(podUid)}`);
   }
 
   keys(): Promise<KeysBody> {

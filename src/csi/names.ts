@@ -9,6 +9,7 @@ const plainName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,58}$/;
 const hashPattern = /^[A-Za-z0-9_-]{43}$/;
 const groupPrefix = 'csi.g.';
 const clonePrefix = 'csi.c.';
+const ephemeralPrefix = 'csi.e.';
 
 /** Of a volume or a snapshot: `csi-pvc-...` as Kubernetes calls it, `csi.HASH` of what does not fit. */
 export function storageName(name: string): string {
@@ -27,6 +28,11 @@ export function cloneSnapshotName(name: string): string {
 
 export function isCloneSnapshot(snapshot: string): boolean {
   return snapshot.startsWith(clonePrefix);
+}
+
+/** The volume that lives as long as a pod. `id`: what the node calls it. */
+export function ephemeralName(id: string): string {
+  return `${ephemeralPrefix}${hash(id)}`;
 }
 
 /** The id of the group that a snapshot is of, by its name. */

@@ -28,7 +28,7 @@ export function withName<T>({ locks }: Parts, name: string, call: Call, work: ()
 
 /** Alone with these volumes. */
 export function withVolumes<T>(
-  { locks }: Parts,
+  { locks }: Pick<Parts, 'locks'>,
   ids: readonly string[],
   call: Call,
   work: () => Promise<T>,

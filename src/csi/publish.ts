@@ -120,7 +120,11 @@ function isHostNqn(text: string): boolean {
   }
 }
 
-async function addressesOf({ storage, targetAddresses }: Parts): Promise<readonly string[]> {
+/** Where nodes reach the target. */
+export async function addressesOf({
+  storage,
+  targetAddresses,
+}: Pick<Parts, 'storage' | 'targetAddresses'>): Promise<readonly string[]> {
   if (targetAddresses.length > 0) return targetAddresses;
   const listeners = (await storage.node()).listeners.filter(
     ({ host }) => host !== '0.0.0.0' && host !== '::',

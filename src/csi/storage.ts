@@ -24,6 +24,8 @@ export interface Storage
     | 'createSnapshots'
     | 'deleteSnapshot'
     | 'extents'
+    | 'announcePod'
+    | 'withdrawPod'
   > {
   node(): Promise<NodeFacts>;
 }

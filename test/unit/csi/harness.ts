@@ -131,7 +131,7 @@ export class CsiHarness {
   }
 }
 
-function refused({ code, details }: { code: number; details: string }): Refused {
+export function refused({ code, details }: { code: number; details: string }): Refused {
   return new Refused(status[code] ?? String(code), details);
 }
 
