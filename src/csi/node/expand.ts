@@ -17,7 +17,6 @@ export async function expandVolume(
   required('volumeId', volumeId);
   required('volumePath', volumePath);
   const { leastBytes, mostBytes } = parseRange(capacityRange);
-  parts.places.check('volumePath', volumePath);
   return alone(parts, volumeId.toLowerCase(), call, async () => {
     const { uuid, use } = await recordAt(parts, volumeId, volumePath);
     if (uuid === undefined) throw new RpcError('NOT_FOUND', 'the volume is not attached to this node');

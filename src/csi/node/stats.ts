@@ -26,9 +26,8 @@ export async function volumeStats(
   return stats ?? { usage: [], volumeCondition: abnormal('the path is not there') };
 }
 
-/** The volume that is staged or published at the path. */
+/** The volume that is staged or published at the path. At a path that was never checked there is none. */
 export async function recordAt(parts: NodeParts, volumeId: string, path: string): Promise<VolumeRecord> {
-  parts.places.check('volumePath', path);
   const record = await parts.records.find(isVolumeId(volumeId) ? volumeId.toLowerCase() : volumeId);
   const paths = [record?.stagingPath, ...(record?.publications.map(({ targetPath }) => targetPath) ?? [])];
   if (record !== undefined && paths.includes(path)) return record;

@@ -108,7 +108,7 @@ describe('K9: paths', () => {
       expect(await statusOf(node.unpublish({ targetPath: path })), path).toBe('INVALID_ARGUMENT');
       expect(await statusOf(node.stage({ stagingTargetPath: path })), path).toBe('INVALID_ARGUMENT');
       expect(await statusOf(node.unstage({ stagingTargetPath: path })), path).toBe('INVALID_ARGUMENT');
-      expect(await statusOf(node.stats(path)), path).toBe('INVALID_ARGUMENT');
+      expect(await statusOf(node.stats(path)), path).toBe('NOT_FOUND'); // nothing is ever there
     }
   });
 
