@@ -13,7 +13,8 @@
 namespace ballast::addon {
 
 uint32_t to_u32(const Napi::Value& value);
-uint64_t to_u64(const Napi::Value& value);  // of a bigint
+uint64_t to_u64(const Napi::Value& value);    // of a bigint
+uint64_t to_count(const Napi::Value& value);  // of a number up to 2^53 - 1
 std::string to_text(const Napi::Value& value);
 std::vector<std::string> to_texts(const Napi::Value& value);  // of an array
 std::vector<uint8_t> to_bytes(const Napi::Value& value);      // of a Uint8Array
@@ -22,6 +23,7 @@ Napi::Function to_function(const Napi::Value& value);
 
 engine::EngineOptions to_engine_options(const Napi::Object& object);
 engine::VolumeConfig to_volume_config(const Napi::Object& object);
+bdev::qos::Config to_qos_config(const Napi::Object& object);
 engine::PoolConfig to_pool_config(const Napi::Object& object);
 engine::PoolDeviceConfig to_pool_device(const Napi::Object& object);
 engine::PoolVolumeConfig to_pool_volume_config(const Napi::Object& object);
@@ -32,7 +34,9 @@ initiator::ControllerOptions to_controller_options(const Napi::Object& object);
 engine::PerfOptions to_perf_options(const Napi::Object& object);
 nvme::Command to_command(const Napi::Value& dwords);  // Uint32Array: opcode, nsid, cdw10 to cdw15
 
+// With `qosStats`, an opaque value that append_qos_stats() reads.
 Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info);
+void append_qos_stats(std::vector<uint64_t>& words, const Napi::Value& qos_stats);
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info);
 Napi::Value from_check_report(Napi::Env env, const bdev::pool::CheckReport& report);
 Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info);

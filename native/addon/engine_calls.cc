@@ -90,6 +90,24 @@ Napi::Value engine_hosts(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, name, limits)
+Napi::Value engine_set_qos(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [name = to_text(info[2]), config = to_qos_config(info[3].As<Napi::Object>())](
+          engine::Engine& engine, OperationEvent& event) { event.finish(engine.set_qos(name, config)); });
+  return info.Env().Undefined();
+}
+
+// (engine, op, IOPS, depth); 0: none
+Napi::Value engine_set_qos_budget(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [budget = bdev::qos::NodeBudget{to_count(info[2]), to_u32(info[3])}](
+          engine::Engine& engine, OperationEvent& event) { event.finish(engine.set_qos_budget(budget)); });
+  return info.Env().Undefined();
+}
+
 // (engine, op, {host, port, advertisedHosts, advertisedPort}); a listener keeps the process alive
 Napi::Value engine_listen(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
@@ -111,15 +129,17 @@ Napi::Value engine_listen(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (engine, nqns, nsids: Uint32Array) -> BigUint64Array, laid out as src/native/stats.ts reads it; undefined
-// when the engine is closed
+// (engine, nqns, nsids: Uint32Array, the volumes' qosStats) -> BigUint64Array, laid out as
+// src/native/stats.ts reads it; undefined when the engine is closed
 Napi::Value engine_stats(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   EngineHandle* const handle = environment.find_engine(to_u32(info[0]));
   if (handle == nullptr) return info.Env().Undefined();
   const std::vector<std::string> nqns = to_texts(info[1]);
   const auto nsids = info[2].As<Napi::Uint32Array>();
+  const auto qos_stats = info[3].As<Napi::Array>();
   BALLAST_ASSERT(nsids.ElementLength() == nqns.size());
+  BALLAST_ASSERT(qos_stats.Length() == nqns.size());
 
   const engine::Counters counters = handle->engine->counters();
   std::vector<uint64_t> words{counters.reactors.size(), counters.controllers,
@@ -128,6 +148,9 @@ Napi::Value engine_stats(const Napi::CallbackInfo& info) {
   words.insert(words.end(), {tcp.connections, tcp.connections_total, tcp.bytes_received, tcp.bytes_sent,
                              tcp.receives, tcp.sends, tcp.flushes, tcp.data_digest_errors});
   words.insert(words.end(), tcp.pdu_errors.begin(), tcp.pdu_errors.end());
+  const bdev::qos::NodeStats node = handle->engine->qos_stats();
+  words.insert(words.end(), {node.in_flight_units, node.waiting_volumes, node.guaranteed_iops,
+                             node.rate_waits, node.depth_waits});
   for (const engine::ReactorCounters& reactor : counters.reactors) {
     words.insert(words.end(),
                  {reactor.turns, reactor.sleeps, reactor.messages, reactor.busy_ns, reactor.connections});
@@ -136,6 +159,7 @@ Napi::Value engine_stats(const Napi::CallbackInfo& info) {
     const target::NamespaceCounters volume = handle->engine->volume_counters(nqns[i], nsids[i]);
     words.insert(words.end(),
                  {volume.reads, volume.writes, volume.read_bytes, volume.write_bytes, volume.errors});
+    append_qos_stats(words, qos_stats.Get(static_cast<uint32_t>(i)));
   }
   const Napi::BigUint64Array array = Napi::BigUint64Array::New(info.Env(), words.size());
   std::copy(words.begin(), words.end(), const_cast<uint64_t*>(array.Data()));
@@ -151,6 +175,8 @@ void export_engine_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("engineRemoveVolume", Napi::Function::New(env, engine_remove_volume));
   exports.Set("engineSetHosts", Napi::Function::New(env, engine_set_hosts));
   exports.Set("engineHosts", Napi::Function::New(env, engine_hosts));
+  exports.Set("engineSetQos", Napi::Function::New(env, engine_set_qos));
+  exports.Set("engineSetQosBudget", Napi::Function::New(env, engine_set_qos_budget));
   exports.Set("engineListen", Napi::Function::New(env, engine_listen));
   exports.Set("engineStats", Napi::Function::New(env, engine_stats));
 }

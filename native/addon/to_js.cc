@@ -3,6 +3,8 @@
 namespace ballast::addon {
 namespace {
 
+using QosStatsHandle = std::shared_ptr<const bdev::qos::StatsCells>;
+
 Napi::BigInt big(Napi::Env env, uint64_t number) { return Napi::BigInt::New(env, number); }
 
 std::string hex(const std::array<uint8_t, 16>& bytes) {
@@ -105,7 +107,16 @@ Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info) {
   object.Set("sizeBytes", big(env, info.size_bytes));
   object.Set("blockSizeBytes", info.block_size_bytes);
   object.Set("durable", info.durable);
+  object.Set("qosStats", Napi::External<QosStatsHandle>::New(
+                             env, new QosStatsHandle(info.qos_stats),
+                             [](Napi::Env, const QosStatsHandle* handle) { delete handle; }));
   return object;
+}
+
+void append_qos_stats(std::vector<uint64_t>& words, const Napi::Value& qos_stats) {
+  const bdev::qos::Stats stats = (*qos_stats.As<Napi::External<QosStatsHandle>>().Data())->read();
+  words.insert(words.end(), {stats.throttled_ios, stats.throttled_ns, stats.waiting_ios,
+                             stats.guarantee_seconds, stats.guarantee_kept_seconds});
 }
 
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {

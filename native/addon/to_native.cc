@@ -12,6 +12,13 @@ uint32_t to_u32(const Napi::Value& value) {
   return value.As<Napi::Number>().Uint32Value();
 }
 
+uint64_t to_count(const Napi::Value& value) {
+  BALLAST_ASSERT(value.IsNumber());
+  const int64_t number = value.As<Napi::Number>().Int64Value();
+  BALLAST_ASSERT(number >= 0);
+  return static_cast<uint64_t>(number);
+}
+
 uint64_t to_u64(const Napi::Value& value) {
   BALLAST_ASSERT(value.IsBigInt());
   bool lossless = false;
@@ -82,6 +89,18 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   config.read_only = object.Get("readOnly").ToBoolean();
   config.hosts_given = has(object, "hosts");
   if (config.hosts_given) config.hosts = to_texts(object.Get("hosts"));
+  config.qos = to_qos_config(object.Get("qos").As<Napi::Object>());
+  return config;
+}
+
+bdev::qos::Config to_qos_config(const Napi::Object& object) {
+  bdev::qos::Config config;
+  config.total = {to_count(object.Get("iops")), to_count(object.Get("bytesPerSecond"))};
+  config.read = {to_count(object.Get("readIops")), to_count(object.Get("readBytesPerSecond"))};
+  config.write = {to_count(object.Get("writeIops")), to_count(object.Get("writeBytesPerSecond"))};
+  config.burst_ms = to_u32(object.Get("burstMs"));
+  config.min_iops = to_count(object.Get("minIops"));
+  config.weight = to_u32(object.Get("weight"));
   return config;
 }
 

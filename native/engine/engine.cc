@@ -67,7 +67,10 @@ void Engine::build() {
   }
   run_on(*reactors.front(), [&] { acceptor_ = std::make_unique<Acceptor>(std::move(destinations)); });
   pools_ = std::make_unique<PoolTable>(*reactors_);
-  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_);
+  // What waits is handled on the last reactor: listeners, our own controllers and the first pool are on the
+  // first.
+  qos_node_ = bdev::qos::Node::create(*reactors.back());
+  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_, qos_node_);
   host_side_ = std::make_unique<HostSide>(reactors);
 }
 
@@ -90,6 +93,19 @@ Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vect
 Result<std::vector<std::string>> Engine::hosts(const std::string& nqn) {
   BALLAST_ASSERT(!closed_);
   return volumes_->hosts(nqn);
+}
+
+Outcome Engine::set_qos(const std::string& volume, const bdev::qos::Config& config) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->set_qos(volume, config);
+}
+
+Outcome Engine::set_qos_budget(const bdev::qos::NodeBudget& budget) {
+  BALLAST_ASSERT(!closed_);
+  Signal changed;
+  TRY(const Unit set, qos_node_->set_budget(budget, [&changed] { changed.raise(); }));
+  changed.wait();
+  return set;
 }
 
 Result<PoolVolumeInfo> Engine::resize_pool_volume(const std::string& pool, const std::string& volume,
@@ -138,11 +154,13 @@ Outcome Engine::advertise(const ListenConfig& config, const SocketAddress& bound
 
 // The order matters. Hand-overs of accepted connections are in the mailboxes before the acceptor is gone, so
 // each transport has them all before close_all() reaches it. Hosts' I/O in flight ends in target_->close(),
-// which needs the transports; only then may they go.
+// which needs the transports; only then may they go. What waits for a limit is let go first of
+// all: it has to end.
 void Engine::close() {
   if (closed_) return;
   closed_ = true;
   run_on(*shards_.front().reactor, [&] { acceptor_.reset(); });
+  volumes_->drain_all();
   wait_for([&](auto done) { host_side_->close(done); });
   host_side_.reset();
   wait_for([&](auto done) { target_->close(done); });
@@ -156,6 +174,8 @@ void Engine::close() {
   for (Shard& shard : shards_) run_on(*shard.reactor, [&] { shard.transport.reset(); });
   volumes_.reset();
   target_.reset();
+  run_on(qos_node_->home(), [] {});  // behind all messages to the node, which keep it
+  qos_node_.reset();
   pools_.reset();
   reactors_.reset();
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bdev/qos/node.h"
 #include "engine/acceptor.h"
 #include "engine/counters.h"
 #include "engine/host_side.h"
@@ -45,6 +46,11 @@ class Engine {
                     target::Target::Done done);
   // NQNs of the hosts that use a volume of this NQN.
   Result<std::vector<std::string>> hosts(const std::string& nqn);
+  // Both are in force when they return, and no I/O is lost or refused meanwhile. Errc: not_found,
+  // invalid_argument; too_many: what is promised would be more than the budget.
+  Outcome set_qos(const std::string& volume, const bdev::qos::Config& config);
+  // Of all volumes together. It may be below what is promised: that is kept as far as the devices can.
+  Outcome set_qos_budget(const bdev::qos::NodeBudget& budget);
   Result<PoolVolumeInfo> resize_pool_volume(const std::string& pool, const std::string& volume,
                                             uint64_t size_bytes);
   // Its volumes are not served any more.
@@ -59,6 +65,7 @@ class Engine {
   // --- any thread, between start() and close() ---
   Counters counters() const;
   target::NamespaceCounters volume_counters(const std::string& nqn, uint32_t nsid) const;
+  bdev::qos::NodeStats qos_stats() const { return qos_node_->stats(); }
   HostSide& host_side() { return *host_side_; }
 
  private:
@@ -77,6 +84,7 @@ class Engine {
   std::unique_ptr<target::Target> target_;
   std::vector<Shard> shards_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::shared_ptr<bdev::qos::Node> qos_node_;
   std::unique_ptr<PoolTable> pools_;
   std::unique_ptr<VolumeTable> volumes_;
   std::unique_ptr<HostSide> host_side_;

@@ -77,6 +77,7 @@ Outcome check_volume_config(const VolumeConfig& config) {
   if (config.volatile_write_cache && config.kind != VolumeKind::file) {
     return invalid("a volatile write cache is for a file volume");
   }
+  TRY([[maybe_unused]] const Unit qos, bdev::qos::check_config(config.qos));
   return check_size(config);
 }
 

@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "bdev/bdev.h"
 #include "bdev/crypt/crypt_key.h"
+#include "bdev/qos/qos_bdev.h"
 #include "reactor/io_backend.h"
 
 namespace ballast::engine {
@@ -33,6 +34,7 @@ struct VolumeConfig {
   // Who may connect to the NQN. `hosts_given` false: any host, or what the NQN has already.
   bool hosts_given = false;
   std::vector<std::string> hosts;
+  bdev::qos::Config qos;  // what it may use, and what it is promised
 };
 
 struct VolumeInfo {
@@ -44,6 +46,8 @@ struct VolumeInfo {
   uint64_t size_bytes = 0;
   uint32_t block_size_bytes = 0;
   bool durable = false;  // an acknowledged write survives the process and a power failure
+  // What it had to wait for its limits; may be read on any thread, also when the volume is gone.
+  std::shared_ptr<const bdev::qos::StatsCells> qos_stats;
 };
 
 // The bounds that hold for every kind, whatever else exists.

@@ -26,15 +26,20 @@ std::vector<std::string> sorted(std::vector<std::string> hosts) {
 
 }  // namespace
 
-VolumeTable::VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools)
-    : target_(target), files_(files), pools_(pools) {}
+VolumeTable::VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools,
+                         std::shared_ptr<bdev::qos::Node> qos_node)
+    : target_(target), files_(files), pools_(pools), qos_node_(std::move(qos_node)) {}
 
 Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   TRY(const Unit checked, check_volume_config(config));
   TRY(const Unit fits, check_new(config));
   TRY(const uint32_t nsid, choose_nsid(config));
-  static_cast<void>(checked), static_cast<void>(fits);
-  TRY(std::shared_ptr<bdev::Bdev> device, open(config));
+  TRY(const Unit kept, qos_node_->check_promise(0, config.qos.min_iops));
+  static_cast<void>(checked), static_cast<void>(fits), static_cast<void>(kept);
+  TRY(std::shared_ptr<bdev::Bdev> below, open(config));
+  auto governed = bdev::qos::make_qos_bdev(std::move(below), qos_node_, config.qos);
+  BALLAST_ASSERT(governed.ok());  // all that can be refused was asked above
+  std::shared_ptr<bdev::qos::QosBdev> device = std::move(*governed);
   Outcome added = ensure_subsystem(config);
   if (added.ok()) {
     const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only};
@@ -46,7 +51,8 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
     if (config.kind == VolumeKind::pool) pools_.close_volume(config.pool, config.name);
     return added.error();
   }
-  const VolumeInfo info = describe_volume(config, nsid, *device);
+  VolumeInfo info = describe_volume(config, nsid, *device);
+  info.qos_stats = device->stats_cells();
   volumes_.emplace(config.name, Volume{info, std::move(device), config.pool});
   names_by_uuid_.emplace(info.uuid, config.name);
   subsystems_.at(config.nqn).volumes.emplace(nsid, config.name);
@@ -134,14 +140,29 @@ Outcome VolumeTable::remove(const std::string& name) {
   if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
   const VolumeInfo info = found->second.info;
   const std::string pool = found->second.pool;
-  TRY(const Unit removed,
-      change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); }));
+  // Hosts' I/O ends first, and under a low limit that could take for ever.
+  wait_for([&](auto done) { found->second.device->drain(done); });
+  const Outcome removed =
+      change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); });
+  BALLAST_ASSERT(removed.ok());  // we added it
   subsystems_.at(info.nqn).volumes.erase(info.nsid);
   names_by_uuid_.erase(info.uuid);
   volumes_.erase(found);
   if (!pool.empty()) pools_.close_volume(pool, name);
   drop_subsystem_if_empty(info.nqn);
   return removed;
+}
+
+Outcome VolumeTable::set_qos(const std::string& name, const bdev::qos::Config& config) {
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
+  return change([&](auto done) { return found->second.device->set(config, done); });
+}
+
+void VolumeTable::drain_all() {
+  for (auto& [name, volume] : volumes_) {
+    wait_for([&](auto done) { volume.device->drain(done); });
+  }
 }
 
 Outcome VolumeTable::remove_of_pool(const std::string& pool) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bdev/qos/node.h"
 #include "engine/pool_table.h"
 #include "engine/volume.h"
 #include "target/target.h"
@@ -15,7 +16,8 @@ namespace ballast::engine {
 class VolumeTable {
  public:
   // All must outlive it.
-  VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools);
+  VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools,
+              std::shared_ptr<bdev::qos::Node> qos_node);
 
   Result<VolumeInfo> add(const VolumeConfig& config);
   Outcome remove(const std::string& name);
@@ -29,12 +31,16 @@ class VolumeTable {
                     target::Target::Done done);
   // NQNs of hosts that are connected, or whose last I/O is still finishing.
   Result<std::vector<std::string>> hosts(const std::string& nqn);
+  // In force when it returns; I/O that waits goes on under the new limits.
+  Outcome set_qos(const std::string& name, const bdev::qos::Config& config);
+  // What waits for a limit goes down at once, until the next set_qos(): before hosts' I/O has to end.
+  void drain_all();
 
  private:
   struct Volume {
     VolumeInfo info;
-    std::shared_ptr<bdev::Bdev> device;
-    std::string pool;  // empty: of none
+    std::shared_ptr<bdev::qos::QosBdev> device;  // above everything else that the volume is made of
+    std::string pool;                            // empty: of none
   };
   struct Subsystem {
     bool allow_any_host = true;
@@ -51,6 +57,7 @@ class VolumeTable {
   target::Target& target_;
   FileSystem& files_;
   PoolTable& pools_;
+  const std::shared_ptr<bdev::qos::Node> qos_node_;
   std::map<std::string, Volume> volumes_;  // by name
   std::map<Uuid, std::string> names_by_uuid_;
   std::map<std::string, Subsystem> subsystems_;  // by NQN

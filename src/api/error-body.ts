@@ -60,6 +60,9 @@ const statuses = {
   ATTACH_CONFLICT: 500,
   ATTACH_NOT_FOUND: 500,
   ATTACH_FAILED: 500,
+  QOS_OVERCOMMITTED: 409,
+  QOS_CLASS_NOT_FOUND: 404,
+  QOS_CLASS_IN_USE: 409,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

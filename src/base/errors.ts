@@ -1,7 +1,8 @@
 // The errors this program throws: one class per kind, each with a code of the catalogue, typed fields and a
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
-// the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts.
+// the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts,
+// of limits in qos-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -55,6 +56,9 @@ export const errorCatalogue = {
   ATTACH_CONFLICT: 'The namespace is attached in another way, or its device is in use.',
   ATTACH_NOT_FOUND: 'This namespace or device is not attached.',
   ATTACH_FAILED: 'A step of attaching or detaching failed; the same call again goes on from there.',
+  QOS_OVERCOMMITTED: 'Guaranteed IOPS cannot be kept: they are above the budget, or there is none.',
+  QOS_CLASS_NOT_FOUND: 'There is no QoS class of this name.',
+  QOS_CLASS_IN_USE: 'Volumes are of this QoS class, or it is built in.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -58,6 +58,9 @@ const exitCodes = {
   ATTACH_CONFLICT: exitFailed,
   ATTACH_NOT_FOUND: exitFailed,
   ATTACH_FAILED: exitFailed,
+  QOS_OVERCOMMITTED: exitFailed,
+  QOS_CLASS_NOT_FOUND: exitFailed,
+  QOS_CLASS_IN_USE: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

@@ -20,6 +20,7 @@ import type {
   LogEntry,
   NamespaceInfo,
   PerfResult,
+  QosLimits,
   VolumeInfo,
   VolumeKind,
 } from './types.js';
@@ -49,7 +50,14 @@ export interface NativeVolume {
   readonly volatileWriteCache: boolean;
   readonly readOnly: boolean;
   readonly hosts: readonly string[] | undefined;
+  readonly qos: NativeQos;
 }
+
+/** 0: none, of all but the weight. */
+export type NativeQos = Required<QosLimits>;
+
+/** What engineStats() reads of a volume; the addon's own. */
+export type NativeQosStats = { readonly __qosStats: unique symbol };
 
 export interface NativePoolDevice {
   readonly path: string;
@@ -174,7 +182,14 @@ export interface NativeBinding {
   engineSetHosts(engine: number, op: number, nqn: string, hosts: readonly string[] | undefined): void;
   engineHosts(engine: number, op: number, nqn: string): void;
   engineListen(engine: number, op: number, options: NativeListen): void;
-  engineStats(engine: number, nqns: readonly string[], nsids: Uint32Array): BigUint64Array | undefined;
+  engineSetQos(engine: number, op: number, name: string, limits: NativeQos): void;
+  engineSetQosBudget(engine: number, op: number, iops: number, depth: number): void;
+  engineStats(
+    engine: number,
+    nqns: readonly string[],
+    nsids: Uint32Array,
+    qosStats: readonly NativeQosStats[],
+  ): BigUint64Array | undefined;
   engineConnect(engine: number, op: number, options: NativeConnect): number;
   engineDiscover(engine: number, op: number, options: NativeConnect): void;
 
@@ -243,7 +258,7 @@ export interface NativeBinding {
 
 /** What an operation's event carries when it succeeded. */
 export interface NativeResults {
-  readonly volume: VolumeInfo;
+  readonly volume: VolumeInfo & { readonly qosStats: NativeQosStats };
   readonly pool: PoolInfo;
   readonly poolCheck: PoolCheckReport;
   readonly poolVolume: PoolVolumeInfo;

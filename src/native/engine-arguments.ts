@@ -2,7 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { checkNqn, checkSubsystemNqn, discoveryNqn } from '../base/nqn.js';
-import type { NativeConnect, NativeEngineOptions, NativeListen, NativeVolume } from './binding.js';
+import type { NativeConnect, NativeEngineOptions, NativeListen, NativeQos, NativeVolume } from './binding.js';
 import {
   check,
   checkBoolean,
@@ -21,6 +21,7 @@ import type {
   DiscoverOptions,
   EngineOptions,
   ListenOptions,
+  QosLimits,
   VolumeOptions,
 } from './types.js';
 
@@ -106,6 +107,29 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
     volatileWriteCache,
     readOnly: checkBoolean(options.readOnly, 'readOnly'),
     hosts,
+    qos: checkQos(options.qos ?? {}),
+  };
+}
+
+// As native/bdev/qos/config.h; what concerns two of them at once is refused there.
+export const rateMax = 1_000_000_000_000_000;
+export const depthMax = 65_536;
+const burstMsMax = 3_600_000;
+const weightMax = 10_000;
+
+export function checkQos(limits: QosLimits): NativeQos {
+  checkObject(limits, 'qos');
+  const rate = (name: keyof QosLimits) => checkInteger(limits[name] ?? 0, `qos.${name}`, 0, rateMax);
+  return {
+    iops: rate('iops'),
+    readIops: rate('readIops'),
+    writeIops: rate('writeIops'),
+    bytesPerSecond: rate('bytesPerSecond'),
+    readBytesPerSecond: rate('readBytesPerSecond'),
+    writeBytesPerSecond: rate('writeBytesPerSecond'),
+    burstMs: checkInteger(limits.burstMs ?? 0, 'qos.burstMs', 0, burstMsMax),
+    minIops: rate('minIops'),
+    weight: checkInteger(limits.weight ?? 100, 'qos.weight', 1, weightMax),
   };
 }
 

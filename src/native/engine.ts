@@ -4,8 +4,8 @@
 import { formatTcp } from '../base/address.js';
 import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
-import { binding, type NativeResults } from './binding.js';
-import { checkText } from './checks.js';
+import { binding, type NativeQosStats, type NativeResults } from './binding.js';
+import { checkInteger, checkText } from './checks.js';
 import { Controller } from './controller.js';
 import {
   checkConnectOptions,
@@ -13,10 +13,13 @@ import {
   checkEngineOptions,
   checkHosts,
   checkListenOptions,
+  checkQos,
   checkVolumeOptions,
+  depthMax,
+  rateMax,
 } from './engine-arguments.js';
 import { EnginePools } from './engine-pools.js';
-import { connectFailure, engineFailure, listenFailure, volumeFailure } from './failures.js';
+import { connectFailure, engineFailure, listenFailure, qosFailure, volumeFailure } from './failures.js';
 import { untilAborted } from './namespace.js';
 import { forgetState, listenToLog, listenToState, operate } from './operations.js';
 import { readStats } from './stats.js';
@@ -30,6 +33,8 @@ import type {
   EngineStats,
   ListenAddress,
   ListenOptions,
+  QosBudget,
+  QosLimits,
   VolumeInfo,
   VolumeOptions,
 } from './types.js';
@@ -38,6 +43,7 @@ export class Engine extends EnginePools {
   readonly #id: number;
   readonly #forgetLog: (() => void) | undefined;
   readonly #volumes = new Map<string, VolumeInfo>();
+  readonly #qosStats = new Map<string, NativeQosStats>();
   readonly #poolOf = new Map<string, string>();
   readonly #controllers = new Set<Controller>();
   #closing: Promise<void> | undefined;
@@ -66,11 +72,12 @@ export class Engine extends EnginePools {
   async addVolume(options: VolumeOptions): Promise<VolumeInfo> {
     const native = checkVolumeOptions(options);
     this.#checkOpen();
-    const info = await operate<NativeResults['volume']>(
+    const { qosStats, ...info } = await operate<NativeResults['volume']>(
       (op) => binding.engineAddVolume(this.#id, op, native),
       volumeFailure(options.name),
     );
     this.#volumes.set(info.name, info);
+    this.#qosStats.set(info.name, qosStats);
     if (options.pool !== undefined) this.#poolOf.set(info.name, options.pool);
     return info;
   }
@@ -83,8 +90,26 @@ export class Engine extends EnginePools {
       (op) => binding.engineRemoveVolume(this.#id, op, name),
       engineFailure(`remove volume '${name}'`),
     );
-    this.#volumes.delete(name);
-    this.#poolOf.delete(name);
+    this.#forgetVolume(name);
+  }
+
+  /** In force when it answers; I/O that waits goes on under the new limits. */
+  async setQos(name: string, limits: QosLimits): Promise<void> {
+    checkText(name, 'name', 255);
+    const native = checkQos(limits);
+    this.#checkOpen();
+    await operate<void>((op) => binding.engineSetQos(this.#id, op, name, native), qosFailure(name));
+  }
+
+  /** Of all volumes together; `{ iops: 0 }`: none. It may be below what is promised. */
+  async setQosBudget({ iops, depth = 0 }: QosBudget): Promise<void> {
+    checkInteger(iops, 'iops', 0, rateMax);
+    checkInteger(depth, 'depth', 0, depthMax);
+    this.#checkOpen();
+    await operate<void>(
+      (op) => binding.engineSetQosBudget(this.#id, op, iops, depth),
+      engineFailure('set the QoS budget'),
+    );
   }
 
   /**
@@ -129,6 +154,7 @@ export class Engine extends EnginePools {
       this.#id,
       nqns,
       Uint32Array.from(volumes, ({ nsid }) => nsid),
+      [...this.#qosStats.values()], // in the order of the volumes
     );
     if (words === undefined) throw new ClosedError('the engine');
     return readStats(words, volumes);
@@ -219,15 +245,19 @@ export class Engine extends EnginePools {
 
   protected override forgetVolumes(pool: string): void {
     for (const [name, from] of this.#poolOf) {
-      if (from !== pool) continue;
-      this.#volumes.delete(name);
-      this.#poolOf.delete(name);
+      if (from === pool) this.#forgetVolume(name);
     }
   }
 
   protected override volumeResized(name: string, sizeBytes: bigint): void {
     const info = this.#volumes.get(name);
     if (info !== undefined) this.#volumes.set(name, { ...info, sizeBytes });
+  }
+
+  #forgetVolume(name: string): void {
+    this.#volumes.delete(name);
+    this.#qosStats.delete(name);
+    this.#poolOf.delete(name);
   }
 
   #checkOpen(): void {

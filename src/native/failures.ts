@@ -1,4 +1,5 @@
 // From the data plane's words to the error catalogue: one function per kind of operation.
+import { VolumeNotFoundError } from '../base/control-errors.js';
 import {
   AddressInUseError,
   ClosedError,
@@ -24,6 +25,7 @@ import {
   SnapshotExistsError,
   VolumeInUseError,
 } from '../base/pool-errors.js';
+import { QosOvercommittedError } from '../base/qos-errors.js';
 import { binding } from './binding.js';
 import type { NativeFailure } from './operations.js';
 
@@ -46,6 +48,21 @@ export function volumeFailure(name: string): ToError {
     if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
     if (failure.code === 'ALREADY_EXISTS') return new DuplicateVolumeError(name, reasonOf(failure));
     return new VolumeOpenError(name, reasonOf(failure));
+  };
+}
+
+export function qosFailure(name: string): ToError {
+  return (failure) => {
+    switch (failure.code) {
+      case 'NOT_FOUND':
+        return new VolumeNotFoundError(name);
+      case 'INVALID_ARGUMENT':
+        return new InvalidArgumentError('qos', `limits that agree (${reasonOf(failure)})`);
+      case 'TOO_MANY':
+        return new QosOvercommittedError(reasonOf(failure));
+      default:
+        return engineFailure(`set limits of volume '${name}'`)(failure);
+    }
   };
 }
 

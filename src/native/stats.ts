@@ -1,6 +1,14 @@
 // Takes apart the one array of numbers that the addon fills for all of an engine's counters. The order is
 // that of engine_stats() in native/addon/engine_calls.cc.
-import type { EngineStats, ReactorStats, TransportStats, VolumeInfo, VolumeStats } from './types.js';
+import type {
+  EngineStats,
+  QosNodeStats,
+  QosStats,
+  ReactorStats,
+  TransportStats,
+  VolumeInfo,
+  VolumeStats,
+} from './types.js';
 
 class Reader {
   #position = 0;
@@ -32,6 +40,26 @@ function readTransport(reader: Reader): TransportStats {
   };
 }
 
+function readNode(reader: Reader): QosNodeStats {
+  return {
+    inFlightUnits: reader.number(),
+    waitingVolumes: reader.number(),
+    guaranteedIops: reader.number(),
+    rateWaits: reader.big(),
+    depthWaits: reader.big(),
+  };
+}
+
+function readQos(reader: Reader): QosStats {
+  return {
+    throttledIos: reader.big(),
+    throttledNs: reader.big(),
+    waitingIos: reader.number(),
+    guaranteeSeconds: reader.number(),
+    guaranteeKeptSeconds: reader.number(),
+  };
+}
+
 function readReactor(reader: Reader): ReactorStats {
   return {
     turns: reader.number(),
@@ -52,6 +80,7 @@ function readVolume(reader: Reader, { name, nqn, nsid }: VolumeInfo): VolumeStat
     readBytes: reader.big(),
     writeBytes: reader.big(),
     errors: reader.big(),
+    qos: readQos(reader),
   };
 }
 
@@ -61,11 +90,13 @@ export function readStats(words: BigUint64Array, volumes: readonly VolumeInfo[])
   const controllers = reader.number();
   const logLinesDropped = reader.number();
   const transport = readTransport(reader);
+  const qos = readNode(reader);
   const reactors = Array.from({ length: reactorsCount }, () => readReactor(reader));
   return {
     reactors,
     volumes: volumes.map((volume) => readVolume(reader, volume)),
     transport,
+    qos,
     controllers,
     logLinesDropped,
   };

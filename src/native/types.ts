@@ -60,6 +60,60 @@ export interface VolumeOptions {
    * or names the same hosts.
    */
   readonly hosts?: readonly string[];
+  /** What it may use and what it is promised. Default: no limit, and no promise. */
+  readonly qos?: QosLimits;
+}
+
+/**
+ * What a volume may use. Rates are whole numbers of a second, up to 10^15; 0 or absent: no limit. An I/O
+ * counts as one for each 16 KiB begun. docs/operations/qos.md says more.
+ */
+export interface QosLimits {
+  readonly iops?: number;
+  readonly readIops?: number;
+  readonly writeIops?: number;
+  readonly bytesPerSecond?: number;
+  readonly readBytesPerSecond?: number;
+  readonly writeBytesPerSecond?: number;
+  /** How long an idle volume saves up what it may use: 0..3,600,000. Default: 0, which is 10 ms. */
+  readonly burstMs?: number;
+  /** Promised while the engine's budget is used up. */
+  readonly minIops?: number;
+  /** Its part of what no promise takes, against others': 1..10,000. Default 100. */
+  readonly weight?: number;
+}
+
+/** What all volumes of an engine can have together; without one, promises and weights mean nothing. */
+export interface QosBudget {
+  /** As the limits of volumes count. 0: not known. */
+  readonly iops: number;
+  /** I/Os in the devices at a time, 0..65,536. Default: 0, a millisecond of `iops`, at least 16. */
+  readonly depth?: number;
+}
+
+/** Since the volume was added. */
+export interface QosStats {
+  /** I/Os that had to wait, and how long together. */
+  readonly throttledIos: bigint;
+  readonly throttledNs: bigint;
+  /** Now. */
+  readonly waitingIos: number;
+  /** Seconds of waiting for the budget, and those in which it got its minimum all the same. */
+  readonly guaranteeSeconds: number;
+  readonly guaranteeKeptSeconds: number;
+}
+
+export interface QosNodeStats {
+  /** In the devices, while there is a budget. */
+  readonly inFlightUnits: number;
+  /** For the budget, now. */
+  readonly waitingVolumes: number;
+  /** Promised to volumes, together. */
+  readonly guaranteedIops: number;
+  /** How often volumes were left waiting because the budget's rate was used up. */
+  readonly rateWaits: bigint;
+  /** The same because its depth was: the devices are slower than the budget says. */
+  readonly depthWaits: bigint;
 }
 
 export interface VolumeInfo {
@@ -111,6 +165,7 @@ export interface VolumeStats {
   readonly writeBytes: bigint;
   /** Commands that the device failed; what the target refuses (a wrong range, say) is not among them. */
   readonly errors: bigint;
+  readonly qos: QosStats;
 }
 
 /** Counters of NVMe/TCP, summed over the reactors. */
@@ -132,6 +187,7 @@ export interface EngineStats {
   readonly reactors: readonly ReactorStats[];
   readonly volumes: readonly VolumeStats[];
   readonly transport: TransportStats;
+  readonly qos: QosNodeStats;
   /** Controllers of hosts that are connected to us. */
   readonly controllers: number;
   /** Log lines that were dropped because JavaScript did not take them in time. */

@@ -146,10 +146,12 @@ export class FakeEngine extends FakePools implements EnginePort {
   stats(): EngineStats {
     const transport = { connections: 0, connectionsTotal: 0n, bytesReceived: 0n, bytesSent: 0n };
     const rest = { receives: 0n, sends: 0n, flushes: 0n, dataDigestErrors: 0n, pduErrors: [] };
+    const waits = { inFlightUnits: 0, waitingVolumes: 0, rateWaits: 0n, depthWaits: 0n };
     return {
       reactors: [],
       volumes: [],
       transport: { ...transport, ...rest },
+      qos: { ...waits, guaranteedIops: 0 },
       controllers: this.controllers,
       logLinesDropped: 0,
     };

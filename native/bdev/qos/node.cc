@@ -29,7 +29,7 @@ NodeStats Node::stats() const {
           promised_iops_.load(std::memory_order_relaxed), scheduler_.rate_waits(), scheduler_.depth_waits()};
 }
 
-Outcome Node::promise(uint64_t min_iops_before, uint64_t min_iops) {
+Outcome Node::check_promise(uint64_t min_iops_before, uint64_t min_iops) const {
   const uint64_t others = promised_iops_.load(std::memory_order_relaxed) - min_iops_before;
   const uint64_t budget = budget_iops_.load(std::memory_order_relaxed);
   if (budget != 0 && min_iops > min_iops_before && (others > budget || min_iops > budget - others)) {
@@ -37,7 +37,13 @@ Outcome Node::promise(uint64_t min_iops_before, uint64_t min_iops) {
                                      " on this node, its budget is " + std::to_string(budget) + ": " +
                                      std::to_string(others) + " are promised to others"};
   }
-  promised_iops_.store(others + min_iops, std::memory_order_relaxed);
+  return Unit{};
+}
+
+Outcome Node::promise(uint64_t min_iops_before, uint64_t min_iops) {
+  TRY([[maybe_unused]] const Unit fits, check_promise(min_iops_before, min_iops));
+  const uint64_t before = promised_iops_.load(std::memory_order_relaxed);
+  promised_iops_.store(before - min_iops_before + min_iops, std::memory_order_relaxed);
   return Unit{};
 }
 

@@ -31,6 +31,8 @@ class Node : public std::enable_shared_from_this<Node> {
   Scheduler& scheduler() { return scheduler_; }
   // too_many: with this the promises are more than the budget. Less than before is always allowed.
   Outcome promise(uint64_t min_iops_before, uint64_t min_iops);
+  // As promise(), and changes nothing.
+  Outcome check_promise(uint64_t min_iops_before, uint64_t min_iops) const;
   // A place in the scheduler for one more, or one less.
   void add_volume();
   void remove_volume() { volumes_count_.fetch_sub(1, std::memory_order_relaxed); }

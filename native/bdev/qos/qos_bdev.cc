@@ -41,6 +41,7 @@ class QosBdevImpl final : public QosBdev {
     on_home([](Volume& volume, uint64_t) { volume.exempt(); }, std::move(done));
   }
   Stats stats() const override { return volume_->stats().read(); }
+  std::shared_ptr<const StatsCells> stats_cells() const override { return volume_->shared_stats(); }
 
  private:
   Reactor& home() { return volume_->node().home(); }

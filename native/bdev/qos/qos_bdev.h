@@ -30,6 +30,8 @@ class QosBdev : public Bdev {
 
   // Any thread.
   virtual Stats stats() const = 0;
+  // What stats() reads, for who looks at it beside the control path: it may outlive the device.
+  virtual std::shared_ptr<const StatsCells> stats_cells() const = 0;
 };
 
 // Control path. `below` is open through here alone. The reactor that is the node's home must run until the

@@ -103,12 +103,13 @@ uint64_t Volume::due_ns(uint32_t limits) const {
 void Volume::push(Waiting& waiting) {
   waiting.number = next_number_++;
   lines_[static_cast<uint32_t>(waiting.cost.direction)].push_back(waiting);
-  add(stats_.waiting_ios, 1);
+  add(stats_->waiting_ios, 1);
 }
 
 void Volume::pop(Waiting& waiting) {
   lines_[static_cast<uint32_t>(waiting.cost.direction)].remove(waiting);
-  stats_.waiting_ios.store(stats_.waiting_ios.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  stats_->waiting_ios.store(stats_->waiting_ios.load(std::memory_order_relaxed) - 1,
+                            std::memory_order_relaxed);
 }
 
 Waiting* Volume::first_due(uint64_t now_ns) {

@@ -47,8 +47,8 @@ class Volume {
   // A minimum is, and promise() has what is left of it.
   bool has_promise() const { return has_promise_.load(std::memory_order_relaxed); }
   TokenBucket& promise() { return promise_; }
-  StatsCells& stats() { return stats_; }
-  const StatsCells& stats() const { return stats_; }
+  StatsCells& stats() { return *stats_; }
+  const std::shared_ptr<StatsCells>& shared_stats() const { return stats_; }
 
   // --- home ---
   void configure(uint64_t now_ns, const Config& config);
@@ -107,7 +107,7 @@ class Volume {
   uint64_t next_number_ = 0;
   uint32_t weight_ = k_weight_default;
   uint64_t min_iops_ = 0;
-  StatsCells stats_;
+  const std::shared_ptr<StatsCells> stats_ = std::make_shared<StatsCells>();
 };
 
 }  // namespace ballast::bdev::qos

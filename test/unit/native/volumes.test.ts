@@ -179,8 +179,10 @@ describe('stats', () => {
     await namespace.read(0n, 1);
     await rejection(namespace.read(namespace.blocksCount, 1)); // refused: no error of the device
     const stats = engine.stats();
+    const waits = { throttledIos: 0n, throttledNs: 0n, waitingIos: 0 };
     expect(stats.volumes).toEqual([
       {
+        qos: { ...waits, guaranteeSeconds: 0, guaranteeKeptSeconds: 0 },
         name: 'test',
         nqn: testNqn,
         nsid: 1,
