@@ -1,5 +1,5 @@
 // The controller of CSI before a daemon that really serves: which node gets through to a volume, and that
-// nothing of a node takes effect once unpublishing has been answered. Over sockets, by NVMe/TCP, over SIGKILL.
+// nothing of a node takes effect once unpublishing has been answered. By NVMe/TCP, over SIGKILL.
 import { credentials, makeClientConstructor, status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
