@@ -153,6 +153,14 @@ Outcome VolumeTable::remove(const std::string& name) {
   return removed;
 }
 
+std::function<void()> VolumeTable::lift(const Subsystem& subsystem) {
+  std::vector<bdev::qos::QosBdev::Done> settles;
+  for (const auto& [nsid, name] : subsystem.volumes) settles.push_back(volumes_.at(name).device->lift());
+  return [settles = std::move(settles)] {
+    for (const auto& settle : settles) settle();
+  };
+}
+
 Outcome VolumeTable::set_qos(const std::string& name, const bdev::qos::Config& config) {
   const auto found = volumes_.find(name);
   if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
@@ -202,7 +210,16 @@ Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std:
     static_cast<void>(valid);
   }
   hosts = sorted(std::move(hosts));
-  TRY(const Unit begun, target_.set_hosts(nqn, allow_any_host, hosts, std::move(done)));
+  // Whoever fences a host waits for its I/O, and must not wait for its limits.
+  auto settle = lift(found->second);
+  const Outcome begun = target_.set_hosts(nqn, allow_any_host, hosts, [settle, done = std::move(done)] {
+    settle();
+    if (done) done();
+  });
+  if (!begun.ok()) {
+    settle();
+    return begun;
+  }
   found->second.allow_any_host = allow_any_host;
   found->second.hosts = hosts;
   return begun;

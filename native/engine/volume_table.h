@@ -2,6 +2,7 @@
 // block; every change is complete on all reactors, or undone, when a member returns.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ class VolumeTable {
   Outcome check_new(const VolumeConfig& config) const;
   Result<uint32_t> choose_nsid(const VolumeConfig& config) const;
   Outcome ensure_subsystem(const VolumeConfig& config);
+  // No limit of its volumes holds until the answer is called, on any thread.
+  std::function<void()> lift(const Subsystem& subsystem);
   void drop_subsystem_if_empty(const std::string& nqn);
 
   target::Target& target_;

@@ -40,6 +40,15 @@ class QosBdevImpl final : public QosBdev {
   void drain(Done done) override {
     on_home([](Volume& volume, uint64_t) { volume.exempt(); }, std::move(done));
   }
+  Done lift() override {
+    on_home([](Volume& volume, uint64_t) { volume.lift(); }, nullptr);
+    return [volume = volume_] {
+      send_task(volume->node().home(), [volume] {
+        volume->settle();
+        volume->node().scheduler().reconsider(*volume);
+      });
+    };
+  }
   Stats stats() const override { return volume_->stats().read(); }
   std::shared_ptr<const StatsCells> stats_cells() const override { return volume_->shared_stats(); }
 

@@ -27,6 +27,9 @@ class QosBdev : public Bdev {
   // Before a volume is taken away: what waits goes down at once, and nothing waits any more
   // until the next set().
   virtual void drain(Done done = nullptr) = 0;
+  // What waits goes down at once, and nothing waits until the answer is called, once, on any thread: for who
+  // has to wait for I/O to end. Limits that are set meanwhile hold after it.
+  [[nodiscard]] virtual Done lift() = 0;
 
   // Any thread.
   virtual Stats stats() const = 0;

@@ -40,7 +40,14 @@ void Volume::configure(uint64_t now_ns, const Config& config) {
   min_iops_ = config.min_iops;
   weight_ = config.weight;
   unit_shift_.store(static_cast<uint32_t>(std::countr_zero(config.unit_bytes)), std::memory_order_relaxed);
-  mode_.store(mode, std::memory_order_relaxed);
+  drained_ = false;
+  mode_.store(lifts_ == 0 ? mode : mode | k_exempt, std::memory_order_relaxed);
+}
+
+void Volume::settle() {
+  BALLAST_ASSERT(lifts_ > 0);
+  --lifts_;
+  if (lifts_ == 0 && !drained_) mode_.fetch_and(~k_exempt, std::memory_order_relaxed);
 }
 
 uint32_t Volume::limits_of(Direction direction) {

@@ -53,7 +53,16 @@ class Volume {
   // --- home ---
   void configure(uint64_t now_ns, const Config& config);
   // Nothing waits any more, until the next configure().
-  void exempt() { mode_.fetch_or(k_exempt, std::memory_order_relaxed); }
+  void exempt() {
+    drained_ = true;
+    mode_.fetch_or(k_exempt, std::memory_order_relaxed);
+  }
+  // The same until settle() has been called as often, whatever is configured meanwhile.
+  void lift() {
+    ++lifts_;
+    mode_.fetch_or(k_exempt, std::memory_order_relaxed);
+  }
+  void settle();
   uint32_t weight() const { return weight_; }
   uint64_t min_iops() const { return min_iops_; }
   void push(Waiting& waiting);
@@ -107,6 +116,8 @@ class Volume {
   uint64_t next_number_ = 0;
   uint32_t weight_ = k_weight_default;
   uint64_t min_iops_ = 0;
+  bool drained_ = false;
+  uint32_t lifts_ = 0;
   const std::shared_ptr<StatsCells> stats_ = std::make_shared<StatsCells>();
 };
 

@@ -194,6 +194,27 @@ TEST(EngineQos, removing_a_volume_lets_what_waits_end_first) {
   EXPECT_TRUE(reads.all_ok());
 }
 
+// Who takes a volume from a host waits for its I/O, not for its limits.
+TEST(EngineQos, revoking_a_host_does_not_wait_for_limits_which_hold_again_after) {
+  const auto engine = start(2);
+  const auto info = engine->add_volume(memory_volume("a", 1, iops(1)));
+  HostController& controller = connect(*engine);
+  Reads reads(controller, 50);
+  wait_until_waiting(info.value(), 45);
+  Outcome begun = Errc::io_error;
+  wait_for([&](auto done) { begun = engine->set_hosts(k_nqn, false, {}, done); });
+  EXPECT_TRUE(begun.ok());
+  reads.wait();  // answered or given up
+  EXPECT_EQ(info.value().qos_stats->read().waiting_ios, 0u);
+  wait_for([&](auto done) { begun = engine->set_hosts(k_nqn, true, {}, done); });
+  HostController& again = connect(*engine);
+  Reads later(again, 20);
+  wait_until_waiting(info.value(), 15);
+  ASSERT_TRUE(engine->set_qos("a", {}).ok());
+  later.wait();
+  EXPECT_TRUE(later.all_ok());
+}
+
 TEST(EngineQos, closing_an_engine_lets_what_waits_end_first) {
   auto engine = start(2);
   const auto info = engine->add_volume(memory_volume("a", 1, iops(1)));
