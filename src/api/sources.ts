@@ -1,5 +1,6 @@
 // What the routes need of the rest of the daemon, as interfaces: src/main hands in the engine and the token
 // registry, a test hands in its own. Sizes and counters that may pass 2^53 are bigint.
+import type { QosWords } from '../base/qos.js';
 
 export interface VolumeFacts {
   readonly name: string;
@@ -11,6 +12,7 @@ export interface VolumeFacts {
   readonly sizeBytes: bigint;
   readonly blockSizeBytes: number;
   readonly durable: boolean;
+  readonly qos?: QosWords;
 }
 
 export interface VolumeCounters {
@@ -20,6 +22,14 @@ export interface VolumeCounters {
   readonly readBytes: bigint;
   readonly writeBytes: bigint;
   readonly errors: bigint;
+  /** Since it is served. */
+  readonly qos?: {
+    readonly throttledIos: bigint;
+    readonly throttledNs: bigint;
+    readonly waitingIos: number;
+    readonly guaranteeSeconds: number;
+    readonly guaranteeKeptSeconds: number;
+  };
 }
 
 export interface DataPlaneCounters {

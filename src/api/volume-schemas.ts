@@ -3,6 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { hostsMax } from '../base/volume-spec.js';
 import type { PoolRanges, Snapshot as SnapshotView, VolumeView } from '../pools/types.js';
+import { Qos, QosCounters } from './qos-schemas.js';
 import { Bytes, Count, count, date, ref } from './schemas.js';
 import type { VolumeCounters, VolumeFacts } from './sources.js';
 
@@ -38,6 +39,8 @@ export const Volume = Type.Object(
     hosts: Type.Optional(
       Type.Array(HostGrant, { description: 'Who may use it. Absent: any host. Empty: none.' }),
     ),
+    qos: Type.Optional(Qos),
+    qosCounters: Type.Optional(QosCounters),
     encrypted: Type.Boolean(),
     keyId: Type.Optional(Type.String({ description: 'Which key wraps its key.' })),
     counters: Type.Object({
@@ -73,6 +76,7 @@ export const NewVolume = Type.Object(
     thick: Type.Optional(Type.Boolean({ description: 'All its room is taken now. Default: thin.' })),
     encrypted: Type.Optional(Type.Boolean()),
     source: Type.Optional(Source),
+    qos: Type.Optional(Qos),
     hosts: Type.Optional(
       Type.Array(Type.String(), {
         maxItems: hostsMax,
@@ -90,6 +94,7 @@ export const VolumePatch = Type.Object(
     sizeBytes: Type.Optional(Bytes),
     name: Type.Optional(Type.String()),
     force: Type.Optional(Type.Boolean({ description: 'Renames also while hosts are connected.' })),
+    qos: Type.Optional(Type.Union([Qos, Type.Null()], { description: 'null: none any more.' })),
     hosts: Type.Optional(Type.Null({ description: 'null: any host may use it from now on.' })),
   },
   { additionalProperties: false, minProperties: 1 },
@@ -150,6 +155,7 @@ export function volumeBody(
   facts: VolumeFacts | VolumeView,
   counters: VolumeCounters | undefined,
 ): VolumeBody {
+  const { qos } = counters ?? {};
   const { reads = 0n, writes = 0n, readBytes = 0n, writeBytes = 0n, errors = 0n } = counters ?? {};
   return {
     ...('info' in facts ? pooled(facts) : { ...facts, sizeBytes: count(facts.sizeBytes), ...plain }),
@@ -160,13 +166,20 @@ export function volumeBody(
       writeBytes: count(writeBytes),
       errors: count(errors),
     },
+    ...(qos !== undefined && {
+      qosCounters: {
+        ...qos,
+        throttledIos: Number(qos.throttledIos),
+        throttledNs: Number(qos.throttledNs),
+      },
+    }),
   };
 }
 
 const plain = { state: 'serving' as const, encrypted: false };
 
 function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: VolumeView) {
-  const { cloneOf, hosts } = settings;
+  const { cloneOf, hosts, qos } = settings;
   return {
     name: info.name,
     kind: 'pool',
@@ -183,6 +196,7 @@ function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: V
     created: date(info.createdAt),
     ...(info.originUuid !== '' && { originUuid: info.originUuid }),
     ...(cloneOf !== undefined && { cloneOf }),
+    ...(qos !== undefined && { qos }),
     ...(hosts !== undefined && { hosts: hosts.map((host) => ({ ...host })) }),
     encrypted,
     ...(keyId !== undefined && { keyId }),

@@ -1,8 +1,10 @@
 // NAME=SPEC of `serve --volume` and of the configuration: mem:SIZE, null:SIZE or file:PATH[:SIZE], then
 // options after commas: block=512|4096, nqn=NQN, uuid=UUID, write-cache=volatile|none, read-only,
-// allow-host=NQN (repeatable). Pure text work: whether the path exists is for the engine to find out.
+// allow-host=NQN (repeatable), iops=N and the other limits of qos.ts. Pure text work: whether the path exists is for the
+// engine to find out.
 import { DomainError, InvalidVolumeSpecError } from './errors.js';
 import { checkNqn, checkSubsystemNqn } from './nqn.js';
+import { checkQos, kebab, parseQosNumber, type QosWord, type QosWords, qosWords } from './qos.js';
 import { looksLikeSize, parseDeviceSize } from './sizes.js';
 
 export type DeviceSpec =
@@ -18,6 +20,8 @@ export interface VolumeSpec {
   readonly volatileWriteCache: boolean;
   readonly readOnly: boolean;
   readonly allowedHosts: readonly string[];
+  /** Absent: none. */
+  readonly qos?: QosWords;
 }
 
 interface Options {
@@ -27,13 +31,15 @@ interface Options {
   volatileWriteCache?: boolean;
   readOnly?: boolean;
   allowedHosts: string[];
+  qos?: { [K in QosWord]?: number };
 }
 
 /** Of one volume: who may be on the list of its hosts. */
 export const hostsMax = 256;
 export const volumeNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
 export const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const optionNames = 'block, nqn, uuid, write-cache, read-only, allow-host';
+const qosOptions = new Map(qosWords.map((word) => [kebab(word), word]));
+const optionNames = ['block, nqn, uuid, write-cache, read-only, allow-host', ...qosOptions.keys()].join(', ');
 
 export function parseVolumeOption(text: string): VolumeSpec {
   const equals = text.indexOf('=');
@@ -51,6 +57,7 @@ export function parseVolumeSpec(name: string, spec: string): VolumeSpec {
     const [deviceText = '', ...optionTexts] = spec.split(',');
     const options = parseOptions(optionTexts, refuse);
     const blockSizeBytes = options.block ?? 4096;
+    checkQos(options.qos ?? {});
     const device = parseDevice(deviceText, blockSizeBytes, refuse);
     if (options.volatileWriteCache && device.kind !== 'file') {
       throw refuse(`write-cache=volatile is for files; ${device.kind} volumes keep nothing anyway`);
@@ -62,6 +69,7 @@ export function parseVolumeSpec(name: string, spec: string): VolumeSpec {
       volatileWriteCache: options.volatileWriteCache ?? false,
       readOnly: options.readOnly ?? false,
       allowedHosts: options.allowedHosts,
+      ...(options.qos !== undefined && { qos: options.qos }),
       ...(options.nqn !== undefined && { nqn: options.nqn }),
       ...(options.uuid !== undefined && { uuid: options.uuid }),
     };
@@ -142,7 +150,13 @@ function applyOption(options: Options, key: string, value: string | undefined, r
     case 'allow-host':
       options.allowedHosts.push(checkNqn(value ?? ''));
       return;
-    default:
+    default: {
+      const word = qosOptions.get(key);
+      if (word !== undefined) {
+        options.qos = { ...options.qos, [word]: parseQosNumber(word, value ?? '') };
+        return;
+      }
       throw refuse(`unknown option '${key}', expected one of ${optionNames}`);
+    }
   }
 }

@@ -18,6 +18,8 @@ import type {
   PerfOptions,
   PerfProgress,
   PerfResult,
+  QosBudget,
+  QosLimits,
   VolumeInfo,
   VolumeOptions,
 } from '../native/types.js';
@@ -27,6 +29,8 @@ export interface EnginePort extends PoolEngine {
   removeVolume(name: string): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
   hosts(nqn: string): Promise<readonly string[]>;
+  setQos(name: string, limits: QosLimits): Promise<void>;
+  setQosBudget(budget: QosBudget): Promise<void>;
   listen(options: ListenOptions): Promise<ListenAddress>;
   stats(): EngineStats;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
@@ -66,6 +70,8 @@ export interface DataPlanePort {
 export interface OtherVolume {
   readonly name: string;
   readonly path?: string;
+  /** Guaranteed to it. */
+  readonly minIops?: number;
 }
 
 /** What was found in the pools that this daemon knows. */

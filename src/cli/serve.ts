@@ -7,12 +7,20 @@ import type { Command } from 'commander';
 import { formatTcp, type HostPort } from '../base/address.js';
 import type { Config } from '../base/config.js';
 import { createLog, type Log } from '../base/log.js';
+import { engineLimits, type QosWords } from '../base/qos.js';
 import { resolveServeSettings, type ServeFlags, type ServeSettings } from '../base/settings.js';
 import { formatSize } from '../base/sizes.js';
 import { type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
 import type { VolumeSpec } from '../base/volume-spec.js';
 import type { EngineOptions, VolumeInfo, VolumeOptions } from '../native/types.js';
-import type { CliContext, ControlPort, EnginePort, OpenedPools, ServedVolume } from './engine-port.js';
+import type {
+  CliContext,
+  ControlPort,
+  EnginePort,
+  OpenedPools,
+  OtherVolume,
+  ServedVolume,
+} from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
 
 const drainMsMax = 30_000;
@@ -86,7 +94,7 @@ async function serveVolumes(
     const served = await open(context, control, engine, settings, identities);
     await context.notifyServiceManager('READY=1');
     context.stdout.write('ready\n');
-    api = serveApi(context, control, engine, served, log);
+    api = serveApi(context, control, engine, served, settings, log);
     const signal = await stopping.requested;
     log.info({ room: 'serve' }, `${signal}: draining`);
     await context.notifyServiceManager('STOPPING=1');
@@ -106,11 +114,12 @@ async function serveApi(
   control: ControlPort,
   engine: EnginePort,
   { volumes, listening }: Served,
+  settings: ServeSettings,
   log: Log,
 ): Promise<void> {
   try {
     const places = await control.serveApi({
-      volumes: () => volumes,
+      volumes: () => volumes.map((volume) => withQos(volume, settings)),
       listeners: () => listening,
       counters: () => engine.stats(),
     });
@@ -118,6 +127,11 @@ async function serveApi(
   } catch (error) {
     log.error({ room: 'serve', err: error }, 'volumes are served, but the REST API is not');
   }
+}
+
+function withQos(volume: VolumeInfo, { volumes }: ServeSettings): VolumeInfo & { qos?: QosWords } {
+  const qos = volumes.find(({ name }) => name === volume.name)?.qos;
+  return qos === undefined ? volume : { ...volume, qos };
 }
 
 interface Served {
@@ -166,14 +180,19 @@ function volumeOptions(spec: VolumeSpec, identity: VolumeIdentity): VolumeOption
     ...identity,
     volatileWriteCache,
     readOnly,
+    ...(spec.qos !== undefined && { qos: engineLimits(spec.qos) }),
     ...(device.kind === 'file' && { path: device.path }),
     ...(device.sizeBytes !== undefined && { sizeBytes: device.sizeBytes }),
     ...(allowedHosts.length > 0 && { hosts: allowedHosts }),
   };
 }
 
-function otherVolume({ name, device }: VolumeSpec): { name: string; path?: string } {
-  return device.kind === 'file' ? { name, path: device.path } : { name };
+function otherVolume({ name, device, qos }: VolumeSpec): OtherVolume {
+  return {
+    name,
+    ...(device.kind === 'file' && { path: device.path }),
+    ...(qos?.minIops !== undefined && { minIops: qos.minIops }),
+  };
 }
 
 function advertised({ advertise }: ServeSettings): { advertisedHost?: string; advertisedPort?: number } {

@@ -20,6 +20,7 @@ import type {
 } from '../cli/engine-port.js';
 import type { KeyProvider } from '../keys/types.js';
 import type { PoolService } from '../pools/pool-service.js';
+import { qosPrefix } from '../pools/qos-keys.js';
 import { poolsPrefix } from '../pools/records.js';
 import type { VolumeView } from '../pools/types.js';
 import { openLevelStore } from '../store/level/level-store.js';
@@ -80,7 +81,10 @@ export class ControlPlane implements ControlPort {
   ): Promise<OpenedPools> {
     this.#makePools = () => this.#newPools(engine, others);
     const { entries } = await this.#store.list(poolsPrefix);
-    if (entries.length + Object.keys(ensured).length === 0) return { volumes: [], problems: [] };
+    const { entries: qos } = await this.#store.list(qosPrefix);
+    const guarantees = others.filter(({ minIops = 0 }) => minIops > 0);
+    const reasons = entries.length + qos.length + guarantees.length + Object.keys(ensured).length;
+    if (reasons === 0) return { volumes: [], problems: [] };
     this.#pools = await this.#makePools();
     await this.#pools.open(ensured);
     const volumes = this.#pools.volumes.list();
@@ -111,7 +115,7 @@ export class ControlPlane implements ControlPort {
     const tokens = new TokenRegistry(this.#store);
     this.#pools ??= await this.#makePools?.();
     if (this.#pools === undefined) throw new Error('serveApi() before openPools()');
-    const { pools, volumes, snapshots, hosts, rotation } = this.#pools;
+    const { pools, volumes, snapshots, hosts, rotation, qos } = this.#pools;
     const volumesCount = () => dataPlane.volumes().length + volumes.list().length;
     const app = await createApp({
       log,
@@ -126,6 +130,7 @@ export class ControlPlane implements ControlPort {
         routes.hostRoutes(dataPlane, hosts),
         routes.snapshotRoutes(snapshots),
         routes.poolRoutes(pools),
+        routes.qosRoutes(qos),
         routes.keyRoutes(rotation),
         routes.tokenRoutes(tokens),
       ],

@@ -7,6 +7,7 @@ import { type Ensured, ensure } from './ensure.js';
 import { Hosts } from './hosts.js';
 import { Opening } from './opening.js';
 import { Pools } from './pools.js';
+import { Qos } from './qos.js';
 import { PoolRecords } from './records.js';
 import { Registry } from './registry.js';
 import { Rotation } from './rotation.js';
@@ -20,6 +21,8 @@ import { Volumes } from './volumes.js';
 export interface OtherVolume {
   readonly name: string;
   readonly path?: string;
+  /** Guaranteed to it. */
+  readonly minIops?: number;
 }
 
 export interface PoolServiceOptions {
@@ -37,6 +40,7 @@ export class PoolService {
   readonly snapshots: Snapshots;
   readonly hosts: Hosts;
   readonly rotation: Rotation;
+  readonly qos: Qos;
   readonly #opening: Opening;
 
   constructor({ engine, store, keys, log, others, clock }: PoolServiceOptions) {
@@ -44,13 +48,15 @@ export class PoolService {
     for (const { name } of others) registry.claimForOther(name);
     const records = new PoolRecords(store);
     const settings = new VolumeSettingsStore(store);
-    const serving = new Serving(engine, keys, log);
     const locks = new KeyedLock();
+    const othersMinIops = others.reduce((sum, { minIops = 0 }) => sum + minIops, 0);
+    this.qos = new Qos({ engine, store, registry, settings, locks, log, othersMinIops });
+    const serving = new Serving(engine, keys, log, this.qos);
     const otherFiles = new Map(
       others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, name] as const])),
     );
     this.#opening = new Opening({ engine, registry, records, settings, serving, log, otherFiles });
-    const shared = { engine, registry, serving, settings, locks, log };
+    const shared = { engine, registry, serving, settings, locks, log, qos: this.qos };
     this.pools = new Pools({
       ...shared,
       records,
@@ -70,7 +76,9 @@ export class PoolService {
    * leave it out would be taken for its end by hosts.
    */
   async open(ensured: Ensured = {}): Promise<void> {
+    await this.qos.load();
     await this.#opening.openAll();
+    await this.qos.start();
     await ensure(this.pools, this.volumes, ensured);
   }
 }

@@ -6,6 +6,7 @@ import type { Log } from '../base/log.js';
 import { volumeNqn } from '../base/nqn.js';
 import { KeyUnavailableError, VolumeInUseError } from '../base/pool-errors.js';
 import type { VolumeKeys } from '../keys/volume-keys.js';
+import type { Qos } from './qos.js';
 import type { VolumeEntry } from './registry.js';
 import type { Forceable, PoolsEngine } from './types.js';
 
@@ -18,6 +19,7 @@ export class Serving {
     readonly engine: PoolsEngine,
     readonly keys: Keys,
     readonly log: Log,
+    readonly qos: Pick<Qos, 'limitsOf'>,
   ) {}
 
   /** Sets the volume's state; fails with why it cannot be served. */
@@ -38,6 +40,7 @@ export class Serving {
         nqn: volumeNqn(uuid),
         nsid: 1,
         uuid,
+        ...(volume.settings.qos !== undefined && { qos: this.qos.limitsOf(volume) }),
         ...(key !== undefined && { key }),
         ...(hosts !== undefined && { hosts: hosts.map(({ nqn }) => nqn) }),
       });

@@ -1,7 +1,7 @@
 // What the room works on and answers: the engine as it needs it, pools and volumes as they are known to this
 // daemon. Plain data goes out; nothing here can be changed by who gets it.
 import type { PoolEngine, PoolInfo, PoolVolumeInfo } from '../native/pool-types.js';
-import type { VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { QosBudget, QosLimits, VolumeInfo, VolumeOptions } from '../native/types.js';
 import type { VolumeSettings } from './volume-settings.js';
 
 export type {
@@ -19,6 +19,8 @@ export interface PoolsEngine extends PoolEngine {
   removeVolume(name: string): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
   hosts(nqn: string): Promise<readonly string[]>;
+  setQos(name: string, limits: QosLimits): Promise<void>;
+  setQosBudget(budget: QosBudget): Promise<void>;
 }
 
 /**

@@ -1,6 +1,7 @@
 // What the daemon keeps of a pool's volume beside the pool: volumes/UUID in the store, as JSON. Changed under
 // the volume's lock; goes with the volume, or at the next opening of its pool where the volume is gone. An
 // exported pool leaves it here, for when it comes back; another daemon knows nothing of it.
+import type { QosWords } from '../base/qos.js';
 import { uuidPattern } from '../base/volume-spec.js';
 import type { Store, Versioned } from '../store/types.js';
 import type { VolumeEntry } from './registry.js';
@@ -8,23 +9,8 @@ import { decodeSettings } from './settings-decode.js';
 
 export const volumesPrefix = 'volumes/';
 
-/** Limits and guarantees of its own, as they were asked for. 0 or absent: none. */
-export interface QosSettings {
-  /** Of a class, whose values hold where there is none here. */
-  readonly class?: string;
-  /** Per second, each of these three. */
-  readonly iops?: number;
-  readonly readIops?: number;
-  readonly writeIops?: number;
-  /** MiB/s, each of these three. */
-  readonly throughput?: number;
-  readonly readThroughput?: number;
-  readonly writeThroughput?: number;
-  readonly burstSeconds?: number;
-  /** Guaranteed, per second. */
-  readonly minIops?: number;
-  readonly weight?: number;
-}
+/** Limits and guarantees of its own, as they were asked for. */
+export type QosSettings = QosWords;
 
 export interface HostGrant {
   readonly nqn: string;

@@ -9,8 +9,10 @@ import type { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import { checkNqn } from '../base/nqn.js';
 import { KeyUnavailableError, SnapshotNotFoundError, VolumeInUseError } from '../base/pool-errors.js';
+import type { QosWords } from '../base/qos.js';
 import { hostsMax, uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
+import type { Qos } from './qos.js';
 import { checkOpen, type PoolEntry, type Registry, type VolumeEntry } from './registry.js';
 import { isErased, type Serving, textOf, volumeBlockBytes } from './serving.js';
 import type { Forceable, PoolsEngine, VolumeView } from './types.js';
@@ -41,6 +43,8 @@ export interface NewVolume {
 export interface VolumeChange extends Forceable {
   readonly sizeBytes?: bigint;
   readonly name?: string;
+  /** `null`: none. What is absent in it is none, too. */
+  readonly qos?: QosWords | null;
 }
 
 /** `force`: also while hosts are connected, or have been granted it. */
@@ -58,6 +62,7 @@ export interface VolumeParts {
   readonly settings: VolumeSettingsStore;
   readonly locks: KeyedLock;
   readonly log: Log;
+  readonly qos: Qos;
 }
 
 export class Volumes {
@@ -80,6 +85,7 @@ export class Volumes {
     const { source, encrypted = false } = options;
     checkNewVolumeName(options.name);
     checkGrants(options.settings?.hosts);
+    this.#parts.qos.checkNew(options.settings?.qos);
     if (source === undefined) {
       const { registry, locks, serving } = this.#parts;
       const sizeBytes = checkSize(options.sizeBytes);
@@ -100,7 +106,7 @@ export class Volumes {
     return withVolumes(this.#parts, [source.volume], ([origin]) => this.#clone(origin, source, options));
   }
 
-  async change(name: string, { name: newName, sizeBytes, force }: VolumeChange): Promise<VolumeView> {
+  async change(name: string, { name: newName, sizeBytes, qos, force }: VolumeChange): Promise<VolumeView> {
     if (newName !== undefined) checkNewVolumeName(newName);
     if (sizeBytes !== undefined) checkSize(sizeBytes);
     return withVolumes(this.#parts, [name], async ([volume]) => {
@@ -108,11 +114,16 @@ export class Volumes {
       if (renaming) await this.#parts.serving.checkNoHosts(volume, { force: force ?? false });
       if (renaming) this.#parts.registry.claim(newName);
       const before = volume.info.sizeBytes;
+      const qosBefore = volume.settings.qos;
       try {
+        if (qos !== undefined) await this.#parts.qos.set(volume, qos);
         if (sizeBytes !== undefined && sizeBytes !== before) await this.#resize(volume, sizeBytes);
         if (renaming) await this.#rename(volume, newName);
       } catch (error) {
         if (renaming) this.#parts.registry.release(newName);
+        if (volume.settings.qos !== qosBefore) {
+          await this.#undo(`change volume '${name}'`, () => this.#parts.qos.set(volume, qosBefore ?? null));
+        }
         if (volume.info.sizeBytes !== before) {
           await this.#undo(`change volume '${name}'`, () => this.#resize(volume, before));
         }

@@ -1,6 +1,7 @@
 // An engine for tests of the command line and of the control plane: it remembers what it was asked and
 // answers from memory. Refuses what the real one refuses where a caller depends on it (a second volume of a
 // name, a range behind the namespace, a missing key). What it does with pools is in fake-pools.ts.
+import { VolumeNotFoundError } from '../../src/base/control-errors.js';
 import { DuplicateVolumeError, NamespaceNotFoundError, VolumeOpenError } from '../../src/base/errors.js';
 import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
 import type {
@@ -15,6 +16,8 @@ import type {
   PerfOptions,
   PerfProgress,
   PerfResult,
+  QosBudget,
+  QosLimits,
   VolumeInfo,
   VolumeOptions,
 } from '../../src/native/types.js';
@@ -63,6 +66,7 @@ export class FakeEngine extends FakePools implements EnginePort {
   started: EngineOptions | undefined;
   closed = 0;
   controllersOpen = 0;
+  budget: QosBudget | undefined;
   entries: DiscoveryEntry[] = [];
   failConnect: Error | undefined;
   perfResult: Partial<PerfResult> = {};
@@ -110,6 +114,21 @@ export class FakeEngine extends FakePools implements EnginePort {
     if (wrappedKey !== undefined && key?.length !== 64) throw new VolumeOpenError(name, 'needs its key');
     if (key !== undefined) this.keys.set(name, Buffer.from(key));
     return sizeBytes;
+  }
+
+  setQos(name: string, limits: QosLimits): Promise<void> {
+    return this.run('setQos', name, () => {
+      const index = this.volumes.findIndex((volume) => volume.name === name);
+      const found = this.volumes[index];
+      if (found === undefined) throw new VolumeNotFoundError(name);
+      this.volumes[index] = { ...found, qos: limits };
+    });
+  }
+
+  setQosBudget(budget: QosBudget): Promise<void> {
+    return this.run('setQosBudget', String(budget.iops), () => {
+      this.budget = budget;
+    });
   }
 
   removeVolume(name: string): Promise<void> {

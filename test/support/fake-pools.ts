@@ -115,7 +115,14 @@ interface OpenPool {
   scrub: { running: boolean; doneBytes: bigint; totalBytes: bigint; errors: bigint };
 }
 
-export type Verb = keyof PoolEngine | 'addVolume' | 'removeVolume' | 'setHosts' | 'hosts';
+export type Verb =
+  | keyof PoolEngine
+  | 'addVolume'
+  | 'removeVolume'
+  | 'setHosts'
+  | 'hosts'
+  | 'setQos'
+  | 'setQosBudget';
 
 export class FakePools implements PoolEngine {
   readonly open = new Map<string, OpenPool>();

@@ -4,6 +4,7 @@ export { hostRoutes } from './hosts.js';
 export { keyRoutes } from './keys.js';
 export { nodeRoutes } from './node.js';
 export { poolRoutes } from './pools.js';
+export { qosRoutes } from './qos.js';
 export { snapshotRoutes } from './snapshots.js';
 export { tokenRoutes } from './tokens.js';
 export { volumeRoutes } from './volumes.js';

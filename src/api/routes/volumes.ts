@@ -97,10 +97,12 @@ export function volumeRoutes(
           response: { 201: ref(Volume) },
         },
       },
-      async ({ body: { sizeBytes, hosts, ...rest } }, reply) => {
+      async ({ body: { sizeBytes, hosts, qos, ...rest } }, reply) => {
         const size = sizeBytes === undefined ? {} : { sizeBytes: BigInt(sizeBytes) };
         const grants = hosts?.map((nqn) => ({ nqn, exclusive: false }));
-        const settings = grants === undefined ? {} : { settings: { hosts: grants } };
+        const settings = {
+          settings: { ...(grants !== undefined && { hosts: grants }), ...(qos !== undefined && { qos }) },
+        };
         // Its counters are zero: asking for those of all volumes would take longer than making one.
         return reply
           .code(201)
