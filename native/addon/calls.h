@@ -10,5 +10,6 @@ void export_process_calls(Napi::Env env, Napi::Object exports);     // features,
 void export_engine_calls(Napi::Env env, Napi::Object exports);      // engine_calls.cc
 void export_pool_calls(Napi::Env env, Napi::Object exports);        // pool_calls.cc
 void export_controller_calls(Napi::Env env, Napi::Object exports);  // controller_calls.cc
+void export_attach_calls(Napi::Env env, Napi::Object exports);      // attach_calls.cc
 
 }  // namespace ballast::addon

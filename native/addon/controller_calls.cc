@@ -32,6 +32,10 @@ Napi::Value engine_connect(const Napi::CallbackInfo& info) {
     }
     engine::HostController* const controller = result.value();
     event.settled = [&environment, id, controller](bool) { environment.set_connected(id, *controller); };
+    controller->controller()->observe_namespaces([&environment, id](const auto&) {
+      environment.post(
+          *new NoticeEvent(environment, [id](Napi::Env env) { return tuple(env, "namespaces", id); }));
+    });
     // A copy: the engine may close the controller before this is delivered.
     event.value = [copy = controller->info()](Napi::Env env) { return from_controller_info(env, copy); };
     event.succeed();

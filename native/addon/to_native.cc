@@ -164,6 +164,14 @@ engine::ListenConfig to_listen_config(const Napi::Object& object) {
 initiator::ControllerOptions to_controller_options(const Napi::Object& object) {
   initiator::ControllerOptions options;
   options.address = {to_text(object.Get("host")), static_cast<uint16_t>(to_u32(object.Get("port")))};
+  for (std::string& other : to_texts(object.Get("otherHosts"))) {
+    options.other_addresses.push_back({std::move(other), 0});
+  }
+  const auto ports = object.Get("otherPorts").As<Napi::Array>();
+  BALLAST_ASSERT(ports.Length() == options.other_addresses.size());
+  for (uint32_t i = 0; i < ports.Length(); ++i) {
+    options.other_addresses[i].port = static_cast<uint16_t>(to_u32(ports.Get(i)));
+  }
   options.subsystem_nqn = to_text(object.Get("nqn"));
   options.host_nqn = to_text(object.Get("hostNqn"));
   options.host_id = to_uuid(object.Get("hostId"));

@@ -134,6 +134,28 @@ Result<SocketAddress> Engine::listen(const ListenConfig& config) {
   return bound;
 }
 
+Result<uint32_t> Engine::attach(HostController& controller, const AttachmentConfig& config) {
+  BALLAST_ASSERT(!closed_);
+  TRY(auto attachment, Attachment::start(controller.controller(), config));
+  const uint32_t id = next_attachment_++;
+  attachments_.emplace(id, std::move(attachment));
+  return id;
+}
+
+Attachment* Engine::find_attachment(uint32_t id) {
+  const auto found = attachments_.find(id);
+  return found == attachments_.end() ? nullptr : found->second.get();
+}
+
+Outcome Engine::detach(uint32_t id) {
+  Attachment* const attachment = find_attachment(id);
+  if (attachment == nullptr) return Unit{};
+  TRY(const Unit detached, attachment->detach());
+  static_cast<void>(detached);
+  attachments_.erase(id);
+  return Unit{};
+}
+
 Outcome Engine::advertise(const ListenConfig& config, const SocketAddress& bound) {
   const size_t listeners_before = listeners_.size();
   std::vector<SocketAddress> addresses = config.advertised;
@@ -163,6 +185,7 @@ void Engine::close() {
   volumes_->drain_all();
   wait_for([&](auto done) { host_side_->close(done); });
   host_side_.reset();
+  attachments_.clear();  // their I/O has ended with the controllers
   wait_for([&](auto done) { target_->close(done); });
   for (Shard& shard : shards_) {
     Signal closed;

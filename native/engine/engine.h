@@ -5,12 +5,14 @@
 // what it did when a later step of it fails. The rest says which threads may call it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "bdev/qos/node.h"
 #include "engine/acceptor.h"
+#include "engine/attachment.h"
 #include "engine/counters.h"
 #include "engine/host_side.h"
 #include "engine/volume_table.h"
@@ -58,6 +60,10 @@ class Engine {
   // Everything else about pools.
   PoolTable& pools() { return *pools_; }
   Result<SocketAddress> listen(const ListenConfig& config);
+  // A namespace of a controller of ours as a block device, named by a number from then on.
+  Result<uint32_t> attach(HostController& controller, const AttachmentConfig& config);
+  Attachment* find_attachment(uint32_t id);  // null: there is none
+  Outcome detach(uint32_t id);               // no error if there is none
   // Stops listening, closes what we are connected to, lets hosts' I/O in flight finish, and stops the
   // reactors.
   void close();
@@ -88,6 +94,8 @@ class Engine {
   std::unique_ptr<PoolTable> pools_;
   std::unique_ptr<VolumeTable> volumes_;
   std::unique_ptr<HostSide> host_side_;
+  std::map<uint32_t, std::unique_ptr<Attachment>> attachments_;
+  uint32_t next_attachment_ = 1;
   std::vector<target::ListenerConfig> listeners_;  // as advertised
   bool closed_ = false;
 };

@@ -67,6 +67,7 @@ ControllerImpl::ControllerImpl(std::vector<Reactor*> reactors, const ControllerO
                                StateObserver observer, Connected connected)
     : reactors_(std::move(reactors)),
       options_(options),
+      addresses_(options.other_addresses),
       observer_(std::move(observer)),
       connected_(std::move(connected)),
       backoff_(options.reconnect_delay_first_ns, options.reconnect_delay_max_ns),
@@ -76,7 +77,9 @@ ControllerImpl::ControllerImpl(std::vector<Reactor*> reactors, const ControllerO
             auto* const self = static_cast<ControllerImpl*>(context);
             self->give_up("not back within the controller loss time-out");
           },
-          this) {}
+          this) {
+  addresses_.insert(addresses_.begin(), options.address);
+}
 
 ControllerImpl::~ControllerImpl() { BALLAST_ASSERT(association_ == nullptr); }
 
@@ -92,6 +95,7 @@ void ControllerImpl::set_state(ControllerState state, const std::string& text) {
 
 void ControllerImpl::attempt() {
   BALLAST_ASSERT(association_ == nullptr);
+  options_.address = addresses_[attempts_count_++ % addresses_.size()];
   association_ = std::make_unique<Association>(home(), options_, *this);
   association_->start();
 }
@@ -104,6 +108,7 @@ Result<std::vector<IoQueueImpl*>> ControllerImpl::on_identified(const Controller
   } else {
     const Outcome same = check_namespaces(info.namespaces);
     if (!same.ok()) return same.error();
+    if (namespace_observer_) namespace_observer_(info.namespaces);
     if (info.io_queues_count < info_.io_queues_count || info.queue_entries < info_.queue_entries) {
       return Error{Errc::too_many, "the target grants fewer or smaller I/O queues than before"};
     }
@@ -146,14 +151,24 @@ void ControllerImpl::on_association_live() {
 }
 
 Outcome ControllerImpl::on_namespaces_reread(const std::vector<NamespaceInfo>& namespaces) {
-  return check_namespaces(namespaces);
+  const Outcome same = check_namespaces(namespaces);
+  if (same.ok() && namespace_observer_) namespace_observer_(namespaces);
+  return same;
+}
+
+void ControllerImpl::observe_namespaces(NamespaceObserver observer) {
+  send_task(home(), [this, self = shared_from_this(), observer = std::move(observer)]() mutable {
+    namespace_observer_ = std::move(observer);
+  });
 }
 
 void ControllerImpl::on_association_ended(const Error& error) {
   const Error ended = error;  // dies with the association
   association_.reset();
   refuse_waiting_admin();
-  if (connected_) {
+  if (connected_ && !closing_ && attempts_count_ < addresses_.size()) {
+    attempt();
+  } else if (connected_) {
     fail_first_connect(ended);
   } else if (closing_) {
     finish_close();

@@ -27,6 +27,7 @@ class ControllerImpl final : public Controller,
   const ControllerInfo& info() const override { return info_; }
   IoQueue& io_queue(uint16_t index) override { return *queues_.at(index); }
   ControllerState state() const override { return state_.load(std::memory_order_relaxed); }
+  void observe_namespaces(NamespaceObserver observer) override;
   void submit_admin(const nvme::Command& command, Segment data,
                     std::function<void(nvme::Completion)> done) override;
   void close(std::function<void()> closed) override;
@@ -65,8 +66,13 @@ class ControllerImpl final : public Controller,
   void refuse_waiting_admin();
 
   const std::vector<Reactor*> reactors_;
-  const ControllerOptions options_;
+  // `address` is the one of the attempt that is under way: changed between two attempts, when no queue has a
+  // connection, and seen by the queues' reactors through the message that makes them connect.
+  ControllerOptions options_;
+  std::vector<SocketAddress> addresses_;
+  size_t attempts_count_ = 0;
   StateObserver observer_;
+  NamespaceObserver namespace_observer_;
   Connected connected_;  // null once called
   std::atomic<ControllerState> state_{ControllerState::connecting};
   ControllerInfo info_;  // of the first association; users hold references to it

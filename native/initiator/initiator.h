@@ -18,6 +18,9 @@ namespace ballast::initiator {
 
 struct ControllerOptions {
   SocketAddress address;
+  // Other ways to the same subsystem: tried in turn, at the first connect each once, then at each attempt to
+  // get a lost connection back. One at a time has a connection.
+  std::vector<SocketAddress> other_addresses;
   std::string subsystem_nqn;  // the discovery NQN gives a discovery controller
   std::string host_nqn;       // nqn.2014-08.org.nvmexpress:uuid:...
   Uuid host_id;
@@ -46,6 +49,7 @@ struct NamespaceInfo {
   Uuid uuid;  // nil if the target gives none
   std::array<uint8_t, 16> nguid{};
   bool supports_write_zeroes = false, supports_deallocate = false, supports_compare = false;
+  bool deallocated_reads_zeroes = false;  // DLFEAT says so
 };
 
 struct ControllerInfo {
@@ -110,6 +114,11 @@ class Controller {
   virtual const ControllerInfo& info() const = 0;  // as of the connect; not changed by reconnects
   virtual IoQueue& io_queue(uint16_t index) = 0;   // 0 .. info().io_queues_count - 1
   virtual ControllerState state() const = 0;       // any thread
+
+  // From the next time on that the namespaces are read anew, after an event or a reconnect: how they are now.
+  // Any thread; the observer is called on reactors[0].
+  using NamespaceObserver = std::function<void(const std::vector<NamespaceInfo>& namespaces)>;
+  virtual void observe_namespaces(NamespaceObserver observer) = 0;
 
   // Any thread. `data` is filled (controller to host) or sent; must stay valid until done, which runs on
   // reactors[0].

@@ -106,6 +106,7 @@ Result<NamespaceInfo> interpret_namespace(uint32_t nsid, const nvme::IdentifyNam
   info.block_size_bytes = uint32_t{1} << format.data_size_log2;
   info.blocks_count = identify.nsze;
   std::copy_n(identify.nguid, info.nguid.size(), info.nguid.begin());
+  info.deallocated_reads_zeroes = (identify.dlfeat & 7) == nvme::k_dlfeat_reads_zeroes;
   info.supports_write_zeroes = (oncs & nvme::k_oncs_write_zeroes) != 0;
   info.supports_deallocate = (oncs & nvme::k_oncs_dataset_management) != 0;
   info.supports_compare = (oncs & nvme::k_oncs_compare) != 0;

@@ -148,6 +148,12 @@ class IoBackend {
   // The observer must outlive the socket.
   virtual Result<std::unique_ptr<Socket>> adopt(Descriptor accepted, SocketObserver& observer) = 0;
   virtual Result<std::unique_ptr<Socket>> connect(const SocketAddress& address, SocketObserver& observer) = 0;
+  // Owns an open character device that gives and takes whole messages, one a call, as /dev/fuse does, and is
+  // non-blocking; a socket of messages does too. Errc::unsupported in a world that has no devices.
+  virtual Result<std::unique_ptr<Socket>> adopt_device(Descriptor device, SocketObserver& observer) {
+    static_cast<void>(device), static_cast<void>(observer);
+    return Errc::unsupported;
+  }
   virtual void close_descriptor(Descriptor accepted) = 0;
 
   // Queues a file operation; it starts at the latest at the end of the turn. Takes any number: what the ring

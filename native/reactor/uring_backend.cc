@@ -91,6 +91,10 @@ Result<std::unique_ptr<Socket>> UringBackend::connect(const SocketAddress& addre
   return std::unique_ptr<Socket>(new UringSocket(*this, descriptor, observer, start, error));
 }
 
+Result<std::unique_ptr<Socket>> UringBackend::adopt_device(Descriptor device, SocketObserver& observer) {
+  return std::unique_ptr<Socket>(new UringSocket(*this, device, observer, UringSocket::Start::device));
+}
+
 void UringBackend::close_descriptor(Descriptor accepted) { close(accepted); }
 
 // ---- ring operations ----

@@ -27,6 +27,7 @@ class UringBackend final : public IoBackend {
                                                AcceptObserver& observer) override;
   Result<std::unique_ptr<Socket>> adopt(Descriptor accepted, SocketObserver& observer) override;
   Result<std::unique_ptr<Socket>> connect(const SocketAddress& address, SocketObserver& observer) override;
+  Result<std::unique_ptr<Socket>> adopt_device(Descriptor device, SocketObserver& observer) override;
   void close_descriptor(Descriptor accepted) override;
   void submit(FileOp& op) override;
   void register_memory(Segment arena) override { arena_ = arena; }

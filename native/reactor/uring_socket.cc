@@ -2,6 +2,7 @@
 
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,11 +38,15 @@ UringSocket::UringSocket(UringBackend& backend, int descriptor, SocketObserver& 
       poll_out_(std::make_unique<RingOp>(
           this, [](void* owner, int32_t) { static_cast<UringSocket*>(owner)->poll_out_done(); })),
       connect_error_(error),
-      connecting_(start != Start::connected) {
+      connecting_(start == Start::connecting || start == Start::connect_failed),
+      is_device_(start == Start::device) {
   const int on = 1;
-  static_cast<void>(setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+  if (!is_device_) {
+    static_cast<void>(setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+  }
   switch (start) {
-    case Start::connected: backend_.heat(*this); break;
+    case Start::connected:
+    case Start::device: backend_.heat(*this); break;
     case Start::connecting: watch_writable(); break;
     case Start::connect_failed: backend_.start_nop(*poll_out_); break;
   }
@@ -59,7 +64,11 @@ UringSocket::~UringSocket() {
 int64_t UringSocket::receive(std::span<const Segment> into) {
   if (connecting_) return -EAGAIN;
   ssize_t received;
-  if (into.size() == 1) {
+  if (is_device_) {
+    received = readv(descriptor_, reinterpret_cast<const iovec*>(into.data()), static_cast<int>(into.size()));
+    // A request of /dev/fuse that was withdrawn while it was being read: there may be another.
+    if (received < 0 && errno == ENOENT) errno = EAGAIN;
+  } else if (into.size() == 1) {
     received = recv(descriptor_, into[0].base, into[0].size_bytes, MSG_DONTWAIT);
   } else {
     msghdr message = message_of(into);
@@ -76,6 +85,10 @@ int64_t UringSocket::receive(std::span<const Segment> into) {
 int64_t UringSocket::send(std::span<const Segment> data) {
   BALLAST_ASSERT(data.size() <= k_send_segments_max);
   if (connecting_) return -EAGAIN;
+  if (is_device_) {
+    return result_of(
+        writev(descriptor_, reinterpret_cast<const iovec*>(data.data()), static_cast<int>(data.size())));
+  }
   if (data.size() == 1) {
     return result_of(::send(descriptor_, data[0].base, data[0].size_bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
   }

@@ -11,7 +11,7 @@ namespace ballast {
 
 class UringSocket final : public Socket {
  public:
-  enum class Start : uint8_t { connected, connecting, connect_failed };
+  enum class Start : uint8_t { connected, connecting, connect_failed, device };
   // Owns the descriptor. connect_failed: `error` is told to the observer in a later turn.
   UringSocket(UringBackend& backend, int descriptor, SocketObserver& observer, Start start, int error = 0);
   ~UringSocket() override;
@@ -40,7 +40,8 @@ class UringSocket final : public Socket {
   std::unique_ptr<RingOp> poll_out_;
   int connect_error_;
   bool connecting_;
-  bool ended_ = false;  // receive() gave the end or an error: nothing can come any more
+  const bool is_device_;  // read and written as a file
+  bool ended_ = false;    // receive() gave the end or an error: nothing can come any more
   bool reading_ = true;
   bool wants_writable_ = false;
 

@@ -11,7 +11,7 @@ export const nativeRooms = {
   target: ['base', 'reactor', 'nvme', 'transport', 'bdev/bdev.h'],
   attach: ['base', 'reactor', 'bdev/bdev.h'],
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
-  addon: ['engine', 'base', 'reactor/mailbox.h'],
+  addon: ['engine', 'base', 'reactor/mailbox.h', 'attach/fuse_mount.h', 'attach/loop_device.h'],
   tools: ['base', 'reactor', 'nvme', 'initiator', 'engine'],
 };
 

@@ -13,6 +13,7 @@ import type {
   PoolVolumeInfo,
 } from './pool-types.js';
 import type {
+  AttachmentInfo,
   ControllerInfo,
   DiscoveryEntry,
   EngineFeatures,
@@ -115,6 +116,9 @@ export interface NativeListen {
 export interface NativeConnect {
   readonly host: string;
   readonly port: number;
+  /** Other ways to the same subsystem; otherPorts has as many. */
+  readonly otherHosts: readonly string[];
+  readonly otherPorts: readonly number[];
   readonly nqn: string;
   readonly hostNqn: string;
   readonly hostId: string;
@@ -141,6 +145,15 @@ export interface NativePerf {
   readonly seed: number;
 }
 
+export type NativeAttached = AttachmentInfo & { readonly id: number };
+
+export interface NativeAttachment {
+  readonly nsid: number;
+  readonly uuid: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
 export type NativeController = ControllerInfo & {
   readonly namespaces: readonly NamespaceInfo[];
   readonly identifyController: Buffer;
@@ -155,6 +168,7 @@ export type NativeEvent =
   | readonly ['op', op: number, code: string, text: string, value: unknown]
   | readonly ['log', level: LogEntry['level'], room: string, text: string]
   | readonly ['state', controller: number, state: string, text: string]
+  | readonly ['namespaces', controller: number]
   | readonly [
       'perf',
       op: number,
@@ -254,6 +268,14 @@ export interface NativeBinding {
   controllerAdmin(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): void;
   controllerPerf(controller: number, op: number, options: NativePerf): void;
   controllerStopPerf(controller: number, perfOp: number): void;
+
+  attachmentStart(engine: number, op: number, controller: number, options: NativeAttachment): void;
+  attachmentRefresh(engine: number, op: number, attachment: number): void;
+  attachmentStop(engine: number, op: number, attachment: number): void;
+  unmountPath(op: number, path: string, dead: boolean): void;
+  loopRemove(op: number, device: string, file: string, evenIfUsed: boolean): void;
+  /** An exclusive lock of flock(2), without waiting: whether we have it. */
+  lockDescriptor(descriptor: number): boolean;
 }
 
 /** What an operation's event carries when it succeeded. */
@@ -270,6 +292,7 @@ export interface NativeResults {
   readonly discovery: readonly NativeDiscoveryEntry[];
   readonly admin: readonly [status: number, dw0: number, dw1: number];
   readonly perf: NativePerfResult;
+  readonly attachment: NativeAttached;
 }
 
 // src/native when run from sources, dist/native when compiled: the folder with package.json is above both.

@@ -5,7 +5,7 @@ import { binding, type NativeController, type NativeResults } from './binding.js
 import { check, checkBoolean, checkFunction, checkInteger, checkObject, checkSignal } from './checks.js';
 import { controllerFailure, decodeStatus } from './failures.js';
 import { Namespace } from './namespace.js';
-import { callUser, forgetState, listenToProgress, operate } from './operations.js';
+import { callUser, forgetState, listenToNamespaces, listenToProgress, operate } from './operations.js';
 import type {
   AdminCommand,
   AdminCompletion,
@@ -49,6 +49,11 @@ export class Controller {
     this.namespaces = namespaces.map((namespace) => new Namespace(namespace, path));
   }
 
+  /** For the engine. */
+  get nativeId(): number {
+    return this.#id;
+  }
+
   get state(): ControllerState {
     return this.#state;
   }
@@ -58,6 +63,11 @@ export class Controller {
     check(typeof callback === 'function', 'callback', 'a function');
     this.#callbacks.add(callback);
     return () => this.#callbacks.delete(callback);
+  }
+
+  /** Calls back when the namespaces may have changed, their sizes too: from then on, one callback only. */
+  onNamespaces(callback: () => void): void {
+    listenToNamespaces(this.#id, () => callUser(callback));
   }
 
   /** For the engine: the native side says that the state changed. */

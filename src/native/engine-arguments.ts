@@ -2,7 +2,14 @@
 import { timingSafeEqual } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { checkNqn, checkSubsystemNqn, discoveryNqn } from '../base/nqn.js';
-import type { NativeConnect, NativeEngineOptions, NativeListen, NativeQos, NativeVolume } from './binding.js';
+import type {
+  NativeAttachment,
+  NativeConnect,
+  NativeEngineOptions,
+  NativeListen,
+  NativeQos,
+  NativeVolume,
+} from './binding.js';
 import {
   check,
   checkBoolean,
@@ -17,6 +24,7 @@ import {
 } from './checks.js';
 import { resolveIdentity } from './host-identity.js';
 import type {
+  AttachOptions,
   ConnectOptions,
   DiscoverOptions,
   EngineOptions,
@@ -29,6 +37,7 @@ const reactorsMax = 64;
 const spinAlways = 0xffff_ffff;
 const transferBytesMax = 128 * 1024;
 const namespacesMax = 1024;
+const otherAddressesMax = 15;
 
 export function checkEngineOptions(options: EngineOptions): NativeEngineOptions {
   checkObject(options, 'options');
@@ -184,6 +193,8 @@ export function checkDiscoverOptions(options: DiscoverOptions): NativeConnect {
   return {
     host: checkHost(options.host, 'host'),
     port: checkInteger(options.port ?? 4420, 'port', 1, 65_535),
+    otherHosts: [],
+    otherPorts: [],
     nqn: discoveryNqn,
     ...resolveIdentity(options),
     ioQueues: 0,
@@ -200,8 +211,16 @@ export function checkConnectOptions(options: ConnectOptions): NativeConnect {
   const reach = checkDiscoverOptions(options);
   const { ctrlLossTimeoutMs = 600_000 } = options;
   const forEver = ctrlLossTimeoutMs === Number.POSITIVE_INFINITY;
+  const { otherAddresses = [] } = options;
+  check(
+    Array.isArray(otherAddresses) && otherAddresses.length <= otherAddressesMax,
+    'otherAddresses',
+    `at most ${otherAddressesMax} addresses`,
+  );
   return {
     ...reach,
+    otherHosts: otherAddresses.map(({ host }) => checkHost(host, 'otherAddresses')),
+    otherPorts: otherAddresses.map(({ port }) => checkInteger(port, 'otherAddresses', 1, 65_535)),
     nqn: checkNqn(checkText(options.nqn, 'nqn', 65_536)),
     ioQueues: checkInteger(options.ioQueues ?? (options.nqn === discoveryNqn ? 0 : 1), 'ioQueues', 0, 128),
     queueEntries: checkInteger(options.queueEntries ?? 128, 'queueEntries', 2, 1024),
@@ -209,5 +228,15 @@ export function checkConnectOptions(options: ConnectOptions): NativeConnect {
     ctrlLossTimeoutMs: forEver
       ? undefined
       : checkInteger(ctrlLossTimeoutMs, 'ctrlLossTimeoutMs', 0, 0x7fff_ffff),
+  };
+}
+
+export function checkAttachOptions(options: AttachOptions): NativeAttachment {
+  checkObject(options, 'options');
+  return {
+    nsid: checkInteger(options.nsid, 'nsid', 1, 0xffff_fffe),
+    uuid: checkUuid(options.uuid, 'uuid').toLowerCase(),
+    path: checkText(options.path, 'path', 4095),
+    readOnly: checkBoolean(options.readOnly, 'readOnly'),
   };
 }

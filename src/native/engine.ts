@@ -4,10 +4,12 @@
 import { formatTcp } from '../base/address.js';
 import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
+import { Attachment } from './attachment.js';
 import { binding, type NativeQosStats, type NativeResults } from './binding.js';
 import { checkInteger, checkText } from './checks.js';
 import { Controller } from './controller.js';
 import {
+  checkAttachOptions,
   checkConnectOptions,
   checkDiscoverOptions,
   checkEngineOptions,
@@ -19,11 +21,12 @@ import {
   rateMax,
 } from './engine-arguments.js';
 import { EnginePools } from './engine-pools.js';
-import { connectFailure, engineFailure, listenFailure, qosFailure, volumeFailure } from './failures.js';
+import { attachFailure, connectFailure, engineFailure, listenFailure, qosFailure, volumeFailure } from './failures.js';
 import { untilAborted } from './namespace.js';
 import { forgetState, listenToLog, listenToState, operate } from './operations.js';
 import { readStats } from './stats.js';
 import type {
+  AttachOptions,
   ConnectOptions,
   ControllerState,
   DiscoverOptions,
@@ -208,6 +211,21 @@ export class Engine extends EnginePools {
       if (signal?.aborted) connected.then((late) => late.close()).catch(() => undefined);
       throw error;
     }
+  }
+
+  /**
+   * Makes a block device of a namespace: a FUSE file with a loop device over it. Needs root. The device lives
+   * until it is detached; a controller that is closed before leaves it with errors.
+   */
+  async attach(controller: Controller, options: AttachOptions): Promise<Attachment> {
+    const native = checkAttachOptions(options);
+    this.#checkOpen();
+    const toError = attachFailure(native.uuid, controller.info.subsystemNqn, native.nsid);
+    const made = await operate<NativeResults['attachment']>(
+      (op) => binding.attachmentStart(this.#id, op, controller.nativeId, native),
+      toError,
+    );
+    return new Attachment(this.#id, made, toError);
   }
 
   async discover(options: DiscoverOptions): Promise<DiscoveryEntry[]> {

@@ -1,4 +1,5 @@
 // From the data plane's words to the error catalogue: one function per kind of operation.
+import { AttachConflictError, AttachFailedError, AttachUnavailableError } from '../base/attach-errors.js';
 import { VolumeNotFoundError } from '../base/control-errors.js';
 import {
   AddressInUseError,
@@ -9,6 +10,7 @@ import {
   DuplicateVolumeError,
   InvalidArgumentError,
   ListenError,
+  NamespaceNotFoundError,
   NativeError,
   type NvmeStatus,
   NvmeStatusError,
@@ -140,6 +142,22 @@ export function connectFailure(target: string): ToError {
       default:
         return new NativeError(`connect to ${target}`, reasonOf(failure));
     }
+  };
+}
+
+/** Of a namespace that is, or was to be, a device of this machine. */
+export function attachFailure(uuid: string, nqn: string, nsid: number): ToError {
+  return (failure) => {
+    if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
+    if (failure.code === 'NOT_FOUND') {
+      return /^(?:there is no|namespace)/.test(failure.text)
+        ? new NamespaceNotFoundError(nqn, nsid)
+        : new AttachUnavailableError('fuse', reasonOf(failure));
+    }
+    if (failure.code === 'PERMISSION_DENIED' || failure.code === 'UNSUPPORTED')
+      return new AttachUnavailableError('fuse', reasonOf(failure));
+    if (failure.code === 'IN_USE') return new AttachConflictError(uuid, reasonOf(failure));
+    return new AttachFailedError(uuid, reasonOf(failure));
   };
 }
 

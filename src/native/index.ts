@@ -1,9 +1,11 @@
 // What other rooms import of src/native. Importing it loads the addon.
 import { binding } from './binding.js';
 
+export { Attachment } from './attachment.js';
 export { connect, parseUri, type UriConnectOptions } from './connect.js';
 export { Controller, type StateCallback } from './controller.js';
 export { Engine } from './engine.js';
+export { kernelCalls } from './kernel-calls.js';
 export { Namespace } from './namespace.js';
 export type * from './pool-types.js';
 export type * from './types.js';

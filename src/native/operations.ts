@@ -20,6 +20,7 @@ type StateListener = (state: ControllerState, text: string) => void;
 const operations = new Map<number, PendingOperation>();
 const ios = new Map<number, (status: number) => void>();
 const stateListeners = new Map<number, StateListener>();
+const namespaceListeners = new Map<number, () => void>();
 const progressListeners = new Map<number, (progress: PerfProgress) => void>();
 const logListeners = new Set<(entry: LogEntry) => void>();
 let lastNumber = 0;
@@ -62,8 +63,14 @@ export function listenToState(controller: number, listener: StateListener): void
   stateListeners.set(controller, listener);
 }
 
+/** The target said that its namespaces changed, or a lost connection is back. Ends with forgetState(). */
+export function listenToNamespaces(controller: number, listener: () => void): void {
+  namespaceListeners.set(controller, listener);
+}
+
 export function forgetState(controller: number): void {
   stateListeners.delete(controller);
+  namespaceListeners.delete(controller);
 }
 
 export function listenToProgress(op: number, listener: (progress: PerfProgress) => void): () => void {
@@ -112,6 +119,10 @@ function deliverEvent(event: NativeEvent): void {
     case 'state': {
       const [, controller, state, text] = event;
       stateListeners.get(controller)?.(state as ControllerState, text);
+      return;
+    }
+    case 'namespaces': {
+      namespaceListeners.get(event[1])?.();
       return;
     }
     case 'perf': {

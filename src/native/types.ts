@@ -219,6 +219,11 @@ export interface DiscoverOptions {
 
 export interface ConnectOptions extends DiscoverOptions {
   readonly nqn: string;
+  /**
+   * Other ways to the same subsystem, numeric as `host`, at most 15: tried in turn when the first or a lost
+   * connection cannot be made. One has a connection at a time.
+   */
+  readonly otherAddresses?: readonly { readonly host: string; readonly port: number }[];
   /** 1..128; the target may grant fewer. Default 1. */
   readonly ioQueues?: number;
   /** Commands in flight per I/O queue, 2..1024. Default 128. */
@@ -241,6 +246,24 @@ export interface DiscoveryEntry {
   readonly subsystemType: string;
   readonly portId: number;
   readonly controllerId: number;
+}
+
+/** A namespace as a block device of this machine. */
+export interface AttachOptions {
+  /** 1 .. 0xfffffffe */
+  readonly nsid: number;
+  /** UUID or NGUID that the namespace must have. */
+  readonly uuid: string;
+  /** An existing regular file, which the device's file is mounted on. */
+  readonly path: string;
+  readonly readOnly?: boolean;
+}
+
+export interface AttachmentInfo {
+  /** "/dev/loop3" */
+  readonly device: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
 }
 
 export type ControllerState = 'connecting' | 'live' | 'reconnecting' | 'dead' | 'closed';
