@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 namespace ballast::attach {
 namespace {
@@ -48,11 +49,24 @@ bool is_of(const loop_info64& info, const std::string& file) {
   return std::memcmp(info.lo_file_name, wanted.lo_file_name, sizeof(info.lo_file_name)) == 0;
 }
 
+// As is_of(), where the file's server has died: the kernel asks the file before it tells of the device.
+bool has_backing_file(const std::string& device, const std::string& file) {
+  const std::string path = "/sys/block/" + device.substr(device.rfind('/') + 1) + "/loop/backing_file";
+  const Opened opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  char text[4096];
+  const ssize_t bytes = opened.ok() ? ::read(opened.get(), text, sizeof(text)) : -1;
+  if (bytes <= 0) return false;
+  std::string_view shown(text, static_cast<size_t>(bytes));
+  if (shown.ends_with('\n')) shown.remove_suffix(1);
+  return shown == file || shown == file + " (deleted)";
+}
+
 // Errc::not_found: it is none, has no file, or another one.
 Outcome check_is_of(int device, const std::string& path, const std::string& file) {
   loop_info64 info{};
   if (ioctl(device, LOOP_GET_STATUS64, &info) != 0) {
     if (errno == ENXIO || errno == ENOTTY) return Error{Errc::not_found, path + " has no file"};
+    if (errno == ENOTCONN && has_backing_file(path, file)) return Unit{};
     return system_error(path, errno);
   }
   if (!is_of(info, file)) return Error{Errc::not_found, path + " has another file"};

@@ -26,7 +26,7 @@ export const sourceRooms = {
   api: { values: ['base', 'auth'], types: ['pools'] },
   client: { values: ['base'], types: ['api'] },
   rpc: { values: ['base'], types: [] },
-  attach: { values: ['base'], types: [] },
+  attach: { values: ['base'], types: ['native'] },
   csi: { values: ['base', 'rpc', 'client'], types: ['attach'] },
   cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api', 'attach'] },
   main: { values: ['*'], types: ['*'] },

@@ -1,5 +1,6 @@
 // What commands need of the native engine and of the rest of the program. src/main hands in the real one; a
 // command's test hands in a fake. Types come from src/native as types only: no command can load the addon.
+import type { AttachDriver, Attacher } from '../attach/types.js';
 import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
@@ -116,6 +117,12 @@ export interface CliContext {
   /** Locks the state directory; refuses one that another daemon has. */
   startControl(options: ControlOptions): Promise<ControlPort>;
   hostIdentity(stateDirectory: string): Promise<HostIdentity>;
+  createAttacher(options: {
+    readonly stateDirectory?: string;
+    readonly driver?: AttachDriver | 'auto';
+  }): Promise<Attacher>;
+  /** Serves a device that is to be attached, until it is gone. */
+  serveAttachment(uuid: string, stateDirectory: string): Promise<void>;
   /** To the service manager, e.g. READY=1; does nothing where there is none. */
   notifyServiceManager(state: string): Promise<void>;
   /** Calls back at each SIGINT and SIGTERM; returns what ends that. */

@@ -2,6 +2,7 @@
 // code.
 import { Command, CommanderError } from 'commander';
 import { DomainError } from '../base/errors.js';
+import { registerAttach } from './attach.js';
 import { registerDiscover } from './discover.js';
 import type { CliContext } from './engine-port.js';
 import { exitCodeOf } from './exit-codes.js';
@@ -41,6 +42,7 @@ export async function createProgram(
     registerRead,
     registerWrite,
     registerPerf,
+    registerAttach,
   ]) {
     register(program, context);
   }

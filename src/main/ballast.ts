@@ -24,6 +24,9 @@ const context: CliContext = {
     return ControlPlane.start({ ...options, version });
   },
   hostIdentity: (stateDirectory) => hostIdentity({ systemDirectory: '/etc/nvme', stateDirectory }),
+  createAttacher: async (options) => (await import('./attachment.js')).createAttacher(options),
+  serveAttachment: async (uuid, stateDirectory) =>
+    (await import('./attachment.js')).runAttachServer(uuid, stateDirectory),
   notifyServiceManager: async (state) => {
     if (process.env.NOTIFY_SOCKET === undefined) return;
     const { sdNotify } = await import('../native/index.js');

@@ -21,7 +21,14 @@ import {
   rateMax,
 } from './engine-arguments.js';
 import { EnginePools } from './engine-pools.js';
-import { attachFailure, connectFailure, engineFailure, listenFailure, qosFailure, volumeFailure } from './failures.js';
+import {
+  attachFailure,
+  connectFailure,
+  engineFailure,
+  listenFailure,
+  qosFailure,
+  volumeFailure,
+} from './failures.js';
 import { untilAborted } from './namespace.js';
 import { forgetState, listenToLog, listenToState, operate } from './operations.js';
 import { readStats } from './stats.js';

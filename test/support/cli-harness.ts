@@ -1,5 +1,6 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
+import type { Attacher } from '../../src/attach/types.js';
 import type { EnsuredSettings } from '../../src/base/settings.js';
 import type {
   CliContext,
@@ -44,6 +45,8 @@ export class CliHarness {
   others: readonly OtherVolume[] = [];
   ensured: EnsuredSettings = {};
   pools: OpenedPools = { volumes: [], problems: [] };
+  attacher: Attacher | undefined;
+  attacherOptions: object = {};
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
 
@@ -82,6 +85,12 @@ export class CliHarness {
         hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',
         hostId: '11111111-2222-3333-4444-555555555555',
       }),
+      createAttacher: async (options) => {
+        this.attacherOptions = options;
+        if (this.attacher === undefined) throw new Error('the test has no attacher');
+        return this.attacher;
+      },
+      serveAttachment: async () => undefined,
       notifyServiceManager: async (state) => void this.notifications.push(state),
       onStopSignal: (callback) => {
         this.#onSignal = callback;
