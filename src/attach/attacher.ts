@@ -35,7 +35,13 @@ export class LocalAttacher implements Attacher {
         target: checked,
       } as const;
       await this.records.write(record);
-      return attached(record, await this.#driverOf(record).attach(record, limit));
+      try {
+        return attached(record, await this.#driverOf(record).attach(record, limit));
+      } catch (error) {
+        // The driver fuse has taken all of it away; of the kernel there may be paths, for the next call.
+        if (before === undefined && record.driver === 'fuse') await this.records.remove(checked.uuid);
+        throw error;
+      }
     });
   }
 
