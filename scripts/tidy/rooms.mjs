@@ -28,7 +28,8 @@ export const sourceRooms = {
   rpc: { values: ['base'], types: [] },
   attach: { values: ['base'], types: ['native'] },
   csi: { values: ['base', 'rpc', 'client'], types: ['attach'] },
-  cli: { values: ['base', 'client', 'metrics'], types: ['native', 'api', 'attach'] },
+  manifests: { values: ['base'], types: [] },
+  cli: { values: ['base', 'client', 'metrics', 'manifests'], types: ['native', 'api', 'attach'] },
   main: { values: ['*'], types: ['*'] },
 };
 

@@ -13,6 +13,7 @@ export const ConfigSchema = Type.Object(
   {
     data: Type.Optional(Text),
     listen: Type.Optional(Type.Array(Text, { minItems: 1 })),
+    storageInterface: Type.Optional(Text),
     advertise: Type.Optional(Text),
     apiListen: Type.Optional(Text),
     reactors: Type.Optional(TextOrNumber),

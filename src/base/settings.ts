@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import {
   defaultApiPort,
+  defaultPort,
   type HostPort,
   parseApiAddress,
   parseHostPort,
@@ -12,6 +13,7 @@ import {
 import type { Config } from './config.js';
 import { type PoolDeviceSpec, parsePoolDevice } from './device-spec.js';
 import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';
+import { addressOfInterface } from './interface-address.js';
 import { type LogLevel, logLevels } from './log.js';
 import { parseDeviceSize, parseSize } from './sizes.js';
 import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern } from './volume-spec.js';
@@ -29,6 +31,7 @@ export interface Reactors {
 export interface ServeFlags {
   readonly data?: string;
   readonly listen?: readonly string[];
+  readonly storageInterface?: string;
   readonly advertise?: string;
   readonly apiListen?: string;
   readonly reactors?: string;
@@ -87,9 +90,14 @@ export function resolveServeSettings(
   const spinUs = first(flags.spinUs, 'BALLAST_SPIN_US', config.spinUs);
   const inCapsule = first(flags.inCapsule, 'BALLAST_IN_CAPSULE', config.inCapsule);
   const listen = flags.listen ?? environment.BALLAST_LISTEN?.split(',').filter(Boolean) ?? config.listen;
+  const storageInterface = first(
+    flags.storageInterface,
+    'BALLAST_STORAGE_INTERFACE',
+    config.storageInterface,
+  );
   return {
     dataDirectory: dataDirectory(flags.data, environment, config.data),
-    listen: parseListen(listen ?? ['tcp://127.0.0.1:4420']),
+    listen: listenAddresses(listen, storageInterface),
     apiListen: parseApiListen(first(flags.apiListen, 'BALLAST_API_LISTEN', config.apiListen)),
     keySource: parseKeySource(
       first(flags.keyFile, 'BALLAST_KEY_FILE', config.keyFile),
@@ -149,6 +157,18 @@ export function parseInCapsule(text: string): number {
     throw new InvalidArgumentError('in-capsule', `a multiple of 16 up to 128 KiB; got '${text}'`);
   }
   return Number(bytes);
+}
+
+// An interface instead of addresses, where each machine has another one.
+function listenAddresses(
+  texts: readonly string[] | undefined,
+  storageInterface: string | undefined,
+): readonly HostPort[] {
+  if (storageInterface === undefined) return parseListen(texts ?? ['tcp://127.0.0.1:4420']);
+  if (texts !== undefined) {
+    throw new InvalidArgumentError('storage-interface', 'not both, an interface and addresses to listen on');
+  }
+  return [{ host: addressOfInterface(storageInterface), port: defaultPort }];
 }
 
 function parseListen(texts: readonly string[]): readonly HostPort[] {

@@ -12,12 +12,17 @@ import { registerRead } from './read.js';
 import { registerServe } from './serve.js';
 import { registerWrite } from './write.js';
 
-// Groups of commands that ask a running daemon, all but `pool check`. Their files are loaded when one of them
-// is asked for: a target starts without them.
+// Groups of commands that ask a running daemon, all but `pool check`, and a command that asks nobody. Their
+// files are loaded when one of them is asked for: a target starts without them.
 const groups = [
   { name: 'pool', description: 'pools of disks', load: () => import('./pool/index.js') },
   { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
+  {
+    name: 'manifests',
+    description: 'print the objects that install Ballast in a Kubernetes cluster',
+    load: () => import('./manifests.js'),
+  },
 ];
 
 export async function createProgram(

@@ -37,6 +37,7 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--config <file>', 'YAML configuration; flags and BALLAST_* variables go before it')
     .option('--data <dir>', 'state directory (default: BALLAST_DATA, else ./var)')
     .option('--listen <uri>', 'tcp://ADDR:PORT, repeatable (default: tcp://127.0.0.1:4420)', gather)
+    .option('--storage-interface <name>', 'listen on its address, port 4420, and on no other')
     .option('--advertise <host[:port]>', 'what discovery tells hosts to connect to')
     .option('--api-listen <host:port>', "REST API, or 'off': Unix socket only (default: 127.0.0.1:8420)")
     .option(

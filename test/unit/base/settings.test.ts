@@ -36,6 +36,16 @@ describe('resolveServeSettings', () => {
     });
   });
 
+  it('listens on the address of an interface, and on no other', () => {
+    const listen = [{ host: '127.0.0.1', port: 4420 }];
+    expect(resolveServeSettings({ storageInterface: 'lo' }, {}, {}).listen).toEqual(listen);
+    expect(resolveServeSettings({}, { BALLAST_STORAGE_INTERFACE: 'lo' }, {}).listen).toEqual(listen);
+    expect(resolveServeSettings({}, {}, { storageInterface: 'lo' }).listen).toEqual(listen);
+    const both = { storageInterface: 'lo', listen: ['tcp://127.0.0.1:1'] };
+    expect(() => resolveServeSettings(both, {}, {})).toThrow('not both');
+    expect(() => resolveServeSettings({ storageInterface: 'lo9' }, {}, {})).toThrow('storage-interface');
+  });
+
   it('reads where the API listens, also nowhere', () => {
     const of = (apiListen: string) => resolveServeSettings({ apiListen }, {}, {}).apiListen;
     expect(of('off')).toEqual({ chosen: true });
