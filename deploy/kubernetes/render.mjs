@@ -1,8 +1,8 @@
 #!/usr/bin/env node
+import { execFileSync } from 'node:child_process';
 // `npm run manifests`: writes the files beside this one from src/manifests, for a node `storage-1` whose
 // storage network is on `eth1`. A test fails when they are not what this writes.
 import { writeFileSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 

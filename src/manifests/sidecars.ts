@@ -19,6 +19,8 @@ export const images = {
 export const socketMount: VolumeMount = { name: 'socket', mountPath: '/csi' };
 const address = '--csi-address=/csi/csi.sock';
 
+// No gates for topology and VolumeAttributesClass: both are always on in these versions, and a gate that was
+// removed ends the sidecar.
 export function controllerSidecars({ snapshots, groupSnapshots }: ManifestOptions): Container[] {
   return [
     elected('csi-provisioner', images.provisioner, 9811, [
@@ -27,13 +29,9 @@ export function controllerSidecars({ snapshots, groupSnapshots }: ManifestOption
       '--extra-create-metadata',
       '--enable-capacity',
       '--capacity-ownerref-level=2',
-      '--feature-gates=Topology=true,VolumeAttributesClass=true',
     ]),
     elected('csi-attacher', images.attacher, 9812, ['--timeout=60s']),
-    elected('csi-resizer', images.resizer, 9813, [
-      '--timeout=60s',
-      '--feature-gates=VolumeAttributesClass=true',
-    ]),
+    elected('csi-resizer', images.resizer, 9813, ['--timeout=60s']),
     ...(snapshots
       ? [
           elected('csi-snapshotter', images.snapshotter, 9814, [
