@@ -28,7 +28,10 @@ export async function daemonOf(context: CliContext, options: DaemonOptions): Pro
   return new ApiClient(await endpointOf(context, options));
 }
 
-async function endpointOf({ environment }: CliContext, options: DaemonOptions): Promise<Endpoint> {
+export async function endpointOf(
+  { environment }: CliContext,
+  options: Omit<DaemonOptions, 'output'>,
+): Promise<Endpoint> {
   const api = apiOf(environment, options);
   if (api === undefined) {
     return { socketPath: statePaths(dataDirectory(options.data, environment)).apiSocket };
@@ -40,7 +43,10 @@ async function endpointOf({ environment }: CliContext, options: DaemonOptions): 
   return httpEndpoint(api, tokenFile);
 }
 
-function apiOf(environment: CliContext['environment'], { api, data }: DaemonOptions): string | undefined {
+function apiOf(
+  environment: CliContext['environment'],
+  { api, data }: Pick<DaemonOptions, 'api' | 'data'>,
+): string | undefined {
   return api ?? (data === undefined ? environment.BALLAST_API || undefined : undefined);
 }
 

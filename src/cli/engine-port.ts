@@ -5,6 +5,7 @@ import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import type { ApiListen, EnsuredSettings, KeySource } from '../base/settings.js';
+import type { Endpoint } from '../client/endpoint.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
   ConnectOptions,
@@ -24,6 +25,7 @@ import type {
   VolumeInfo,
   VolumeOptions,
 } from '../native/types.js';
+import type { CsiSettings } from './csi-settings.js';
 
 export interface EnginePort extends PoolEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
@@ -107,6 +109,19 @@ export interface ControlPort {
   close(): Promise<void>;
 }
 
+/** What `ballast csi` starts. */
+export interface CsiOptions extends CsiSettings {
+  readonly daemon: Endpoint;
+  readonly log: Log;
+  /** Of a node. */
+  readonly host?: HostIdentity;
+}
+
+export interface CsiPort {
+  /** Takes nothing new, and resolves when what was under way is answered. */
+  close(): Promise<void>;
+}
+
 /** Everything outside a command that it may touch. */
 export interface CliContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -116,6 +131,7 @@ export interface CliContext {
   startEngine(options: EngineOptions): Promise<EnginePort>;
   /** Locks the state directory; refuses one that another daemon has. */
   startControl(options: ControlOptions): Promise<ControlPort>;
+  startCsi(options: CsiOptions): Promise<CsiPort>;
   hostIdentity(stateDirectory: string): Promise<HostIdentity>;
   createAttacher(options: {
     readonly stateDirectory?: string;

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { DomainError } from '../base/errors.js';
 import { registerAttach } from './attach.js';
+import { registerCsi } from './csi.js';
 import { registerDiscover } from './discover.js';
 import type { CliContext } from './engine-port.js';
 import { exitCodeOf } from './exit-codes.js';
@@ -48,6 +49,7 @@ export async function createProgram(
     registerWrite,
     registerPerf,
     registerAttach,
+    registerCsi,
   ]) {
     register(program, context);
   }

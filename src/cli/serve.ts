@@ -22,6 +22,7 @@ import type {
   ServedVolume,
 } from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
+import { stopRequest } from './stop-request.js';
 
 const drainMsMax = 30_000;
 
@@ -240,17 +241,4 @@ function reachableHost(host: string): string {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const found = all.find((one) => one.family === family && !one.internal && !one.address.startsWith('fe80'));
   return found?.address ?? (family === 'IPv6' ? '::1' : '127.0.0.1');
-}
-
-function stopRequest(context: CliContext): { requested: Promise<string>; forget: () => void } {
-  let forget: () => void = () => undefined;
-  const requested = new Promise<string>((resolve) => {
-    let count = 0;
-    forget = context.onStopSignal((name) => {
-      count += 1;
-      if (count > 1) context.exitNow(1);
-      resolve(name);
-    });
-  });
-  return { requested, forget };
 }

@@ -23,6 +23,10 @@ const context: CliContext = {
     const { ControlPlane } = await import('./control-plane.js');
     return ControlPlane.start({ ...options, version });
   },
+  startCsi: async (options) => {
+    const { startCsi } = await import('./csi.js');
+    return startCsi(options, version);
+  },
   hostIdentity: (stateDirectory) => hostIdentity({ systemDirectory: '/etc/nvme', stateDirectory }),
   createAttacher: async (options) => (await import('./attachment.js')).createAttacher(options),
   serveAttachment: async (uuid, stateDirectory) =>

@@ -5,6 +5,7 @@ import type { EnsuredSettings } from '../../src/base/settings.js';
 import type {
   CliContext,
   ControlOptions,
+  CsiOptions,
   DataPlanePort,
   OpenedPools,
   OtherVolume,
@@ -39,6 +40,7 @@ export class CliHarness {
   enginesStarted = 0;
   exitedNow: number | undefined;
   control: ControlOptions | undefined;
+  csi: CsiOptions | undefined;
   dataPlane: DataPlanePort | undefined;
   onSleep: () => void = () => undefined;
   failApi: Error | undefined;
@@ -80,6 +82,10 @@ export class CliHarness {
           closeApi: async () => void this.engine.steps.push('close api'),
           close: async () => void this.engine.steps.push('close control'),
         };
+      },
+      startCsi: async (options) => {
+        this.csi = options;
+        return { close: async () => void this.engine.steps.push('close csi') };
       },
       hostIdentity: async () => ({
         hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',

@@ -1,0 +1,37 @@
+// The CSI driver as a process: its services over the REST API of a daemon, and on a node what attaches and
+// mounts.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { CsiOptions, CsiPort } from '../cli/engine-port.js';
+import { type CsiNodeOptions, newCsiServer } from '../csi/driver.js';
+import { SystemMounter } from '../csi/mounter/system-mounter.js';
+import { RestStorage } from '../csi/storage.js';
+import { parseUnixEndpoint } from '../rpc/unix-socket.js';
+
+export async function startCsi(options: CsiOptions, version: string): Promise<CsiPort> {
+  const { log, driverName, topology, targetAddresses } = options;
+  const path = parseUnixEndpoint(options.endpoint);
+  const shared = { targetAddresses, ...(topology && { topology }) };
+  const server = newCsiServer(
+    { storage: new RestStorage(options.daemon), log, version, driverName },
+    {
+      ...(options.controller && { controller: shared }),
+      ...(options.node && { node: { ...shared, ...(await nodeOptions(options)) } }),
+    },
+  );
+  await mkdir(dirname(path), { recursive: true });
+  await server.listen(path);
+  return server;
+}
+
+async function nodeOptions(options: CsiOptions): Promise<CsiNodeOptions> {
+  const { log, host, driver, attachDirectory, kubeletDirectory, stateDirectory, volumesMax } = options;
+  if (host === undefined) throw new Error('a node without an identity');
+  const { createAttacher } = await import('./attachment.js');
+  const attacher = await createAttacher({
+    driver,
+    ...(attachDirectory !== undefined && { stateDirectory: attachDirectory }),
+  });
+  const mounter = new SystemMounter(log);
+  return { attacher, mounter, kubeletDirectory, stateDirectory, host, volumesMax };
+}
