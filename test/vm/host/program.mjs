@@ -34,7 +34,7 @@ export function makeProgramDisk(program, image) {
   copyFileSync(process.execPath, join(root, 'node'));
   for (const [name, path] of [...librariesOf(process.execPath), ...librariesOf(join(top, addon))])
     copyFileSync(path, join(root, 'lib', name));
-  for (const path of ['package.json', 'dist', addon, ...runtimeModules(top)])
+  for (const path of ['package.json', 'dist', 'proto', 'scripts', addon, ...runtimeModules(top)])
     cpSync(join(top, path), join(root, 'ballast', path), { recursive: true, dereference: true });
   const usedMib = Number(execFileSync('du', ['-sm', root], { encoding: 'utf8' }).split('\t')[0]);
   const options = ['-q', '-O', '^has_journal', '-m', '0', '-E', 'root_owner=0:0', '-d', root];
