@@ -91,13 +91,14 @@ export async function dropCloneSnapshots(parts: Pick<Parts, 'storage'>, volume: 
 
 function makeClone(
   { storage }: Parts,
-  { name, range, parameters }: WantedVolume,
+  { name, range, parameters, qos }: WantedVolume,
   snapshot: SnapshotBody,
   asVolume: boolean,
 ): Promise<VolumeBody> {
   const sizeBytes = sizeFor(range, toBytes(snapshot.sizeBytes)).toString();
   const source = { volume: snapshot.volumeUuid, snapshot: snapshot.name, asVolume };
-  return storage.createVolume({ name, sizeBytes, source, hosts: [], ...parameters });
+  const limits = qos === undefined ? {} : { qos };
+  return storage.createVolume({ name, sizeBytes, source, hosts: [], ...parameters, ...limits });
 }
 
 async function dropNamed(parts: Pick<Parts, 'storage'>, volume: VolumeBody, name: string): Promise<void> {

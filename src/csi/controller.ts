@@ -25,6 +25,7 @@ export const controllerCapabilities: readonly ControllerServiceCapabilityRPCType
   'GET_VOLUME',
   'SINGLE_NODE_MULTI_WRITER',
   'GET_SNAPSHOT',
+  'MODIFY_VOLUME',
 ];
 
 export function controller(parts: Parts): Handlers<ControllerService> {
@@ -45,6 +46,6 @@ export function controller(parts: Parts): Handlers<ControllerService> {
     GetSnapshot: (request) => getSnapshot(parts, request),
     ControllerExpandVolume: (request, call) => expandVolume(parts, request, call),
     ControllerGetVolume: (request) => getVolume(parts, request),
-    ControllerModifyVolume: (request) => modifyVolume(parts, request),
+    ControllerModifyVolume: (request, call) => modifyVolume(parts, request, call),
   };
 }

@@ -1,15 +1,16 @@
 // CreateVolume: empty, of a snapshot, of a volume; once for a name, whoever asks how often. What the same
 // name asked for before is read from the volume itself. No host may use it until it is published.
+import type { QosWords } from '../base/qos.js';
 import type { PoolBody, VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
 import { RpcError } from '../rpc/status.js';
 import { checkCapabilities } from './capabilities.js';
 import { isWithin, parseRange, type Range, sizeFor } from './capacity.js';
-import { invalid, required, requiredName } from './checks.js';
+import { required, requiredName } from './checks.js';
 import { type CloneSource, fromSnapshot, fromVolume, parseSource, sourceDifference } from './clone-source.js';
 import type { CreateVolumeRequest, CreateVolumeResponse } from './messages.js';
-import { checkMutableParameters } from './mutable-parameters.js';
+import { parseMutableParameters, sameQos } from './mutable-parameters.js';
 import { storageName } from './names.js';
 import { differenceOf, parseParameters, type VolumeParameters } from './parameters.js';
 import { type Parts, withName } from './parts.js';
@@ -22,6 +23,8 @@ export interface WantedVolume {
   readonly range: Range;
   readonly parameters: VolumeParameters;
   readonly source: CloneSource | undefined;
+  /** Undefined: nothing was said about it. */
+  readonly qos: QosWords | undefined;
 }
 
 export async function createVolume(
@@ -40,14 +43,11 @@ function wantedOf(parts: Parts, request: CreateVolumeRequest): WantedVolume {
   const capabilities = required('volumeCapabilities', request.volumeCapabilities);
   checkCapabilities('volumeCapabilities', capabilities);
   const parameters = parseParameters(request.parameters);
-  checkMutableParameters(request.mutableParameters);
-  if (Object.keys(request.mutableParameters).length > 0) {
-    throw invalid('mutableParameters', 'none: this daemon has no limits and guarantees');
-  }
+  const qos = parseMutableParameters(request.mutableParameters);
   const range = parseRange(request.capacityRange);
   const source = parseSource(request.volumeContentSource);
   checkTopology(parts.topology, request.accessibilityRequirements);
-  return { name, range, parameters, source };
+  return { name, range, parameters, source, qos };
 }
 
 async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBody> {
@@ -69,6 +69,7 @@ async function same(parts: Parts, wanted: WantedVolume, existing: VolumeBody): P
     (existing.kind === 'pool' ? undefined : 'kind') ??
     (isWithin(wanted.range, BigInt(existing.sizeBytes)) ? undefined : 'capacity_range') ??
     differenceOf(wanted.parameters, existing) ??
+    (wanted.qos === undefined || sameQos(wanted.qos, existing.qos) ? undefined : 'mutable_parameters') ??
     (await sourceDifference(parts, wanted, existing));
   if (difference === undefined) return existing;
   throw new RpcError('ALREADY_EXISTS', `there is a volume of this name with another ${difference}`);
@@ -82,10 +83,14 @@ function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBod
     : fromVolume(parts, wanted, source.volumeId, call);
 }
 
-async function makeEmpty({ storage }: Parts, { name, range, parameters }: WantedVolume): Promise<VolumeBody> {
+async function makeEmpty(
+  { storage }: Parts,
+  { name, range, parameters, qos }: WantedVolume,
+): Promise<VolumeBody> {
   const sizeBytes = sizeFor(range);
   const { pool = roomiest(await storage.pools()), ...rest } = parameters;
-  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, hosts: [], ...rest });
+  const limits = qos === undefined ? {} : { qos };
+  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, hosts: [], ...rest, ...limits });
 }
 
 /** Of pools that nobody chose between: the one with the most room. */

@@ -2,7 +2,7 @@
 import { unsupported } from './capabilities.js';
 import { required } from './checks.js';
 import type { ValidateVolumeCapabilitiesRequest, ValidateVolumeCapabilitiesResponse } from './messages.js';
-import { checkMutableParameters } from './mutable-parameters.js';
+import { parseMutableParameters, sameQos } from './mutable-parameters.js';
 import { differenceOf, parseParameters } from './parameters.js';
 import type { Parts } from './parts.js';
 
@@ -15,7 +15,7 @@ export async function validateCapabilities(
   required('volumeCapabilities', volumeCapabilities);
   const problem = unsupported('volumeCapabilities', volumeCapabilities);
   const wanted = parseParameters(parameters);
-  checkMutableParameters(mutableParameters);
+  const qos = parseMutableParameters(mutableParameters);
   const volume = await volumes.get(volumeId);
   const given = (map: object) => Object.keys(map).length > 0;
   const difference = given(parameters) ? differenceOf(wanted, volume) : undefined;
@@ -23,7 +23,7 @@ export async function validateCapabilities(
     (problem === undefined ? '' : `volume_capabilities: expected ${problem}`) ||
     (given(volumeContext) ? 'volume_context: the volume has none' : '') ||
     (difference === undefined ? '' : `parameters: the volume has another ${difference}`) ||
-    (given(mutableParameters) ? 'mutable_parameters: the volume has none' : '');
+    (qos === undefined || sameQos(qos, volume.qos) ? '' : 'mutable_parameters: the volume has others');
   if (message !== '') return { confirmed: null, message };
   return { confirmed: { volumeCapabilities, volumeContext, parameters, mutableParameters }, message };
 }

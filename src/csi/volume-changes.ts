@@ -2,10 +2,9 @@
 import { toBytes } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
-import { RpcError } from '../rpc/status.js';
 import { checkCapabilities } from './capabilities.js';
 import { expandedSize, parseRange } from './capacity.js';
-import { required } from './checks.js';
+import { invalid, required } from './checks.js';
 import { dropCloneSnapshots } from './clone-source.js';
 import type {
   ControllerExpandVolumeRequest,
@@ -13,7 +12,7 @@ import type {
   ControllerModifyVolumeRequest,
   DeleteVolumeRequest,
 } from './messages.js';
-import { checkMutableParameters } from './mutable-parameters.js';
+import { parseMutableParameters, sameQos } from './mutable-parameters.js';
 import { isVolumeId } from './names.js';
 import { type Parts, withVolumes } from './parts.js';
 
@@ -57,14 +56,18 @@ export async function expandVolume(
   });
 }
 
-/** Checked as if they could be applied, so that a mistake is told of; the capability is not advertised. */
+/** Live, and again is nothing. What is not admitted leaves the volume as it was. */
 export async function modifyVolume(
-  { volumes }: Parts,
+  parts: Parts,
   { volumeId, mutableParameters }: ControllerModifyVolumeRequest,
-): Promise<never> {
+  call: Call,
+): Promise<object> {
   required('volumeId', volumeId);
-  checkMutableParameters(mutableParameters);
-  required('mutableParameters', Object.keys(mutableParameters));
-  await volumes.get(volumeId);
-  throw new RpcError('UNIMPLEMENTED', 'this daemon has no limits and guarantees of volumes');
+  const qos = parseMutableParameters(mutableParameters);
+  if (qos === undefined) throw invalid('mutableParameters', 'a value; it is missing');
+  return withVolumes(parts, [volumeId.toLowerCase()], call, async () => {
+    const { uuid, qos: before } = await parts.volumes.get(volumeId);
+    if (!sameQos(qos, before)) await parts.storage.changeVolume(uuid, { qos });
+    return {};
+  });
 }

@@ -12,7 +12,7 @@ import { invalid } from '../checks.js';
 import { roomiest } from '../create-volume.js';
 import type { NodePublishVolumeRequest } from '../messages.js';
 import { ensure } from '../mounter/place.js';
-import { checkMutableParameters } from '../mutable-parameters.js';
+import { parseMutableParameters } from '../mutable-parameters.js';
 import { ephemeralName, isVolumeId } from '../names.js';
 import { parseParameters } from '../parameters.js';
 import { addressesOf } from '../publish.js';
@@ -151,11 +151,8 @@ function wantedOf(volumeContext: Texts): { readonly fsType: Use['fsType']; reado
   const isPoolWord = ([key]: [string, string]) => poolWords.includes(key);
   const parameters = parseParameters(Object.fromEntries(Object.entries(words).filter(isPoolWord)));
   const qosWords = Object.fromEntries(Object.entries(words).filter((pair) => !isPoolWord(pair)));
-  checkMutableParameters(qosWords);
-  if (Object.keys(qosWords).length > 0) {
-    throw invalid('volumeContext', 'only size, fsType, pool, thin and encrypted: there are no limits yet');
-  }
-  return { fsType, body: { sizeBytes: sizeOf(size), ...parameters } };
+  const qos = parseMutableParameters(qosWords);
+  return { fsType, body: { sizeBytes: sizeOf(size), ...parameters, ...(qos !== undefined && { qos }) } };
 }
 
 function sizeOf(text: string): string {

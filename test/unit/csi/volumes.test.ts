@@ -313,27 +313,6 @@ describe('parameters', () => {
   it('of a pool that is not there is INVALID_ARGUMENT', async () => {
     expect(await statusOf(csi.volume('v', { parameters: { pool: 'missing' } }))).toBe('INVALID_ARGUMENT');
   });
-
-  it.each([
-    [{ colour: 'red' }, 'INVALID_ARGUMENT'],
-    [{ iops: '-1' }, 'INVALID_ARGUMENT'],
-    [{ iops: '1e3' }, 'INVALID_ARGUMENT'],
-    [{ iops: '100', readIops: 'many' }, 'INVALID_ARGUMENT'],
-    [{ weight: '0' }, 'INVALID_ARGUMENT'],
-    [{ qosClass: 'Best Effort' }, 'INVALID_ARGUMENT'],
-    [{ toString: '1' }, 'INVALID_ARGUMENT'],
-    [{}, 'INVALID_ARGUMENT'],
-    [
-      { iops: '100', minIops: '0', throughput: '50', burstSeconds: '10', qosClass: 'medium' },
-      'UNIMPLEMENTED',
-    ],
-  ])('K21: mutable ones %j are %s', async (mutableParameters, status) => {
-    const { volumeId } = await csi.volume('v');
-    expect(await statusOf(csi.call('ControllerModifyVolume', { volumeId, mutableParameters }))).toBe(status);
-    if (Object.keys(mutableParameters).length > 0) {
-      expect(await statusOf(csi.volume('w', { mutableParameters }))).toBe('INVALID_ARGUMENT');
-    }
-  });
 });
 
 describe('capabilities', () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkMutableParameters } from '../../../src/csi/mutable-parameters.js';
+import { parseMutableParameters } from '../../../src/csi/mutable-parameters.js';
 import { parseParameters } from '../../../src/csi/parameters.js';
 import type { ManifestObject } from '../../../src/manifests/common.js';
 import { manifests } from '../../../src/manifests/manifests.js';
@@ -96,7 +96,7 @@ describe('what the driver is told', () => {
   ] as readonly (ManifestObject & { readonly parameters?: Readonly<Record<string, string>> })[];
 
   it.each(['StorageClass', 'VolumeAttributesClass'])('parameters of a %s are ones that it knows', (kind) => {
-    const check = kind === 'StorageClass' ? parseParameters : checkMutableParameters;
+    const check = kind === 'StorageClass' ? parseParameters : parseMutableParameters;
     const classes = everything.filter((object) => object.kind === kind);
     expect(classes.length).toBeGreaterThan(1);
     for (const { parameters = {} } of classes) check(parameters);

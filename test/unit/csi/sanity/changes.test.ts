@@ -11,6 +11,9 @@ afterEach(() => csi.close());
 
 const uuid = '11111111-2222-4333-8444-999999999999';
 
+/** A name that is too long for a line. */
+const words = (...parts: string[]) => parts.join(' ');
+
 describe('ExpandVolume', () => {
   const expand = (request: object) => csi.call('ControllerExpandVolume', request);
 
@@ -52,4 +55,29 @@ describe('ModifyVolume', () => {
       'INVALID_ARGUMENT',
     );
   });
+
+  const mutableParameters = { iops: '100', weight: '200' };
+
+  it('should modify a volume created without a volume attribute class', async () => {
+    const { volumeId } = await csi.volume('v');
+    expect(await statusOf(modify({ volumeId, mutableParameters }))).toBe('OK');
+  });
+
+  it('should modify a volume created with a volume attribute class', async () => {
+    const { volumeId } = await csi.volume('v', { mutableParameters });
+    expect(await statusOf(modify({ volumeId, mutableParameters: { iops: '200' } }))).toBe('OK');
+  });
+
+  it(
+    words(
+      'should fail to modify a volume created with a volume attribute class',
+      'if new mutable parameters are not supported by volume',
+    ),
+    async () => {
+      const { volumeId } = await csi.volume('v', { mutableParameters });
+      expect(await statusOf(modify({ volumeId, mutableParameters: { colour: 'red' } }))).toBe(
+        'INVALID_ARGUMENT',
+      );
+    },
+  );
 });

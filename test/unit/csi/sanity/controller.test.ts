@@ -136,6 +136,18 @@ describe('CreateVolume', () => {
   });
 });
 
+describe('CreateVolume with a class', () => {
+  const make = (mutableParameters: object) => statusOf(csi.volume('v', { mutableParameters }));
+
+  it('should create volume with a volume attribute class', async () => {
+    expect(await make({ iops: '100' })).toBe('OK');
+  });
+
+  it('should not create volume with an invalid volume attribute class', async () => {
+    expect(await make({ colour: 'red' })).toBe('INVALID_ARGUMENT');
+  });
+});
+
 describe('DeleteVolume', () => {
   it('should fail when no volume id is provided', async () => {
     expect(await statusOf(csi.call('DeleteVolume'))).toBe('INVALID_ARGUMENT');
