@@ -85,7 +85,8 @@ export function newCsiServer(
   }
   if (node !== undefined) addNode(server, storage, log, node);
   if ((controller ?? node)?.topology !== undefined) services.push('VOLUME_ACCESSIBILITY_CONSTRAINTS');
-  server.add<IdentityService>(csiService('Identity'), identity({ driverName, version, services, storage }));
+  const probed = controller === undefined ? {} : { storage };
+  server.add<IdentityService>(csiService('Identity'), identity({ driverName, version, services, ...probed }));
   return server;
 }
 

@@ -10,7 +10,8 @@ export interface IdentityOptions {
   readonly driverName: string;
   readonly version: string;
   readonly services: readonly PluginCapabilityServiceType[];
-  readonly storage: Pick<Storage, 'node'>;
+  /** Absent on a node alone: that one can work without the daemon, and to be not ready would end it. */
+  readonly storage?: Pick<Storage, 'node'>;
 }
 
 export function identity({
@@ -28,7 +29,7 @@ export function identity({
       ],
     }),
     // A daemon that is not there is no reason to start this process again.
-    Probe: async () => ({ ready: { value: await answers(storage) } }),
+    Probe: async () => ({ ready: { value: storage === undefined || (await answers(storage)) } }),
   };
 }
 
