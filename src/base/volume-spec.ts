@@ -1,7 +1,7 @@
 // NAME=SPEC of `serve --volume` and of the configuration: mem:SIZE, null:SIZE or file:PATH[:SIZE], then
 // options after commas: block=512|4096, nqn=NQN, uuid=UUID, write-cache=volatile|none, read-only,
-// allow-host=NQN (repeatable), iops=N and the other limits of qos.ts. Pure text work: whether the path exists is for the
-// engine to find out.
+// allow-host=NQN (repeatable), iops=N and the other limits of qos.ts. Pure text work: whether the path
+// exists is for the engine to find out.
 import { DomainError, InvalidVolumeSpecError } from './errors.js';
 import { checkNqn, checkSubsystemNqn } from './nqn.js';
 import { checkQos, kebab, parseQosNumber, type QosWord, type QosWords, qosWords } from './qos.js';

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { DomainError } from '../base/errors.js';
 import { registerAttach } from './attach.js';
+import { registerBurnin } from './burnin.js';
 import { registerCsi } from './csi.js';
 import { registerDiscover } from './discover.js';
 import type { CliContext } from './engine-port.js';
@@ -18,6 +19,7 @@ import { registerWrite } from './write.js';
 const groups = [
   { name: 'pool', description: 'pools of disks', load: () => import('./pool/index.js') },
   { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },
+  { name: 'qos', description: 'limits and guarantees', load: () => import('./qos/index.js') },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
   {
     name: 'manifests',
@@ -50,6 +52,7 @@ export async function createProgram(
     registerPerf,
     registerAttach,
     registerCsi,
+    registerBurnin,
   ]) {
     register(program, context);
   }

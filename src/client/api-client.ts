@@ -2,6 +2,7 @@
 // JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
 
 import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
+import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
 import type { HostsBody } from '../api/routes/hosts.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
 import type {
@@ -22,6 +23,8 @@ export type {
   NewVolumeBody,
   PolicyBody,
   PoolBody,
+  QosBudgetBody,
+  QosClassBody,
   RotatedBody,
   SnapshotBody,
   VolumeBody,
@@ -182,6 +185,31 @@ export class ApiClient {
 
   withdrawPod(volume: string, podUid: string): Promise<void> {
     return this.#ask('DELETE', `volumes/${part(volume)}/pods/${part(podUid)}`);
+  }
+
+  async qosClasses(): Promise<readonly QosClassBody[]> {
+    return (await this.#ask<{ classes: QosClassBody[] }>('GET', 'qos/classes')).classes;
+  }
+
+  putQosClass(name: string, qos: QosClassBody['qos']): Promise<QosClassBody> {
+    return this.#ask('PUT', `qos/classes/${part(name)}`, qos);
+  }
+
+  deleteQosClass(name: string): Promise<void> {
+    return this.#ask('DELETE', `qos/classes/${part(name)}`);
+  }
+
+  qosBudget(): Promise<QosBudgetBody> {
+    return this.#ask('GET', 'qos/budget');
+  }
+
+  setQosBudget(budget: { readonly iops: number; readonly depth?: number }): Promise<QosBudgetBody> {
+    return this.#ask('PUT', 'qos/budget', budget);
+  }
+
+  /** Where hosts reach the daemon. */
+  async listeners(): Promise<readonly { readonly host: string; readonly port: number }[]> {
+    return (await this.#ask<{ listeners: { host: string; port: number }[] }>('GET', 'node')).listeners;
   }
 
   keys(): Promise<KeysBody> {

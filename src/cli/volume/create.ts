@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { parseDeviceSize } from '../../base/sizes.js';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
 import type { CliContext } from '../engine-port.js';
+import { addQosOptions, type QosFlags, qosOf } from '../qos/options.js';
 import { printVolume } from './render.js';
 
-interface CreateOptions extends DaemonOptions {
+interface CreateOptions extends DaemonOptions, QosFlags {
   readonly size: string;
   readonly pool?: string;
   readonly thick?: boolean;
@@ -14,7 +15,7 @@ interface CreateOptions extends DaemonOptions {
 }
 
 export function registerCreate(volume: Command, context: CliContext): void {
-  addDaemonOptions(volume.command('create').description('make a volume and serve it'))
+  addQosOptions(addDaemonOptions(volume.command('create').description('make a volume and serve it')))
     .argument('<name>')
     .requiredOption('--size <size>', 'such as 10GiB')
     .option('--pool <name>', 'where (default: the only pool)')
@@ -26,6 +27,7 @@ export function registerCreate(volume: Command, context: CliContext): void {
 
 async function create(context: CliContext, name: string, options: CreateOptions): Promise<void> {
   const sizeBytes = parseDeviceSize(options.size, 4096).toString();
+  const qos = qosOf(options);
   const daemon = await daemonOf(context, options);
   const made = await daemon.createVolume({
     name,
@@ -34,6 +36,7 @@ async function create(context: CliContext, name: string, options: CreateOptions)
     encrypted: options.encrypted ?? false,
     ...(options.pool !== undefined && { pool: options.pool }),
     ...(options.host !== undefined && { hosts: [...options.host] }),
+    ...(qos !== undefined && { qos }),
   });
   await printVolume(context, options.output, made);
 }

@@ -12,6 +12,7 @@ import { registerRename } from './rename.js';
 import { registerResize } from './resize.js';
 import { registerRevert } from './revert.js';
 import { registerServe } from './serve.js';
+import { registerSet } from './set.js';
 import { registerShow } from './show.js';
 import { registerSnapshot } from './snapshot.js';
 import { registerSnapshots } from './snapshots.js';
@@ -22,6 +23,7 @@ export function register(volume: Command, context: CliContext): void {
     registerList,
     registerShow,
     registerResize,
+    registerSet,
     registerRename,
     registerSnapshot,
     registerSnapshots,

@@ -3,6 +3,7 @@ import { formatSize } from '../../base/sizes.js';
 import { type SnapshotBody, toBytes, type VolumeBody } from '../../client/api-client.js';
 import type { CliContext } from '../engine-port.js';
 import { type OutputFormat, printResult } from '../output.js';
+import { qosText, throttledText } from '../qos/render.js';
 import { type Column, renderFields, renderTable } from '../table.js';
 
 const volumeColumns: readonly Column<VolumeBody>[] = [
@@ -50,6 +51,9 @@ export function renderVolume(volume: VolumeBody, color: boolean): string {
   if (encrypted) fields.push(['encrypted', keyId === undefined ? 'key discarded' : `by key ${keyId}`]);
   fields.push(['reads', `${counters.reads}, ${formatSize(toBytes(counters.readBytes))}`]);
   fields.push(['writes', `${counters.writes}, ${formatSize(toBytes(counters.writeBytes))}`]);
+  const { qos, qosCounters } = volume;
+  if (qos !== undefined) fields.push(['limits', qosText(qos)]);
+  if (qosCounters !== undefined) fields.push(['throttled', throttledText(qosCounters)]);
   fields.push(['errors', String(counters.errors)]);
   return renderFields(fields, color);
 }
