@@ -129,20 +129,17 @@ Napi::Value engine_listen(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (engine, nqns, nsids: Uint32Array, the volumes' qosStats) -> BigUint64Array, laid out as
+// (engine, the `stats` of volumes, whether with their latency) -> BigUint64Array, laid out as
 // src/native/stats.ts reads it; undefined when the engine is closed
 Napi::Value engine_stats(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   EngineHandle* const handle = environment.find_engine(to_u32(info[0]));
   if (handle == nullptr) return info.Env().Undefined();
-  const std::vector<std::string> nqns = to_texts(info[1]);
-  const auto nsids = info[2].As<Napi::Uint32Array>();
-  const auto qos_stats = info[3].As<Napi::Array>();
-  BALLAST_ASSERT(nsids.ElementLength() == nqns.size());
-  BALLAST_ASSERT(qos_stats.Length() == nqns.size());
+  const auto volumes = info[1].As<Napi::Array>();
+  const bool with_latency = info[2].As<Napi::Boolean>();
 
   const engine::Counters counters = handle->engine->counters();
-  std::vector<uint64_t> words{counters.reactors.size(), counters.controllers,
+  std::vector<uint64_t> words{counters.reactors.size(), counters.controllers, counters.keep_alive_timeouts,
                               environment.log_lines_dropped()};
   const engine::TransportCounters& tcp = counters.transport;
   words.insert(words.end(), {tcp.connections, tcp.connections_total, tcp.bytes_received, tcp.bytes_sent,
@@ -155,12 +152,7 @@ Napi::Value engine_stats(const Napi::CallbackInfo& info) {
     words.insert(words.end(),
                  {reactor.turns, reactor.sleeps, reactor.messages, reactor.busy_ns, reactor.connections});
   }
-  for (size_t i = 0; i < nqns.size(); ++i) {
-    const target::NamespaceCounters volume = handle->engine->volume_counters(nqns[i], nsids[i]);
-    words.insert(words.end(),
-                 {volume.reads, volume.writes, volume.read_bytes, volume.write_bytes, volume.errors});
-    append_qos_stats(words, qos_stats.Get(static_cast<uint32_t>(i)));
-  }
+  for (uint32_t i = 0; i < volumes.Length(); ++i) append_volume_stats(words, volumes.Get(i), with_latency);
   const Napi::BigUint64Array array = Napi::BigUint64Array::New(info.Env(), words.size());
   std::copy(words.begin(), words.end(), const_cast<uint64_t*>(array.Data()));
   return array;

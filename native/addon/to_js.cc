@@ -3,7 +3,11 @@
 namespace ballast::addon {
 namespace {
 
-using QosStatsHandle = std::shared_ptr<const bdev::qos::StatsCells>;
+// Both may be read on any thread, also when the volume has gone.
+struct VolumeStatsHandle {
+  target::NamespaceCounters io;
+  std::shared_ptr<const bdev::qos::StatsCells> qos;
+};
 
 Napi::BigInt big(Napi::Env env, uint64_t number) { return Napi::BigInt::New(env, number); }
 
@@ -107,16 +111,26 @@ Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info) {
   object.Set("sizeBytes", big(env, info.size_bytes));
   object.Set("blockSizeBytes", info.block_size_bytes);
   object.Set("durable", info.durable);
-  object.Set("qosStats", Napi::External<QosStatsHandle>::New(
-                             env, new QosStatsHandle(info.qos_stats),
-                             [](Napi::Env, const QosStatsHandle* handle) { delete handle; }));
+  object.Set("stats", Napi::External<VolumeStatsHandle>::New(
+                          env, new VolumeStatsHandle{info.counters, info.qos_stats},
+                          [](Napi::Env, const VolumeStatsHandle* handle) { delete handle; }));
   return object;
 }
 
-void append_qos_stats(std::vector<uint64_t>& words, const Napi::Value& qos_stats) {
-  const bdev::qos::Stats stats = (*qos_stats.As<Napi::External<QosStatsHandle>>().Data())->read();
-  words.insert(words.end(), {stats.throttled_ios, stats.throttled_ns, stats.waiting_ios,
-                             stats.guarantee_seconds, stats.guarantee_kept_seconds});
+void append_volume_stats(std::vector<uint64_t>& words, const Napi::Value& stats, bool with_latency) {
+  const VolumeStatsHandle& handle = *stats.As<Napi::External<VolumeStatsHandle>>().Data();
+  const target::IoTotals io = handle.io.totals();
+  words.insert(words.end(), {io.reads, io.writes, io.read_bytes, io.write_bytes, io.errors, io.in_flight});
+  words.insert(words.end(), io.error_types.begin(), io.error_types.end());
+  const bdev::qos::Stats qos = handle.qos->read();
+  words.insert(words.end(), {qos.throttled_ios, qos.throttled_ns, qos.waiting_ios, qos.guarantee_seconds,
+                             qos.guarantee_kept_seconds});
+  if (!with_latency) return;
+  for (size_t kind = 0; kind < target::k_io_kinds_count; ++kind) {
+    const target::IoTotals::Latency latency = handle.io.latency(static_cast<target::IoKind>(kind));
+    words.insert(words.end(), latency.buckets.begin(), latency.buckets.end());
+    words.push_back(latency.sum_ns);
+  }
 }
 
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {

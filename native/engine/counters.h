@@ -33,6 +33,7 @@ struct Counters {
   std::vector<ReactorCounters> reactors;
   TransportCounters transport;
   uint32_t controllers = 0;
+  uint64_t keep_alive_timeouts = 0;
 };
 
 }  // namespace ballast::engine

@@ -213,11 +213,8 @@ Counters Engine::counters() const {
     add(counters.transport, tcp);
   }
   counters.controllers = target_->controllers_count();
+  counters.keep_alive_timeouts = target_->keep_alive_timeouts();
   return counters;
-}
-
-target::NamespaceCounters Engine::volume_counters(const std::string& nqn, uint32_t nsid) const {
-  return target_->namespace_counters(nqn, nsid);
 }
 
 }  // namespace ballast::engine

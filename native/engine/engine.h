@@ -70,7 +70,6 @@ class Engine {
 
   // --- any thread, between start() and close() ---
   Counters counters() const;
-  target::NamespaceCounters volume_counters(const std::string& nqn, uint32_t nsid) const;
   bdev::qos::NodeStats qos_stats() const { return qos_node_->stats(); }
   HostSide& host_side() { return *host_side_; }
 

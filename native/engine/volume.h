@@ -13,6 +13,7 @@
 #include "bdev/crypt/crypt_key.h"
 #include "bdev/qos/qos_bdev.h"
 #include "reactor/io_backend.h"
+#include "target/target.h"
 
 namespace ballast::engine {
 
@@ -48,6 +49,7 @@ struct VolumeInfo {
   bool durable = false;  // an acknowledged write survives the process and a power failure
   // What it had to wait for its limits; may be read on any thread, also when the volume is gone.
   std::shared_ptr<const bdev::qos::StatsCells> qos_stats;
+  target::NamespaceCounters counters;
 };
 
 // The bounds that hold for every kind, whatever else exists.

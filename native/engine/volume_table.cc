@@ -53,6 +53,7 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   }
   VolumeInfo info = describe_volume(config, nsid, *device);
   info.qos_stats = device->stats_cells();
+  info.counters = target_.namespace_counters(config.nqn, nsid);
   volumes_.emplace(config.name, Volume{info, std::move(device), config.pool});
   names_by_uuid_.emplace(info.uuid, config.name);
   subsystems_.at(config.nqn).volumes.emplace(nsid, config.name);

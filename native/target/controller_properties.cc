@@ -136,6 +136,7 @@ void Controller::advance() {
 }
 
 void Controller::on_keep_alive_expired() {
+  shard_.context().keep_alive_timeouts.fetch_add(1, std::memory_order_relaxed);
   log(LogLevel::warning, "target", "controller %u: no keep alive for %u ms from %s", id(),
       keep_alive_.timeout_ms(), log_escape(host_nqn_).c_str());
   csts_.set_fatal();

@@ -34,7 +34,7 @@ IoQueue::IoQueue(TargetShard& shard, transport::TargetQpair& qpair, const Contro
       controller_(controller),
       token_(token),
       qid_(qid),
-      dispatch_(shard.reactor(), subsystem.namespaces(), *this) {}
+      dispatch_(shard.reactor(), subsystem.namespaces(), shard.latencies(), *this) {}
 
 void IoQueue::on_request(Request& request) {
   ++outstanding_;

@@ -32,10 +32,12 @@ struct IoContext {
   bool mapped = false;     // segments[0] is a mapped read
   bool in_submit = false;  // submit_next() is on the stack: a completion only leaves its status
   bool done_inside = false;
+  bool in_flight = false;  // counted so
   bdev::Status status = bdev::Status::ok;
   IoCommand command;
   NamespaceShard* shard = nullptr;  // while the command is inside it
   uint64_t generation = 0;          // of the namespace that it was checked against
+  uint64_t received_ns = 0;         // the start of the turn in which it came
   // The other half of a fused pair, once both have passed their checks.
   IoContext* partner = nullptr;
   // Its pair has failed while its data was on the way: the answer for when that has ended.

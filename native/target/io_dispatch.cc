@@ -1,5 +1,7 @@
 #include "target/io_dispatch.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "target/io_context.h"
 
@@ -17,8 +19,9 @@ bool belongs_in_error_log(nvme::Status status) {
 
 }  // namespace
 
-IoDispatch::IoDispatch(Reactor& reactor, NamespaceTable& namespaces, IoErrorObserver& errors)
-    : reactor_(reactor), namespaces_(namespaces), errors_(errors) {}
+IoDispatch::IoDispatch(Reactor& reactor, NamespaceTable& namespaces, LatencyRecorder& latencies,
+                       IoErrorObserver& errors)
+    : reactor_(reactor), namespaces_(namespaces), latencies_(latencies), errors_(errors) {}
 
 IoDispatch::~IoDispatch() { BALLAST_ASSERT(in_flight_ == 0); }
 
@@ -26,14 +29,17 @@ void IoDispatch::on_request(Request& request) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   ++in_flight_;
   IoContext& context = *new (request.observer_state.data()) IoContext(*this, request);
+  context.received_ns = reactor_.now_ns();
   if (closed_) return reply(context, nvme::status::aborted_sq_deletion);
   if (!take_fused(context)) return;
   const nvme::Status checked =
       check_io_command(request.command, request.sgl_length_bytes, namespaces_, context.command);
-  if (!checked.ok()) return fail_half(context, checked);
-  if (const NamespaceShard* const shard = namespaces_.find(context.command.nsid); shard != nullptr) {
+  if (NamespaceShard* const shard = namespaces_.find(request.command.nsid); shard != nullptr) {
     context.generation = shard->generation();
+    context.in_flight = true;
+    IoCounters::add(shard->counters().in_flight, 1);
   }
+  if (!checked.ok()) return fail_half(context, checked);
   if (request.command.fuse() == nvme::k_fuse_first) first_ = &context;
   if (request.command.fuse() == nvme::k_fuse_second && !pair_up(context)) return;
   start(context);
@@ -67,6 +73,7 @@ void IoDispatch::start_read(IoContext& context) {
     context.io.type = bdev::IoType::read;
     count(context, bdev::Status::ok);
     context.stage = IoContext::Stage::replying;
+    answered(context, nvme::status::success);
     return context.request.qpair->reply(context.request, {}, {context.segments, 1}, true);
   }
   leave_namespace(context);
@@ -143,10 +150,22 @@ void IoDispatch::leave_namespace(IoContext& context) {
   shard->leave();
 }
 
+// Counts are of the namespace that the command was for; where that has gone, so have they.
+void IoDispatch::answered(IoContext& context, nvme::Status status) {
+  if (!context.in_flight) return;
+  NamespaceShard* const shard = namespaces_.find(context.request.command.nsid);
+  if (shard == nullptr || shard->generation() != context.generation) return;
+  IoCounters::add(shard->counters().in_flight, uint64_t{0} - 1);
+  if (!belongs_in_error_log(status)) return;
+  const auto type = std::min<size_t>(static_cast<size_t>(status.type()), k_error_types_count - 1);
+  IoCounters::add(shard->counters().error_types[type], 1);
+}
+
 // The last thing done with a command here: on_released() may come from inside, and the dispatch may end.
 void IoDispatch::reply(IoContext& context, nvme::Status status) {
   BALLAST_ASSERT(context.shard == nullptr);
   context.stage = IoContext::Stage::replying;
+  answered(context, status);
   if (belongs_in_error_log(status)) errors_.on_io_error(context.request.command, status);
   nvme::Completion completion;
   completion.set_status(status);

@@ -8,6 +8,7 @@
 #include "bdev/bdev.h"
 #include "nvme/status.h"
 #include "reactor/reactor.h"
+#include "target/latency_recorder.h"
 #include "target/namespace_shard.h"
 #include "transport/transport.h"
 
@@ -28,7 +29,8 @@ class IoErrorObserver {
 class IoDispatch {
  public:
   // All must outlive the dispatch.
-  IoDispatch(Reactor& reactor, NamespaceTable& namespaces, IoErrorObserver& errors);
+  IoDispatch(Reactor& reactor, NamespaceTable& namespaces, LatencyRecorder& latencies,
+             IoErrorObserver& errors);
   ~IoDispatch();  // in_flight() must be 0
   IoDispatch(const IoDispatch&) = delete;
   IoDispatch& operator=(const IoDispatch&) = delete;
@@ -55,6 +57,7 @@ class IoDispatch {
   void start_read(IoContext& context);
   transport::DataUse data_use(const IoContext& context);
   void reply(IoContext& context, nvme::Status status);
+  void answered(IoContext& context, nvme::Status status);
   nvme::Status enter_namespace(IoContext& context);
   static void leave_namespace(IoContext& context);
 
@@ -69,7 +72,7 @@ class IoDispatch {
   bool next_flush(IoContext& context);
   static void device_done(bdev::Io& io, bdev::Status status);
   void finish(IoContext& context, bdev::Status status);
-  static void count(IoContext& context, bdev::Status status);
+  void count(IoContext& context, bdev::Status status);
 
   // io_fused.cc: Compare and Write as one operation.
   bool take_fused(IoContext& context);
@@ -83,6 +86,7 @@ class IoDispatch {
 
   Reactor& reactor_;
   NamespaceTable& namespaces_;
+  LatencyRecorder& latencies_;
   IoErrorObserver& errors_;
   IoContext* first_ = nullptr;  // the first half of a fused pair, until its second half arrives
   bool first_failed_ = false;   // the previous command was a first half that has failed

@@ -18,6 +18,21 @@ std::span<const uint8_t> host_data(const IoContext& context) {
   return {context.request.data.base, context.command.data_bytes};
 }
 
+IoKind kind_of(NvmOpcode opcode) {
+  switch (opcode) {
+    case NvmOpcode::read:
+    case NvmOpcode::compare:
+    case NvmOpcode::verify: return IoKind::read;
+    case NvmOpcode::write:
+    case NvmOpcode::copy:
+    case NvmOpcode::write_uncorrectable: return IoKind::write;
+    case NvmOpcode::flush: return IoKind::flush;
+    case NvmOpcode::write_zeroes:
+    case NvmOpcode::dataset_management: return IoKind::unmap;
+  }
+  return IoKind::read;
+}
+
 bool is_flush_of_all(const IoCommand& command) {
   return command.opcode == NvmOpcode::flush && command.nsid == k_nsid_all;
 }
@@ -160,7 +175,10 @@ bool IoDispatch::next_copy_range(IoContext& context) {
 bool IoDispatch::next_flush(IoContext& context) {
   const uint64_t nsid_before = context.blocks_done;
   if (is_flush_of_all(context.command)) {
-    if (context.shard != nullptr) leave_namespace(context);
+    if (context.shard != nullptr) {
+      count(context, bdev::Status::ok);
+      leave_namespace(context);
+    }
     NamespaceShard* const shard = namespaces_.next(static_cast<uint32_t>(nsid_before));
     if (shard == nullptr || !shard->try_enter()) return false;
     context.shard = shard;
@@ -184,6 +202,7 @@ void IoDispatch::finish(IoContext& context, bdev::Status status) {
 
 void IoDispatch::count(IoContext& context, bdev::Status status) {
   IoCounters& counters = context.shard->counters();
+  latencies_.add(counters.latency_of(kind_of(context.command.opcode)), context.received_ns);
   if (status != bdev::Status::ok && status != bdev::Status::compare_mismatch) {
     return IoCounters::add(counters.errors, 1);
   }

@@ -39,7 +39,8 @@ void TargetShard::drop_subsystem(const std::string& nqn, Countdown& parts) {
   }
   Countdown& closed = Countdown::start(static_cast<uint32_t>(nsids.size()) + 1, [this, subsystem, &parts] {
     // Later: the table may be on the stack.
-    send(index_, [subsystem, &parts](TargetShard&) {
+    send(index_, [subsystem, &parts](TargetShard& shard) {
+      shard.latencies_.settle();  // the counters of its namespaces may go with it
       delete subsystem;
       parts.finish();
     });
@@ -72,7 +73,10 @@ void TargetShard::remove_namespace(const std::string& nqn, uint32_t nsid, Countd
   SubsystemShard* const subsystem = find_subsystem(nqn);
   subsystem->withdraw(nsid);
   notify_namespace_changed(nqn, nsid);
-  const Outcome removed = subsystem->namespaces().remove(nsid, [&parts] { parts.finish(); });
+  const Outcome removed = subsystem->namespaces().remove(nsid, [this, &parts] {
+    latencies_.settle();  // its counters may go with it
+    parts.finish();
+  });
   if (!removed.ok()) parts.finish();
 }
 

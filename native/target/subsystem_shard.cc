@@ -2,26 +2,6 @@
 
 namespace ballast::target {
 
-IoTotals& IoTotals::operator+=(const IoTotals& other) {
-  reads += other.reads;
-  writes += other.writes;
-  read_bytes += other.read_bytes;
-  write_bytes += other.write_bytes;
-  errors += other.errors;
-  return *this;
-}
-
-IoTotals sum_counters(const IoCounters* counters, uint32_t count) {
-  IoTotals sum;
-  for (uint32_t i = 0; i < count; ++i) {
-    constexpr auto relaxed = std::memory_order_relaxed;
-    sum += {counters[i].reads.load(relaxed), counters[i].writes.load(relaxed),
-            counters[i].read_bytes.load(relaxed), counters[i].write_bytes.load(relaxed),
-            counters[i].errors.load(relaxed)};
-  }
-  return sum;
-}
-
 SubsystemShard::SubsystemShard(Reactor& reactor, const SubsystemConfig& config, Kind kind)
     : config_(config), kind_(kind), hosts_(config.hosts.begin(), config.hosts.end()), namespaces_(reactor) {}
 

@@ -12,13 +12,6 @@
 
 namespace ballast::target {
 
-// What one namespace has done on all reactors.
-struct IoTotals {
-  uint64_t reads = 0, writes = 0, read_bytes = 0, write_bytes = 0, errors = 0;
-  IoTotals& operator+=(const IoTotals& other);
-};
-IoTotals sum_counters(const IoCounters* counters, uint32_t count);
-
 class SubsystemShard {
  public:
   enum class Kind : uint8_t { nvm, discovery };

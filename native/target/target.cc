@@ -17,7 +17,7 @@ namespace {
 
 struct NamespaceRecord {
   explicit NamespaceRecord(uint32_t reactors_count) : counters(new IoCounters[reactors_count]) {}
-  std::unique_ptr<IoCounters[]> counters;  // by reactor; the shards point into it
+  std::shared_ptr<IoCounters[]> counters;  // by reactor; the shards point into it
   bool read_only = false;
   bool removing = false;
   std::atomic<bool> gone{false};  // the shards have let go of it
@@ -225,12 +225,14 @@ class ShardedTarget final : public Target {
     if (found == subsystems_.end()) return {};
     const auto record = found->second->namespaces.find(nsid);
     if (record == found->second->namespaces.end()) return {};
-    const IoTotals sum = sum_counters(record->second->counters.get(), static_cast<uint32_t>(shards_.size()));
-    return {sum.reads, sum.writes, sum.read_bytes, sum.write_bytes, sum.errors};
+    return {record->second->counters, static_cast<uint32_t>(shards_.size())};
   }
 
   uint32_t controllers_count() const override {
     return context_.controllers_count.load(std::memory_order_relaxed);
+  }
+  uint64_t keep_alive_timeouts() const override {
+    return context_.keep_alive_timeouts.load(std::memory_order_relaxed);
   }
 
  private:

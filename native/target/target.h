@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "bdev/bdev.h"
 #include "nvme/limits.h"
+#include "target/io_counters.h"
 #include "transport/transport.h"
 
 namespace ballast::target {
@@ -53,8 +54,15 @@ struct TargetOptions {
   std::string firmware_revision = "0.1.0";  // FR, 8 characters
 };
 
-struct NamespaceCounters {  // one namespace, summed over reactors
-  uint64_t reads = 0, writes = 0, read_bytes = 0, write_bytes = 0, errors = 0;
+// What the reactors count of one namespace. Read on any thread; stands still when the namespace has gone.
+struct NamespaceCounters {
+  std::shared_ptr<const IoCounters[]> of_reactors;
+  uint32_t reactors_count = 0;
+
+  IoTotals totals() const { return sum_counters(of_reactors.get(), reactors_count); }
+  IoTotals::Latency latency(IoKind kind) const {
+    return sum_latency(of_reactors.get(), reactors_count, kind);
+  }
 };
 
 class Target {
@@ -88,9 +96,10 @@ class Target {
   // No new connections; controllers are closed after their in-flight I/O has finished.
   virtual void close(Done done) = 0;
 
-  // From that thread too; zeroes when there is no such namespace.
+  // From that thread too; without counters (of no reactor) when there is no such namespace.
   virtual NamespaceCounters namespace_counters(const std::string& nqn, uint32_t nsid) const = 0;
   virtual uint32_t controllers_count() const = 0;
+  virtual uint64_t keep_alive_timeouts() const = 0;  // controllers that were ended for one
 };
 
 }  // namespace ballast::target

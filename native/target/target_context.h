@@ -23,6 +23,7 @@ struct TargetContext {
   ConnectionLimits limits;
   const uint64_t started_ns;
   std::atomic<uint32_t> controllers_count{0};
+  std::atomic<uint64_t> keep_alive_timeouts{0};
 };
 
 // The CNTLIDs of one shard: the target's range is split evenly, so the owner of a controller is known from

@@ -14,6 +14,7 @@ TargetShard::TargetShard(Reactor& reactor, uint32_t index, TargetContext& contex
       index_(index),
       context_(context),
       controller_ids_(controller_ids_of_shard(context.options, index, shards_count())),
+      latencies_(reactor),
       controller_id_next_(controller_ids_.first) {
   SubsystemConfig discovery;
   discovery.nqn = nvme::k_discovery_nqn;

@@ -15,6 +15,7 @@
 #include "target/countdown.h"
 #include "target/error_log.h"
 #include "target/host_claims.h"
+#include "target/latency_recorder.h"
 #include "target/subsystem_shard.h"
 #include "target/target_context.h"
 
@@ -81,6 +82,7 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   // The I/O queue `queue` of another shard (or this one) asks to become a queue of a controller here.
   void connect_io_queue(const ConnectRequest& request, const QueueRef& queue);
   void answer_connect(const QueueRef& queue, const ConnectAnswer& answer, uint16_t qid);
+  LatencyRecorder& latencies() { return latencies_; }
   HostClaims& claims() { return claims_; }  // of the subsystems whose home is this shard
   uint32_t home_of(const std::string& subsystem_nqn) const;
   void release_claim(const std::string& subsystem_nqn, const HostId& host_id);
@@ -127,6 +129,7 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   std::vector<ListenerConfig> listeners_;
   uint64_t discovery_generation_ = 0;
   HostClaims claims_;
+  LatencyRecorder latencies_;
 
   std::unordered_map<uint64_t, std::unique_ptr<ConnectingQueue>> connecting_;  // by token
   std::unordered_map<uint64_t, std::unique_ptr<IoQueue>> io_queues_;           // by token

@@ -26,6 +26,7 @@ export const sourceRooms = {
   api: { values: ['base', 'auth'], types: ['pools'] },
   client: { values: ['base'], types: ['api'] },
   rpc: { values: ['base'], types: [] },
+  metrics: { values: ['base'], types: ['native', 'pools'] },
   attach: { values: ['base'], types: ['native'] },
   csi: { values: ['base', 'rpc', 'client'], types: ['attach'] },
   manifests: { values: ['base'], types: [] },
@@ -40,7 +41,7 @@ export const sharingAllowed = {
   'native/engine/': 'control calls from JavaScript hand over ownership between threads; no I/O passes here',
   'native/base/log.': 'any thread logs',
   'native/bdev/': 'shared_ptr<Bdev> only: a device outlives its channels on all reactors',
-  'native/target/': 'shared_ptr<Bdev> only: the configuration owns the device',
+  'native/target/': 'shared_ptr only: the configuration owns the device, who reads counters keeps them',
   'native/initiator/': 'shared_ptr of handles only: a controller outlives the call that closes it',
   'native/tools/': 'shared_ptr of the handle of a controller only',
 };

@@ -58,7 +58,7 @@ export interface NativeVolume {
 export type NativeQos = Required<QosLimits>;
 
 /** What engineStats() reads of a volume; the addon's own. */
-export type NativeQosStats = { readonly __qosStats: unique symbol };
+export type NativeVolumeStats = { readonly __volumeStats: unique symbol };
 
 export interface NativePoolDevice {
   readonly path: string;
@@ -200,9 +200,8 @@ export interface NativeBinding {
   engineSetQosBudget(engine: number, op: number, iops: number, depth: number): void;
   engineStats(
     engine: number,
-    nqns: readonly string[],
-    nsids: Uint32Array,
-    qosStats: readonly NativeQosStats[],
+    volumes: readonly NativeVolumeStats[],
+    withLatency: boolean,
   ): BigUint64Array | undefined;
   engineConnect(engine: number, op: number, options: NativeConnect): number;
   engineDiscover(engine: number, op: number, options: NativeConnect): void;
@@ -280,7 +279,7 @@ export interface NativeBinding {
 
 /** What an operation's event carries when it succeeded. */
 export interface NativeResults {
-  readonly volume: VolumeInfo & { readonly qosStats: NativeQosStats };
+  readonly volume: VolumeInfo & { readonly stats: NativeVolumeStats };
   readonly pool: PoolInfo;
   readonly poolCheck: PoolCheckReport;
   readonly poolVolume: PoolVolumeInfo;

@@ -5,7 +5,7 @@ import { formatTcp } from '../base/address.js';
 import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
 import { Attachment } from './attachment.js';
-import { binding, type NativeQosStats, type NativeResults } from './binding.js';
+import { binding, type NativeResults, type NativeVolumeStats } from './binding.js';
 import { checkInteger, checkText } from './checks.js';
 import { Controller } from './controller.js';
 import {
@@ -45,6 +45,7 @@ import type {
   ListenOptions,
   QosBudget,
   QosLimits,
+  StatsOptions,
   VolumeInfo,
   VolumeOptions,
 } from './types.js';
@@ -53,7 +54,7 @@ export class Engine extends EnginePools {
   readonly #id: number;
   readonly #forgetLog: (() => void) | undefined;
   readonly #volumes = new Map<string, VolumeInfo>();
-  readonly #qosStats = new Map<string, NativeQosStats>();
+  readonly #stats = new Map<string, NativeVolumeStats>();
   readonly #poolOf = new Map<string, string>();
   readonly #controllers = new Set<Controller>();
   #closing: Promise<void> | undefined;
@@ -82,12 +83,12 @@ export class Engine extends EnginePools {
   async addVolume(options: VolumeOptions): Promise<VolumeInfo> {
     const native = checkVolumeOptions(options);
     this.#checkOpen();
-    const { qosStats, ...info } = await operate<NativeResults['volume']>(
+    const { stats, ...info } = await operate<NativeResults['volume']>(
       (op) => binding.engineAddVolume(this.#id, op, native),
       volumeFailure(options.name),
     );
     this.#volumes.set(info.name, info);
-    this.#qosStats.set(info.name, qosStats);
+    this.#stats.set(info.name, stats);
     if (options.pool !== undefined) this.#poolOf.set(info.name, options.pool);
     return info;
   }
@@ -156,18 +157,13 @@ export class Engine extends EnginePools {
     );
   }
 
-  stats(): EngineStats {
+  /** `latency`: with the histograms of every volume, which are most of it. */
+  stats({ latency = false }: StatsOptions = {}): EngineStats {
     this.#checkOpen();
-    const volumes = [...this.#volumes.values()];
-    const nqns = volumes.map(({ nqn }) => nqn);
-    const words = binding.engineStats(
-      this.#id,
-      nqns,
-      Uint32Array.from(volumes, ({ nsid }) => nsid),
-      [...this.#qosStats.values()], // in the order of the volumes
-    );
+    // In the order of the volumes.
+    const words = binding.engineStats(this.#id, [...this.#stats.values()], latency);
     if (words === undefined) throw new ClosedError('the engine');
-    return readStats(words, volumes);
+    return readStats(words, [...this.#volumes.values()], { latency });
   }
 
   features(): EngineFeatures {
@@ -281,7 +277,7 @@ export class Engine extends EnginePools {
 
   #forgetVolume(name: string): void {
     this.#volumes.delete(name);
-    this.#qosStats.delete(name);
+    this.#stats.delete(name);
     this.#poolOf.delete(name);
   }
 

@@ -1,26 +1,46 @@
 // Takes apart the one array of numbers that the addon fills for all of an engine's counters. The order is
 // that of engine_stats() in native/addon/engine_calls.cc.
+import {
+  type IoKind,
+  ioKinds,
+  type LatencyHistogram,
+  latencyBoundsUs,
+  type StatusType,
+  statusTypes,
+} from '../base/io-latency.js';
 import type {
   EngineStats,
   QosNodeStats,
   QosStats,
   ReactorStats,
+  StatsOptions,
   TransportStats,
   VolumeInfo,
   VolumeStats,
 } from './types.js';
 
+const tooShort = 'the counters of the addon are shorter than expected';
+
 class Reader {
   #position = 0;
-  constructor(readonly words: BigUint64Array) {}
+  readonly #halves: Uint32Array;
+  constructor(readonly words: BigUint64Array) {
+    this.#halves = new Uint32Array(words.buffer, words.byteOffset, 2 * words.length);
+  }
   big(): bigint {
     const word = this.words[this.#position];
-    if (word === undefined) throw new RangeError('the counters of the addon are shorter than expected');
+    if (word === undefined) throw new RangeError(tooShort);
     this.#position += 1;
     return word;
   }
+  /** Without a bigint between: with ten thousand volumes there are a million words. */
   number(): number {
-    return Number(this.big());
+    const at = 2 * this.#position;
+    const low = this.#halves[at];
+    const high = this.#halves[at + 1];
+    if (low === undefined || high === undefined) throw new RangeError(tooShort);
+    this.#position += 1;
+    return high * 2 ** 32 + low;
   }
 }
 
@@ -70,7 +90,21 @@ function readReactor(reader: Reader): ReactorStats {
   };
 }
 
-function readVolume(reader: Reader, { name, nqn, nsid }: VolumeInfo): VolumeStats {
+function readHistogram(reader: Reader): LatencyHistogram {
+  const counts = new Array<number>(latencyBoundsUs.length + 1);
+  for (let bucket = 0; bucket < counts.length; bucket += 1) counts[bucket] = reader.number();
+  return { counts, sumSeconds: reader.number() / 1e9 };
+}
+
+function readEach<K extends string, V>(keys: readonly K[], read: () => V): Record<K, V> {
+  return Object.fromEntries(keys.map((key) => [key, read()])) as Record<K, V>;
+}
+
+function readVolume(
+  reader: Reader,
+  { name, nqn, nsid }: VolumeInfo,
+  { latency = false }: StatsOptions,
+): VolumeStats {
   return {
     name,
     nqn,
@@ -80,24 +114,33 @@ function readVolume(reader: Reader, { name, nqn, nsid }: VolumeInfo): VolumeStat
     readBytes: reader.big(),
     writeBytes: reader.big(),
     errors: reader.big(),
+    inFlight: reader.number(),
+    errorTypes: readEach<StatusType, bigint>(statusTypes, () => reader.big()),
     qos: readQos(reader),
+    ...(latency && { latency: readEach<IoKind, LatencyHistogram>(ioKinds, () => readHistogram(reader)) }),
   };
 }
 
-export function readStats(words: BigUint64Array, volumes: readonly VolumeInfo[]): EngineStats {
+export function readStats(
+  words: BigUint64Array,
+  volumes: readonly VolumeInfo[],
+  options: StatsOptions = {},
+): EngineStats {
   const reader = new Reader(words);
   const reactorsCount = reader.number();
   const controllers = reader.number();
+  const keepAliveTimeouts = reader.number();
   const logLinesDropped = reader.number();
   const transport = readTransport(reader);
   const qos = readNode(reader);
   const reactors = Array.from({ length: reactorsCount }, () => readReactor(reader));
   return {
     reactors,
-    volumes: volumes.map((volume) => readVolume(reader, volume)),
+    volumes: volumes.map((volume) => readVolume(reader, volume, options)),
     transport,
     qos,
     controllers,
+    keepAliveTimeouts,
     logLinesDropped,
   };
 }

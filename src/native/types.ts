@@ -3,6 +3,9 @@
 // Sizes that may pass 2^53 are bigint and end in ...Bytes; logical block addresses are bigint named `lba`.
 
 import type { NvmeStatus } from '../base/errors.js';
+import type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
+
+export type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
 
 /**
  * One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them.
@@ -166,6 +169,20 @@ export interface VolumeStats {
   /** Commands that the device failed; what the target refuses (a wrong range, say) is not among them. */
   readonly errors: bigint;
   readonly qos: QosStats;
+  /** Commands that have arrived and are not answered. */
+  readonly inFlight: number;
+  /**
+   * Commands that were answered with an error, the device's or the target's, by Status Code Type; not what
+   * was aborted, nor a Compare that found a difference.
+   */
+  readonly errorTypes: Readonly<Record<StatusType, bigint>>;
+  /** Where it was asked for. */
+  readonly latency?: Readonly<Record<IoKind, LatencyHistogram>>;
+}
+
+export interface StatsOptions {
+  /** Default false. */
+  readonly latency?: boolean;
 }
 
 /** Counters of NVMe/TCP, summed over the reactors. */
@@ -190,6 +207,8 @@ export interface EngineStats {
   readonly qos: QosNodeStats;
   /** Controllers of hosts that are connected to us. */
   readonly controllers: number;
+  /** Controllers that were ended because their host was silent for longer than it promised. */
+  readonly keepAliveTimeouts: number;
   /** Log lines that were dropped because JavaScript did not take them in time. */
   readonly logLinesDropped: number;
 }

@@ -172,6 +172,7 @@ export class FakeEngine extends FakePools implements EnginePort {
       transport: { ...transport, ...rest },
       qos: { ...waits, guaranteedIops: 0 },
       controllers: this.controllers,
+      keepAliveTimeouts: 0,
       logLinesDropped: 0,
     };
   }

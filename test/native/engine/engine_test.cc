@@ -270,7 +270,8 @@ TEST(EngineHost, closing_does_not_wait_for_a_peer_that_never_answers) {
 
 TEST(EngineHost, reads_what_it_wrote_with_more_in_flight_than_the_queues_hold) {
   const auto target = start(2);
-  ASSERT_TRUE(target->add_volume(memory_volume()).ok());
+  const auto volume = target->add_volume(memory_volume());
+  ASSERT_TRUE(volume.ok());
   const auto host = start(2);
   initiator::ControllerOptions options = host_options(listen(*target));
   options.io_queues_count = 3;
@@ -290,9 +291,10 @@ TEST(EngineHost, reads_what_it_wrote_with_more_in_flight_than_the_queues_hold) {
   reads.submit(nvme::NvmOpcode::read, 1, read);
   reads.wait();
   EXPECT_EQ(written, read);
-  const target::NamespaceCounters counters = target->volume_counters(k_nqn, 1);
+  const target::IoTotals counters = volume->counters.totals();
   EXPECT_EQ(counters.writes, 300u);
   EXPECT_EQ(counters.write_bytes, 300u * 4096);
+  EXPECT_EQ(counters.in_flight, 0u);
 }
 
 TEST(EngineHost, closing_answers_every_io_that_was_submitted_before) {

@@ -105,7 +105,7 @@ TEST_F(HostTargetOnce, a_namespace_replaced_by_another_volume_ends_the_controlle
   world_.settle();
   ASSERT_TRUE(add_namespace(1, 4096, 0x22));
   ASSERT_TRUE(wait_for(ControllerState::dead));
-  EXPECT_EQ(target_->namespace_counters(k_volume_nqn, 1).writes, 0u);
+  EXPECT_EQ(target_->namespace_counters(k_volume_nqn, 1).totals().writes, 0u);
 }
 
 TEST_F(HostTargetOnce, keep_alive_holds_an_idle_association) {

@@ -158,7 +158,7 @@ TEST_P(LogPages, smart_counts_what_hosts_did_on_all_reactors) {
   const auto one = controller.log<nvme::SmartLog>(LogPage::smart, 5);
   EXPECT_EQ(one.host_write_commands.low, 0u);
   EXPECT_EQ(one.host_read_commands.low, 4u);
-  const auto counters = target.target().namespace_counters(k_subsystem, 1);
+  const auto counters = target.target().namespace_counters(k_subsystem, 1).totals();
   EXPECT_EQ(counters.writes, 4u);
   EXPECT_EQ(counters.write_bytes, 4u * 8192);
 }

@@ -27,7 +27,8 @@ using ballast::test::ScriptedBdev;
 // A queue pair with its dispatch, as the controller's queue joins them.
 class Queue final : public transport::QpairObserver, private IoErrorObserver {
  public:
-  Queue(Reactor& reactor, NamespaceTable& namespaces) : qpair(reactor), dispatch(reactor, namespaces, *this) {
+  Queue(Reactor& reactor, NamespaceTable& namespaces, LatencyRecorder& latencies)
+      : qpair(reactor), dispatch(reactor, namespaces, latencies, *this) {
     qpair.set_observer(*this);
   }
   void on_request(transport::Request& request) override { dispatch.on_request(request); }
@@ -51,13 +52,15 @@ class IoFixture : public testing::Test {
   static constexpr uint32_t k_block = 4096;
   static constexpr uint64_t k_blocks = 1024;
 
-  IoFixture() : reactor_(world_.add_reactor()), entered_(reactor_), namespaces_(reactor_) {
+  IoFixture()
+      : reactor_(world_.add_reactor()), entered_(reactor_), namespaces_(reactor_), latencies_(reactor_) {
     add(1, k_blocks * k_block, k_block);
-    queue_ = std::make_unique<Queue>(reactor_, namespaces_);
+    queue_ = std::make_unique<Queue>(reactor_, namespaces_, latencies_);
   }
   ~IoFixture() override {
     EXPECT_EQ(queue_->dispatch.in_flight(), 0u);
     queue_.reset();
+    latencies_.settle();
     for (NamespaceShard* shard = namespaces_.next(0); shard != nullptr; shard = namespaces_.next(0)) {
       EXPECT_TRUE(namespaces_.remove(shard->nsid(), {}).ok());
     }
@@ -101,6 +104,7 @@ class IoFixture : public testing::Test {
   Reactor& reactor_;
   Reactor::Entered entered_;
   NamespaceTable namespaces_;
+  LatencyRecorder latencies_;
   std::vector<std::shared_ptr<ScriptedBdev>> devices_;
   std::vector<std::unique_ptr<IoCounters>> counters_;
   std::unique_ptr<Queue> queue_;

@@ -58,7 +58,7 @@ TEST_F(IoFused, N15_second_of_another_opcode_is_invalid_opcode_and_its_first_is_
 }
 
 TEST_F(IoFused, N15_halves_on_two_queues_are_no_pair) {
-  Queue other(reactor_, namespaces_);
+  Queue other(reactor_, namespaces_, latencies_);
   FakeCommand& held = first(0x11);
   FakeCommand& stray = other.qpair.send(fused(write_command(1, 0, 1), k_fuse_second), blocks(1, 0x22));
   expect_status(stray, 0, 0x0a, false);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type IoKind, ioKinds, latencyBoundsUs } from '../../../src/base/io-latency.js';
 import {
   mebibyte,
   memoryVolume,
@@ -191,6 +192,8 @@ describe('stats', () => {
         readBytes: 4096n,
         writeBytes: 8192n,
         errors: 0n,
+        inFlight: 0,
+        errorTypes: { generic: 1n, command: 0n, media: 0n, path: 0n, other: 0n },
       },
     ]);
     expect(stats.reactors.length).toBe(1);
@@ -200,6 +203,21 @@ describe('stats', () => {
     expect(stats.transport.bytesReceived).toBeGreaterThan(8192n);
     expect(stats.transport.pduErrors).toEqual([0n, 0n, 0n, 0n, 0n, 0n, 0n]);
     expect(stats.logLinesDropped).toBe(0);
+  });
+
+  it('has how long commands took where it is asked for', async () => {
+    const { engine, namespace } = await serveAndConnect();
+    for (let i = 0; i < 3; i += 1) await namespace.read(0n, 1);
+    await namespace.write(0n, pattern(4096, 1));
+    await namespace.flush();
+    const [volume] = engine.stats({ latency: true }).volumes;
+    const total = (kind: IoKind) => volume?.latency?.[kind].counts.reduce((sum, count) => sum + count, 0);
+    expect(ioKinds.map(total)).toEqual([3, 1, 1, 0]);
+    expect(volume?.latency?.read.counts.length).toBe(latencyBoundsUs.length + 1);
+    expect(volume?.latency?.read.sumSeconds).toBeGreaterThan(0);
+    expect(volume?.latency?.read.sumSeconds).toBeLessThan(60);
+    expect(volume?.latency?.unmap.sumSeconds).toBe(0);
+    expect([latencyBoundsUs[0], latencyBoundsUs.at(-1)]).toEqual([8, 16_777_216]);
   });
 
   it('knows a volume that joined later and forgets one that was removed', async () => {
