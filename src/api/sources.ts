@@ -1,6 +1,8 @@
 // What the routes need of the rest of the daemon, as interfaces: src/main hands in the engine and the token
 // registry, a test hands in its own. Sizes and counters that may pass 2^53 are bigint.
+import type { IoKind, LatencyHistogram } from '../base/io-latency.js';
 import type { QosWords } from '../base/qos.js';
+import type { PodUse } from '../pools/volume-settings.js';
 
 export interface VolumeFacts {
   readonly name: string;
@@ -30,6 +32,28 @@ export interface VolumeCounters {
     readonly guaranteeSeconds: number;
     readonly guaranteeKeptSeconds: number;
   };
+}
+
+/** With what only /v1/stats tells. */
+export interface VolumeActivity extends VolumeCounters {
+  readonly inFlight: number;
+  readonly latency?: Readonly<Record<IoKind, LatencyHistogram>>;
+}
+
+/** A volume, whatever it is of, and the pods that use it. */
+export interface VolumeSummary {
+  readonly name: string;
+  readonly uuid: string;
+  readonly kind: string;
+  readonly pool?: string;
+  readonly serving: boolean;
+  readonly pods: readonly PodUse[];
+}
+
+export interface StatsSource {
+  /** With their latency. */
+  stats(): { readonly volumes: readonly VolumeActivity[] };
+  volumes(): readonly VolumeSummary[];
 }
 
 export interface DataPlaneCounters {

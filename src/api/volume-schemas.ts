@@ -12,6 +12,17 @@ export const HostGrant = Type.Object({
   exclusive: Type.Boolean({ description: 'While it has the volume, nobody else does.' }),
 });
 
+const Label = Type.String({ minLength: 1, maxLength: 253 });
+/** Of a pod that uses a volume; names as Kubernetes has them. */
+export const podFields = {
+  node: Label,
+  namespace: Label,
+  name: Label,
+  claim: Type.Optional(Type.Unsafe<string>({ ...Label, description: 'PersistentVolumeClaim' })),
+};
+
+export const Pod = Type.Object({ uid: Type.String(), ...podFields });
+
 export const Volume = Type.Object(
   {
     name: Type.String(),
@@ -41,6 +52,7 @@ export const Volume = Type.Object(
     ),
     qos: Type.Optional(Qos),
     qosCounters: Type.Optional(QosCounters),
+    pods: Type.Optional(Type.Array(Pod, { description: 'Of Kubernetes, that use it as nodes have told.' })),
     encrypted: Type.Boolean(),
     keyId: Type.Optional(Type.String({ description: 'Which key wraps its key.' })),
     counters: Type.Object({
@@ -179,7 +191,7 @@ export function volumeBody(
 const plain = { state: 'serving' as const, encrypted: false };
 
 function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: VolumeView) {
-  const { cloneOf, hosts, qos } = settings;
+  const { cloneOf, hosts, pods, qos } = settings;
   return {
     name: info.name,
     kind: 'pool',
@@ -198,6 +210,7 @@ function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: V
     ...(cloneOf !== undefined && { cloneOf }),
     ...(qos !== undefined && { qos }),
     ...(hosts !== undefined && { hosts: hosts.map((host) => ({ ...host })) }),
+    ...(pods !== undefined && { pods: pods.map((pod) => ({ ...pod })) }),
     encrypted,
     ...(keyId !== undefined && { keyId }),
   };

@@ -56,7 +56,16 @@ export function parseListenAddress(uri: string): HostPort {
 
 /** HOST:PORT or http://HOST:PORT of the REST API, where port 0 means any free one; numeric or `localhost`. */
 export function parseApiAddress(text: string): HostPort {
-  const { host, port } = parseHostPort(text.replace(/^http:\/\//i, '').replace(/\/$/, ''), defaultApiPort);
+  return numericHttp(text, defaultApiPort);
+}
+
+/** The same of `--metrics-listen`, which also takes :PORT alone: on loopback. */
+export function parseMetricsAddress(text: string): HostPort {
+  return numericHttp(text.startsWith(':') ? `127.0.0.1${text}` : text);
+}
+
+function numericHttp(text: string, portDefault?: number): HostPort {
+  const { host, port } = parseHostPort(text.replace(/^http:\/\//i, '').replace(/\/$/, ''), portDefault);
   const numeric = host === 'localhost' ? '127.0.0.1' : host;
   if (isIP(numeric.split('%')[0] ?? '') === 0) {
     throw new InvalidUriError(text, `'${host}' is not a numeric address; 0.0.0.0 or [::] listen on all`);

@@ -16,6 +16,7 @@ export const ConfigSchema = Type.Object(
     storageInterface: Type.Optional(Text),
     advertise: Type.Optional(Text),
     apiListen: Type.Optional(Text),
+    metricsListen: Type.Optional(Text),
     reactors: Type.Optional(TextOrNumber),
     spinUs: Type.Optional(TextOrNumber),
     inCapsule: Type.Optional(TextOrNumber),

@@ -9,6 +9,7 @@ import {
   parseApiAddress,
   parseHostPort,
   parseListenAddress,
+  parseMetricsAddress,
 } from './address.js';
 import type { Config } from './config.js';
 import { type PoolDeviceSpec, parsePoolDevice } from './device-spec.js';
@@ -34,6 +35,7 @@ export interface ServeFlags {
   readonly storageInterface?: string;
   readonly advertise?: string;
   readonly apiListen?: string;
+  readonly metricsListen?: string;
   readonly reactors?: string;
   readonly spinUs?: string;
   readonly inCapsule?: string;
@@ -67,6 +69,8 @@ export interface ServeSettings {
   readonly listen: readonly HostPort[];
   readonly advertise?: { readonly host: string; readonly port?: number };
   readonly apiListen: ApiListen;
+  /** Where metrics are had without a token; absent: nowhere. */
+  readonly metricsListen?: HostPort;
   readonly keySource: KeySource;
   readonly reactors: Reactors;
   /** Infinity spins always; absent is the engine's measured default. */
@@ -88,6 +92,7 @@ export function resolveServeSettings(
     flag ?? (environment[name] || undefined) ?? (fromFile === undefined ? undefined : String(fromFile));
   const advertise = first(flags.advertise, 'BALLAST_ADVERTISE', config.advertise);
   const spinUs = first(flags.spinUs, 'BALLAST_SPIN_US', config.spinUs);
+  const metricsListen = first(flags.metricsListen, 'BALLAST_METRICS_LISTEN', config.metricsListen);
   const inCapsule = first(flags.inCapsule, 'BALLAST_IN_CAPSULE', config.inCapsule);
   const listen = flags.listen ?? environment.BALLAST_LISTEN?.split(',').filter(Boolean) ?? config.listen;
   const storageInterface = first(
@@ -107,6 +112,7 @@ export function resolveServeSettings(
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
     ensured: parseEnsured(flags),
+    ...(metricsListen !== undefined && { metricsListen: parseMetricsAddress(metricsListen) }),
     ...(advertise !== undefined && { advertise: parseAdvertise(advertise) }),
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
     ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),

@@ -22,6 +22,7 @@ import type {
   PerfResult,
   QosBudget,
   QosLimits,
+  StatsOptions,
   VolumeInfo,
   VolumeOptions,
 } from '../native/types.js';
@@ -35,7 +36,7 @@ export interface EnginePort extends PoolEngine {
   setQos(name: string, limits: QosLimits): Promise<void>;
   setQosBudget(budget: QosBudget): Promise<void>;
   listen(options: ListenOptions): Promise<ListenAddress>;
-  stats(): EngineStats;
+  stats(options?: StatsOptions): EngineStats;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
   connect(options: ConnectOptions): Promise<ControllerPort>;
   /** Drains: commands in flight are answered, then connections and devices are closed. */
@@ -58,6 +59,8 @@ export interface NamespacePort {
 export interface ControlOptions {
   readonly stateDirectory: string;
   readonly apiListen: ApiListen;
+  /** Absent: none. */
+  readonly metricsListen?: HostPort;
   readonly keySource: KeySource;
   readonly log: Log;
 }
@@ -66,7 +69,7 @@ export interface ControlOptions {
 export interface DataPlanePort {
   volumes(): readonly VolumeInfo[];
   listeners(): readonly HostPort[];
-  counters(): EngineStats;
+  counters(options?: StatsOptions): EngineStats;
 }
 
 /** A volume beside pools, and the file it is in. */

@@ -28,6 +28,15 @@ const groups = [
   },
 ];
 
+// The same for commands of one word.
+const lone = [
+  {
+    name: 'top',
+    description: 'show what volumes, or pods, do right now',
+    load: async () => (await import('./top/index.js')).registerTop,
+  },
+];
+
 export async function createProgram(
   context: CliContext,
   version: string,
@@ -55,6 +64,10 @@ export async function createProgram(
     registerBurnin,
   ]) {
     register(program, context);
+  }
+  for (const { name, description, load } of lone) {
+    if (argv.includes(name)) (await load())(program, context);
+    else program.command(name).description(description);
   }
   for (const { name, description, load } of groups) {
     const group = program.command(name).description(description);

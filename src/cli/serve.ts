@@ -41,6 +41,7 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--storage-interface <name>', 'listen on its address, port 4420, and on no other')
     .option('--advertise <host[:port]>', 'what discovery tells hosts to connect to')
     .option('--api-listen <host:port>', "REST API, or 'off': Unix socket only (default: 127.0.0.1:8420)")
+    .option('--metrics-listen <host:port>', 'metrics for Prometheus, without a token (default: none)')
     .option(
       '--volume <name=spec>',
       'mem:SIZE, null:SIZE or file:PATH[:SIZE], then ,options; repeatable',
@@ -65,8 +66,14 @@ async function serve(context: CliContext, options: ServeOptions): Promise<void> 
   await checkAddressesFree(settings.listen);
 
   const log = createLog(settings.logLevel);
-  const { dataDirectory: stateDirectory, apiListen, keySource } = settings;
-  const control = await context.startControl({ stateDirectory, apiListen, keySource, log });
+  const { dataDirectory: stateDirectory, apiListen, metricsListen, keySource } = settings;
+  const control = await context.startControl({
+    stateDirectory,
+    apiListen,
+    keySource,
+    log,
+    ...(metricsListen !== undefined && { metricsListen }),
+  });
   try {
     // Under the lock of the state directory: two daemons at once would each write the file.
     const identities = await volumeIdentities(stateDirectory, settings.volumes);
@@ -123,7 +130,7 @@ async function serveApi(
     const places = await control.serveApi({
       volumes: () => volumes.map((volume) => withQos(volume, settings)),
       listeners: () => listening,
-      counters: () => engine.stats(),
+      counters: (options) => engine.stats(options),
     });
     context.stdout.write(`api ${places.join(', ')}\n`);
   } catch (error) {

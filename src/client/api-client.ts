@@ -5,6 +5,7 @@ import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
 import type { HostsBody } from '../api/routes/hosts.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
+import type { StatsBody, VolumeStatsBody } from '../api/routes/stats.js';
 import type {
   ExtentsBody,
   NewVolumeBody,
@@ -27,8 +28,12 @@ export type {
   QosClassBody,
   RotatedBody,
   SnapshotBody,
+  StatsBody,
   VolumeBody,
+  VolumeStatsBody,
 };
+
+export type PodBody = NonNullable<VolumeBody['pods']>[number];
 
 export interface SnapshotName {
   readonly volume: string;
@@ -132,6 +137,19 @@ export class ApiClient {
   /** Answers when none of the host's I/O can take effect any more. */
   revokeHost(volume: string, nqn: string): Promise<VolumeBody> {
     return this.#ask('DELETE', `volumes/${part(volume)}/hosts/${part(nqn)}`, undefined, forever);
+  }
+
+  putPod(volume: string, podUid: string, pod: Omit<PodBody, 'uid'>): Promise<void> {
+    return this.#ask('PUT', `volumes/${part(volume)}/pods/${part(podUid)}`, pod);
+  }
+
+  deletePod(volume: string, podUid: string): Promise<void> {
+    return this.#ask('DELETE', `volumes/${part(volume)}/pods/${part(podUid)}`);
+  }
+
+  /** Counters and latency of all volumes, at one moment. */
+  stats(): Promise<StatsBody> {
+    return this.#ask('GET', 'stats');
   }
 
   async snapshots(volume: string): Promise<readonly SnapshotBody[]> {

@@ -1,6 +1,7 @@
 // The control plane of a daemon: store, tokens, pools, REST API. Started before the data plane, so that what
 // is locked or taken is found before anything is served; what pools need is loaded before that where there
 // are some, fastify and the routes after it, by serveApi().
+import { hostname } from 'node:os';
 import { ApiDoors, formatHttp } from '../api/doors.js';
 import { adminTokenHash } from '../auth/admin-token.js';
 import { Authenticator } from '../auth/authenticator.js';
@@ -25,6 +26,8 @@ import { poolsPrefix } from '../pools/records.js';
 import type { VolumeView } from '../pools/types.js';
 import { openLevelStore } from '../store/level/level-store.js';
 import type { Store } from '../store/types.js';
+import { MetricsDoor } from './metrics-door.js';
+import { metricsSource } from './metrics-source.js';
 
 interface Options extends ControlOptions {
   readonly version: string;
@@ -34,6 +37,7 @@ export class ControlPlane implements ControlPort {
   readonly #options: Options;
   readonly #paths: StatePaths;
   readonly #doors: ApiDoors;
+  readonly #metricsDoor: MetricsDoor;
   readonly #bound: HostPort | undefined;
   readonly #store: Store;
   readonly #adminHash: Uint8Array;
@@ -44,6 +48,7 @@ export class ControlPlane implements ControlPort {
     options: Options,
     paths: StatePaths,
     doors: ApiDoors,
+    metricsDoor: MetricsDoor,
     bound: HostPort | undefined,
     store: Store,
     adminHash: Uint8Array,
@@ -51,6 +56,7 @@ export class ControlPlane implements ControlPort {
     this.#options = options;
     this.#paths = paths;
     this.#doors = doors;
+    this.#metricsDoor = metricsDoor;
     this.#bound = bound;
     this.#store = store;
     this.#adminHash = adminHash;
@@ -60,15 +66,18 @@ export class ControlPlane implements ControlPort {
     const paths = statePaths(options.stateDirectory);
     const doors = new ApiDoors();
     let store: Store | undefined;
+    let metricsDoor: MetricsDoor | undefined;
     try {
       const bound = await openTcp(doors, options); // changes nothing, so it is the first to be refused
+      metricsDoor = await MetricsDoor.open(options.metricsListen);
       await makeStateDirectory(paths.directory);
       store = await openLevelStore(paths.store);
       const adminHash = await adminTokenHash(paths.apiToken);
       await doors.openSocket(paths.apiSocket);
-      return new ControlPlane(options, paths, doors, bound, store, adminHash);
+      return new ControlPlane(options, paths, doors, metricsDoor, bound, store, adminHash);
     } catch (error) {
       await doors.close();
+      await metricsDoor?.close();
       await store?.close();
       throw error;
     }
@@ -111,12 +120,17 @@ export class ControlPlane implements ControlPort {
     const { createApp } = await import('../api/app.js');
     const routes = await import('../api/routes/index.js');
     const { TokenRegistry } = await import('../auth/token-registry.js');
+    const { Metrics } = await import('../metrics/metrics.js');
     const { log, version } = this.#options;
     const tokens = new TokenRegistry(this.#store);
     this.#pools ??= await this.#makePools?.();
     if (this.#pools === undefined) throw new Error('serveApi() before openPools()');
-    const { pools, volumes, snapshots, hosts, rotation, qos } = this.#pools;
+    const { pools, volumes, snapshots, hosts, pods, rotation, qos } = this.#pools;
     const volumesCount = () => dataPlane.volumes().length + volumes.list().length;
+    const node = hostname();
+    const source = metricsSource(dataPlane, this.#pools);
+    const metrics = new Metrics({ source, node, version });
+    this.#metricsDoor.serve(metrics);
     const app = await createApp({
       log,
       version,
@@ -128,24 +142,29 @@ export class ControlPlane implements ControlPort {
         routes.nodeRoutes({ dataPlane, volumesCount, version, clock: systemClock, startedMs: 0 }),
         routes.volumeRoutes(dataPlane, volumes, hosts),
         routes.hostRoutes(dataPlane, hosts),
+        routes.podRoutes(pods),
         routes.snapshotRoutes(snapshots),
         routes.poolRoutes(pools),
         routes.qosRoutes(qos),
         routes.keyRoutes(rotation),
         routes.tokenRoutes(tokens),
+        routes.statsRoutes({ source, node, clock: systemClock }),
+        routes.metricsRoutes(metrics),
       ],
     });
     this.#doors.serve((request, response) => app.routing(request, response));
     const places = this.#bound === undefined ? [] : [`${formatHttp(this.#bound)}/v1/`];
-    return [...places, `unix:${this.#paths.apiSocket}`];
+    const { address } = this.#metricsDoor;
+    const metricsPlace = address === undefined ? [] : [`${formatHttp(address)}/metrics`];
+    return [...places, `unix:${this.#paths.apiSocket}`, ...metricsPlace];
   }
 
-  closeApi(): Promise<void> {
-    return this.#doors.close();
+  async closeApi(): Promise<void> {
+    await Promise.all([this.#doors.close(), this.#metricsDoor.close()]);
   }
 
   async close(): Promise<void> {
-    await this.#doors.close();
+    await this.closeApi();
     await this.#store.close();
   }
 }

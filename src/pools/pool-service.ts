@@ -6,6 +6,7 @@ import type { Store } from '../store/types.js';
 import { type Ensured, ensure } from './ensure.js';
 import { Hosts } from './hosts.js';
 import { Opening } from './opening.js';
+import { Pods } from './pods.js';
 import { Pools } from './pools.js';
 import { Qos } from './qos.js';
 import { PoolRecords } from './records.js';
@@ -39,6 +40,7 @@ export class PoolService {
   readonly volumes: Volumes;
   readonly snapshots: Snapshots;
   readonly hosts: Hosts;
+  readonly pods: Pods;
   readonly rotation: Rotation;
   readonly qos: Qos;
   readonly #opening: Opening;
@@ -67,6 +69,7 @@ export class PoolService {
     this.volumes = new Volumes(shared);
     this.snapshots = new Snapshots(shared);
     this.hosts = new Hosts(shared);
+    this.pods = new Pods(shared);
     this.rotation = new Rotation({ ...shared, store });
   }
 

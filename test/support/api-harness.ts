@@ -8,17 +8,23 @@ import {
   healthRoutes,
   hostRoutes,
   keyRoutes,
+  metricsRoutes,
   nodeRoutes,
+  podRoutes,
   poolRoutes,
   snapshotRoutes,
+  statsRoutes,
   tokenRoutes,
   volumeRoutes,
 } from '../../src/api/routes/index.js';
+import type { VolumeActivity } from '../../src/api/sources.js';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import type { Role } from '../../src/auth/roles.js';
 import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
+import { Metrics } from '../../src/metrics/metrics.js';
 import { fakeDataPlane } from './fake-data-plane.js';
+import { fakeMetricsSource } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
 
 export class ApiHarness {
@@ -31,6 +37,8 @@ export class ApiHarness {
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
   failHealth: Error | undefined;
   trusted = false;
+  /** What /v1/stats says that volumes did. */
+  activity: readonly VolumeActivity[] = [];
   isTrusted: (request: IncomingMessage) => boolean = () => this.trusted;
 
   get authenticator(): Authenticator {
@@ -40,7 +48,7 @@ export class ApiHarness {
 
   async app(...more: RouteModule[]): Promise<ApiApp> {
     this.world.others = fakeDataPlane.volumes().map(({ name }) => ({ name }));
-    const { pools, volumes, snapshots, hosts, rotation } = await this.world.start();
+    const { pools, volumes, snapshots, hosts, pods, rotation } = await this.world.start();
     const check = async () => {
       if (this.failHealth !== undefined) throw this.failHealth;
     };
@@ -60,10 +68,25 @@ export class ApiHarness {
         }),
         volumeRoutes(fakeDataPlane, volumes, hosts),
         hostRoutes(fakeDataPlane, hosts),
+        podRoutes(pods),
         snapshotRoutes(snapshots),
         poolRoutes(pools),
         keyRoutes(rotation),
         tokenRoutes(this.tokens),
+        statsRoutes({
+          source: {
+            stats: () => ({ volumes: this.activity }),
+            volumes: () =>
+              volumes.list().map(({ info: { name, uuid }, pool, state, settings: { pods = [] } }) => {
+                return { name, uuid, kind: 'pool', pool, serving: state === 'serving', pods };
+              }),
+          },
+          node: 'node-1',
+          clock: this.clock,
+        }),
+        metricsRoutes({
+          text: () => new Metrics({ source: fakeMetricsSource, node: 'node-1', version: '1' }).text(),
+        }),
         ...more,
       ],
     });

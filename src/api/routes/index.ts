@@ -2,9 +2,12 @@
 export { healthRoutes } from './health.js';
 export { hostRoutes } from './hosts.js';
 export { keyRoutes } from './keys.js';
+export { metricsRoutes } from './metrics.js';
 export { nodeRoutes } from './node.js';
+export { podRoutes } from './pods.js';
 export { poolRoutes } from './pools.js';
 export { qosRoutes } from './qos.js';
 export { snapshotRoutes } from './snapshots.js';
+export { statsRoutes } from './stats.js';
 export { tokenRoutes } from './tokens.js';
 export { volumeRoutes } from './volumes.js';

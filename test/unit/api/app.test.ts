@@ -24,6 +24,8 @@ const guarded = [
   ['GET', '/v1/version', 'viewer'],
   ['GET', '/v1/node', 'viewer'],
   ['GET', '/v1/volumes', 'viewer'],
+  ['GET', '/v1/stats', 'viewer'],
+  ['GET', '/metrics', 'viewer'],
   ['GET', '/v1/volumes/demo', 'viewer'],
   ['GET', '/v1/tokens', 'admin'],
   ['POST', '/v1/tokens', 'admin'],
@@ -264,7 +266,7 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(document.components.schemas).sort()).toEqual(
       [
         ...['Error', 'Extents', 'Keys', 'NewToken', 'Node', 'Pool', 'Rotated', 'Snapshot', 'Token'],
-        ...['Version', 'Volume'],
+        ...['Stats', 'Version', 'Volume'],
       ].sort(),
     );
   });

@@ -1,0 +1,26 @@
+// What the daemon measures, for its metrics and for /v1/stats: the engine's counters, and volumes of pools
+// and of the command line as one list.
+import type { DataPlanePort } from '../cli/engine-port.js';
+import type { MeasuredVolume, MetricsSource } from '../metrics/sources.js';
+import type { PoolService } from '../pools/pool-service.js';
+import type { VolumeView } from '../pools/types.js';
+
+export function metricsSource(
+  dataPlane: DataPlanePort,
+  { pools, volumes }: Pick<PoolService, 'pools' | 'volumes'>,
+): MetricsSource {
+  return {
+    stats: () => dataPlane.counters({ latency: true }),
+    volumes: () => [
+      ...dataPlane.volumes().map((volume) => ({ ...volume, serving: true, pods: [] })),
+      ...volumes.list().map(ofPool),
+    ],
+    pools: () => pools.list(),
+  };
+}
+
+function ofPool({ pool, info, nqn, state, settings }: VolumeView): MeasuredVolume {
+  const { name, uuid, sizeBytes } = info;
+  const { pods = [] } = settings;
+  return { name, uuid, kind: 'pool', pool, nqn, nsid: 1, sizeBytes, serving: state === 'serving', pods };
+}

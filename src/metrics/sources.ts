@@ -1,0 +1,26 @@
+// What is measured, as the room gets it: the engine's counters at one moment, and what volumes and pools are.
+// src/main hands it in; a test hands in its own.
+import type { EngineStats } from '../native/types.js';
+import type { PoolView } from '../pools/types.js';
+import type { PodUse } from '../pools/volume-settings.js';
+
+export interface MeasuredVolume {
+  readonly name: string;
+  readonly uuid: string;
+  /** "pool", "file", "memory", "null". */
+  readonly kind: string;
+  readonly pool?: string;
+  readonly nqn: string;
+  readonly nsid: number;
+  readonly sizeBytes: bigint;
+  /** Hosts can use it. */
+  readonly serving: boolean;
+  readonly pods: readonly PodUse[];
+}
+
+export interface MetricsSource {
+  /** With the latency of every volume. */
+  stats(): EngineStats;
+  volumes(): readonly MeasuredVolume[];
+  pools(): Promise<readonly PoolView[]>;
+}
