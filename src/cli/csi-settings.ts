@@ -1,7 +1,13 @@
 // What `ballast csi` runs with: each option checked before anything is opened.
 import { createHash } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
-import { defaultPort, formatHost, type HostPort, parseHostPort } from '../base/address.js';
+import {
+  defaultPort,
+  formatHost,
+  type HostPort,
+  parseHostPort,
+  parseMetricsAddress,
+} from '../base/address.js';
 
 import { InvalidArgumentError } from '../base/errors.js';
 import type { HostIdentity } from '../base/identity.js';
@@ -27,6 +33,7 @@ export interface CsiFlags extends Pick<DaemonOptions, 'data' | 'api' | 'tokenFil
   readonly stateDir?: string;
   readonly attachDir?: string;
   readonly maxVolumes: string;
+  readonly metricsListen?: string;
   readonly logLevel: string;
 }
 
@@ -45,6 +52,8 @@ export interface CsiSettings {
   /** Where attachments are kept; absent: where everybody looks. */
   readonly attachDirectory?: string;
   readonly volumesMax: number;
+  /** Where GET /metrics is answered, without a token; absent: nowhere. */
+  readonly metricsListen?: HostPort;
   readonly logLevel: LogLevel;
 }
 
@@ -65,7 +74,7 @@ export function resolveCsiSettings(flags: CsiFlags, environment: CliContext['env
   }
   const kubeletDirectory = absolute('kubelet-dir', flags.kubeletDir);
   const stateDirectory = flags.stateDir ?? join(kubeletDirectory, 'plugins', flags.driverName);
-  const { nodeId, attachDir } = flags;
+  const { nodeId, attachDir, metricsListen } = flags;
   return {
     controller: mode !== 'node',
     node: mode !== 'controller',
@@ -79,6 +88,7 @@ export function resolveCsiSettings(flags: CsiFlags, environment: CliContext['env
     logLevel: oneOf('log-level', flags.logLevel, logLevels),
     ...(nodeId !== undefined && { nodeId: checkNqn(nodeId) }),
     ...(flags.topology !== undefined && { topology: topologyOf(flags.topology) }),
+    ...(metricsListen !== undefined && { metricsListen: parseMetricsAddress(metricsListen) }),
     ...(attachDir !== undefined && { attachDirectory: absolute('attach-dir', attachDir) }),
   };
 }

@@ -27,6 +27,7 @@ export function registerCsi(program: Command, context: CliContext): void {
     .option('--state-dir <dir>', 'node: what it remembers (default: KUBELET-DIR/plugins/DRIVER-NAME)')
     .option('--attach-dir <dir>', 'node: what is attached (default: /run/ballast/attach)')
     .option('--max-volumes <n>', 'node: how many it takes; 0: no limit', '0')
+    .option('--metrics-listen <host:port>', 'answer GET /metrics there, without a token')
     .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
     .action((flags: CsiFlags) => csi(context, flags));
 }

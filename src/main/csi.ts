@@ -19,9 +19,34 @@ export async function startCsi(options: CsiOptions, version: string): Promise<Cs
       ...(options.node && { node: { ...shared, ...(await nodeOptions(options)) } }),
     },
   );
-  await mkdir(dirname(path), { recursive: true });
-  await server.listen(path);
-  return server;
+  const metrics = await listenForScrapes(options, version);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await server.listen(path);
+  } catch (error) {
+    await metrics?.close();
+    throw error;
+  }
+  return {
+    close: async () => {
+      await server.close();
+      await metrics?.close();
+    },
+  };
+}
+
+async function listenForScrapes(
+  { metricsListen, controller, node }: CsiOptions,
+  version: string,
+): Promise<CsiPort | undefined> {
+  if (metricsListen === undefined) return undefined;
+  const { listenForMetrics } = await import('../metrics/listen.js');
+  const { processRegistry } = await import('../metrics/process-metrics.js');
+  const component = controller && node ? 'csi' : controller ? 'csi-controller' : 'csi-node';
+  const registry = processRegistry(component, version);
+  return listenForMetrics(metricsListen, async function* () {
+    yield await registry.metrics();
+  });
 }
 
 async function nodeOptions(options: CsiOptions): Promise<CsiNodeOptions> {

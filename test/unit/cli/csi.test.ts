@@ -75,6 +75,8 @@ describe('ballast csi', () => {
         'zone=a',
       ],
       ...[
+        '--metrics-listen',
+        '127.0.0.1:9401',
         '--max-volumes',
         '64',
         '--node-id',
@@ -90,6 +92,7 @@ describe('ballast csi', () => {
       node: true,
       topology: { 'topology.ballast.dev/rack': 'r1', zone: 'a' },
       volumesMax: 64,
+      metricsListen: { host: '127.0.0.1', port: 9401 },
       driver: 'fuse',
       stateDirectory: '/s',
       host: { hostNqn: 'nqn.2026-11.dev.example:n1' },
@@ -112,6 +115,7 @@ describe('ballast csi', () => {
     ['--endpoint', endpoint, '--storage-interface', 'none0'],
     ['--endpoint', endpoint, '--storage-interface', 'lo', '--target-address', '10.0.0.5'],
     ['--endpoint', endpoint, '--log-level', 'loud'],
+    ['--endpoint', endpoint, '--metrics-listen', 'everywhere'],
     ['--endpoint', endpoint, '--api', 'http://127.0.0.1:8420'],
   ])('refuses %j', async (...argv) => {
     const cli = new CliHarness();
