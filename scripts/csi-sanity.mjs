@@ -79,11 +79,12 @@ class Child {
   }
 }
 
-function runSanity(directory, kubelet, socket, more) {
+async function runSanity(directory, kubelet, socket, more) {
   const report = join(directory, 'report.json');
   const parameters = join(directory, 'mutable.yaml');
   writeFileSync(parameters, mutableParameters);
-  const ended = spawnSync(
+  // Not spawnSync(): what the daemon and the driver say has to be read meanwhile, or they wait for that.
+  const child = spawn(
     program,
     [
       `--csi.endpoint=unix://${socket}`,
@@ -98,7 +99,8 @@ function runSanity(directory, kubelet, socket, more) {
     ],
     { stdio: 'inherit', timeout: runMsMax },
   );
-  return { status: ended.status ?? 1, specs: existsSync(report) ? specsOf(report) : [] };
+  const status = await new Promise((done) => child.on('close', (code) => done(code ?? 1)));
+  return { status, specs: existsSync(report) ? specsOf(report) : [] };
 }
 
 function specsOf(report) {
@@ -144,7 +146,7 @@ async function main() {
     const driver = new Child('csi', csi, directory, environment);
     children.unshift(driver);
     await driver.until(() => /^ready$/m.test(driver.text));
-    const ran = runSanity(directory, kubelet, socket, process.argv.slice(2));
+    const ran = await runSanity(directory, kubelet, socket, process.argv.slice(2));
     summarize(ran.specs);
     status = ran.status;
     if (status !== 0) console.log(`the end of the driver's log:\n${driver.tail()}`);
