@@ -6,7 +6,7 @@ import { credentials, makeClientConstructor, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
 const proto = fileURLToPath(new URL('../../proto/csi.proto', import.meta.url));
-const callMsMax = 120_000;
+const callMsMax = 300_000;
 
 export class Orchestrator {
   #clients;

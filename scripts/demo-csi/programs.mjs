@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { processesOf } from './leftovers.mjs';
 
 const programDefault = fileURLToPath(new URL('../../bin/ballast', import.meta.url));
-const startMsMax = 60_000;
+const startMsMax = 300_000; // under emulation a start takes minutes
 const saidCharactersMax = 8192;
 
 export class Programs {

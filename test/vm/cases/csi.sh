@@ -1,7 +1,7 @@
 # case: volumes through the CSI socket, by the kernel's initiator: write, snapshot, clone, grow, limit, delete
 # program
 # beyond-nvmet
-# limit: 600
+# limit: 1200
 # `npm run demo:csi` within the guest, where a file system is on /dev/nvmeXnY and ext4 grows while mounted.
 . /job/guest/program.sh
 mkdir -p /program
