@@ -1,0 +1,249 @@
+// node bench/qos.mjs: how exactly limits are kept, what a guarantee is worth beside a neighbour that takes
+// all it can, what the QoS layer costs, and a plot of a rate whose limit is changed meanwhile.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseCount, parseList, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
+import { chooseCpus, perf, repository, serve } from './lib/ballast.mjs';
+import { runChild } from './lib/child.mjs';
+import { daemonApi, untilApi } from './lib/daemon-api.mjs';
+import { environment, warnOfLoad } from './lib/environment.mjs';
+import { ratePlot } from './lib/rate-plot.mjs';
+import { checkOut } from './lib/results.mjs';
+import { spread, table, thousands } from './lib/statistics.mjs';
+
+const help = `Usage: npm run bench:qos -- [options]
+Limits: how far the worst window of 1 s and of 10 s is off, by the machine's own clock (qos_rate). Guarantee:
+a volume at QD 1 with min-iops of 80 % of what it gets alone, beside one at QD 32, the node's budget being
+half of what the device gives; on memory and in a pool's file. Cost: nanoseconds of CPU time that the layer takes
+for an I/O (qos_bench), of those that one takes in all. Plot: a rate whose limit is changed meanwhile.
+
+  --limits LIST      (default: 1,10,100,1000,10000,100000,300000)
+  --limit-seconds N  each limit (default: 12; below 10 there is no window of 10 s)
+  --seconds N        each other measurement (default: 3)
+  --runs N           how often guarantees are measured (default: 3)
+  --out FILE         JSON of the results
+  --plot FILE        SVG of the rate over time
+  -h, --help
+
+Exit status: 0; 1 when something could not be measured; 2 for wrong options.`;
+
+const buildDirectory = join(repository, 'build/bench');
+const native = (name) => join(buildDirectory, 'bench/native', name);
+const volumeBytes = 256 << 20;
+const block = { blockBytes: 4096 };
+
+function readOptions(words) {
+  const text = { type: 'string' };
+  const { values } = readArguments(words, {
+    limits: { ...text, default: '1,10,100,1000,10000,100000,300000' },
+    'limit-seconds': { ...text, default: '12' },
+    seconds: { ...text, default: '3' },
+    runs: { ...text, default: '3' },
+    out: text,
+    plot: text,
+  });
+  if (values.help) return undefined;
+  checkOut(values.out);
+  return {
+    limits: parseList('limits', values.limits, (option, word) => parseCount(option, word, 1, 100_000_000)),
+    limitSeconds: parseCount('limit-seconds', values['limit-seconds'], 1, 3600),
+    seconds: parsePositive('seconds', values.seconds),
+    runs: parseCount('runs', values.runs, 1, 1000),
+    out: values.out,
+    plot: values.plot,
+  };
+}
+
+function build() {
+  const run = (...args) => execFileSync('cmake', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  run('-G', 'Ninja', '-S', repository, '-B', buildDirectory, '-DBALLAST_BENCH=ON');
+  run('--build', buildDirectory, '--target', 'qos_rate', 'qos_bench');
+}
+
+async function measureLimits({ limits, limitSeconds }) {
+  const results = [];
+  for (const iops of limits) {
+    const words = [native('qos_rate'), String(iops), String(limitSeconds)];
+    results.push(JSON.parse((await runChild(words, (limitSeconds + 60) * 1000)).stdout));
+  }
+  return results;
+}
+
+/** CPU nanoseconds of an I/O in the layer, by case; what stands in `bare` is the bench itself. */
+async function measureCost() {
+  const words = [native('qos_bench'), '--benchmark_format=json', '--benchmark_filter=^run/'];
+  const { benchmarks } = JSON.parse((await runChild(words, 300_000)).stdout);
+  const perIo = new Map(benchmarks.map(({ name, cpu_time: ns }) => [name.replace('run/', ''), ns / 32]));
+  const above = (name, bare) => perIo.get(name) - perIo.get(bare);
+  return {
+    unlimitedNs: above('unlimited', 'bare'),
+    limitedNs: above('limit_far_above', 'bare'),
+    unlimitedReadNs: above('mapped_read_unlimited', 'mapped_read_bare'),
+  };
+}
+
+/** Runs `work` with { ask, uri(name), directory } of a daemon with two volumes, a and b. */
+async function withVolumes(kind, cpus, work) {
+  const directory = mkdtempSync(join(tmpdir(), 'ballast-bench-qos-'));
+  const memory = { a: 'mem:256MiB', b: 'mem:256MiB' };
+  try {
+    const start = (volumes) => serve({ volumes, cpus: cpus.target, directory });
+    let target = await start(kind === 'memory' ? memory : {});
+    const ask = daemonApi(directory);
+    await untilApi(ask);
+    const uris = new Map();
+    if (kind === 'pool') {
+      const devices = [{ path: join(directory, 'pool'), sizeBytes: 4 * volumeBytes }];
+      await ask('POST', 'pools', { name: 'bench', devices });
+      for (const name of ['a', 'b']) {
+        const { nqn } = await ask('POST', 'volumes', { name, sizeBytes: volumeBytes });
+        uris.set(name, nqn);
+      }
+    }
+    const uri = (name) =>
+      uris.has(name) ? `tcp://127.0.0.1:${target.port}/${uris.get(name)}` : target.uri(name);
+    const give = async (minIops, budget) => {
+      await ask('PUT', 'qos/budget', { iops: budget });
+      if (kind === 'pool') return ask('PATCH', 'volumes/a', { qos: { minIops } });
+      // Volumes of the command line have their words from the start.
+      await target.stop();
+      target = await start({ ...memory, a: `${memory.a},min-iops=${minIops}` });
+      return undefined;
+    };
+    const load = (name, queueDepth, rw, seconds) =>
+      perf({
+        uri: uri(name),
+        job: { ...block, rw, queueDepth },
+        seconds,
+        cpus: cpus.client,
+        stateDirectory: directory,
+      });
+    try {
+      return await work({ ask, give, load });
+    } finally {
+      await target.stop();
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function measureGuarantee(kind, { seconds, runs }, cpus) {
+  return withVolumes(kind, cpus, async ({ give, load }) => {
+    // Every block is there, as in a volume that is in use.
+    for (const name of ['a', 'b']) await load(name, 32, 'write', Math.max(seconds, 2));
+    const flatOut = (await load('b', 32, 'randread', seconds)).iops;
+    const budget = Math.round(flatOut / 2);
+    const first = await load('a', 1, 'randread', seconds);
+    const minIops = Math.min(Math.round(0.8 * first.iops), Math.floor(budget / 2));
+    await give(minIops, budget);
+    const alone = [];
+    const beside = [];
+    for (let run = 0; run < runs; ++run) {
+      alone.push(await load('a', 1, 'randread', seconds));
+      const [guaranteed] = await Promise.all([
+        load('a', 1, 'randread', seconds),
+        load('b', 32, 'randread', seconds + 1),
+      ]);
+      beside.push(guaranteed);
+    }
+    return {
+      kind,
+      budget,
+      minIops,
+      ofMinimum: spread(beside.map(({ iops }) => iops / minIops)),
+      p99ToAlone: spread(beside.map(({ latencyUs }, i) => latencyUs.p99 / alone[i].latencyUs.p99)),
+    };
+  });
+}
+
+const limitSteps = [1000, 5000, 500, 2000];
+
+async function measureSteps({ seconds }, cpus) {
+  return withVolumes('pool', cpus, async ({ ask, load }) => {
+    await ask('PATCH', 'volumes/a', { qos: { iops: limitSteps[0] } });
+    const running = load('a', 8, 'randread', seconds * limitSteps.length + 1);
+    const read = async () => {
+      const { timeMs, volumes } = await ask('GET', 'stats');
+      return { timeMs, ios: Number(volumes.find(({ name }) => name === 'a').reads) };
+    };
+    let last = await read();
+    while (last.ios === 0) last = await sleep(20).then(read);
+    const begin = last.timeMs;
+    const points = [];
+    const steps = [];
+    for (const iops of limitSteps) {
+      await ask('PATCH', 'volumes/a', { qos: { iops } });
+      const fromSeconds = ((await read()).timeMs - begin) / 1000;
+      while ((last.timeMs - begin) / 1000 < fromSeconds + seconds) {
+        await sleep(100);
+        const now = await read();
+        const iopsNow = ((now.ios - last.ios) / (now.timeMs - last.timeMs)) * 1000;
+        points.push({ seconds: (now.timeMs - begin) / 1000, iops: iopsNow });
+        last = now;
+      }
+      steps.push({ fromSeconds, untilSeconds: (last.timeMs - begin) / 1000, iops });
+    }
+    const { errorCounts } = await running;
+    return { points, steps, errors: errorCounts };
+  });
+}
+
+const percent = (value) => `${value.toFixed(2)} %`;
+const range = ({ median, min, max }) => `${median.toFixed(2)} (${min.toFixed(2)}..${max.toFixed(2)})`;
+
+function print({ limits, guarantees, cost }) {
+  const off = ([below, above]) => `${below.toFixed(2)} ${above >= 0 ? '+' : ''}${above.toFixed(2)} %`;
+  const limitRows = limits.map((one) => [
+    `${one.iops} IOPS`,
+    one.mean.toFixed(1),
+    off(one.off_1s_percent),
+    one.seconds >= 10 ? off(one.off_10s_percent) : '-',
+  ]);
+  console.log(table(['LIMIT', 'MEAN', 'WORST 1 S', 'WORST 10 S'], limitRows));
+  const rows = guarantees.map((one) => [
+    one.kind,
+    thousands(one.budget),
+    thousands(one.minIops),
+    range(one.ofMinimum),
+    range(one.p99ToAlone),
+  ]);
+  console.log(table(['GUARANTEE', 'BUDGET', 'MIN IOPS', 'OF MINIMUM', 'P99 TO ALONE'], rows));
+  const share = (ns) =>
+    `${ns.toFixed(1)} ns, ${percent((100 * ns) / cost.ioNs)} of ${cost.ioNs.toFixed(0)} ns`;
+  console.log(
+    `cost of the layer without limits: ${share(cost.unlimitedNs)}; with one: ${share(cost.limitedNs)}`,
+  );
+}
+
+runMain('bench:qos', async (words) => {
+  const options = readOptions(words);
+  if (options === undefined) return console.log(help);
+  const before = environment();
+  warnOfLoad('bench:qos', before);
+  build();
+  const cpus = chooseCpus(1);
+  const limits = await measureLimits(options);
+  const guarantees = [];
+  for (const kind of ['memory', 'pool']) guarantees.push(await measureGuarantee(kind, options, cpus));
+  // At QD 32 on memory the target's CPU is what limits: its share of the time is what an I/O takes.
+  const ioNs = await withVolumes('memory', cpus, async ({ load }) => {
+    await load('a', 32, 'write', 1);
+    return 1e9 / (await load('a', 32, 'randwrite', options.seconds)).iops;
+  });
+  const cost = { ...(await measureCost()), ioNs };
+  const steps = await measureSteps(options, cpus);
+  print({ limits, guarantees, cost });
+  if (options.plot !== undefined) {
+    writeFileSync(
+      options.plot,
+      ratePlot('4 KiB reads of a pool volume, its limit changed live', steps.points, steps.steps),
+    );
+  }
+  if (options.out === undefined) return;
+  const document = { schema: 'ballast-bench-qos/1', ...before, ...options, limits, guarantees, cost, steps };
+  writeFileSync(options.out, `${JSON.stringify(document, null, 1)}\n`);
+});
