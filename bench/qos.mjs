@@ -16,7 +16,7 @@ import { spread, table, thousands } from './lib/statistics.mjs';
 
 const help = `Usage: npm run bench:qos -- [options]
 Limits: how far the worst window of 1 s and of 10 s is off, by the machine's own clock (qos_rate).
-Guarantee: a volume at QD 1 with min-iops of 80 % of what it gets alone, beside one at QD 32, the node's budget
+Guarantee: a volume at QD 1 with min-iops of 80 % of what it gets alone, beside one at QD 32, the budget being
 being half of what the device gives; on memory and in a pool's file. Cost: nanoseconds of CPU time that the
 layer takes for an I/O (qos_bench), of those that one takes in all. Plot: a rate whose limit is changed
 meanwhile.
