@@ -50,7 +50,7 @@ export interface AttachCallOptions {
  * CONNECT_REFUSED, ABORTED.
  */
 export interface Attacher {
-  /** The device is there, has the size of the namespace, and answers reads when this resolves. */
+  /** The device is there and has the size of the namespace when this resolves. */
   attach(target: AttachTarget, options?: AttachCallOptions): Promise<Attached>;
   find(uuid: string, options?: AttachCallOptions): Promise<Attached | undefined>;
   list(options?: AttachCallOptions): Promise<readonly Attached[]>;
