@@ -2,9 +2,11 @@
 # A room is its folder: every .cc directly in it is compiled. What it may depend on is said once, here in the
 # DEPENDS of the call, and a test binary links only its room: a forbidden dependency does not link.
 
+# Paths below the checkout are not part of what is looked up: another clone finds what this one compiled.
 find_program(BALLAST_CCACHE ccache)
 if(BALLAST_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${BALLAST_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${BALLAST_CCACHE})
 endif()
 
 find_package(Threads REQUIRED)
