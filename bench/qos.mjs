@@ -93,7 +93,7 @@ async function withVolumes(kind, cpus, work) {
   try {
     const start = (volumes) => serve({ volumes, cpus: cpus.target, directory });
     let target = await start(kind === 'memory' ? memory : {});
-    const ask = daemonApi(directory);
+    const ask = await daemonApi(directory);
     await untilApi(ask);
     const uris = new Map();
     if (kind === 'pool') {

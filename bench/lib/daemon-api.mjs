@@ -1,29 +1,15 @@
-// The REST API of a daemon that a bench has started, by the Unix socket in its state directory.
+// The REST API of a daemon that a bench has started, by the Unix socket in its state directory: the client of
+// the program that is measured.
 
-import { request } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { compiledCode } from './ballast.mjs';
 
-/** `ask(method, path, body)` resolves with what was answered; rejects with the error's text. */
-export function daemonApi(directory) {
-  const socketPath = join(directory, 'api.sock');
-  return (method, path, body) =>
-    new Promise((resolve, reject) => {
-      const content = body === undefined ? undefined : JSON.stringify(body);
-      const headers = content === undefined ? {} : { 'content-type': 'application/json' };
-      const sent = request({ socketPath, method, path: `/v1/${path}`, headers }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (data) => {
-          text += data;
-        });
-        response.on('end', () => {
-          if (response.statusCode < 300) return resolve(text === '' ? undefined : JSON.parse(text));
-          return reject(new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`));
-        });
-      });
-      sent.on('error', reject);
-      sent.end(content);
-    });
+/** `ask(method, path, body)`, the path without /v1/, resolves with what was answered. */
+export async function daemonApi(directory) {
+  const { ask } = await import(join(compiledCode(), 'client/transport.js'));
+  const endpoint = { socketPath: join(directory, 'api.sock') };
+  return (method, path, body) => ask(endpoint, { method, path, ...(body && { body }) });
 }
 
 /** The API answers a moment after `ready`. */
@@ -34,7 +20,7 @@ export async function untilApi(ask, timeLimitMs = 10_000) {
       return await ask('GET', 'health');
     } catch (error) {
       if (performance.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
   }
 }
