@@ -35,7 +35,7 @@ describe('metrics', () => {
     expect([...(await read()).families.keys()]).toEqual([...families.keys()]);
   });
 
-  it.skipIf(!hasPromtool)('pass promtool', async () => {
+  it.skipIf(!hasPromtool)('pass promtool (needs the package prometheus)', async () => {
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: await textOf(metrics.text()),
       encoding: 'utf8',
