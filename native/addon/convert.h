@@ -34,9 +34,11 @@ initiator::ControllerOptions to_controller_options(const Napi::Object& object);
 engine::PerfOptions to_perf_options(const Napi::Object& object);
 nvme::Command to_command(const Napi::Value& dwords);  // Uint32Array: opcode, nsid, cdw10 to cdw15
 
-// With `stats`, an opaque value that append_volume_stats() reads.
+// With `stats`, an opaque value that write_volume_stats() reads.
 Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info);
-void append_volume_stats(std::vector<uint64_t>& words, const Napi::Value& stats, bool with_latency);
+size_t volume_stats_words(bool with_latency);
+// Writes so many, and returns where they end.
+uint64_t* write_volume_stats(uint64_t* words, const Napi::Value& stats, bool with_latency);
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info);
 Napi::Value from_check_report(Napi::Env env, const bdev::pool::CheckReport& report);
 Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info);

@@ -117,20 +117,32 @@ Napi::Value from_volume_info(Napi::Env env, const engine::VolumeInfo& info) {
   return object;
 }
 
-void append_volume_stats(std::vector<uint64_t>& words, const Napi::Value& stats, bool with_latency) {
+size_t volume_stats_words(bool with_latency) {
+  static constexpr size_t k_io = 6 + target::k_error_types_count;
+  static constexpr size_t k_qos = 5;
+  static constexpr size_t k_latency =
+      target::k_io_kinds_count * (target::LatencyHistogram::k_buckets_count + 1);
+  return k_io + k_qos + (with_latency ? k_latency : 0);
+}
+
+uint64_t* write_volume_stats(uint64_t* words, const Napi::Value& stats, bool with_latency) {
   const VolumeStatsHandle& handle = *stats.As<Napi::External<VolumeStatsHandle>>().Data();
+  const auto write = [&words](const auto& numbers) {
+    words = std::copy(numbers.begin(), numbers.end(), words);
+  };
   const target::IoTotals io = handle.io.totals();
-  words.insert(words.end(), {io.reads, io.writes, io.read_bytes, io.write_bytes, io.errors, io.in_flight});
-  words.insert(words.end(), io.error_types.begin(), io.error_types.end());
+  write(std::array{io.reads, io.writes, io.read_bytes, io.write_bytes, io.errors, io.in_flight});
+  write(io.error_types);
   const bdev::qos::Stats qos = handle.qos->read();
-  words.insert(words.end(), {qos.throttled_ios, qos.throttled_ns, qos.waiting_ios, qos.guarantee_seconds,
-                             qos.guarantee_kept_seconds});
-  if (!with_latency) return;
+  write(std::array<uint64_t, 5>{qos.throttled_ios, qos.throttled_ns, qos.waiting_ios, qos.guarantee_seconds,
+                                qos.guarantee_kept_seconds});
+  if (!with_latency) return words;
   for (size_t kind = 0; kind < target::k_io_kinds_count; ++kind) {
     const target::IoTotals::Latency latency = handle.io.latency(static_cast<target::IoKind>(kind));
-    words.insert(words.end(), latency.buckets.begin(), latency.buckets.end());
-    words.push_back(latency.sum_ns);
+    write(latency.buckets);
+    *words++ = latency.sum_ns;
   }
+  return words;
 }
 
 Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {

@@ -51,8 +51,8 @@ export interface VolumeSummary {
 }
 
 export interface StatsSource {
-  /** With their latency. */
-  stats(): { readonly volumes: readonly VolumeActivity[] };
+  /** With their latency, all of one moment. */
+  stats(): { volume(name: string): VolumeActivity | undefined };
   volumes(): readonly VolumeSummary[];
 }
 
@@ -64,7 +64,8 @@ export interface DataPlaneCounters {
     readonly busyNs: bigint;
     readonly connections: number;
   }[];
-  readonly volumes: readonly VolumeCounters[];
+  /** Absent: it is not served. */
+  volume(name: string): VolumeCounters | undefined;
   readonly transport: {
     readonly connections: number;
     readonly connectionsTotal: bigint;
@@ -84,4 +85,6 @@ export interface DataPlane {
   volumes(): readonly VolumeFacts[];
   listeners(): readonly Listener[];
   counters(): DataPlaneCounters;
+  /** Of one volume, which costs much less where there are many. */
+  volumeCounters(name: string): VolumeCounters | undefined;
 }

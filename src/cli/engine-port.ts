@@ -13,7 +13,6 @@ import type {
   DiscoverOptions,
   DiscoveryEntry,
   EngineOptions,
-  EngineStats,
   ListenAddress,
   ListenOptions,
   NamespaceInfo,
@@ -22,9 +21,11 @@ import type {
   PerfResult,
   QosBudget,
   QosLimits,
+  StatsByVolume,
   StatsOptions,
   VolumeInfo,
   VolumeOptions,
+  VolumeStats,
 } from '../native/types.js';
 import type { CsiSettings } from './csi-settings.js';
 
@@ -36,7 +37,8 @@ export interface EnginePort extends PoolEngine {
   setQos(name: string, limits: QosLimits): Promise<void>;
   setQosBudget(budget: QosBudget): Promise<void>;
   listen(options: ListenOptions): Promise<ListenAddress>;
-  stats(options?: StatsOptions): EngineStats;
+  statsByVolume(options?: StatsOptions): StatsByVolume;
+  volumeStats(name: string, options?: StatsOptions): VolumeStats | undefined;
   discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]>;
   connect(options: ConnectOptions): Promise<ControllerPort>;
   /** Drains: commands in flight are answered, then connections and devices are closed. */
@@ -69,7 +71,8 @@ export interface ControlOptions {
 export interface DataPlanePort {
   volumes(): readonly VolumeInfo[];
   listeners(): readonly HostPort[];
-  counters(options?: StatsOptions): EngineStats;
+  counters(options?: StatsOptions): StatsByVolume;
+  volumeCounters(name: string): VolumeStats | undefined;
 }
 
 /** A volume beside pools, and the file it is in. */

@@ -130,7 +130,8 @@ async function serveApi(
     const places = await control.serveApi({
       volumes: () => volumes.map((volume) => withQos(volume, settings)),
       listeners: () => listening,
-      counters: (options) => engine.stats(options),
+      counters: (options) => engine.statsByVolume(options),
+      volumeCounters: (name) => engine.volumeStats(name),
     });
     context.stdout.write(`api ${places.join(', ')}\n`);
   } catch (error) {

@@ -1,8 +1,6 @@
 // The text format of Prometheus for metrics with a label for each volume: a million lines with ten thousand
-// of them, so they are made a slice at a time, with the event loop in between. prom-client makes the rest:
-// it would hold the loop for the whole of it. https://prometheus.io/docs/instrumenting/exposition_formats
-import { setImmediate } from 'node:timers/promises';
-
+// of them, so they are made in pieces. prom-client makes the rest: it would hold the event loop for the whole
+// of it. https://prometheus.io/docs/instrumenting/exposition_formats
 export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -16,25 +14,14 @@ export interface Family<Item> {
   readonly lines: (item: Item, name: string) => string;
 }
 
-const sliceBytes = 64 * 1024;
-
-/** Each part ends with a line; between two of them others had their turn. */
-export async function* renderFamilies<Item>(
+export function* renderFamilies<Item>(
   families: readonly Family<Item>[],
   items: readonly Item[],
-): AsyncGenerator<string> {
-  let text = '';
+): Generator<string> {
   for (const { name, help, type, lines } of families) {
-    text += `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
-    for (const item of items) {
-      text += lines(item, name);
-      if (text.length < sliceBytes) continue;
-      yield text;
-      text = '';
-      await setImmediate();
-    }
+    yield `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    for (const item of items) yield lines(item, name);
   }
-  if (text !== '') yield text;
 }
 
 /** `a="x",b="y"`, without braces so that more can be added. */

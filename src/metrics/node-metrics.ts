@@ -1,6 +1,6 @@
 // What is told of the daemon and its pools: filled from one snapshot at each scrape.
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { EngineStats } from '../native/types.js';
+import type { NodeStats } from '../native/types.js';
 import type { PoolView } from '../pools/types.js';
 
 type Labels = Readonly<Record<string, string | number>>;
@@ -8,7 +8,7 @@ type Sample = readonly [Labels, number | bigint];
 
 interface Snapshot {
   readonly node: string;
-  readonly stats: EngineStats;
+  readonly stats: NodeStats;
   readonly pools: readonly PoolView[];
 }
 
@@ -161,8 +161,8 @@ const counters: readonly Definition[] = [
 ];
 
 function ofReactors(
-  { reactors }: EngineStats,
-  value: (one: EngineStats['reactors'][number]) => number,
+  { reactors }: NodeStats,
+  value: (one: NodeStats['reactors'][number]) => number,
 ): readonly Sample[] {
   return reactors.map((reactor, index) => [{ reactor: index }, value(reactor)]);
 }

@@ -1,6 +1,6 @@
 // What is measured, as the room gets it: the engine's counters at one moment, and what volumes and pools are.
 // src/main hands it in; a test hands in its own.
-import type { EngineStats } from '../native/types.js';
+import type { StatsByVolume } from '../native/types.js';
 import type { PoolView } from '../pools/types.js';
 import type { PodUse } from '../pools/volume-settings.js';
 
@@ -20,7 +20,7 @@ export interface MeasuredVolume {
 
 export interface MetricsSource {
   /** With the latency of every volume. */
-  stats(): EngineStats;
+  stats(): StatsByVolume;
   volumes(): readonly MeasuredVolume[];
   pools(): Promise<readonly PoolView[]>;
 }

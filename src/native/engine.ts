@@ -31,7 +31,7 @@ import {
 } from './failures.js';
 import { untilAborted } from './namespace.js';
 import { forgetState, listenToLog, listenToState, operate } from './operations.js';
-import { readStats } from './stats.js';
+import { readStats, readStatsByVolume } from './stats.js';
 import type {
   AttachOptions,
   ConnectOptions,
@@ -45,9 +45,11 @@ import type {
   ListenOptions,
   QosBudget,
   QosLimits,
+  StatsByVolume,
   StatsOptions,
   VolumeInfo,
   VolumeOptions,
+  VolumeStats,
 } from './types.js';
 
 export class Engine extends EnginePools {
@@ -159,11 +161,24 @@ export class Engine extends EnginePools {
 
   /** `latency`: with the histograms of every volume, which are most of it. */
   stats({ latency = false }: StatsOptions = {}): EngineStats {
-    this.#checkOpen();
     // In the order of the volumes.
-    const words = binding.engineStats(this.#id, [...this.#stats.values()], latency);
-    if (words === undefined) throw new ClosedError('the engine');
+    const words = this.#readCounters([...this.#stats.values()], latency);
     return readStats(words, [...this.#volumes.values()], { latency });
+  }
+
+  /** As stats(), of the same moment: for many volumes, which are read without holding the event loop. */
+  statsByVolume({ latency = false }: StatsOptions = {}): StatsByVolume {
+    const words = this.#readCounters([...this.#stats.values()], latency);
+    return readStatsByVolume(words, [...this.#volumes.values()], { latency });
+  }
+
+  /** Of one volume; undefined where there is none of this name. */
+  volumeStats(name: string, { latency = false }: StatsOptions = {}): VolumeStats | undefined {
+    const info = this.#volumes.get(checkText(name, 'name', 255));
+    const stats = this.#stats.get(name);
+    const found = info !== undefined && stats !== undefined;
+    const words = this.#readCounters(found ? [stats] : [], latency);
+    return readStats(words, found ? [info] : [], { latency }).volumes[0];
   }
 
   features(): EngineFeatures {
@@ -257,6 +272,13 @@ export class Engine extends EnginePools {
       ({ text }) => new NativeError('close', text),
     );
     this.#forgetLog?.();
+  }
+
+  #readCounters(volumes: readonly NativeVolumeStats[], latency: boolean): BigUint64Array {
+    this.#checkOpen();
+    const words = binding.engineStats(this.#id, volumes, latency);
+    if (words === undefined) throw new ClosedError('the engine');
+    return words;
   }
 
   protected override useEngine(): number {

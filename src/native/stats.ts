@@ -10,9 +10,11 @@ import {
 } from '../base/io-latency.js';
 import type {
   EngineStats,
+  NodeStats,
   QosNodeStats,
   QosStats,
   ReactorStats,
+  StatsByVolume,
   StatsOptions,
   TransportStats,
   VolumeInfo,
@@ -22,10 +24,17 @@ import type {
 const tooShort = 'the counters of the addon are shorter than expected';
 
 class Reader {
-  #position = 0;
+  #position: number;
   readonly #halves: Uint32Array;
-  constructor(readonly words: BigUint64Array) {
+  constructor(
+    readonly words: BigUint64Array,
+    position = 0,
+  ) {
+    this.#position = position;
     this.#halves = new Uint32Array(words.buffer, words.byteOffset, 2 * words.length);
+  }
+  get position(): number {
+    return this.#position;
   }
   big(): bigint {
     const word = this.words[this.#position];
@@ -121,12 +130,7 @@ function readVolume(
   };
 }
 
-export function readStats(
-  words: BigUint64Array,
-  volumes: readonly VolumeInfo[],
-  options: StatsOptions = {},
-): EngineStats {
-  const reader = new Reader(words);
+function readWholeNode(reader: Reader): NodeStats {
   const reactorsCount = reader.number();
   const controllers = reader.number();
   const keepAliveTimeouts = reader.number();
@@ -134,13 +138,38 @@ export function readStats(
   const transport = readTransport(reader);
   const qos = readNode(reader);
   const reactors = Array.from({ length: reactorsCount }, () => readReactor(reader));
+  return { reactors, transport, qos, controllers, keepAliveTimeouts, logLinesDropped };
+}
+
+export function readStats(
+  words: BigUint64Array,
+  volumes: readonly VolumeInfo[],
+  options: StatsOptions = {},
+): EngineStats {
+  const reader = new Reader(words);
+  const node = readWholeNode(reader);
+  return { ...node, volumes: volumes.map((volume) => readVolume(reader, volume, options)) };
+}
+
+/** As readStats(), for many volumes: their million numbers become objects one volume at a time. */
+export function readStatsByVolume(
+  words: BigUint64Array,
+  volumes: readonly VolumeInfo[],
+  options: StatsOptions = {},
+): StatsByVolume {
+  const reader = new Reader(words);
+  const node = readWholeNode(reader);
+  const first = reader.position;
+  const wordsOfOne = (words.length - first) / volumes.length;
+  let indexes: ReadonlyMap<string, number> | undefined;
   return {
-    reactors,
-    volumes: volumes.map((volume) => readVolume(reader, volume, options)),
-    transport,
-    qos,
-    controllers,
-    keepAliveTimeouts,
-    logLinesDropped,
+    ...node,
+    volume: (name) => {
+      indexes ??= new Map(volumes.map(({ name: each }, index) => [each, index]));
+      const index = indexes.get(name);
+      const info = index === undefined ? undefined : volumes[index];
+      if (index === undefined || info === undefined) return undefined;
+      return readVolume(new Reader(words, first + index * wordsOfOne), info, options);
+    },
   };
 }

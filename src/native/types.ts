@@ -200,9 +200,8 @@ export interface TransportStats {
   readonly pduErrors: readonly bigint[];
 }
 
-export interface EngineStats {
+export interface NodeStats {
   readonly reactors: readonly ReactorStats[];
-  readonly volumes: readonly VolumeStats[];
   readonly transport: TransportStats;
   readonly qos: QosNodeStats;
   /** Controllers of hosts that are connected to us. */
@@ -211,6 +210,16 @@ export interface EngineStats {
   readonly keepAliveTimeouts: number;
   /** Log lines that were dropped because JavaScript did not take them in time. */
   readonly logLinesDropped: number;
+}
+
+export interface EngineStats extends NodeStats {
+  readonly volumes: readonly VolumeStats[];
+}
+
+/** All of one moment; the numbers of a volume are taken out when they are asked for. */
+export interface StatsByVolume extends NodeStats {
+  /** Absent: it is not served. */
+  volume(name: string): VolumeStats | undefined;
 }
 
 export interface EngineFeatures {

@@ -2,7 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Engine } from '../../src/native/index.js';
+import { callApi } from '../support/api-client.js';
 import { ballast, Workspace } from '../support/ballast.js';
+import { readExposition } from '../support/exposition-format.js';
 
 const volumesCount = 10_000;
 const controllersCount = 40;
@@ -35,6 +37,30 @@ describe('one target', () => {
       expect(outcome.stdout.equals(Buffer.alloc(4096))).toBe(true);
     }
     expect(nqns.size).toBeGreaterThanOrEqual(volumesCount);
+  });
+
+  it('tells of 10,000 volumes: each once, by every door', async () => {
+    const names = Array.from({ length: volumesCount }, (_, i) => `v${i}`);
+    await writeFile(
+      workspace.path('many.yaml'),
+      `volumes:\n${names.map((name) => `  ${name}: null:1GiB\n`).join('')}`,
+    );
+    const target = await workspace.serve('--config', workspace.path('many.yaml'));
+    const environment = { BALLAST_DATA: workspace.path('host') };
+    await ballast(['read', target.volumeUri('v4999'), '--blocks', '1'], { environment });
+    await target.api;
+    const api = `unix:${workspace.path('state/api.sock')}`;
+    const nameOf = ({ name }: { readonly name: string }) => name;
+    const { body: stats } = await callApi(api, '/v1/stats');
+    expect(stats.volumes.map(nameOf)).toEqual(names);
+    expect(stats.volumes[4999]).toMatchObject({ reads: 1, latency: { read: { counts: expect.any(Array) } } });
+    const { body: list } = await callApi(api, '/v1/volumes');
+    expect(list.volumes.map(nameOf)).toEqual(names);
+    expect(list.volumes[4999]).toMatchObject({ counters: { reads: 1 } });
+    const families = readExposition((await callApi(api, '/metrics')).body);
+    for (const family of ['ballast_volume_info', 'ballast_volume_reads_completed_total']) {
+      expect(families.get(family)?.samples.map(({ labels }) => labels.volume)).toEqual(names);
+    }
   });
 
   it('takes 1,040 connections at once, which cost at most 16 KiB each, and lets them go', async () => {

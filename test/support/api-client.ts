@@ -29,7 +29,8 @@ export async function callApi(base: string, path: string, call: ApiCall = {}): P
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   let text = '';
   for await (const chunk of response) text += chunk;
-  const body = text === '' ? undefined : JSON.parse(text);
+  const isJson = response.headers['content-type']?.startsWith('application/json') === true;
+  const body = text === '' ? undefined : isJson ? JSON.parse(text) : text;
   return { status: response.statusCode, headers: response.headers, body };
 }
 

@@ -75,7 +75,7 @@ export class ApiHarness {
         tokenRoutes(this.tokens),
         statsRoutes({
           source: {
-            stats: () => ({ volumes: this.activity }),
+            stats: () => ({ volume: (name) => this.activity.find((one) => one.name === name) }),
             volumes: () =>
               volumes.list().map(({ info: { name, uuid }, pool, state, settings: { pods = [] } }) => {
                 return { name, uuid, kind: 'pool', pool, serving: state === 'serving', pods };

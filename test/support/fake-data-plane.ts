@@ -3,6 +3,15 @@ import type { DataPlane } from '../../src/api/sources.js';
 
 export const bigCount = 2n ** 60n;
 
+const demoCounters = {
+  name: 'demo',
+  reads: 5n,
+  writes: 6n,
+  readBytes: bigCount,
+  writeBytes: 8n,
+  errors: 0n,
+};
+
 export const fakeDataPlane: DataPlane = {
   volumes: () => [
     {
@@ -29,8 +38,9 @@ export const fakeDataPlane: DataPlane = {
   listeners: () => [{ host: '127.0.0.1', port: 4420 }],
   counters: () => ({
     reactors: [{ turns: 1, sleeps: 2, messages: 3, busyNs: bigCount, connections: 4 }],
-    volumes: [{ name: 'demo', reads: 5n, writes: 6n, readBytes: bigCount, writeBytes: 8n, errors: 0n }],
+    volume: (name) => [demoCounters].find((one) => one.name === name),
     transport: { connections: 4, connectionsTotal: 9n, bytesReceived: 10n, bytesSent: 11n },
     controllers: 2,
   }),
+  volumeCounters: (name) => [demoCounters].find((one) => one.name === name),
 };

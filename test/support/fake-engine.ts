@@ -10,7 +10,6 @@ import type {
   DiscoverOptions,
   DiscoveryEntry,
   EngineOptions,
-  EngineStats,
   ListenOptions,
   NamespaceInfo,
   PerfOptions,
@@ -18,6 +17,7 @@ import type {
   PerfResult,
   QosBudget,
   QosLimits,
+  StatsByVolume,
   VolumeInfo,
   VolumeOptions,
 } from '../../src/native/types.js';
@@ -162,19 +162,23 @@ export class FakeEngine extends FakePools implements EnginePort {
     return { host: options.host, port: options.port === 0 ? 40_000 + this.listeners.length : options.port };
   }
 
-  stats(): EngineStats {
+  statsByVolume(): StatsByVolume {
     const transport = { connections: 0, connectionsTotal: 0n, bytesReceived: 0n, bytesSent: 0n };
     const rest = { receives: 0n, sends: 0n, flushes: 0n, dataDigestErrors: 0n, pduErrors: [] };
     const waits = { inFlightUnits: 0, waitingVolumes: 0, rateWaits: 0n, depthWaits: 0n };
     return {
       reactors: [],
-      volumes: [],
+      volume: () => undefined,
       transport: { ...transport, ...rest },
       qos: { ...waits, guaranteedIops: 0 },
       controllers: this.controllers,
       keepAliveTimeouts: 0,
       logLinesDropped: 0,
     };
+  }
+
+  volumeStats(): undefined {
+    return undefined;
   }
 
   async discover(options: DiscoverOptions): Promise<readonly DiscoveryEntry[]> {

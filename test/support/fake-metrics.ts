@@ -2,7 +2,7 @@
 // has a name that needs escaping, one pool is missing.
 import { type LatencyHistogram, latencyBoundsUs } from '../../src/base/io-latency.js';
 import type { MeasuredVolume, MetricsSource } from '../../src/metrics/sources.js';
-import type { EngineStats, VolumeStats } from '../../src/native/types.js';
+import type { NodeStats, StatsByVolume, VolumeStats } from '../../src/native/types.js';
 import type { PoolView } from '../../src/pools/types.js';
 
 export function histogram(counts: Readonly<Record<number, number>>, sumSeconds: number): LatencyHistogram {
@@ -46,33 +46,34 @@ export function measuredVolume(name: string, changes: Partial<MeasuredVolume> = 
 
 const pod = { uid: 'u1', node: 'worker-1', namespace: 'shop', name: 'db-0', claim: 'data-db-0' };
 
-export const fakeStats: EngineStats = {
+const fakeVolumeStats = [
+  volumeStats('db', {
+    reads: 5n,
+    writes: 2n,
+    readBytes: 20_480n,
+    writeBytes: 2n ** 60n,
+    errors: 1n,
+    inFlight: 3,
+    qos: {
+      throttledIos: 4n,
+      throttledNs: 1_500_000_000n,
+      waitingIos: 2,
+      guaranteeSeconds: 10,
+      guaranteeKeptSeconds: 9,
+    },
+    errorTypes: { generic: 2n, command: 0n, media: 1n, path: 0n, other: 0n },
+    latency: {
+      read: histogram({ 0: 3, 2: 1, 22: 1 }, 20),
+      write: histogram({ 1: 2 }, 0.00002),
+      flush: empty,
+      unmap: empty,
+    },
+  }),
+  volumeStats('a"\\b'),
+];
+
+const fakeNodeStats: NodeStats = {
   reactors: [{ turns: 10, sleeps: 2, messages: 3, busyNs: 2_500_000_000n, connections: 4 }],
-  volumes: [
-    volumeStats('db', {
-      reads: 5n,
-      writes: 2n,
-      readBytes: 20_480n,
-      writeBytes: 2n ** 60n,
-      errors: 1n,
-      inFlight: 3,
-      qos: {
-        throttledIos: 4n,
-        throttledNs: 1_500_000_000n,
-        waitingIos: 2,
-        guaranteeSeconds: 10,
-        guaranteeKeptSeconds: 9,
-      },
-      errorTypes: { generic: 2n, command: 0n, media: 1n, path: 0n, other: 0n },
-      latency: {
-        read: histogram({ 0: 3, 2: 1, 22: 1 }, 20),
-        write: histogram({ 1: 2 }, 0.00002),
-        flush: empty,
-        unmap: empty,
-      },
-    }),
-    volumeStats('a"\\b'),
-  ],
   transport: {
     connections: 4,
     connectionsTotal: 9n,
@@ -89,6 +90,12 @@ export const fakeStats: EngineStats = {
   keepAliveTimeouts: 6,
   logLinesDropped: 7,
 };
+
+/** Of a daemon that serves these volumes. */
+export function statsOf(volumes: readonly VolumeStats[]): StatsByVolume {
+  const byName = new Map(volumes.map((volume) => [volume.name, volume]));
+  return { ...fakeNodeStats, volume: (name) => byName.get(name) };
+}
 
 export const fakeVolumes: readonly MeasuredVolume[] = [
   measuredVolume('db', { pods: [pod, { ...pod, uid: 'u2', name: 'db-1' }] }),
@@ -128,7 +135,7 @@ export const fakePools: readonly PoolView[] = [
 ];
 
 export const fakeMetricsSource: MetricsSource = {
-  stats: () => fakeStats,
+  stats: () => statsOf(fakeVolumeStats),
   volumes: () => fakeVolumes,
   pools: async () => fakePools,
 };

@@ -36,12 +36,8 @@ const HostList = Type.Object({
 
 export type HostsBody = Static<typeof HostList>;
 
-export function hostRoutes(dataPlane: Pick<DataPlane, 'counters'>, hosts: HostsSource): RouteModule {
-  const body = (view: VolumeView) =>
-    volumeBody(
-      view,
-      dataPlane.counters().volumes.find(({ name }) => name === view.info.name),
-    );
+export function hostRoutes(dataPlane: Pick<DataPlane, 'volumeCounters'>, hosts: HostsSource): RouteModule {
+  const body = (view: VolumeView) => volumeBody(view, dataPlane.volumeCounters(view.info.name));
   return (app) => {
     app.get(
       '/v1/volumes/:name/hosts',

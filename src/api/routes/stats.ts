@@ -1,10 +1,12 @@
 // GET /v1/stats: the counters and latency histograms of all volumes in one answer, raw: who asks twice has
 // rates. What `ballast top` reads.
+import { setImmediate } from 'node:timers/promises';
 import { type Static, Type } from '@sinclair/typebox';
 import type { Clock } from '../../base/clock.js';
 import { type IoKind, ioKinds, type LatencyHistogram, latencyBoundsUs } from '../../base/io-latency.js';
 import type { RouteModule } from '../app-types.js';
 import { Count, count, ref } from '../schemas.js';
+import { sendList } from '../send-list.js';
 import type { StatsSource, VolumeActivity, VolumeSummary } from '../sources.js';
 import { Pod } from '../volume-schemas.js';
 
@@ -65,18 +67,21 @@ export function statsRoutes({ source, node, clock }: StatsOptions): RouteModule 
         config: { access: 'viewer' },
         schema: { summary: 'Counters and latency of all volumes', response: { 200: ref(Stats) } },
       },
-      async () => {
-        const timeMs = clock.steadyMs();
-        const active = new Map(source.stats().volumes.map((one) => [one.name, one]));
-        return {
-          node,
-          timeMs,
-          latencyBoundsUs: [...latencyBoundsUs],
-          volumes: source.volumes().map((volume) => body(volume, active.get(volume.name))),
-        };
+      async (_request, reply) => {
+        const volumes = source.volumes();
+        await setImmediate(); // with ten thousand of them each of the two takes milliseconds
+        const head = { node, timeMs: clock.steadyMs(), latencyBoundsUs };
+        return sendList(reply, head, 'volumes', bodiesOf(volumes, source.stats()));
       },
     );
   };
+}
+
+function* bodiesOf(
+  volumes: readonly VolumeSummary[],
+  stats: ReturnType<StatsSource['stats']>,
+): Generator<VolumeStatsBody> {
+  for (const volume of volumes) yield body(volume, stats.volume(volume.name));
 }
 
 function body(

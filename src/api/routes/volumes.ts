@@ -4,10 +4,12 @@ import { Type } from '@sinclair/typebox';
 import { VolumeNotFoundError } from '../../base/control-errors.js';
 import { InvalidArgumentError } from '../../base/errors.js';
 import type { Hosts } from '../../pools/hosts.js';
+import type { VolumeView } from '../../pools/types.js';
 import type { Volumes } from '../../pools/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import { Flag, Force, Name, ref } from '../schemas.js';
-import type { DataPlane } from '../sources.js';
+import { sendList } from '../send-list.js';
+import type { DataPlane, DataPlaneCounters, VolumeFacts } from '../sources.js';
 import {
   NewVolume,
   Revert,
@@ -41,13 +43,12 @@ const Deletion = Type.Object({
 });
 
 export function volumeRoutes(
-  dataPlane: Pick<DataPlane, 'volumes' | 'counters'>,
+  dataPlane: Pick<DataPlane, 'volumes' | 'counters' | 'volumeCounters'>,
   volumes: VolumesSource,
   hostsOf: Pick<Hosts, 'open'>,
 ): RouteModule {
-  const countersOf = (name: string) => dataPlane.counters().volumes.find((one) => one.name === name);
   const one = (view: Parameters<typeof volumeBody>[0] & { readonly info: { readonly name: string } }) =>
-    volumeBody(view, countersOf(view.info.name));
+    volumeBody(view, dataPlane.volumeCounters(view.info.name));
   const otherOf = (name: string) => {
     const others = dataPlane.volumes();
     const uuid = name.toLowerCase();
@@ -56,7 +57,7 @@ export function volumeRoutes(
   const find = (name: string): VolumeBody => {
     const found = volumes.find(name) ?? otherOf(name);
     if (found === undefined) throw new VolumeNotFoundError(name);
-    return volumeBody(found, countersOf('info' in found ? found.info.name : found.name));
+    return volumeBody(found, dataPlane.volumeCounters('info' in found ? found.info.name : found.name));
   };
   // What is not of a pool is served as the command line says, until the daemon ends.
   const changeable = (name: string) => {
@@ -72,14 +73,10 @@ export function volumeRoutes(
     app.get(
       '/v1/volumes',
       { config: viewer, schema: { summary: 'The volumes', response: { 200: VolumeList } } },
-      async () => {
-        const counters = new Map(dataPlane.counters().volumes.map((each) => [each.name, each]));
-        return {
-          volumes: [
-            ...dataPlane.volumes().map((facts) => volumeBody(facts, counters.get(facts.name))),
-            ...volumes.list().map((view) => volumeBody(view, counters.get(view.info.name))),
-          ],
-        };
+      async (_request, reply) => {
+        const counters = dataPlane.counters();
+        const all = [...dataPlane.volumes(), ...volumes.list()];
+        return sendList(reply, {}, 'volumes', bodiesOf(all, counters));
       },
     );
     app.get(
@@ -103,8 +100,7 @@ export function volumeRoutes(
         const settings = {
           settings: { ...(grants !== undefined && { hosts: grants }), ...(qos !== undefined && { qos }) },
         };
-        // Its counters are zero: asking for those of all volumes would take longer than making one.
-        return reply
+        return reply // its counters are zero
           .code(201)
           .send(volumeBody(await volumes.create({ ...rest, ...size, ...settings }), undefined));
       },
@@ -198,4 +194,13 @@ export function volumeRoutes(
       },
     );
   };
+}
+
+function* bodiesOf(
+  volumes: readonly (VolumeFacts | VolumeView)[],
+  counters: DataPlaneCounters,
+): Generator<VolumeBody> {
+  for (const volume of volumes) {
+    yield volumeBody(volume, counters.volume('info' in volume ? volume.info.name : volume.name));
+  }
 }

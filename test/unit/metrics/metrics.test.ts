@@ -6,8 +6,8 @@ import { Metrics } from '../../../src/metrics/metrics.js';
 import { readExposition } from '../../support/exposition-format.js';
 import {
   fakeMetricsSource,
-  fakeStats,
   measuredVolume,
+  statsOf,
   textOf,
   volumeStats,
 } from '../../support/fake-metrics.js';
@@ -98,7 +98,7 @@ describe('metrics', () => {
     const many = new Metrics({
       source: {
         ...fakeMetricsSource,
-        stats: () => ({ ...fakeStats, volumes: names.map((name) => volumeStats(name)) }),
+        stats: () => statsOf(names.map((name) => volumeStats(name))),
         volumes: () => names.map((name) => measuredVolume(name)),
       },
       node: 'n',

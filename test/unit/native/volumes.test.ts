@@ -220,6 +220,33 @@ describe('stats', () => {
     expect([latencyBoundsUs[0], latencyBoundsUs.at(-1)]).toEqual([8, 16_777_216]);
   });
 
+  it('tells the same volume by volume, of one moment, and of one alone', async () => {
+    const { engine, namespace } = await serveAndConnect();
+    for (const name of ['second', 'third'])
+      await engine.addVolume(memoryVolume({ name, uuid: randomUUID() }));
+    await namespace.write(0n, pattern(8192, 1));
+    for (const options of [{}, { latency: true }]) {
+      const all = engine.stats(options);
+      const byVolume = engine.statsByVolume(options);
+      expect(all.volumes.map(({ name }) => name)).toEqual(['test', 'second', 'third']);
+      for (const one of all.volumes) {
+        expect(byVolume.volume(one.name)).toEqual(one);
+        expect(engine.volumeStats(one.name, options)).toEqual(one);
+      }
+      expect(byVolume.volume('none')).toBeUndefined();
+      expect(byVolume.controllers).toBe(all.controllers);
+    }
+    expect(engine.volumeStats('none')).toBeUndefined();
+    const before = engine.statsByVolume();
+    await namespace.write(0n, pattern(4096, 1));
+    await engine.removeVolume('second');
+    expect(before.volume('test')?.writes).toBe(1n);
+    expect(before.volume('second')?.name).toBe('second');
+    expect(engine.statsByVolume().volume('test')?.writes).toBe(2n);
+    expect(engine.statsByVolume().volume('second')).toBeUndefined();
+    expect(engine.statsByVolume().volume('third')).toMatchObject({ name: 'third', writes: 0n });
+  });
+
   it('knows a volume that joined later and forgets one that was removed', async () => {
     const { engine } = await serve();
     await engine.addVolume(memoryVolume({ name: 'second', uuid: randomUUID() }));
