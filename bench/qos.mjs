@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCount, parseList, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
-import { chooseCpus, perf, repository, serve } from './lib/ballast.mjs';
+import { chooseCpus, perf, perfTogether, repository, serve } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
 import { daemonApi, untilApi } from './lib/daemon-api.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
@@ -16,8 +16,9 @@ import { spread, table, thousands } from './lib/statistics.mjs';
 
 const help = `Usage: npm run bench:qos -- [options]
 Limits: how far the worst window of 1 s and of 10 s is off, by the machine's own clock (qos_rate).
-Guarantee: a volume at QD 1 with min-iops of 80 % of what it gets alone, beside one at QD 32, the budget being
-being half of what the device gives; on memory and in a pool's file. Cost: nanoseconds of CPU time that the
+Guarantee: a volume at QD 1 with a minimum of 50, 70 and 80 % of what it gets alone, beside one at QD 32, in a
+pool's file, under a budget as \`ballast burnin\` sets it: all that the device gives, and a depth that nobody tuned.
+Cost: nanoseconds of CPU time that the
 layer takes for an I/O (qos_bench), of those that one takes in all. Plot: a rate whose limit is changed
 meanwhile.
 
@@ -86,13 +87,12 @@ async function measureCost() {
   };
 }
 
-/** Runs `work` with { ask, uri(name), directory } of a daemon with two volumes, a and b. */
+/** Runs `work` with { ask, load(...), together(...) } of a daemon with two volumes, a and b. */
 async function withVolumes(kind, cpus, work) {
   const directory = mkdtempSync(join(tmpdir(), 'ballast-bench-qos-'));
   const memory = { a: 'mem:256MiB', b: 'mem:256MiB' };
   try {
-    const start = (volumes) => serve({ volumes, cpus: cpus.target, directory });
-    let target = await start(kind === 'memory' ? memory : {});
+    const target = await serve({ volumes: kind === 'memory' ? memory : {}, cpus: cpus.target, directory });
     const ask = await daemonApi(directory);
     await untilApi(ask);
     const uris = new Map();
@@ -106,24 +106,15 @@ async function withVolumes(kind, cpus, work) {
     }
     const uri = (name) =>
       uris.has(name) ? `tcp://127.0.0.1:${target.port}/${uris.get(name)}` : target.uri(name);
-    const give = async (minIops, budget) => {
-      await ask('PUT', 'qos/budget', { iops: budget });
-      if (kind === 'pool') return ask('PATCH', 'volumes/a', { qos: { minIops } });
-      // Volumes of the command line have their words from the start.
-      await target.stop();
-      target = await start({ ...memory, a: `${memory.a},min-iops=${minIops}` });
-      return undefined;
-    };
+    const where = { cpus: cpus.client, stateDirectory: directory };
     const load = (name, queueDepth, rw, seconds) =>
-      perf({
-        uri: uri(name),
-        job: { ...block, rw, queueDepth },
-        seconds,
-        cpus: cpus.client,
-        stateDirectory: directory,
-      });
+      perf({ uri: uri(name), job: { ...block, rw, queueDepth }, seconds, ...where });
+    const together = (seconds, ...loads) => {
+      const job = ([name, queueDepth, rw]) => ({ uri: uri(name), ...block, rw, queueDepth });
+      return perfTogether({ jobs: loads.map(job), seconds, ...where });
+    };
     try {
-      return await work({ ask, give, load });
+      return await work({ ask, load, together });
     } finally {
       await target.stop();
     }
@@ -132,33 +123,50 @@ async function withVolumes(kind, cpus, work) {
   }
 }
 
-async function measureGuarantee(kind, { seconds, runs }, cpus) {
-  return withVolumes(kind, cpus, async ({ give, load }) => {
+const neighbourDepth = 32;
+const minimumParts = [0.5, 0.7, 0.8];
+
+async function measureGuarantees({ seconds, runs }, cpus) {
+  return withVolumes('pool', cpus, async ({ ask, load, together }) => {
     // Every block is there, as in a volume that is in use.
     for (const name of ['a', 'b']) await load(name, 32, 'write', Math.max(seconds, 2));
-    const flatOut = (await load('b', 32, 'randread', seconds)).iops;
-    const budget = Math.round(flatOut / 2);
-    const first = await load('a', 1, 'randread', seconds);
-    const minIops = Math.min(Math.round(0.8 * first.iops), Math.floor(budget / 2));
-    await give(minIops, budget);
-    const alone = [];
-    const beside = [];
-    for (let run = 0; run < runs; ++run) {
-      alone.push(await load('a', 1, 'randread', seconds));
-      const [guaranteed] = await Promise.all([
-        load('a', 1, 'randread', seconds),
-        load('b', 32, 'randread', seconds + 1),
-      ]);
-      beside.push(guaranteed);
+    const guaranteed = ['a', 1, 'randread'];
+    const neighbour = ['b', neighbourDepth, 'randread'];
+    const [{ iops: flatOut }] = await together(seconds, neighbour);
+    const before = [];
+    for (let run = 0; run < runs; ++run)
+      before.push({
+        alone: (await together(seconds, guaranteed))[0],
+        beside: (await together(seconds, guaranteed, neighbour))[0],
+      });
+    const alone = spread(before.map((run) => run.alone.iops)).median;
+    const results = [summary('none', undefined, before, alone, flatOut)];
+    await ask('PUT', 'qos/budget', { iops: Math.round(flatOut), depth: neighbourDepth });
+    for (const part of minimumParts) {
+      const minIops = Math.round(part * alone);
+      await ask('PATCH', 'volumes/a', { qos: { minIops } });
+      const pairs = [];
+      for (let run = 0; run < runs; ++run) {
+        const [own] = await together(seconds, guaranteed);
+        const [beside, other] = await together(seconds, guaranteed, neighbour);
+        pairs.push({ alone: own, beside, other });
+      }
+      results.push(summary(`${100 * part} %`, minIops, pairs, alone, flatOut));
     }
-    return {
-      kind,
-      budget,
-      minIops,
-      ofMinimum: spread(beside.map(({ iops }) => iops / minIops)),
-      p99ToAlone: spread(beside.map(({ latencyUs }, i) => latencyUs.p99 / alone[i].latencyUs.p99)),
-    };
+    return results;
   });
+}
+
+function summary(guarantee, minIops, runs, alone, flatOut) {
+  return {
+    guarantee,
+    minIops,
+    flatOut,
+    ofAlone: spread(runs.map(({ beside }) => beside.iops / alone)),
+    ofMinimum: minIops && spread(runs.map(({ beside }) => beside.iops / minIops)),
+    p99ToAlone: spread(runs.map(({ alone: own, beside }) => beside.latencyUs.p99 / own.latencyUs.p99)),
+    neighbourOfFlatOut: minIops && spread(runs.map(({ other }) => other.iops / flatOut)),
+  };
 }
 
 const limitSteps = [1000, 5000, 500, 2000];
@@ -206,13 +214,15 @@ function print({ limits, guarantees, cost }) {
   ]);
   console.log(table(['LIMIT', 'MEAN', 'WORST 1 S', 'WORST 10 S'], limitRows));
   const rows = guarantees.map((one) => [
-    one.kind,
-    thousands(one.budget),
-    thousands(one.minIops),
-    range(one.ofMinimum),
+    one.guarantee,
+    one.minIops ? thousands(one.minIops) : '-',
+    one.ofMinimum ? range(one.ofMinimum) : '-',
+    range(one.ofAlone),
     range(one.p99ToAlone),
+    one.neighbourOfFlatOut ? range(one.neighbourOfFlatOut) : '-',
   ]);
-  console.log(table(['GUARANTEE', 'BUDGET', 'MIN IOPS', 'OF MINIMUM', 'P99 TO ALONE'], rows));
+  const header = ['GUARANTEE', 'MIN IOPS', 'OF MINIMUM', 'OF ALONE', 'P99 TO ALONE', 'NEIGHBOUR OF FLAT OUT'];
+  console.log(table(header, rows));
   const share = (ns) =>
     `${ns.toFixed(1)} ns, ${percent((100 * ns) / cost.ioNs)} of ${cost.ioNs.toFixed(0)} ns`;
   console.log(
@@ -228,8 +238,7 @@ runMain('bench:qos', async (words) => {
   build();
   const cpus = chooseCpus(1);
   const limits = await measureLimits(options);
-  const guarantees = [];
-  for (const kind of ['memory', 'pool']) guarantees.push(await measureGuarantee(kind, options, cpus));
+  const guarantees = await measureGuarantees(options, cpus);
   // At QD 32 on memory the target's CPU is what limits: its share of the time is what an I/O takes.
   const ioNs = await withVolumes('memory', cpus, async ({ load }) => {
     await load('a', 32, 'write', 1);
@@ -245,6 +254,6 @@ runMain('bench:qos', async (words) => {
     );
   }
   if (options.out === undefined) return;
-  const document = { schema: 'ballast-bench-qos/1', ...before, ...options, limits, guarantees, cost, steps };
+  const document = { schema: 'ballast-bench-qos/2', ...before, ...options, limits, guarantees, cost, steps };
   writeFileSync(options.out, `${JSON.stringify(document, null, 1)}\n`);
 });

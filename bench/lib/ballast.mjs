@@ -107,6 +107,16 @@ export function perfCommand({ uri, job, seconds, cpus }) {
   );
 }
 
+const severalVolumes = join(dirname(fileURLToPath(import.meta.url)), 'several-volumes.mjs');
+
+/** Loads on several volumes at once by one client: jobs as of perf(), each with its uri; resolves with all results. */
+export async function perfTogether({ jobs, seconds, cpus, stateDirectory }) {
+  const words = JSON.stringify({ seconds, jobs, ...(cpus !== undefined && { cpu: cpus[0] }) });
+  const command = pinned(cpus, [process.execPath, severalVolumes, compiledCode(), words]);
+  const environment = stateDirectory && { BALLAST_DATA: stateDirectory };
+  return JSON.parse((await runChild(command, (seconds + 60) * 1000, environment)).stdout);
+}
+
 /** Runs it and resolves with what it reports. */
 export async function perf({ stateDirectory, ...options }) {
   const environment = stateDirectory && { BALLAST_DATA: stateDirectory };

@@ -13,7 +13,8 @@ void Budget::configure(uint64_t now_ns, const NodeBudget& budget) {
   uint64_t depth = budget.depth;
   if (depth == 0) depth = std::clamp<uint64_t>(of_rate, k_depth_min, k_depth_max);
   const bool arbitrates = budget.iops != 0 || budget.depth != 0;
-  depth_.store(arbitrates ? static_cast<uint32_t>(depth) : UINT32_MAX, std::memory_order_relaxed);
+  depth_max_ = arbitrates ? static_cast<uint32_t>(depth) : UINT32_MAX;
+  set_depth(depth_max_);
   arbitrates_.store(arbitrates, std::memory_order_relaxed);
 }
 

@@ -14,6 +14,9 @@ class Budget {
  public:
   // --- home ---
   void configure(uint64_t now_ns, const NodeBudget& budget);
+  // At most depth_max(), which is as it was configured.
+  void set_depth(uint32_t depth) { depth_.store(depth, std::memory_order_relaxed); }
+  uint32_t depth_max() const { return depth_max_; }
   // While volumes wait for the budget nobody else takes from it; what is promised does.
   void set_waited_for(bool waited_for) { waited_for_.store(waited_for, std::memory_order_relaxed); }
   bool has_room(uint64_t now_ns) const { return !is_full() && rate_.is_due(now_ns); }
@@ -32,6 +35,8 @@ class Budget {
   // For what is promised, room or not.
   void take(uint64_t now_ns, uint32_t units) { rate_.take(now_ns, units, k_debt_ns_max); }
   void give_back(uint32_t units) { rate_.give_back(units); }
+  uint32_t depth() const { return depth_.load(std::memory_order_relaxed); }
+  // What is not promised, on its way into the device.
   void enter(uint32_t units) { in_flight_.fetch_add(units, std::memory_order_relaxed); }
   // True: home wants to be told, and whoever got this answer tells it.
   [[nodiscard]] bool leave(uint32_t units);
@@ -59,6 +64,7 @@ class Budget {
   alignas(64) std::atomic<bool> arbitrates_{false};
   std::atomic<bool> waited_for_{false};
   std::atomic<uint32_t> depth_{UINT32_MAX};
+  uint32_t depth_max_ = UINT32_MAX;  // home's
   alignas(64) TokenBucket rate_;
   alignas(64) std::atomic<uint32_t> in_flight_{0};
   std::atomic<Room> room_{Room::not_wanted};

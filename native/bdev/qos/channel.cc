@@ -23,35 +23,39 @@ void QosChannel::submit_governed(Io& io) {
   if (cost.units == 0) return below_->submit(io);
   const uint64_t now_ns = reactor_.now_ns();
   const bool lent = io.type == IoType::write && std::exchange(lent_ns_, k_never) == now_ns;
-  if (!try_pass(cost, now_ns)) {
+  std::optional<Passage> passage = try_pass(cost, now_ns);
+  if (!passage.has_value()) {
     if (!lent) return wait(io, cost, now_ns);
-    pass(cost, now_ns);
+    passage = pass(cost, now_ns);
   }
-  if (volume_.is_exempt() || !budget_.arbitrates()) return below_->submit(io);
-  budget_.enter(cost.units);
-  start(io, cost.units);
+  if (*passage == Passage::counted) budget_.enter(cost.units);
+  start(io, cost.units, *passage);
 }
 
-// True: it has taken what it costs.
-bool QosChannel::try_pass(const Cost& cost, uint64_t now_ns) {
-  if (is_away(cost.direction)) return false;
-  if (volume_.is_exempt()) return true;
-  if (volume_.is_closed(cost.direction)) return false;
-  if (!volume_.try_take(now_ns, cost, Arrival::fresh)) return false;
-  if (!budget_.arbitrates()) return true;
+// With a value: it has taken what it costs.
+std::optional<Passage> QosChannel::try_pass(const Cost& cost, uint64_t now_ns) {
+  if (is_away(cost.direction)) return {};
+  if (volume_.is_exempt()) return Passage::free;
+  if (volume_.is_closed(cost.direction)) return {};
+  if (!volume_.try_take(now_ns, cost, Arrival::fresh)) return {};
+  if (!budget_.arbitrates()) return Passage::free;
   if (volume_.has_promise() && volume_.promise().try_take(now_ns, cost.units, Arrival::waited)) {
     budget_.take(now_ns, cost.units);
-    return true;
+    return Passage::promised;
   }
-  if (!budget_.is_waited_for() && budget_.try_take(now_ns, cost.units, Arrival::waited)) return true;
+  if (!budget_.is_waited_for() && budget_.try_take(now_ns, cost.units, Arrival::waited)) {
+    return Passage::counted;
+  }
   volume_.give_back(cost);
-  return false;
+  return {};
 }
 
 // Owing what is not there.
-void QosChannel::pass(const Cost& cost, uint64_t now_ns) {
+Passage QosChannel::pass(const Cost& cost, uint64_t now_ns) {
   volume_.take(now_ns, cost);
-  if (budget_.arbitrates()) budget_.take(now_ns, cost.units);
+  if (volume_.is_exempt() || !budget_.arbitrates()) return Passage::free;
+  budget_.take(now_ns, cost.units);
+  return Passage::counted;
 }
 
 // ---- waiting ----
@@ -83,33 +87,40 @@ void QosChannel::come_back(Waiting& waiting) {
   --away_[static_cast<uint32_t>(waiting.cost.direction)];
   Io& io = Waiting::io_of(waiting);
   const uint32_t units = waiting.cost.units;
-  if (!waiting.is_counted) return below_->submit(io);
-  start(io, units);
+  const Passage passage = waiting.passage;
+  start(io, units, passage);
 }
 
-// ---- the node's depth ----
+// ---- in the device ----
 
-void QosChannel::start(Io& io, uint32_t counted_units) {
-  if (counted_ == nullptr) counted_ = std::make_unique<ObjectPool<Counted>>(k_counted_max);
-  Counted* const counted = counted_->try_acquire();
-  if (counted == nullptr) {
-    leave_depth(counted_units);
+void QosChannel::start(Io& io, uint32_t units, Passage passage) {
+  if (passage == Passage::free) return below_->submit(io);
+  const bool is_counted = passage == Passage::counted;
+  if (tracked_ == nullptr) tracked_ = std::make_unique<ObjectPool<Tracked>>(k_tracked_max);
+  Tracked* const tracked = tracked_->try_acquire();
+  if (tracked == nullptr) {
+    if (is_counted) leave_depth(units);
     return below_->submit(io);
   }
-  *counted = {io.done, io.context, this, counted_units};
+  const bool is_watched = volume_.has_promise();
+  if (is_watched) volume_.service().begin();
+  *tracked = {io.done, io.context, this, reactor_.now_ns(), units, is_counted, is_watched};
   io.done = below_done;
-  io.context = counted;
+  io.context = tracked;
   below_->submit(io);
 }
 
 void QosChannel::below_done(Io& io, Status status) {
-  Counted& counted = *static_cast<Counted*>(io.context);
-  QosChannel& self = *counted.channel;
-  const uint32_t units = counted.units;
-  io.done = counted.done;
-  io.context = counted.context;
-  self.counted_->release(counted);
-  self.leave_depth(units);
+  Tracked& tracked = *static_cast<Tracked*>(io.context);
+  QosChannel& self = *tracked.channel;
+  const Tracked was = tracked;
+  io.done = was.done;
+  io.context = was.context;
+  self.tracked_->release(tracked);
+  const uint64_t now_ns = self.reactor_.now_ns();
+  if (was.is_watched) self.volume_.service().end(was.units, now_ns - was.since_ns);
+  if (was.is_counted) self.leave_depth(was.units);
+  self.node_.ended(now_ns);
   io.done(io, status);  // last: the submitter may end this channel
 }
 
@@ -146,7 +157,7 @@ Segment QosChannel::map_read(uint64_t lba, uint32_t blocks_count) {
   if (mapped.base == nullptr || is_free()) return mapped;
   const uint64_t bytes = uint64_t{blocks_count} * device_below_.geometry().block_size_bytes;
   const Cost cost = cost_of_transfer(bytes, Direction::read, volume_.unit_shift());
-  if (try_pass(cost, reactor_.now_ns())) return mapped;
+  if (try_pass(cost, reactor_.now_ns()).has_value()) return mapped;
   below_->unmap_read(mapped);
   return {};
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/object_pool.h"
 #include "bdev/bdev.h"
@@ -32,26 +33,29 @@ class QosChannel final : public Channel {
   void go_on(Waiting& waiting, Reactor& home);
 
  private:
-  // An I/O that counts in the node's depth: its submitter's fields, while ours stand in for them.
-  struct Counted {
+  // An I/O in the device that is arbitrated: its submitter's fields, while ours stand in for them.
+  struct Tracked {
     IoDone done = nullptr;
     void* context = nullptr;
     QosChannel* channel = nullptr;
+    uint64_t since_ns = 0;
     uint32_t units = 0;
+    bool is_counted = false;  // in the node's depth
+    bool is_watched = false;  // in what its volume got
   };
-  // More than this many at once of one channel go uncounted.
-  static constexpr size_t k_counted_max = 512;
+  // More than this many at once of one channel go untracked.
+  static constexpr size_t k_tracked_max = 512;
   static constexpr uint64_t k_never = UINT64_MAX;
 
   // Nothing here has to wait, and nothing does that a new one could overtake.
   bool is_free() const { return volume_.is_free() && !budget_.arbitrates() && away_count_ == 0; }
   bool is_away(Direction direction) const { return away_[static_cast<uint32_t>(direction)] != 0; }
   void submit_governed(Io& io);
-  bool try_pass(const Cost& cost, uint64_t now_ns);
-  void pass(const Cost& cost, uint64_t now_ns);
+  std::optional<Passage> try_pass(const Cost& cost, uint64_t now_ns);
+  Passage pass(const Cost& cost, uint64_t now_ns);
   void wait(Io& io, const Cost& cost, uint64_t now_ns);
   void come_back(Waiting& waiting);
-  void start(Io& io, uint32_t counted_units);
+  void start(Io& io, uint32_t units, Passage passage);
   static void below_done(Io& io, Status status);
   void leave_depth(uint32_t units);
   bool would_pass(uint64_t now_ns) const;
@@ -68,7 +72,7 @@ class QosChannel final : public Channel {
   // The turn in which takes_data_at_submit() was answered with yes: the write that follows in it does not
   // wait, whatever has changed.
   mutable uint64_t lent_ns_ = k_never;
-  std::unique_ptr<ObjectPool<Counted>> counted_;  // since the first that was arbitrated
+  std::unique_ptr<ObjectPool<Tracked>> tracked_;  // since the first that was arbitrated
 };
 
 }  // namespace ballast::bdev::qos

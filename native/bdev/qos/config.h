@@ -46,7 +46,8 @@ struct Config {
 // limits hold, promises and weights do not.
 struct NodeBudget {
   uint64_t iops = 0;  // in units, as the volumes' limits; 0: not known
-  // Units in the device at a time; what is promised may go beyond. 0: a millisecond of `iops`, at least 16.
+  // Units in the device at a time, at most, of what is not promised; less while a promise needs it (Fence).
+  // 0: a millisecond of `iops`, at least 16.
   uint32_t depth = 0;
 };
 

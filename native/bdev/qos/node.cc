@@ -8,9 +8,17 @@ namespace ballast::bdev::qos {
 std::shared_ptr<Node> Node::create(Reactor& home) { return std::shared_ptr<Node>(new Node(home)); }
 
 Node::Node(Reactor& home)
-    : home_(home), scheduler_(home, budget_), room_message_([](Message& message) {
-        const std::shared_ptr<Node> node = std::move(static_cast<RoomMessage&>(message).node);
+    : home_(home),
+      scheduler_(home, budget_),
+      fence_(home, budget_),
+      room_message_([](Message& message) {
+        const std::shared_ptr<Node> node = std::move(static_cast<NodeMessage&>(message).node);
         node->scheduler_.on_room();
+      }),
+      look_message_([](Message& message) {
+        const std::shared_ptr<Node> node = std::move(static_cast<NodeMessage&>(message).node);
+        node->fence_.look();
+        node->scheduler_.reconsider_depth();
       }) {}
 
 Outcome Node::set_budget(const NodeBudget& budget, Done done) {
@@ -25,8 +33,12 @@ Outcome Node::set_budget(const NodeBudget& budget, Done done) {
 }
 
 NodeStats Node::stats() const {
-  return {budget_.in_flight_units(), scheduler_.waiting_volumes(),
-          promised_iops_.load(std::memory_order_relaxed), scheduler_.rate_waits(), scheduler_.depth_waits()};
+  return {.in_flight_units = budget_.in_flight_units(),
+          .depth_units = budget_.depth(),
+          .waiting_volumes = scheduler_.waiting_volumes(),
+          .guaranteed_iops = promised_iops_.load(std::memory_order_relaxed),
+          .rate_waits = scheduler_.rate_waits(),
+          .depth_waits = scheduler_.depth_waits()};
 }
 
 Outcome Node::check_promise(uint64_t min_iops_before, uint64_t min_iops) const {
@@ -55,6 +67,11 @@ void Node::add_volume() {
 void Node::tell_home() {
   room_message_.node = shared_from_this();
   home_.send(room_message_);
+}
+
+void Node::look() {
+  look_message_.node = shared_from_this();
+  home_.send(look_message_);
 }
 
 }  // namespace ballast::bdev::qos

@@ -8,6 +8,7 @@
 
 #include "bdev/qos/budget.h"
 #include "bdev/qos/config.h"
+#include "bdev/qos/fence.h"
 #include "bdev/qos/scheduler.h"
 #include "bdev/qos/stats.h"
 
@@ -38,19 +39,28 @@ class Node : public std::enable_shared_from_this<Node> {
   void remove_volume() { volumes_count_.fetch_sub(1, std::memory_order_relaxed); }
   // Room was made on another reactor and home waits for it: Budget::leave() said so.
   void tell_home();
+  // An arbitrated I/O ended.
+  void ended(uint64_t now_ns) {
+    if (fence_.is_due(now_ns)) look();
+  }
+  // Its minimum is another. Home.
+  void watch(Volume& volume) { fence_.watch(volume.shared_service(), volume.min_iops()); }
 
  private:
-  struct RoomMessage : Message {
+  struct NodeMessage : Message {
     using Message::Message;
     std::shared_ptr<Node> node;  // while it is on its way nothing else may keep the node
   };
 
   explicit Node(Reactor& home);
+  void look();
 
   Reactor& home_;
   Budget budget_;
   Scheduler scheduler_;
-  RoomMessage room_message_;
+  Fence fence_;
+  NodeMessage room_message_;
+  NodeMessage look_message_;
   std::atomic<uint32_t> volumes_count_{0};
   std::atomic<uint64_t> budget_iops_{0};
   std::atomic<uint64_t> promised_iops_{0};

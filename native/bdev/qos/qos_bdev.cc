@@ -15,6 +15,7 @@ class QosBdevImpl final : public QosBdev {
     // No channel is open: nobody else looks at it yet.
     volume_->configure(home().clock().now_ns(), config);
     volume_->node().add_volume();
+    if (config.min_iops != 0) on_home([](Volume& volume, uint64_t) { volume.node().watch(volume); }, nullptr);
   }
   ~QosBdevImpl() override {
     volume_->node().remove_volume();
@@ -33,7 +34,11 @@ class QosBdevImpl final : public QosBdev {
     TRY([[maybe_unused]] const Unit checked, check_config(config));
     TRY([[maybe_unused]] const Unit promised, volume_->node().promise(config_.min_iops, config.min_iops));
     config_ = config;
-    on_home([config](Volume& volume, uint64_t now_ns) { volume.configure(now_ns, config); }, std::move(done));
+    const auto configure = [config](Volume& volume, uint64_t now_ns) {
+      volume.configure(now_ns, config);
+      volume.node().watch(volume);
+    };
+    on_home(configure, std::move(done));
     return Unit{};
   }
   const Config& config() const override { return config_; }

@@ -68,6 +68,7 @@ void Scheduler::run() {
 // Everything that nobody can take from it: what is due, of a volume that is not arbitrated or was promised.
 void Scheduler::run_due(Volume& volume, uint64_t now_ns, WaitingList& going) {
   const bool arbitrated = is_arbitrated(volume);
+  const Passage passage = arbitrated ? Passage::promised : Passage::free;
   while (going.size() < k_run_max) {
     Waiting* const waiting = volume.first_due(now_ns);
     if (waiting == nullptr) break;
@@ -80,7 +81,7 @@ void Scheduler::run_due(Volume& volume, uint64_t now_ns, WaitingList& going) {
       continue;
     }
     if (arbitrated) budget_.take(now_ns, units);
-    let_go(volume, *waiting, now_ns, going);
+    let_go(volume, *waiting, passage, now_ns, going);
   }
   place(volume, now_ns);
 }
@@ -97,19 +98,20 @@ void Scheduler::run_weighted(uint64_t now_ns, WaitingList& going) {
       }
       tag_now_ = volume.tag;
       weights_.put(volume, volume.tag + static_cast<double>(units) / volume.weight());
-      let_go(volume, *waiting, now_ns, going);
+      let_go(volume, *waiting, Passage::counted, now_ns, going);
     }
     place(volume, now_ns);
   }
 }
 
-void Scheduler::let_go(Volume& volume, Waiting& waiting, uint64_t now_ns, WaitingList& going) {
+void Scheduler::let_go(Volume& volume, Waiting& waiting, Passage passage, uint64_t now_ns,
+                       WaitingList& going) {
   volume.pop(waiting);
   add(volume.stats().throttled_ios, 1);
   if (now_ns > waiting.since_ns) add(volume.stats().throttled_ns, now_ns - waiting.since_ns);
   volume.pressure.count(waiting.cost.units);
-  waiting.is_counted = is_arbitrated(volume);
-  if (waiting.is_counted) budget_.enter(waiting.cost.units);
+  waiting.passage = passage;
+  if (passage == Passage::counted) budget_.enter(waiting.cost.units);
   going.push_back(waiting);
 }
 

@@ -29,6 +29,8 @@ class Scheduler final : private Flushable {
   // The volume's limits, or all volumes' budget, are others than before.
   void reconsider(Volume& volume);
   void reconsider_all();
+  // The depth is another than before.
+  void reconsider_depth() { arm(home_.now_ns()); }
   // There may be room in the device.
   void on_room();
 
@@ -47,7 +49,7 @@ class Scheduler final : private Flushable {
   void run();
   void run_due(Volume& volume, uint64_t now_ns, WaitingList& going);
   void run_weighted(uint64_t now_ns, WaitingList& going);
-  void let_go(Volume& volume, Waiting& waiting, uint64_t now_ns, WaitingList& going);
+  void let_go(Volume& volume, Waiting& waiting, Passage passage, uint64_t now_ns, WaitingList& going);
   void place(Volume& volume, uint64_t now_ns);
   void arm(uint64_t now_ns);
   void count_waits(uint64_t now_ns);

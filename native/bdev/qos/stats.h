@@ -24,7 +24,8 @@ struct Stats {
 };
 
 struct NodeStats {
-  uint64_t in_flight_units = 0;  // in the device, while something is arbitrated
+  uint64_t in_flight_units = 0;  // in the device and not promised, while something is arbitrated
+  uint64_t depth_units = 0;      // how many there may be at present
   uint64_t waiting_volumes = 0;  // for the budget
   uint64_t guaranteed_iops = 0;  // promised to volumes, together
   uint64_t rate_waits = 0;       // times that volumes were left waiting because the rate was used up

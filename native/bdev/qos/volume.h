@@ -11,6 +11,7 @@
 #include "bdev/qos/config.h"
 #include "bdev/qos/cost.h"
 #include "bdev/qos/heap.h"
+#include "bdev/qos/service.h"
 #include "bdev/qos/stats.h"
 #include "bdev/qos/token_bucket.h"
 #include "bdev/qos/waiting.h"
@@ -47,6 +48,8 @@ class Volume {
   // A minimum is, and promise() has what is left of it.
   bool has_promise() const { return has_promise_.load(std::memory_order_relaxed); }
   TokenBucket& promise() { return promise_; }
+  Service& service() { return *service_; }
+  const std::shared_ptr<Service>& shared_service() const { return service_; }
   StatsCells& stats() { return *stats_; }
   const std::shared_ptr<StatsCells>& shared_stats() const { return stats_; }
 
@@ -118,6 +121,7 @@ class Volume {
   uint64_t min_iops_ = 0;
   bool drained_ = false;
   uint32_t lifts_ = 0;
+  const std::shared_ptr<Service> service_ = std::make_shared<Service>();
   const std::shared_ptr<StatsCells> stats_ = std::make_shared<StatsCells>();
 };
 

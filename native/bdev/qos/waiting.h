@@ -16,15 +16,22 @@ namespace ballast::bdev::qos {
 
 class QosChannel;
 
+// As what an I/O goes into the device.
+enum class Passage : uint8_t {
+  free,      // nothing is arbitrated
+  promised,  // whatever the others do
+  counted,   // in the node's depth
+};
+
 struct Waiting : Message {
   Waiting(QosChannel& of_channel, const Cost& of_cost, uint64_t now_ns)
       : Message(nullptr), channel(of_channel), cost(of_cost), since_ns(now_ns) {}
   ListNode node;
   QosChannel& channel;
   Cost cost;
-  uint64_t since_ns;        // when it was submitted
-  uint64_t number = 0;      // of the volume's, in the order in which home got them
-  bool is_counted = false;  // in the node's depth
+  uint64_t since_ns;    // when it was submitted
+  uint64_t number = 0;  // of the volume's, in the order in which home got them
+  Passage passage = Passage::free;
 
   static Waiting& make(Io& io, QosChannel& channel, const Cost& cost, uint64_t now_ns) {
     static_assert(sizeof(Waiting) <= sizeof(Io::layer_scratch));
