@@ -16,11 +16,10 @@ import { spread, table, thousands } from './lib/statistics.mjs';
 
 const help = `Usage: npm run bench:qos -- [options]
 Limits: how far the worst window of 1 s and of 10 s is off, by the machine's own clock (qos_rate).
-Guarantee: a volume at QD 1 with a minimum of 50, 70 and 80 % of what it gets alone, beside one at QD 32, in a
-pool's file, under a budget as \`ballast burnin\` sets it: all that the device gives, and a depth that nobody tuned.
-Cost: nanoseconds of CPU time that the
-layer takes for an I/O (qos_bench), of those that one takes in all. Plot: a rate whose limit is changed
-meanwhile.
+Guarantee: a volume at QD 1 with a minimum of 50, 70 and 80 % of what it gets alone, beside one at QD 32, in
+a pool's file, under a budget of all that the device gives and at a depth of all that the neighbour has.
+Cost: nanoseconds of CPU time that the layer takes for an I/O (qos_bench), of those that one takes in all.
+Plot: a rate whose limit is changed meanwhile.
 
   --limits LIST      (default: 1,10,100,1000,10000,100000,300000)
   --limit-seconds N  each limit (default: 12; below 10 there is no window of 10 s)
