@@ -109,7 +109,7 @@ export function perfCommand({ uri, job, seconds, cpus }) {
 
 const severalVolumes = join(dirname(fileURLToPath(import.meta.url)), 'several-volumes.mjs');
 
-/** Loads on several volumes at once by one client: jobs as of perf(), each with its uri. All their results. */
+/** Loads on several volumes at once by one client: jobs as of perf(), each with its uri. All results. */
 export async function perfTogether({ jobs, seconds, cpus, stateDirectory }) {
   const words = JSON.stringify({ seconds, jobs, ...(cpus !== undefined && { cpu: cpus[0] }) });
   const command = pinned(cpus, [process.execPath, severalVolumes, compiledCode(), words]);
