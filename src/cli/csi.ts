@@ -1,6 +1,7 @@
 // `ballast csi`: the Container Storage Interface on a Unix socket until SIGTERM, which answers the calls that
 // are under way and exits 0.
 import type { Command } from 'commander';
+import { formatHost } from '../base/address.js';
 import { createLog } from '../base/log.js';
 import { type CsiFlags, identityOf, resolveCsiSettings } from './csi-settings.js';
 import { endpointOf } from './daemon.js';
@@ -42,6 +43,11 @@ async function csi(context: CliContext, flags: CsiFlags): Promise<void> {
   const stopping = stopRequest(context);
   const service = await context.startCsi({ ...settings, daemon, log, ...(host && { host }) });
   try {
+    const { metricsAddress } = service;
+    if (metricsAddress !== undefined) {
+      const { host: listening, port } = metricsAddress;
+      context.stdout.write(`metrics http://${formatHost(listening)}:${port}/metrics\n`);
+    }
     await context.notifyServiceManager('READY=1');
     context.stdout.write('ready\n');
     const signal = await stopping.requested;

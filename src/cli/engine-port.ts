@@ -124,6 +124,8 @@ export interface CsiOptions extends CsiSettings {
 }
 
 export interface CsiPort {
+  /** Where GET /metrics is answered: with the port that was chosen where 0 was asked. Absent: nowhere. */
+  readonly metricsAddress?: HostPort;
   /** Takes nothing new, and resolves when what was under way is answered. */
   close(): Promise<void>;
 }

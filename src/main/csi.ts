@@ -6,6 +6,7 @@ import type { CsiOptions, CsiPort } from '../cli/engine-port.js';
 import { type CsiNodeOptions, newCsiServer } from '../csi/driver.js';
 import { SystemMounter } from '../csi/mounter/system-mounter.js';
 import { RestStorage } from '../csi/storage.js';
+import type { MetricsListener } from '../metrics/listen.js';
 import { parseUnixEndpoint } from '../rpc/unix-socket.js';
 
 export async function startCsi(options: CsiOptions, version: string): Promise<CsiPort> {
@@ -28,6 +29,7 @@ export async function startCsi(options: CsiOptions, version: string): Promise<Cs
     throw error;
   }
   return {
+    ...(metrics !== undefined && { metricsAddress: metrics.address }),
     close: async () => {
       await server.close();
       await metrics?.close();
@@ -38,7 +40,7 @@ export async function startCsi(options: CsiOptions, version: string): Promise<Cs
 async function listenForScrapes(
   { metricsListen, controller, node }: CsiOptions,
   version: string,
-): Promise<CsiPort | undefined> {
+): Promise<MetricsListener | undefined> {
   if (metricsListen === undefined) return undefined;
   const { listenForMetrics } = await import('../metrics/listen.js');
   const { processRegistry } = await import('../metrics/process-metrics.js');

@@ -1,17 +1,13 @@
 // The controller of CSI before a daemon that really serves: which node gets through to a volume, and that
 // nothing of a node takes effect once unpublishing has been answered. By NVMe/TCP, over SIGKILL.
-import { credentials, makeClientConstructor, status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newCsiController } from '../../src/csi/driver.js';
-import { csiService } from '../../src/csi/services.js';
 import { RestStorage } from '../../src/csi/storage.js';
 import { type Controller, Engine, type Namespace } from '../../src/native/index.js';
 import type { RpcServer } from '../../src/rpc/server.js';
 import { type Target, Workspace } from '../support/ballast.js';
-
-// biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of an answer
-type Answer = any;
+import { type CsiAnswer, CsiClient, mountWriter } from '../support/csi-client.js';
 
 const [one, two] = ['1', '2'].map((digit) => ({
   hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${digit}1111111-2222-4333-8444-555555555555`,
@@ -21,14 +17,13 @@ interface Host {
   readonly hostNqn: string;
   readonly hostId: string;
 }
-const volumeCapability = { mount: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
 const blockBytes = 4096;
 
 let workspace: Workspace;
 let engine: Engine;
 let target: Target;
 let server: RpcServer;
-let client: Record<string, unknown> & { close(): void };
+let client: CsiClient;
 beforeEach(async () => {
   workspace = await Workspace.create();
   engine = await Engine.start({ onLog: () => undefined });
@@ -36,8 +31,7 @@ beforeEach(async () => {
   const storage = new RestStorage({ socketPath: workspace.path('state/api.sock') });
   server = newCsiController({ storage, log: pino({ level: 'silent' }), version: '1' });
   await server.listen(workspace.path('csi.sock'));
-  const Client = makeClientConstructor(csiService('Controller'), 'Controller');
-  client = new Client(`unix:${workspace.path('csi.sock')}`, credentials.createInsecure()) as never;
+  client = new CsiClient(workspace.path('csi.sock'));
 });
 afterEach(async () => {
   client.close();
@@ -51,30 +45,23 @@ async function startDaemon(): Promise<void> {
   await target.api;
 }
 
-/** What is answered, or the name of the status. */
-function call(method: string, request: object): Promise<Answer> {
-  return new Promise((resolve) => {
-    const done = (error: { code: number } | null, answer: Answer) =>
-      resolve(error === null ? answer : status[error.code]);
-    (client[method] as (...all: unknown[]) => void).call(client, request, done);
-  });
-}
+const call = (method: string, request: object) => client.call('Controller', method, request);
 
 async function create(): Promise<string> {
   const { volume } = await call('CreateVolume', {
     name: 'v',
-    volumeCapabilities: [volumeCapability],
+    volumeCapabilities: [mountWriter],
     capacityRange: { requiredBytes: '16777216' },
   });
   return volume.volumeId;
 }
 
 const publish = (volumeId: string, { hostNqn }: Host) =>
-  call('ControllerPublishVolume', { volumeId, nodeId: hostNqn, volumeCapability });
+  call('ControllerPublishVolume', { volumeId, nodeId: hostNqn, volumeCapability: mountWriter });
 const unpublish = (volumeId: string, nodeId = '') => call('ControllerUnpublishVolume', { volumeId, nodeId });
 
 /** As the node would: by what publishing says. */
-function attach(publishContext: Answer, host: Host): Promise<Controller> {
+function attach(publishContext: CsiAnswer, host: Host): Promise<Controller> {
   const [address = ''] = publishContext.addresses.split(',');
   const [name = '', port = ''] = address.split(':');
   const { nqn } = publishContext;

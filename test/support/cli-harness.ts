@@ -85,7 +85,11 @@ export class CliHarness {
       },
       startCsi: async (options) => {
         this.csi = options;
-        return { close: async () => void this.engine.steps.push('close csi') };
+        const { metricsListen } = options;
+        return {
+          ...(metricsListen !== undefined && { metricsAddress: metricsListen }),
+          close: async () => void this.engine.steps.push('close csi'),
+        };
       },
       hostIdentity: async () => ({
         hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',
