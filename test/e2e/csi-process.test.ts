@@ -1,5 +1,5 @@
-// `ballast csi --mode all` as a process, by its socket, before a daemon that serves: that it comes, answers and
-// goes, that what it changes is what hosts and metrics see, and what Prometheus reads of it.
+// `ballast csi --mode all` as a process, by its socket, before a daemon that serves: that it comes, answers
+// and goes, that what it changes is what hosts and metrics see, and what Prometheus reads of it.
 import { spawnSync } from 'node:child_process';
 import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';

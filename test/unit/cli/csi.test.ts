@@ -97,7 +97,7 @@ describe('ballast csi', () => {
       stateDirectory: '/s',
       host: { hostNqn: 'nqn.2026-11.dev.example:n1' },
     });
-    expect(cli.stdout).toBe('metrics http://127.0.0.1:9401/metrics\nready\n');
+    expect(cli.stdout.text).toBe('metrics http://127.0.0.1:9401/metrics\nready\n');
   });
 
   it.each([
