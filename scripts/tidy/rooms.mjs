@@ -13,6 +13,7 @@ export const nativeRooms = {
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
   addon: ['engine', 'base', 'reactor/mailbox.h', 'attach/fuse_mount.h', 'attach/loop_device.h'],
   tools: ['base', 'reactor', 'nvme', 'initiator', 'engine'],
+  history: ['base'],
 };
 
 /** Room of src/ -> the rooms it may import, and those it may import types from. */
