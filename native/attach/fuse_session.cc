@@ -75,6 +75,7 @@ Outcome FuseSession::open(Descriptor fuse) {
     return adopted.error();
   }
   fuse_ = std::move(*adopted);
+  descriptor_ = fuse;
   channel_ = device_.open(reactor_);
   return Unit{};
 }
@@ -156,34 +157,32 @@ void FuseSession::dispatch(Request& request, uint64_t node) {
 
 // ---- answering ----
 
+// By the ring and not at once: what an answer wakes in the kernel, of a loop device a thread that completes
+// its I/O, runs once for several answers instead of taking the CPU away from us after each.
 void FuseSession::reply(Request& request, int error) {
   if (error != 0) request.reply_bytes = 0;
   request.answer = {static_cast<uint32_t>(sizeof(fuse_out_header) + request.reply_bytes), -error,
                     request.unique};
-  if (fuse_ == nullptr || try_send(request)) return release(request);
-  if (unsent_.empty()) fuse_->notify_writable();
-  unsent_.push_back(request);
+  request.answer_parts[0] = {reinterpret_cast<uint8_t*>(&request.answer), sizeof(request.answer)};
+  request.answer_parts[1] = {request.data.base, request.reply_bytes};
+  FileOp& op = request.answering;
+  op.kind = FileOp::Kind::write;
+  op.file = descriptor_;
+  op.data = {request.answer_parts, request.reply_bytes == 0 ? size_t{1} : size_t{2}};
+  op.done = &FuseSession::answered;
+  op.context = &request;
+  reactor_.io().submit(op);
 }
 
-// False if it has to be tried again. An answer that the kernel does not want (ENOENT: the request was
-// interrupted, ENODEV: unmounted) has reached its end.
-bool FuseSession::try_send(Request& request) {
-  const Segment answer[] = {{reinterpret_cast<uint8_t*>(&request.answer), sizeof(request.answer)},
-                            {request.data.base, request.reply_bytes}};
-  const int64_t sent = fuse_->send({answer, request.reply_bytes == 0 ? size_t{1} : size_t{2}});
-  if (sent == -EINVAL) {
-    log(LogLevel::error, "attach", "the kernel refuses the answer to opcode %u of %u bytes", request.opcode,
-        request.answer.len);
+// An answer that the kernel does not want (ENOENT: the request was interrupted, ENODEV: unmounted) has
+// reached its end; EAGAIN never comes of /dev/fuse.
+void FuseSession::answered(FileOp& op, int64_t result) {
+  Request& request = *static_cast<Request*>(op.context);
+  if (result < 0 && result != -ENOENT && result != -ENODEV) {
+    log(LogLevel::error, "attach", "the answer to opcode %u of %u bytes is refused: %s", request.opcode,
+        request.answer.len, text_of(result).c_str());
   }
-  return sent != -EAGAIN;
-}
-
-void FuseSession::on_writable() {
-  while (Request* const request = unsent_.front()) {
-    if (!try_send(*request)) return fuse_->notify_writable();
-    unsent_.remove(*request);
-    release(*request);
-  }
+  request.session->release(request);
 }
 
 void FuseSession::release(Request& request) {

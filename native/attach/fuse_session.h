@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "attach/anonymous_memory.h"
-#include "base/intrusive_list.h"
 #include "base/result.h"
 #include "bdev/bdev.h"
 #include "reactor/reactor.h"
@@ -64,14 +63,15 @@ class FuseSession final : SocketObserver {
     Segment data;              // transfer_bytes_max
     Segment io_data;           // what of it the device gets
     bdev::Io io;
-    ListNode node;
+    Segment answer_parts[2];  // its header, and the reply
+    FileOp answering;
   };
 
   FuseSession(Reactor& reactor, bdev::Bdev& device, const FuseOptions& options, Ended ended);
   Outcome open(Descriptor fuse);
 
   bool on_readable() override;
-  void on_writable() override;
+  void on_writable() override {}  // never asked for: answers go by the ring
 
   void take(Request& request, size_t bytes);
   void dispatch(Request& request, uint64_t node);
@@ -95,7 +95,7 @@ class FuseSession final : SocketObserver {
     reply(request, 0);
   }
   void reply(Request& request, int error);
-  bool try_send(Request& request);
+  static void answered(FileOp& op, int64_t result);
   void release(Request& request);
   void end(Error why);
   void end_if_closed();
@@ -109,10 +109,10 @@ class FuseSession final : SocketObserver {
   Ended ended_;
   std::unique_ptr<bdev::Channel> channel_;
   std::unique_ptr<Socket> fuse_;
+  Descriptor descriptor_ = -1;  // fuse_'s
   AnonymousMemory memory_;
   std::vector<Request> requests_;
-  std::vector<Request*> free_;                     // last in, first out
-  IntrusiveList<Request, &Request::node> unsent_;  // answers that could not be written at once
+  std::vector<Request*> free_;  // last in, first out
   uint32_t minor_ = 0;
   uint32_t transfer_bytes_ = 0;
   bool reading_ = true;

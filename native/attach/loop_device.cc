@@ -49,7 +49,8 @@ bool is_of(const loop_info64& info, const std::string& file) {
   return std::memcmp(info.lo_file_name, wanted.lo_file_name, sizeof(info.lo_file_name)) == 0;
 }
 
-// As is_of(), where the file's server has died: the kernel asks the file before it tells of the device.
+// As is_of(), where the file's server has died (ENOTCONN; ECONNABORTED if just while it was asked): the kernel
+// asks the file before it tells of the device.
 bool has_backing_file(const std::string& device, const std::string& file) {
   const std::string path = "/sys/block/" + device.substr(device.rfind('/') + 1) + "/loop/backing_file";
   const Opened opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -66,7 +67,7 @@ Outcome check_is_of(int device, const std::string& path, const std::string& file
   loop_info64 info{};
   if (ioctl(device, LOOP_GET_STATUS64, &info) != 0) {
     if (errno == ENXIO || errno == ENOTTY) return Error{Errc::not_found, path + " has no file"};
-    if (errno == ENOTCONN && has_backing_file(path, file)) return Unit{};
+    if ((errno == ENOTCONN || errno == ECONNABORTED) && has_backing_file(path, file)) return Unit{};
     return system_error(path, errno);
   }
   if (!is_of(info, file)) return Error{Errc::not_found, path + " has another file"};

@@ -378,6 +378,24 @@ TEST_F(FuseSessionTest, reads_no_more_requests_than_it_has_room_for_and_all_in_t
   device_->hold = false;
 }
 
+TEST_F(FuseSessionTest, takes_a_request_for_done_when_its_answer_is_written) {
+  start();
+  initialize();
+  device_->hold = true;
+  send_raw(message(FUSE_READ, read_of(0, 4096)));
+  device_->release_one();
+  bool closed = false;
+  session_->close([&closed] { closed = true; });
+  EXPECT_EQ(session_->requests_in_flight(), 1u);
+  Answer answer;
+  EXPECT_FALSE(receive(answer));
+  for (int i = 0; i < 10; ++i) reactor_->turn();
+  EXPECT_TRUE(closed);
+  EXPECT_TRUE(receive(answer));
+  EXPECT_EQ(answer.body.size(), 4096u);
+  session_.reset();
+}
+
 TEST_F(FuseSessionTest, waits_at_its_end_for_the_device) {
   start();
   initialize();
@@ -404,6 +422,7 @@ TEST_F(FuseSessionTest, tells_once_that_the_other_side_is_gone) {
   for (int i = 0; i < 50; ++i) reactor_->turn();
   EXPECT_EQ(ended_.size(), 1u);
   device_->release_one();  // answers nobody
+  for (int i = 0; i < 10; ++i) reactor_->turn();
   EXPECT_EQ(session_->requests_in_flight(), 0u);
 }
 
