@@ -49,8 +49,8 @@ bool is_of(const loop_info64& info, const std::string& file) {
   return std::memcmp(info.lo_file_name, wanted.lo_file_name, sizeof(info.lo_file_name)) == 0;
 }
 
-// As is_of(), where the file's server has died (ENOTCONN; ECONNABORTED if just while it was asked): the kernel
-// asks the file before it tells of the device.
+// As is_of(), where the file's server has died (ENOTCONN; ECONNABORTED if just while it was asked): the
+// kernel asks the file before it tells of the device.
 bool has_backing_file(const std::string& device, const std::string& file) {
   const std::string path = "/sys/block/" + device.substr(device.rfind('/') + 1) + "/loop/backing_file";
   const Opened opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
