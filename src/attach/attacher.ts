@@ -61,7 +61,8 @@ export class LocalAttacher implements Attacher {
     const known = checkUuid(uuid);
     const limit = limitOf(options);
     checkGoesOn(limit, 'detach');
-    if ((await this.records.read(known)) === undefined) return;
+    // A call that was killed behind its last step has left its lock: taking it takes it away.
+    if ((await this.records.read(known)) === undefined && !(await this.records.hasLock(known))) return;
     await this.records.exclusive(known, limit, async () => {
       const record = await this.records.read(known);
       if (record === undefined) return;

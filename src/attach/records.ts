@@ -2,7 +2,7 @@
 // removed when nothing is left, so that whatever a crash leaves has a record. Beside it what the server of a
 // fuse device says of itself. A lock for each UUID, which the kernel takes back from a process that dies.
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../base/atomic-file.js';
 import { AttachFailedError } from '../base/attach-errors.js';
@@ -78,6 +78,11 @@ export class AttachRecords {
     } catch (cause) {
       throw new StateDirectoryError(this.directory, 'cannot be made', { cause });
     }
+  }
+
+  /** Somebody works on the UUID, or was killed at it. */
+  async hasLock(uuid: string): Promise<boolean> {
+    return (await stat(this.path(uuid, 'lock')).catch(missingIs(undefined))) !== undefined;
   }
 
   /** Runs `work` while no other call, of whatever process, works on the UUID. */

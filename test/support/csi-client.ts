@@ -10,6 +10,8 @@ export const mountWriter = { mount: {}, accessMode: { mode: 'SINGLE_NODE_WRITER'
 type Client = Record<string, (...all: unknown[]) => void> & { close(): void };
 
 export class CsiClient {
+  /** Of the last call that was refused: status and text. */
+  lastRefusal = '';
   readonly #socket: string;
   readonly #clients = new Map<CsiServiceName, Client>();
 
@@ -21,8 +23,11 @@ export class CsiClient {
   call(service: CsiServiceName, method: string, request: object = {}): Promise<CsiAnswer> {
     const client = this.#client(service);
     return new Promise((resolve) => {
-      const done = (error: { code: number } | null, answer: CsiAnswer) =>
-        resolve(error === null ? answer : status[error.code]);
+      const done = (error: { code: number; details: string } | null, answer: CsiAnswer) => {
+        if (error === null) return resolve(answer);
+        this.lastRefusal = `${method}: ${status[error.code]}: ${error.details}`;
+        resolve(status[error.code]);
+      };
       client[method]?.call(client, request, { deadline: Date.now() + 60_000 }, done);
     });
   }
@@ -36,7 +41,8 @@ export class CsiClient {
     const known = this.#clients.get(service);
     if (known !== undefined) return known;
     const Made = makeClientConstructor(csiService(service), service);
-    const made = new Made(`unix:${this.#socket}`, credentials.createInsecure()) as unknown as Client;
+    const channel = { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 200 };
+    const made = new Made(`unix:${this.#socket}`, credentials.createInsecure(), channel) as unknown as Client;
     this.#clients.set(service, made);
     return made;
   }

@@ -6,7 +6,7 @@ import { RpcError } from '../../rpc/status.js';
 import { required } from '../checks.js';
 import type { NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse } from '../messages.js';
 import type { Place } from '../mounter/place.js';
-import type { Usage, UsageNumbers } from '../mounter/types.js';
+import type { Mount, Usage, UsageNumbers } from '../mounter/types.js';
 import { isVolumeId } from '../names.js';
 import type { NodeParts } from './parts.js';
 import type { VolumeRecord } from './records.js';
@@ -58,11 +58,16 @@ async function statsAt(
       ? undefined
       : 'the mount is of a device that is gone: pods have to start anew') ??
     (await rootTrouble(mounter.trouble(place))) ??
-    (mount.superOptions.includes('ro') && !isReader
+    (isReadOnly(mount) && !isReader
       ? 'the file system has become read-only after an error: pods have to start anew'
       : undefined);
   const usage = await mounter.usage(place).catch(() => undefined);
   return { usage: usage === undefined ? [] : usageOf(usage), volumeCondition: conditionOf(trouble) };
+}
+
+/** Since Linux 6.15 an ext4 that met an error stays `rw` and says `emergency_ro`. */
+function isReadOnly({ superOptions }: Mount): boolean {
+  return superOptions.includes('ro') || superOptions.includes('emergency_ro');
 }
 
 async function rootTrouble(asked: Promise<string | undefined>): Promise<string | undefined> {

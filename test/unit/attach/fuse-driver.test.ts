@@ -1,3 +1,4 @@
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalAttacher } from '../../../src/attach/attacher.js';
@@ -51,6 +52,15 @@ async function serve(pid: number, state = 'live'): Promise<void> {
 }
 
 describe('the driver fuse', () => {
+  it('K24: leaves no lock of a call that was killed behind its last step', async () => {
+    await records.make();
+    await writeFile(records.path(uuid, 'lock'), '');
+    await attacher().detach(uuid);
+    expect(await readdir(records.directory)).toEqual([]);
+    await attacher().detach(uuid);
+    expect(await readdir(records.directory)).toEqual([]);
+  });
+
   it('starts a process and answers what it says', async () => {
     kernel.onStart = () => {
       void serve(42);

@@ -475,8 +475,10 @@ describe('stats and growing', () => {
     expect(await condition()).toMatchObject({ abnormal: false });
     const [staged, bound] = node.mounter.mounts;
     if (staged === undefined || bound === undefined) throw new Error('nothing is mounted');
-    node.mounter.mounts[1] = { ...bound, superOptions: ['ro'] };
-    expect(await condition()).toMatchObject({ abnormal: true, message: /read-only/ });
+    for (const superOptions of [['ro'], ['rw', 'emergency_ro']]) {
+      node.mounter.mounts[1] = { ...bound, superOptions };
+      expect(await condition()).toMatchObject({ abnormal: true, message: /read-only/ });
+    }
     node.mounter.mounts[1] = { ...bound, device: '259:77' };
     expect(await condition()).toMatchObject({ abnormal: true, message: /gone/ });
     node.mounter.mounts[1] = bound;
