@@ -63,6 +63,12 @@ export const QosBudget = Type.Object(
         description: 'I/Os in the devices at a time; 0 or absent: a millisecond of iops, at least 16.',
       }),
     ),
+    force: Type.Optional(
+      Type.Boolean({
+        description:
+          'Also below what is guaranteed: that stays, and is not kept until there is enough again.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

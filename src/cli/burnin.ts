@@ -4,9 +4,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { InvalidArgumentError, NativeError } from '../base/errors.js';
+import { qosBounds } from '../base/qos.js';
 import { dataDirectory } from '../base/settings.js';
 import { parseDeviceSize } from '../base/sizes.js';
-import type { ApiClient, VolumeBody } from '../client/api-client.js';
+import type { ApiClient, QosBudgetBody, VolumeBody } from '../client/api-client.js';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from './daemon.js';
 import type { CliContext } from './engine-port.js';
 import { printResult } from './output.js';
@@ -18,6 +19,7 @@ interface BurninOptions extends DaemonOptions {
   readonly size: string;
   readonly time: string;
   readonly set?: boolean;
+  readonly force?: boolean;
 }
 
 export interface BurninStep {
@@ -38,6 +40,8 @@ export interface BurninReport {
 
 const fillBytes = 128 * 1024;
 const depths = [1, 2, 4, 8, 16, 32, 64, 128];
+/** A budget that is never used up: with the real one, that would be what is measured. */
+const setAside = { iops: qosBounds.iops[1], depth: 65_536 };
 const warning = 'burnin: this loads the disks of the pool for a while; volumes on them become slower\n';
 
 export function registerBurnin(program: Command, context: CliContext): void {
@@ -46,6 +50,7 @@ export function registerBurnin(program: Command, context: CliContext): void {
     .option('--size <size>', 'of the volume that is measured, and deleted after', '256MiB')
     .option('--time <seconds>', 'for each depth', '5')
     .option('--set', 'make what was measured the budget')
+    .option('--force', 'also while something is guaranteed, which may not be kept meanwhile')
     .action((options: BurninOptions) => burnin(context, options));
 }
 
@@ -54,10 +59,10 @@ async function burnin(context: CliContext, options: BurninOptions): Promise<void
   if (!(seconds > 0 && seconds <= 3600)) throw new InvalidArgumentError('time', 'seconds up to 3600');
   const sizeBytes = parseDeviceSize(options.size, 4096).toString();
   const daemon = await daemonOf(context, options);
-  const { iops: budget } = await daemon.qosBudget();
-  if (budget > 0) {
-    const reason = 'nothing while there is a budget, which would be all that is measured; take it away first';
-    throw new InvalidArgumentError('burnin', `${reason}: ballast qos budget set 0`);
+  const budget = await daemon.qosBudget();
+  if (budget.iops > 0 && budget.guaranteedIops > 0 && options.force !== true) {
+    const why = `${budget.guaranteedIops} IOPS are guaranteed, and may not be kept while this measures`;
+    throw new InvalidArgumentError('burnin', `--force: ${why}`);
   }
   const [listener] = await daemon.listeners();
   if (listener === undefined) throw new NativeError('burnin', 'the daemon listens on no address');
@@ -73,13 +78,21 @@ async function burnin(context: CliContext, options: BurninOptions): Promise<void
   const forget = context.onStopSignal(() => stop.abort());
   let steps: readonly BurninStep[];
   try {
+    if (budget.iops > 0) await daemon.setQosBudget(setAside);
     steps = await measure(context, { volume, listener, identity, seconds, signal: stop.signal });
   } finally {
+    await putBack(daemon, budget);
     await removeVolume(daemon, volume);
     forget();
   }
   const report = await conclude(daemon, volume, seconds, steps, options.set ?? false);
   await printResult(context, options.output, report, (color) => renderReport(report, color));
+}
+
+/** But not over what somebody else has set meanwhile. */
+async function putBack(daemon: ApiClient, { iops, depth }: QosBudgetBody): Promise<void> {
+  if (iops === 0 || (await daemon.qosBudget()).iops !== setAside.iops) return;
+  await daemon.setQosBudget({ iops, ...(depth !== undefined && { depth }), force: true });
 }
 
 async function removeVolume(daemon: ApiClient, { name }: VolumeBody): Promise<void> {

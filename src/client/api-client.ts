@@ -35,6 +35,13 @@ export type {
 
 export type PodBody = NonNullable<VolumeBody['pods']>[number];
 
+export interface NewQosBudget {
+  readonly iops: number;
+  readonly depth?: number;
+  /** Also below what is guaranteed. */
+  readonly force?: boolean;
+}
+
 export interface SnapshotName {
   readonly volume: string;
   readonly name: string;
@@ -221,7 +228,7 @@ export class ApiClient {
     return this.#ask('GET', 'qos/budget');
   }
 
-  setQosBudget(budget: { readonly iops: number; readonly depth?: number }): Promise<QosBudgetBody> {
+  setQosBudget(budget: NewQosBudget): Promise<QosBudgetBody> {
     return this.#ask('PUT', 'qos/budget', budget);
   }
 

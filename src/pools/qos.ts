@@ -11,7 +11,7 @@ import type { Store } from '../store/types.js';
 import { budgetKey, classesPrefix, qosPrefix } from './qos-keys.js';
 import type { Registry, VolumeEntry } from './registry.js';
 import { textOf } from './serving.js';
-import type { PoolsEngine } from './types.js';
+import type { Forceable, PoolsEngine } from './types.js';
 import type { VolumeSettingsStore } from './volume-settings.js';
 
 export interface QosBudget {
@@ -185,12 +185,15 @@ export class Qos {
     return { ...this.#budget, guaranteedIops: this.#guaranteed() };
   }
 
-  /** `iops` 0: none, which is refused while something is guaranteed. */
-  async setBudget(budget: QosBudget): Promise<QosBudgetView> {
+  /**
+   * `iops` 0: none. Below what is guaranteed it is refused, but by `force`: what is guaranteed stays so, and
+   * is not kept until there is enough again.
+   */
+  async setBudget(budget: QosBudget, { force = false }: Forceable = {}): Promise<QosBudgetView> {
     const { store, locks, engine } = this.#parts;
     checkQos({ iops: budget.iops });
     return locks.exclusive(lock, async () => {
-      this.#admit(this.#guaranteed(), 0, budget);
+      this.#checkBudget(budget, force);
       const value = Buffer.from(JSON.stringify({ version: 1, ...budget }));
       await store.commit([], [{ type: 'put', key: budgetKey, value }]);
       this.#budget = budget;
@@ -212,8 +215,32 @@ export class Qos {
     return registry.volumes.reduce((sum, volume) => sum + this.#minIopsOf(volume), othersMinIops);
   }
 
+  #checkBudget({ iops }: QosBudget, force: boolean): void {
+    const sum = this.#guaranteed();
+    if (sum <= iops) return;
+    const { registry, othersMinIops } = this.#parts;
+    if (force) {
+      if (othersMinIops === 0) return;
+      throw new QosOvercommittedError(
+        `${othersMinIops} IOPS are guaranteed to volumes of the command line, which would not be served at ` +
+          `the next start: ${sum} are guaranteed together`,
+      );
+    }
+    const names = registry.volumes
+      .filter((volume) => this.#minIopsOf(volume) > 0)
+      .map(({ info }) => `'${info.name}'`);
+    if (othersMinIops > 0) names.push('volumes of the command line');
+    const [first, ...more] = names;
+    const who = more.length === 0 ? first : `${first} and ${more.length} more`;
+    throw new QosOvercommittedError(
+      `${sum} IOPS are guaranteed (to ${who}), and ${iops === 0 ? 'no budget' : `a budget of ${iops}`} ` +
+        "would not keep that: take guarantees back first ('ballast qos show' lists them), or force it",
+    );
+  }
+
   /** Less than is guaranteed now, or as much, is always admitted. */
-  #admit(sum: number, now: number, { iops }: QosBudget = this.#budget): void {
+  #admit(sum: number, now: number): void {
+    const { iops } = this.#budget;
     if (sum <= now || sum === 0) return;
     if (iops === 0) {
       throw new QosOvercommittedError(

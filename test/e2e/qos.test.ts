@@ -1,7 +1,7 @@
 // Limits as a user has them: by the command line against a daemon, while hosts do I/O. Figures are of counts:
 // no rate is judged here.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ballast, type Target, Workspace } from '../support/ballast.js';
+import { ballast, projectTop, type Target, Workspace } from '../support/ballast.js';
 
 let workspace: Workspace;
 let target: Target;
@@ -81,6 +81,32 @@ describe('burnin', () => {
     expect(await run('qos', 'budget', 'show')).toMatchObject({ iops: report.iops, depth: report.depth });
     const { volumes } = await run('volume', 'list');
     expect(volumes.map(({ name }: { name: string }) => name)).toEqual(['v']);
-    expect(await refused('burnin')).toContain('qos budget set 0');
+  });
+
+  it('measures past the budget, which is what it was after; guarantees take --force', async () => {
+    const short = ['--size', '8MiB', '--time', '0.2'];
+    await run('qos', 'budget', 'set', '7', '--depth', '3');
+    expect((await run('burnin', ...short)).iops).toBeGreaterThan(7);
+    const budget = { iops: 7, depth: 3, guaranteedIops: 0 };
+    expect(await run('qos', 'budget', 'show')).toEqual(budget);
+    await run('volume', 'set', 'v', '--min-iops', '5');
+    expect(await refused('burnin', ...short)).toMatch(/--force.*5 IOPS are guaranteed/);
+    expect(await refused('qos', 'budget', 'set', '0')).toMatch(/to 'v'.*qos show.*force/);
+    expect((await run('burnin', ...short, '--force')).iops).toBeGreaterThan(7);
+    expect(await run('qos', 'budget', 'show')).toEqual({ ...budget, guaranteedIops: 5 });
+    await run('qos', 'budget', 'set', '0', '--force');
+    expect(await run('qos', 'budget', 'show')).toMatchObject({ iops: 0, guaranteedIops: 5 });
+  });
+
+  it('that is interrupted puts the budget back and leaves no volume', async () => {
+    await run('qos', 'budget', 'set', '7');
+    const argv = ['burnin', '--size', '8MiB', '--time', '5'];
+    const burnin = await workspace.start(`${projectTop}/bin/ballast`, argv);
+    const shown = async () => (await run('qos', 'budget', 'show')).iops;
+    await expect.poll(shown, { timeout: 30_000 }).toBeGreaterThan(7);
+    burnin.signal('SIGINT');
+    expect((await burnin.exited).code).toBe(1);
+    expect(await shown()).toBe(7);
+    expect((await run('volume', 'list')).volumes).toHaveLength(1);
   });
 });

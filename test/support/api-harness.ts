@@ -12,6 +12,7 @@ import {
   nodeRoutes,
   podRoutes,
   poolRoutes,
+  qosRoutes,
   snapshotRoutes,
   statsRoutes,
   tokenRoutes,
@@ -48,7 +49,7 @@ export class ApiHarness {
 
   async app(...more: RouteModule[]): Promise<ApiApp> {
     this.world.others = fakeDataPlane.volumes().map(({ name }) => ({ name }));
-    const { pools, volumes, snapshots, hosts, pods, rotation } = await this.world.start();
+    const { pools, volumes, snapshots, hosts, pods, rotation, qos } = await this.world.start();
     const check = async () => {
       if (this.failHealth !== undefined) throw this.failHealth;
     };
@@ -71,6 +72,7 @@ export class ApiHarness {
         podRoutes(pods),
         snapshotRoutes(snapshots),
         poolRoutes(pools),
+        qosRoutes(qos),
         keyRoutes(rotation),
         tokenRoutes(this.tokens),
         statsRoutes({

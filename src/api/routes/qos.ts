@@ -69,7 +69,7 @@ export function qosRoutes(qos: QosSource): RouteModule {
           response: { 200: ref(QosBudgetView) },
         },
       },
-      async ({ body }) => qos.setBudget(body),
+      async ({ body: { force = false, ...budget } }) => qos.setBudget(budget, { force }),
     );
   };
 }

@@ -71,6 +71,11 @@ function registerClass(command: Command, context: CliContext): void {
     });
 }
 
+interface BudgetOptions extends DaemonOptions {
+  readonly depth?: string;
+  readonly force?: boolean;
+}
+
 function registerBudget(command: Command, context: CliContext): void {
   addDaemonOptions(command.command('show').description('the budget and what is guaranteed of it')).action(
     async (options: DaemonOptions) =>
@@ -79,14 +84,16 @@ function registerBudget(command: Command, context: CliContext): void {
   addDaemonOptions(command.command('set').description('set the budget; 0 takes it away'))
     .argument('<iops>')
     .option('--depth <n>', 'I/Os in the devices at a time (default: a millisecond of the budget)')
-    .action(async (iops: string, options: DaemonOptions & { readonly depth?: string }) => {
+    .option('--force', 'also below what is guaranteed: that is not kept then')
+    .action(async (iops: string, options: BudgetOptions) => {
       const budget = { iops: parseQosNumber('iops', iops) };
       const depth =
         options.depth === undefined ? {} : { depth: parseInteger('depth', options.depth, 1, 65_536) };
       if (budget.iops === 0 && options.depth !== undefined) {
         throw new InvalidArgumentError('depth', 'nothing, where there is no budget');
       }
-      const set = await (await daemonOf(context, options)).setQosBudget({ ...budget, ...depth });
+      const force = options.force === true ? { force: true } : {};
+      const set = await (await daemonOf(context, options)).setQosBudget({ ...budget, ...depth, ...force });
       await printBudget(context, options, set);
     });
 }

@@ -1,10 +1,21 @@
 // Volumes that live as long as a pod: made through the REST API of a daemon when they are published, gone
 // when that ends, wherever the plugin was killed.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { gib } from '../../support/pool-harness.js';
 import { blockWriter, CsiHarness, hostNqn, mountWriter, statusOf } from './harness.js';
 import { NodeHarness } from './node-harness.js';
+
+interface ExamplePod {
+  readonly spec: {
+    readonly volumes: readonly {
+      readonly name: string;
+      readonly csi?: { readonly volumeAttributes: Readonly<Record<string, string>> };
+    }[];
+  };
+}
 
 let csi: CsiHarness;
 let node: NodeHarness;
@@ -52,6 +63,18 @@ describe('an ephemeral volume', () => {
     for (const _ of [1, 2]) await unpublish();
     expect(await volumes()).toEqual([]);
     expect(await node.leftovers()).toEqual([]);
+  });
+
+  it('has the limits that its attributes say, as deploy/examples/ephemeral.yaml does', async () => {
+    const text = await readFile(new URL('../../../deploy/examples/ephemeral.yaml', import.meta.url), 'utf8');
+    const { spec } = parse(text) as ExamplePod;
+    const attributes = spec.volumes.find(({ name }) => name === 'cache')?.csi?.volumeAttributes ?? {};
+    await publish({ volumeContext: context(attributes) });
+    const [volume] = await volumes();
+    expect(volume).toMatchObject({
+      sizeBytes: Number(gib),
+      qos: { class: 'best-effort', iops: 2000, throughput: 100 },
+    });
   });
 
   it('refuses what it cannot be, and makes nothing', async () => {

@@ -112,6 +112,37 @@ describe('guarantees', () => {
     expect(limitsOf('a')).toMatchObject({ minIops: 600 });
   });
 
+  it('say whose they are when their budget is taken, and stay when that is forced', async () => {
+    const { qos } = harness.service;
+    await qos.setBudget({ iops: 1000 });
+    await create('a', { minIops: 600 });
+    await create('free');
+    const refusal = async (budget: { iops: number }) => qos.setBudget(budget).catch(({ message }) => message);
+    expect(await refusal({ iops: 0 })).toMatch(/^600 IOPS .*\(to 'a'\).* no budget .*qos show.* force/);
+    await create('b', { minIops: 100 });
+    expect(await refusal({ iops: 699 })).toMatch(/^700 IOPS .*\(to 'a' and 1 more\).* budget of 699 /);
+    expect(qos.budget()).toEqual({ iops: 1000, guaranteedIops: 700 });
+    for (const iops of [650, 0]) {
+      const forced = await harness.service.qos.setBudget({ iops }, { force: true });
+      expect(forced).toEqual({ iops, guaranteedIops: 700 });
+      expect(harness.engine.budget).toEqual({ iops });
+      await harness.start(); // what became too small keeps nothing from being served
+      expect(limitsOf('a')).toMatchObject({ minIops: 600 });
+      await expect(set('b', { minIops: 101 })).rejects.toMatchObject(overcommitted);
+    }
+    await set('b', { minIops: 99 }); // less is always admitted
+  });
+
+  it('of the command line keep their budget also from force: the next start would be refused', async () => {
+    await harness.service.qos.setBudget({ iops: 1000 });
+    harness.others = [{ name: 'other', minIops: 700 }];
+    await harness.start();
+    const forced = harness.service.qos.setBudget({ iops: 699 }, { force: true });
+    await expect(forced).rejects.toMatchObject(overcommitted);
+    expect(harness.service.qos.budget()).toEqual({ iops: 1000, guaranteedIops: 700 });
+    await harness.service.qos.setBudget({ iops: 700 }, { force: true });
+  });
+
   it('of two volumes at once are admitted one after the other', async () => {
     await harness.service.qos.setBudget({ iops: 1000 });
     await create('a');
