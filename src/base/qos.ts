@@ -36,6 +36,7 @@ export const qosBounds: Readonly<Record<QosWord, readonly [least: number, most: 
   minIops: [0, iopsMax],
   weight: [0, 10_000],
 };
+export const weightDefault = 100;
 export const qosWords = Object.keys(qosBounds) as readonly QosWord[];
 export const qosClassPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -83,6 +84,6 @@ export function engineLimits(words: QosWords) {
     writeBytesPerSecond: bytes(words.writeThroughput),
     burstMs: Math.round((words.burstSeconds ?? 0) * 1000),
     minIops: words.minIops ?? 0,
-    weight: words.weight || 100,
+    weight: words.weight || weightDefault,
   };
 }

@@ -36,7 +36,8 @@ export class Metrics {
     // is told without counters, once.
     await setImmediate();
     const stats = this.#source.stats();
-    this.#nodeMetrics.fill({ node: this.#node, stats, pools });
+    const budgetIops = this.#source.qosBudgetIops();
+    this.#nodeMetrics.fill({ node: this.#node, stats, pools, budgetIops });
     yield await this.#registry.metrics();
     yield* inSlices(this.#volumeText(volumes, stats));
   }

@@ -10,6 +10,7 @@ interface Snapshot {
   readonly node: string;
   readonly stats: NodeStats;
   readonly pools: readonly PoolView[];
+  readonly budgetIops: number;
 }
 
 interface Definition {
@@ -27,6 +28,11 @@ const gauges: readonly Definition[] = [
     name: 'ballast_controllers',
     help: 'Controllers of hosts that are connected.',
     samples: ({ stats }) => one(stats.controllers),
+  },
+  {
+    name: 'ballast_qos_budget_iops',
+    help: 'What guarantees are admitted against; 0: there is no budget.',
+    samples: ({ budgetIops }) => one(budgetIops),
   },
   {
     name: 'ballast_qos_guaranteed_iops',

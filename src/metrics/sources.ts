@@ -1,5 +1,6 @@
 // What is measured, as the room gets it: the engine's counters at one moment, and what volumes and pools are.
 // src/main hands it in; a test hands in its own.
+import type { QosWords } from '../base/qos.js';
 import type { StatsByVolume } from '../native/types.js';
 import type { PoolView } from '../pools/types.js';
 import type { PodUse } from '../pools/volume-settings.js';
@@ -16,6 +17,8 @@ export interface MeasuredVolume {
   /** Hosts can use it. */
   readonly serving: boolean;
   readonly pods: readonly PodUse[];
+  /** What holds: its own values and its class's. Absent: nothing does. */
+  readonly qos?: QosWords;
 }
 
 export interface MetricsSource {
@@ -23,4 +26,6 @@ export interface MetricsSource {
   stats(): StatsByVolume;
   volumes(): readonly MeasuredVolume[];
   pools(): Promise<readonly PoolView[]>;
+  /** What guarantees are admitted against; 0: none. */
+  qosBudgetIops(): number;
 }

@@ -7,6 +7,7 @@ import {
   latencyBoundsUs,
   statusTypes,
 } from '../base/io-latency.js';
+import { type QosWords, weightDefault } from '../base/qos.js';
 import type { VolumeStats } from '../native/types.js';
 import { type Family, formatLabels, formatValue, type MetricType } from './exposition.js';
 import type { MeasuredVolume } from './sources.js';
@@ -39,6 +40,26 @@ function ofVolume(
     `${as}{${labels}} ${formatValue(value(volume))}\n`;
   return { name, help, type: 'gauge', labels: own, lines };
 }
+
+/** 0 and absent are none: such a series would look like a limit that lets nothing through. */
+function ofLimits(
+  name: string,
+  help: string,
+  limits: Readonly<Record<'all' | 'read' | 'write', (qos: QosWords) => number | undefined>>,
+): Family<VolumeSample> {
+  const lines = ({ volume: { qos }, labels }: VolumeSample, as: string) => {
+    if (qos === undefined) return '';
+    let text = '';
+    for (const [op, limit] of Object.entries(limits)) {
+      const value = limit(qos) ?? 0;
+      if (value > 0) text += `${as}{${labels},op="${op}"} ${formatValue(value)}\n`;
+    }
+    return text;
+  };
+  return { name, help, type: 'gauge', labels: [...own, 'op'], lines };
+}
+
+const bytesOf = (mib = 0) => mib * (1 << 20);
 
 function ofStats(
   name: string,
@@ -106,6 +127,30 @@ export const volumeFamilies: readonly Family<VolumeSample>[] = [
     'Commands that have arrived and are not answered.',
     'gauge',
     (of) => of.inFlight,
+  ),
+  ofLimits('ballast_volume_qos_limit_iops', 'Limits of I/Os a second, of those that there are.', {
+    all: ({ iops }) => iops,
+    read: ({ readIops }) => readIops,
+    write: ({ writeIops }) => writeIops,
+  }),
+  ofLimits(
+    'ballast_volume_qos_limit_bytes_per_second',
+    'Limits of bytes a second, of those that there are.',
+    {
+      all: ({ throughput }) => bytesOf(throughput),
+      read: ({ readThroughput }) => bytesOf(readThroughput),
+      write: ({ writeThroughput }) => bytesOf(writeThroughput),
+    },
+  ),
+  ofVolume(
+    'ballast_volume_qos_guaranteed_iops',
+    'What is guaranteed to a volume; 0: nothing.',
+    ({ qos }) => qos?.minIops ?? 0,
+  ),
+  ofVolume(
+    'ballast_volume_qos_weight',
+    'Its part of what no guarantee takes, against others.',
+    ({ qos }) => qos?.weight || weightDefault,
   ),
   ofStats(
     'ballast_volume_throttled_ios_total',

@@ -92,6 +92,12 @@ export class Qos {
     return { ...found, ...own };
   }
 
+  /** For who only looks: a class that is not known any more says nothing. */
+  heldBy(words: QosWords | undefined): QosWords | undefined {
+    const known = words?.class === undefined || this.#classes.has(words.class);
+    return words === undefined || !known ? words : this.resolve(words);
+  }
+
   /** For serving: a class that is not known any more limits nothing, and the log says so. */
   limitsOf({ settings, info }: VolumeEntry): QosLimits {
     try {

@@ -144,6 +144,7 @@ describe('ballast csi', () => {
     const labels = { volume: name };
     const metrics = await daemonMetrics();
     const { qosCounters, counters } = await shown();
+    expect(sampleOf(metrics, 'ballast_volume_qos_limit_iops', { ...labels, op: 'all' })).toBe(1e9);
     expect(sampleOf(metrics, 'ballast_volume_throttled_ios_total', labels)).toBe(qosCounters.throttledIos);
     expect(sampleOf(metrics, 'ballast_volume_throttled_waiting', labels)).toBe(0);
     expect(sampleOf(metrics, 'ballast_volume_reads_completed_total', labels)).toBe(counters.reads);

@@ -98,7 +98,10 @@ export function statsOf(volumes: readonly VolumeStats[]): StatsByVolume {
 }
 
 export const fakeVolumes: readonly MeasuredVolume[] = [
-  measuredVolume('db', { pods: [pod, { ...pod, uid: 'u2', name: 'db-1' }] }),
+  measuredVolume('db', {
+    pods: [pod, { ...pod, uid: 'u2', name: 'db-1' }],
+    qos: { class: 'gold', iops: 5000, readIops: 0, writeIops: 10, throughput: 3, minIops: 400, weight: 900 },
+  }),
   measuredVolume('a"\\b', { kind: 'memory' }),
   measuredVolume('gone', { serving: false }),
 ];
@@ -138,6 +141,7 @@ export const fakeMetricsSource: MetricsSource = {
   stats: () => statsOf(fakeVolumeStats),
   volumes: () => fakeVolumes,
   pools: async () => fakePools,
+  qosBudgetIops: () => 60_000,
 };
 
 export async function textOf(parts: AsyncIterable<string>): Promise<string> {

@@ -69,6 +69,23 @@ describe('metrics', () => {
     expect(value('ballast_volume_serving', { volume: 'a"\\b' })).toBe(1);
   });
 
+  it('tell what limits and guarantees hold, and no limit where there is none', async () => {
+    const { value } = await read();
+    const limit = 'ballast_volume_qos_limit_iops';
+    const bytes = 'ballast_volume_qos_limit_bytes_per_second';
+    expect(value(limit, { volume: 'db', op: 'all' })).toBe(5000);
+    expect(value(limit, { volume: 'db', op: 'write' })).toBe(10);
+    expect(value(limit, { volume: 'db', op: 'read' })).toBe(0); // no such series
+    expect(value(bytes, { volume: 'db', op: 'all' })).toBe(3 << 20);
+    expect(value(bytes, { volume: 'db' })).toBe(3 << 20); // the only one
+    expect(value(limit, { volume: 'gone' })).toBe(0); // no such series
+    expect(value('ballast_volume_qos_guaranteed_iops', { volume: 'db' })).toBe(400);
+    expect(value('ballast_volume_qos_guaranteed_iops', { volume: 'gone' })).toBe(0);
+    expect(value('ballast_volume_qos_weight', { volume: 'db' })).toBe(900);
+    expect(value('ballast_volume_qos_weight', { volume: 'gone' })).toBe(100);
+    expect(value('ballast_qos_budget_iops')).toBe(60_000);
+  });
+
   it('tell which pods use a volume', async () => {
     const { value } = await read();
     const labels = { volume: 'db', namespace: 'shop', pod: 'db-1', claim: 'data-db-0', node: 'worker-1' };

@@ -176,6 +176,14 @@ describe('classes', () => {
     await expect(harness.service.qos.putClass('Gold!', {})).rejects.toMatchObject({ argument: 'class' });
   });
 
+  it('are in what holds for a volume, as long as they are known', async () => {
+    const { qos } = harness.service;
+    await qos.putClass('gold', { iops: 5000, weight: 900 });
+    expect(qos.heldBy({ class: 'gold', iops: 7 })).toMatchObject({ iops: 7, weight: 900 });
+    expect(qos.heldBy({ class: 'gone', iops: 7 })).toEqual({ class: 'gone', iops: 7 });
+    expect(qos.heldBy(undefined)).toBeUndefined();
+  });
+
   it('change live for all their volumes, whose own values go before', async () => {
     await harness.service.qos.putClass('gold', { iops: 5000, weight: 900 });
     await create('a', { class: 'gold' });
