@@ -19,6 +19,7 @@ import {
   serveAttachment,
 } from '../attach/index.js';
 import { createLog } from '../base/log.js';
+import { nodeCommand } from '../base/node-command.js';
 
 const roots: KernelRoots = { sys: '/sys', proc: '/proc', dev: '/dev' };
 const runMsMax = 20_000;
@@ -40,7 +41,9 @@ const processes: ProcessCalls = {
     const program = fileURLToPath(new URL('./ballast.js', import.meta.url));
     const log = await open(logFile, 'a', 0o600);
     try {
+      const [command, ...before] = nodeCommand();
       const argv = [
+        ...before,
         '--enable-source-maps',
         program,
         'attach-serve',
@@ -48,7 +51,7 @@ const processes: ProcessCalls = {
         '--state-directory',
         stateDirectory,
       ];
-      const child = spawn(process.execPath, argv, {
+      const child = spawn(command, argv, {
         detached: true, // a session of its own: no terminal, and no signal of ours, ends it
         stdio: ['ignore', log.fd, log.fd],
         cwd: '/',

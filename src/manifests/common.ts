@@ -1,5 +1,5 @@
 // Names, labels and images that all of the objects share.
-import type { Container, SecurityContext, Volume } from 'kubernetes-types/core/v1.d.ts';
+import type { Container, PodSpec, SecurityContext, Volume } from 'kubernetes-types/core/v1.d.ts';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import type { ManifestOptions } from './options.js';
 
@@ -25,6 +25,12 @@ export function namespaced(options: ManifestOptions, name: string, component?: C
 /** What finds the pods of a component. It can never change: a Deployment's selector is immutable. */
 export function selector(component: Component): Record<string, string> {
   return { 'app.kubernetes.io/name': appName, 'app.kubernetes.io/component': component };
+}
+
+/** What a workload says of its pods: the labels that find them, and what they are. */
+export function podsOf(component: Component, spec: PodSpec) {
+  const labels = selector(component);
+  return { selector: { matchLabels: labels }, template: { metadata: { labels: { ...labels } }, spec } };
 }
 
 export function named(component: Component): string {

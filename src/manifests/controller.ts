@@ -3,7 +3,7 @@
 // is not in the host's network, and has of the machine the state directory only, which it cannot write.
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
 import type { Container, PodSpec } from 'kubernetes-types/core/v1.d.ts';
-import { confined, hostPath, named, namespaced, requests, selector, topologyKey } from './common.js';
+import { confined, hostPath, named, namespaced, podsOf, requests, topologyKey } from './common.js';
 import { type ManifestOptions, metricsPort } from './options.js';
 import { controllerSidecars, livenessProbe, socketMount } from './sidecars.js';
 import { snapshotMetadataSidecar } from './snapshot-metadata.js';
@@ -16,11 +16,7 @@ export function controller(options: ManifestOptions): Deployment {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: namespaced(options, named(component), component),
-    spec: {
-      replicas: 1,
-      selector: { matchLabels: selector(component) },
-      template: { metadata: { labels: selector(component) }, spec: pod(options) },
-    },
+    spec: { replicas: 1, ...podsOf(component, pod(options)) },
   };
 }
 

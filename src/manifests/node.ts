@@ -3,7 +3,7 @@
 // devices.
 import type { DaemonSet } from 'kubernetes-types/apps/v1.d.ts';
 import type { Container, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.d.ts';
-import { hostPath, named, namespaced, requests, selector, topologyKey } from './common.js';
+import { hostPath, named, namespaced, podsOf, requests, topologyKey } from './common.js';
 import { type ManifestOptions, metricsPort } from './options.js';
 import { images, livenessProbe, sidecar, socketMount } from './sidecars.js';
 
@@ -20,9 +20,8 @@ export function node(options: ManifestOptions): DaemonSet {
     kind: 'DaemonSet',
     metadata: namespaced(options, named(component), component),
     spec: {
-      selector: { matchLabels: selector(component) },
       updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } },
-      template: { metadata: { labels: selector(component) }, spec: pod(options) },
+      ...podsOf(component, pod(options)),
     },
   };
 }

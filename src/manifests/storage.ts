@@ -4,7 +4,7 @@
 // operates it says when. No liveness probe: volumes are served on when the REST API is not.
 import type { DaemonSet } from 'kubernetes-types/apps/v1.d.ts';
 import type { PodSpec } from 'kubernetes-types/core/v1.d.ts';
-import { hostPath, named, namespaced, requests, selector } from './common.js';
+import { hostPath, named, namespaced, podsOf, requests } from './common.js';
 import { apiPort, type ManifestOptions, metricsPort } from './options.js';
 
 const component = 'storage';
@@ -14,11 +14,7 @@ export function storage(options: ManifestOptions): DaemonSet {
     apiVersion: 'apps/v1',
     kind: 'DaemonSet',
     metadata: namespaced(options, named(component), component),
-    spec: {
-      selector: { matchLabels: selector(component) },
-      updateStrategy: { type: 'OnDelete' },
-      template: { metadata: { labels: selector(component) }, spec: pod(options) },
-    },
+    spec: { updateStrategy: { type: 'OnDelete' }, ...podsOf(component, pod(options)) },
   };
 }
 

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ballast, type Target, Workspace } from '../support/ballast.js';
+import { ballast, projectTop, type Target, Workspace } from '../support/ballast.js';
 import { alive, run, startCommand } from '../support/commands.js';
 
 const missing = [
@@ -14,6 +14,10 @@ const missing = [
   spawnSync('mkfs.ext4', ['-V']).status === 0 ? '' : 'no mkfs.ext4',
 ].filter((reason) => reason !== '');
 const because = missing.length === 0 ? '' : ` (skipped: ${missing.join(', ')})`;
+
+/** The dynamic loader of this machine: by it, process.execPath is no Node.js. */
+const loader =
+  { x64: '/lib64/ld-linux-x86-64.so.2', arm64: '/lib/ld-linux-aarch64.so.1' }[process.arch as string] ?? '';
 
 let workspace: Workspace;
 beforeEach(async () => {
@@ -113,6 +117,21 @@ describe.skipIf(missing.length > 0)(`ballast attach --driver fuse${because}`, ()
     expect(await attached()).toEqual([first]);
     expect((await detach(target.volumeUri('v'))).code).toBe(0);
   });
+
+  it.skipIf(!existsSync(loader))(
+    'starts its process alike where the loader has started Node.js',
+    async () => {
+      const target = await workspace.serve('--volume', 'v=mem:64MiB');
+      const ballastBy = (...argv: string[]) =>
+        run(loader, process.execPath, `${projectTop}/dist/main/ballast.js`, ...argv);
+      const text = ballastBy('attach', target.volumeUri('v'), ...attachOptions());
+      const { device, state } = JSON.parse(text) as Attached;
+      expect(state).toBe('live');
+      run('dd', `if=${device}`, 'of=/dev/null', 'bs=1M', 'iflag=direct', 'status=none');
+      ballastBy('detach', device, '--state-directory', stateDirectory());
+      expect(await attached()).toEqual([]);
+    },
+  );
 
   it('attaches again after the process behind it was killed, and detaches what such a one left', async () => {
     const target = await workspace.serve('--volume', 'v=mem:64MiB');

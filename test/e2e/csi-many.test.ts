@@ -14,6 +14,8 @@ const msMax = 60_000 + volumesCount * 3_000;
 /** Each that is staged has a process of its own. */
 const atOnce = 8;
 const leftMax = 24;
+/** Between two kills: each costs the start of a program, which a long run has to get along beside. */
+const pauseMsMax = Math.min(6_000, 1_000 + 20 * volumesCount);
 const volumeBytes = 16 << 20;
 const blockWriter = { block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
 
@@ -57,7 +59,7 @@ async function withKills(random: Random, work: () => Promise<void>): Promise<num
   let working = true;
   const killing = (async () => {
     while (working) {
-      const pause = 300 + random.below(1500);
+      const pause = 300 + random.below(pauseMsMax);
       await new Promise((resolve) => setTimeout(resolve, pause));
       if (!working) break;
       kills += 1;

@@ -38,7 +38,7 @@ describe.skipIf(missingForCsi.length > 0)(`a volume that a pod uses${because}`, 
   it('K22: waits while its target is away, says so, and goes on without a new pod', async () => {
     const log = join(directory, 'log');
     // Each line is on stable media before the next is begun.
-    const script = 'for i in $(seq 1 400); do echo "line $i" >> "$0" && sync "$0" || exit 1; done';
+    const script = 'for i in $(seq 1 200); do echo "line $i" >> "$0" && sync "$0" || exit 1; done';
     let ended = false;
     const writing = startCommand('sh', '-c', script, log).finally(() => {
       ended = true;
@@ -55,10 +55,10 @@ describe.skipIf(missingForCsi.length > 0)(`a volume that a pod uses${because}`, 
     expect(ended).toBe(false);
     await machine.startDaemon();
     expect(await writing).toBe(0);
-    expect(await linesWritten()).toBe(400);
+    expect(await linesWritten()).toBe(200);
     await expect.poll(() => condition(used), waiting).toEqual(usable);
     await machine.unuse(used);
-    expect(await readFile(join(await machine.use(used), 'log'), 'utf8')).toMatch(/^(?:line \d+\n){400}$/);
+    expect(await readFile(join(await machine.use(used), 'log'), 'utf8')).toMatch(/^(?:line \d+\n){200}$/);
   });
 
   it('K22: that is full is no trouble of the device: the writer hears it, and stats say it', async () => {

@@ -6,6 +6,7 @@ import type { Call } from '../../rpc/handlers.js';
 import { RpcError } from '../../rpc/status.js';
 import type { Place, Places } from '../mounter/place.js';
 import type { Mounter } from '../mounter/types.js';
+import { isVolumeId } from '../names.js';
 import { withVolumes } from '../parts.js';
 import type { Storage } from '../storage.js';
 import type { PodReports } from './pods.js';
@@ -79,6 +80,21 @@ export async function unmountAll({ mounter }: NodeParts, place: Place): Promise<
     await mounter.unmount(place);
   }
   throw new RpcError('INTERNAL', `more than ${mountsMax} mounts are at one place`);
+}
+
+/**
+ * Whether what is at the place is of this driver: it remembers that it is, or the device that is mounted
+ * there tells. What another driver has mounted is not taken away.
+ */
+export async function isOurs(
+  parts: NodeParts,
+  place: Place,
+  id: string,
+  isRemembered: boolean,
+): Promise<boolean> {
+  if (isRemembered) return true;
+  if (!isVolumeId(id) || (await parts.mounter.mountsAt(place)).length === 0) return false;
+  return isMountOf(parts, place, await parts.attacher.find(id));
 }
 
 /** Whether what is mounted there is of the device that the volume is attached as. */

@@ -12,6 +12,7 @@ import { giveToGroup } from './ownership.js';
 import {
   alone,
   isMountOf,
+  isOurs,
   livePublications,
   type NodeParts,
   placed,
@@ -150,16 +151,11 @@ export async function unpublishVolume(
 }
 
 async function unpublish(parts: NodeParts, id: string, targetPath: string, call: Call): Promise<void> {
-  const { records, places, mounter, attacher } = parts;
+  const { records, places } = parts;
   const record = await records.find(id);
   const publication = record?.publications.find((one) => one.targetPath === targetPath);
   await places.at(field, targetPath, async (place) => {
-    const isMounted = (await mounter.mountsAt(place)).length > 0;
-    // What another driver has mounted there is not taken away; where nothing is known, the device tells.
-    const isOurs =
-      publication !== undefined ||
-      (isMounted && isVolumeId(id) && (await isMountOf(parts, place, await attacher.find(id))));
-    if (!isOurs) return;
+    if (!(await isOurs(parts, place, id, publication !== undefined))) return;
     await unmountAll(parts, place);
     await remove(place);
   });

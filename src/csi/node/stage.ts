@@ -12,6 +12,7 @@ import {
   alone,
   attachMsMax,
   isMountOf,
+  isOurs,
   livePublications,
   type NodeParts,
   placed,
@@ -138,7 +139,7 @@ export async function unstageVolume(
 }
 
 async function unstage(parts: NodeParts, id: string, stagingPath: string, call: Call): Promise<void> {
-  const { attacher, records, places, mounter } = parts;
+  const { attacher, records, places } = parts;
   const record = await records.find(id);
   if ((await livePublications(parts, record)).length > 0) {
     throw new RpcError('FAILED_PRECONDITION', 'the volume is published on this node');
@@ -147,10 +148,7 @@ async function unstage(parts: NodeParts, id: string, stagingPath: string, call: 
     throw new RpcError('FAILED_PRECONDITION', 'the volume is staged at another path of this node');
   }
   await places.at(field, stagingPath, async (place) => {
-    if ((await mounter.mountsAt(place)).length === 0) return;
-    const isOurs =
-      record?.stagingPath !== undefined || (await isMountOf(parts, place, await attacher.find(id)));
-    if (isOurs) await unmountAll(parts, place);
+    if (await isOurs(parts, place, id, record?.stagingPath !== undefined)) await unmountAll(parts, place);
   });
   stillWanted(call);
   await attacher.detach(id, { signal: call.signal, deadlineMs: attachMsMax });
