@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { attachedLoops, leftovers, mountsBelow, newLoops } from './demo-csi/leftovers.mjs';
+import { leftovers, loopsOf, mountsBelow } from './demo-csi/leftovers.mjs';
 import { Orchestrator } from './demo-csi/orchestrator.mjs';
 import { Programs } from './demo-csi/programs.mjs';
 import { readAll, sha256, writeData, writesPerSecond } from './demo-csi/workload.mjs';
@@ -58,7 +58,7 @@ function expect(condition, what) {
   if (!condition) throw new Error(what);
 }
 
-async function demo(directory, programs, loopsBefore) {
+async function demo(directory, programs) {
   const kubelet = join(directory, 'kubelet');
   mkdirSync(join(kubelet, 'pods'), { recursive: true });
   mkdirSync(join(kubelet, 'plugins'), { recursive: true });
@@ -168,7 +168,7 @@ async function demo(directory, programs, loopsBefore) {
   await step('unpublish and unstage all', () => csi.unuseAll());
   await step('delete the snapshot and the volumes', () => csi.deleteAll());
   await step('nothing is left', async () => {
-    const left = [...(await csi.leftVolumes()), ...leftovers(directory, loopsBefore)];
+    const left = [...(await csi.leftVolumes()), ...leftovers(directory)];
     expect(left.length === 0, left.join('; '));
     return 'no volume, mount, loop device or process';
   });
@@ -177,11 +177,11 @@ async function demo(directory, programs, loopsBefore) {
 }
 
 /** After a failure: the devices are dead, so nothing waits for what is on them. */
-function takeAway(directory, loopsBefore) {
+function takeAway(directory) {
   const images = join(directory, 'attach/');
   const mounts = mountsBelow(directory).reverse();
   for (const path of mounts.filter((one) => !one.startsWith(images))) Programs.try('umount', '--lazy', path);
-  for (const name of newLoops(loopsBefore)) Programs.try('losetup', '--detach', `/dev/${name}`);
+  for (const name of loopsOf(directory)) Programs.try('losetup', '--detach', `/dev/${name}`);
   for (const path of mounts.filter((one) => one.startsWith(images))) Programs.try('umount', '--lazy', path);
   rmSync(directory, { recursive: true, force: true });
 }
@@ -193,10 +193,9 @@ async function main() {
     return 77;
   }
   const directory = mkdtempSync(join(options.directory ?? tmpdir(), 'ballast-demo-'));
-  const loopsBefore = attachedLoops();
   const programs = new Programs(directory, options.ballast);
   try {
-    await demo(directory, programs, loopsBefore);
+    await demo(directory, programs);
     console.log(`${stepsCount} steps, all ok`);
     return 0;
   } catch {
@@ -204,7 +203,7 @@ async function main() {
     return 1;
   } finally {
     await programs.kill();
-    takeAway(directory, loopsBefore);
+    takeAway(directory);
   }
 }
 

@@ -8,20 +8,16 @@ export function mountsBelow(directory) {
     .filter((path) => path.startsWith(`${directory}/`));
 }
 
-/** Names of loop devices that have a file. */
-export function attachedLoops() {
+/** Names of loop devices over files of the directory: others of this machine are none of ours. */
+export function loopsOf(directory) {
   return readdirSync('/sys/block').filter((name) => {
     if (!name.startsWith('loop')) return false;
     try {
-      return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8') !== '';
+      return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').startsWith(`${directory}/`);
     } catch {
-      return false;
+      return false; // it has no file, or has gone meanwhile
     }
   });
-}
-
-export function newLoops(loopsBefore) {
-  return attachedLoops().filter((name) => !loopsBefore.includes(name));
 }
 
 /** Processes that have the directory in their command line, but this one and what the demo itself runs. */
@@ -39,10 +35,10 @@ export function processesOf(directory, what = 'attach-serve') {
     .map(Number);
 }
 
-export function leftovers(directory, loopsBefore) {
+export function leftovers(directory) {
   return [
     ...mountsBelow(directory).map((path) => `mount ${path}`),
-    ...newLoops(loopsBefore).map((name) => `loop device ${name}`),
+    ...loopsOf(directory).map((name) => `loop device ${name}`),
     ...processesOf(directory).map((pid) => `process ${pid}`),
   ];
 }

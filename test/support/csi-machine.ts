@@ -2,11 +2,11 @@
 // calls that kubelet and the sidecars make, with the directories that kubelet makes. Either program may be
 // killed and started again. Needs root, FUSE, loop devices and mkfs.ext4.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attachedLoops, mountsBelow, processesOf } from '../../scripts/demo-csi/leftovers.mjs';
+import { leftovers, loopsOf, mountsBelow, processesOf } from '../../scripts/demo-csi/leftovers.mjs';
 import type { CsiServiceName } from '../../src/csi/services.js';
 import { type ApiAnswer, callApi } from './api-client.js';
 import { projectTop, type Target, Workspace } from './ballast.js';
@@ -169,13 +169,7 @@ export class CsiMachine {
         readdir(directory).catch(() => []),
       ),
     );
-    const { directory } = this.workspace;
-    return [
-      ...mountsBelow(directory),
-      ...loopsOf(directory),
-      ...processesOf(directory).map(String),
-      ...records.flat(),
-    ];
+    return [...leftovers(this.workspace.directory), ...records.flat()];
   }
 
   /** Also after a failure: what is still there is taken away, dead or alive. */
@@ -192,15 +186,4 @@ export class CsiMachine {
     mounts.filter((path) => path.startsWith(images)).forEach(unmount);
     await this.workspace.remove();
   }
-}
-
-/** Names of loop devices over files of the directory: others of this machine are none of ours. */
-function loopsOf(directory: string): readonly string[] {
-  return attachedLoops().filter((name) => {
-    try {
-      return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').startsWith(`${directory}/`);
-    } catch {
-      return false; // it has gone meanwhile
-    }
-  });
 }
