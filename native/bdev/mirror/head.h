@@ -1,0 +1,366 @@
+// The head of a mirrored volume: it takes the volume's I/O, orders it, and has it done by the members. A pure
+// state machine: no I/O, no clock, nothing random. What happens comes in by calls with the time at which it
+// did; what is to be done goes out as actions. Production drives it over channels and connections, the
+// simulator over a model of both, and there is no other place where a rule of replication stands.
+//
+// The rules, and why they are enough: docs/replication.md. In short:
+//   * A head is one by its epoch, granted by the store, and sealed into the members before it serves.
+//   * A write is acknowledged when every in-sync member has it. A member that fails leaves the in-sync set in
+//     the store before the first acknowledgement that lacks it.
+//   * I/O that overlaps waits for each other, reads for writes too: what one read has shown no failure
+//   undoes.
+//   * After an unclean end of the head before, regions that were being written are made equal before they are
+//     read.
+//
+// All of one thread. Allocates when it is made and when a member joins, never for an I/O.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "bdev/mirror/head_actions.h"
+#include "bdev/mirror/planted.h"
+#include "bdev/mirror/region_map.h"
+
+namespace ballast::bdev::mirror {
+
+struct HeadOptions {
+  Uuid node;
+  // The member that reads go to while it is in sync; k_members_max: all in turn.
+  uint32_t near_member = k_members_max;
+  uint32_t ops_max = 1024;
+  // How long a read may rely on what the members last said, and what clocks may differ in rate.
+  uint64_t lease_ns = 1'000'000'000;
+  uint32_t clock_margin_percent = 10;
+  // A member that takes longer for an I/O or a command leaves.
+  uint64_t latency_budget_ns = 5'000'000'000;
+  // A takeover waits so long for members that do not answer.
+  uint64_t seal_timeout_ns = 2'000'000'000;
+  uint64_t reconnect_ns = 500'000'000;
+  uint64_t store_retry_ns = 200'000'000;
+  // With too few members in sync writes wait; or they end with `busy`, which a host takes to another path.
+  bool fail_below_min = false;
+  // The head before is known to have stopped: nobody can still be reading by its lease.
+  bool predecessor_stopped = false;
+  // Marks of regions are cleared after so long without a write, or when there are too many.
+  uint64_t intent_idle_ns = 5'000'000'000;
+  uint64_t intent_regions_max = 2048;
+  uint32_t copy_bytes = 128 * 1024;
+  uint32_t copies_max = 4;
+  uint64_t resync_bytes_per_s = 0;  // 0: as fast as it goes
+};
+
+struct AbsentSlot {
+  Uuid member;
+  uint64_t since_epoch = 0;
+  bool everything = false;
+};
+
+// What a replica has, durable there.
+enum class Content : uint8_t {
+  complete,  // as of when it was last one of the set
+  partial,   // a mixture of two moments: what the others have noted of it may be missing
+  nothing,   // anything may be missing
+};
+
+// What a member said of itself when it was sealed.
+struct SealedMember {
+  Content content = Content::complete;
+  uint32_t absent_count = 0;
+  std::array<AbsentSlot, k_members_max> absent{};
+};
+
+enum class HeadState : uint8_t {
+  claiming,  // asks the store for the next epoch
+  sealing,   // members are fenced; what they were writing is read
+  agreeing,  // those that could not be sealed leave, the others learn what is to be reconciled
+  waiting,   // until no read of the head before can still be answered
+  serving,
+  stopping,  // what is in flight ends, marks are cleared
+  fenced,    // another is head, or was: nothing is acknowledged any more
+  stopped,
+};
+const char* head_state_text(HeadState state);
+
+enum class MemberState : uint8_t {
+  down,  // not connected; tried again
+  connecting,
+  sealed,  // and nothing else yet
+  in_sync,
+  joining,  // gets new writes, and is told what it missed
+  leaving,  // of the in-sync set of the store still, but nothing is sent to it
+};
+
+class Head {
+ public:
+  Head(const HeadOptions& options, const Record& record, Actions& actions);
+  ~Head();
+
+  // --- what happens ---
+  void start(uint64_t now_ns);
+  // Ends what is in flight, clears all marks; then Action stopped. Later I/O ends with `fenced`.
+  void stop(uint64_t now_ns);
+  // At next_tick_ns() or later.
+  void on_tick(uint64_t now_ns);
+  // `current` is what the store has now; `ok`: it is what was asked for. Without an answer of the store:
+  // on_store_unavailable(), after which nobody knows whether it was done.
+  void on_stored(uint64_t now_ns, bool ok, const Record& current);
+  void on_store_unavailable(uint64_t now_ns);
+  // The store's record has changed by somebody else, or may have.
+  void on_record(uint64_t now_ns, const Record& current);
+  void on_sealed(uint64_t now_ns, uint32_t member, uint32_t session, const SealedMember& said);
+  // The connection broke, could not be made, or the member answered what no member should.
+  void on_member_failed(uint64_t now_ns, uint32_t member, uint32_t session);
+  // The member takes orders of a higher epoch.
+  void on_member_fenced(uint64_t now_ns, uint32_t member, uint32_t session);
+  void on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, Status status);
+  // Bits of 64 regions (granules) a word, from `first` on.
+  void on_intent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
+  void on_absent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
+  void on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpIndex op, uint32_t attempt,
+                  Status status);
+
+  // From above. read, compare, verify; write, write_zeroes, unmap; compare_and_write; flush. The answer is
+  // complete(op). False: ops_max are in work; nothing was taken.
+  bool submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_count, OpIndex& op);
+  // The user's op and all that was submitted for it have ended: its number is free.
+  void release(OpIndex op);
+
+  // --- what is known ---
+  HeadState state() const { return state_; }
+  MemberState member_state(uint32_t member) const { return members_[member].state; }
+  const Record& record() const { return record_; }
+  uint64_t next_tick_ns() const;
+  // What commands carry, as of the moment in which the action comes out.
+  const RegionMap& unreconciled() const { return unreconciled_; }
+  std::span<const uint32_t> clearing() const { return clearing_; }
+  std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }
+  // What begin_absent tells `member`: whether all of the volume is missing there.
+  bool absent_everything(uint32_t member) const { return member == join_.member; }
+  uint64_t resync_left_granules() const { return join_.map == nullptr ? 0 : join_.map->count(); }
+  // For people who look for what it waits for.
+  std::string describe() const;
+  uint64_t resync_copied_bytes() const { return resync_copied_bytes_; }
+  uint64_t reconciled_bytes() const { return reconciled_bytes_; }
+
+ private:
+  static constexpr uint32_t k_nobody = k_members_max;
+  static constexpr uint64_t k_never = UINT64_MAX;
+  static constexpr uint32_t k_repairs_max = 8;
+  // Regions of one command.
+  static constexpr size_t k_clearing_max = 1022;
+
+  enum class Purpose : uint8_t { user, reconcile, resync, repair };
+  enum class Phase : uint8_t {
+    free,
+    waiting,   // for I/O before it, or for what keeps all of its kind
+    reading,   // at one member; compare_and_write: compares
+    writing,   // at all its targets
+    held,      // all has ended; the answer waits for the lease or the store
+    answered,  // its number is not free yet
+  };
+  struct Op {
+    Phase phase = Phase::free;
+    Purpose purpose = Purpose::user;
+    IoType type = IoType::read;
+    Status status = Status::ok;
+    uint64_t lba = 0;
+    uint32_t blocks_count = 0;
+    uint32_t attempt = 0;  // answers of an earlier one are late
+    uint32_t source = k_nobody;
+    MemberSet targets;         // of the writing
+    MemberSet pending;         // asked, and not answered
+    MemberSet done;            // have it
+    MemberSet refused;         // answered with what is no fault of the member
+    MemberSet tried;           // could not read it; of a repair: get it again
+    bool was_reading = false;  // what is held is the answer of a reading
+    uint64_t sent_ns = 0;
+    ListNode node;
+  };
+  using OpList = IntrusiveList<Op, &Op::node>;
+
+  // What a member is being told, one command at a time.
+  struct MemberWork {
+    MemberState state = MemberState::down;
+    uint32_t session = 0;
+    bool in_command = false;
+    CommandKind command = CommandKind::ping;
+    uint32_t about = 0;
+    uint64_t command_round = 0;  // round_ when it was sent
+    uint64_t command_ns = 0;     // when it was sent
+    uint64_t heard_ns = 0;       // when that was sent which it answered last
+    uint64_t connect_ns = 0;     // when the connection was asked for, or is to be
+    bool intent_read = false;
+    bool marked = false;     // has what is to be reconciled
+    MemberSet begin_absent;  // it is to be told of these
+    MemberSet end_absent;
+    SealedMember said;
+  };
+  enum class JoinStep : uint8_t {
+    none,
+    set_syncing,
+    drain,
+    read_absent,
+    read_intent,
+    copy,
+    tell,
+    clear_syncing,
+    store
+  };
+  struct Join {
+    uint32_t member = k_nobody;
+    JoinStep step = JoinStep::none;
+    uint32_t source = k_nobody;      // whose map is read
+    std::unique_ptr<RegionMap> map;  // granules to be copied
+    std::unique_ptr<RegionMap>
+        marks;           // regions that it has marked: cleared with the others' once it is one of them
+    bool asked = false;  // what the step asks a member for
+    uint64_t cursor = 0;
+    uint32_t copies = 0;
+    uint64_t next_copy_ns = 0;
+  };
+  enum class StoreWish : uint8_t { none, claim, agree, remove, add };
+
+  // head.cc: from the claim to serving, and the end
+  void act(Action::Kind kind, uint32_t member);
+  void connect(uint64_t now_ns, uint32_t member);
+  void set_state(HeadState state) { state_ = state; }
+  void ask_store(StoreWish wish);
+  void send_to_store();
+  bool is_over() const { return state_ == HeadState::fenced || state_ == HeadState::stopped; }
+  void seal_members(uint64_t now_ns);
+  MemberSet ready() const;
+  void advance_sealing(uint64_t now_ns);
+  void on_agreed(uint64_t now_ns);
+  void tell_of_slots(uint32_t member);
+  MemberSet slots_of(const MemberWork& work) const;
+  void advance_agreeing(uint64_t now_ns);
+  bool all_in_sync_here() const;
+  void advance_waiting(uint64_t now_ns);
+  uint64_t first_answer_ns() const;
+  void advance(uint64_t now_ns);
+  void advance_stop(uint64_t now_ns);
+  void fence();
+  void disconnect_all();
+
+  // head_members.cc: commands, failures, who comes back
+  bool send_command(uint64_t now_ns, uint32_t member, CommandKind command, uint32_t about = 0,
+                    bool flag = false);
+  bool is_usable(uint32_t member) const;
+  void drop_slow(uint64_t now_ns);
+  void drop_member(uint64_t now_ns, uint32_t member);
+  void handle_lost(uint64_t now_ns);
+  void remember_slot(MemberWork& work, const Uuid& member, bool everything);
+  void forget_slot(MemberWork& work, const Uuid& member);
+  bool tell_absent(uint64_t now_ns, uint32_t member);
+  void advance_leaving(uint64_t now_ns);
+  void on_left();
+  void start_over(uint64_t now_ns);
+  void advance_join(uint64_t now_ns);
+  bool drain_for_join();
+  void on_join_command(uint32_t member);
+  void on_joined();
+  uint32_t find_absent_source(const Uuid& member) const;
+  uint64_t lease_until_ns() const;
+  void ping(uint64_t now_ns);
+
+  // head_io.cc: the user's I/O
+  Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);
+  OpIndex index_of(const Op& op) const { return static_cast<OpIndex>(&op - ops_.data()); }
+  void to_waiting(Op& op);
+  static bool is_reader(const Op& op);
+  void pump(uint64_t now_ns);
+  bool may_start(const Op& op);
+  bool is_unreadable(const Op& op) const;
+  bool must_follow(const Op& op, const Op& other, bool is_before) const;
+  void start_op(uint64_t now_ns, Op& op);
+  void start_read(uint64_t now_ns, Op& op);
+  void start_write(uint64_t now_ns, Op& op);
+  void send(uint64_t now_ns, Op& op, uint32_t member, IoType type);
+  void on_read_done(uint64_t now_ns, Op& op, uint32_t member, Status status);
+  void on_write_done(uint64_t now_ns, Op& op, uint32_t member, Status status);
+  void try_finish(uint64_t now_ns, Op& op);
+  void finish(Op& op, Status status);
+  void finish_held(uint64_t now_ns);
+  MemberSet readable() const;
+  MemberSet writable() const;
+  uint64_t first_region(const Op& op) const;
+  uint64_t last_region(const Op& op) const;
+
+  // head_copy.cc: the head's own I/O, and the marks
+  void advance_reconcile(uint64_t now_ns);
+  uint64_t copy_blocks() const { return options_.copy_bytes / record_.block_size_bytes; }
+  void set_all_granules();
+  void advance_copies(uint64_t now_ns);
+  void finish_own(uint64_t now_ns, Op& op);
+  void on_copied(Op& op, Status status);
+  void repair(const Op& op);
+  void note_write(const Op& op);
+  bool is_written(uint64_t region);
+  void advance_intent(uint64_t now_ns);
+  void on_cleared();
+
+  const HeadOptions options_;
+  Record record_;
+  Actions& actions_;
+  const uint64_t region_blocks_;
+  const uint64_t granule_blocks_;
+  HeadState state_ = HeadState::claiming;
+  bool stop_wanted_ = false;
+  // Counts agreements and joins: a command that was sent for an earlier one tells nothing of this.
+  uint64_t round_ = 0;
+  bool agreed_ = false;  // the store says so, members are being told
+  bool has_served_ = false;
+  uint64_t tick_ns_ = 0;
+
+  std::array<MemberWork, k_members_max> members_;
+  MemberSet lost_;  // failed since handle_lost() was last done
+  uint64_t seal_deadline_ns_ = 0;
+  uint64_t last_seal_ns_ = 0;
+
+  StoreWish store_wish_ = StoreWish::none;
+  bool store_asked_ = false;
+  uint64_t store_retry_ns_ = k_never;
+  Record store_record_;          // what was asked for
+  bool store_in_doubt_ = false;  // an earlier asking had no answer
+
+  MemberSet leaving_;  // of the in-sync set; nothing is acknowledged until they are out of it
+  MemberSet left_;     // out of it, and members are being told
+  std::vector<LbaRange> absent_ranges_;
+
+  std::vector<Op> ops_;
+  std::vector<OpIndex> free_ops_;
+  OpList active_;  // in the order of coming
+  uint32_t user_ops_count_ = 0;
+  uint32_t waiting_count_ = 0, held_count_ = 0;
+  uint32_t turn_ = 0;  // whose turn to be read from it is
+  bool pumping_ = false;
+
+  RegionMap unreconciled_;
+  uint64_t reconcile_region_ = RegionMap::k_none;
+  uint64_t reconcile_next_lba_ = 0;
+  uint32_t reconcile_copies_ = 0;
+  bool reconcile_failed_ = false;
+  uint64_t reconcile_wanted_ = RegionMap::k_none;  // somebody waits for it
+  uint64_t reconcile_retry_ns_ = 0;
+  uint64_t unreadable_region_ = RegionMap::k_none;  // no member can read all of it
+  uint64_t reconciled_bytes_ = 0;
+
+  RegionMap marked_now_, marked_before_;  // written since the last change of generations, and before it
+  uint64_t generation_ns_ = 0;
+  std::vector<uint32_t> clearing_;
+  RegionMap in_clearing_;
+  MemberSet clear_left_;    // have not forgotten them yet
+  MemberSet clear_unsent_;  // of these: have not been told
+
+  Join join_;
+  uint64_t resync_copied_bytes_ = 0;
+};
+
+}  // namespace ballast::bdev::mirror

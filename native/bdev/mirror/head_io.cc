@@ -1,0 +1,348 @@
+// The I/O of the volume's user: its order, its members, its answer.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "bdev/mirror/head.h"
+
+namespace ballast::bdev::mirror {
+namespace {
+
+// Reads one member; the others write all.
+bool reads(IoType type) { return type == IoType::read || type == IoType::compare || type == IoType::verify; }
+
+// No fault of the member: each would answer the same.
+bool is_refusal(Status status) {
+  return status == Status::out_of_range || status == Status::invalid || status == Status::unsupported ||
+         status == Status::read_only || status == Status::no_space;
+}
+
+}  // namespace
+
+// ---- numbers and order ----
+
+Head::Op* Head::take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count) {
+  if (free_ops_.empty()) return nullptr;
+  Op& op = ops_[free_ops_.back()];
+  free_ops_.pop_back();
+  const uint32_t attempt = op.attempt;
+  BALLAST_ASSERT(op.phase == Phase::free);
+  op.phase = Phase::waiting;
+  op.purpose = purpose;
+  op.type = type;
+  op.status = Status::ok;
+  op.lba = lba;
+  op.blocks_count = blocks_count;
+  op.attempt = attempt + 1;
+  op.source = k_nobody;
+  op.targets = op.pending = op.done = op.refused = op.tried = {};
+  op.was_reading = false;
+  active_.push_back(op);
+  ++waiting_count_;
+  return &op;
+}
+
+bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_count, OpIndex& index) {
+  if (user_ops_count_ == options_.ops_max) return false;
+  ++user_ops_count_;
+  Op* const op = take_op(Purpose::user, type, lba, blocks_count);
+  BALLAST_ASSERT(op != nullptr);
+  index = index_of(*op);
+  if (is_over() || stop_wanted_) {
+    finish(*op, Status::fenced);
+  } else if (type == IoType::copy) {
+    finish(*op, Status::unsupported);
+  } else if (type == IoType::flush) {
+    finish(*op, Status::ok);  // what was acknowledged is on stable media everywhere
+  } else if (blocks_count == 0 || lba > record_.blocks_count || blocks_count > record_.blocks_count - lba) {
+    finish(*op, Status::out_of_range);
+  } else if (state_ == HeadState::serving && may_start(*op)) {
+    start_op(now_ns, *op);
+  }
+  return true;
+}
+
+void Head::release(OpIndex index) {
+  Op& op = ops_[index];
+  BALLAST_ASSERT(op.phase == Phase::answered);
+  op.phase = Phase::free;
+  if (op.purpose == Purpose::user) --user_ops_count_;
+  free_ops_.push_back(index);
+}
+
+void Head::to_waiting(Op& op) {
+  if (op.phase == Phase::held) --held_count_;
+  if (op.phase != Phase::waiting) ++waiting_count_;
+  op.phase = Phase::waiting;
+  op.status = Status::ok;
+  op.pending = op.targets = op.done = op.refused = {};
+  ++op.attempt;
+}
+
+bool Head::is_reader(const Op& op) {
+  return op.purpose == Purpose::resync || (op.purpose == Purpose::user && reads(op.type));
+}
+
+uint64_t Head::first_region(const Op& op) const { return op.lba / region_blocks_; }
+uint64_t Head::last_region(const Op& op) const { return (op.lba + op.blocks_count - 1) / region_blocks_; }
+
+// I/O that overlaps goes in the order of coming. The head's own goes past what waits, which may be waiting
+// for it, and past what has its data everywhere already and waits for an answer, which may be waiting for it,
+// too.
+bool Head::must_follow(const Op& op, const Op& other, bool is_before) const {
+  if (other.lba >= op.lba + op.blocks_count || op.lba >= other.lba + other.blocks_count) return false;
+  if (is_reader(op) && is_reader(other)) return false;
+  const bool user_reads = op.purpose == Purpose::user && is_reader(op);
+  const bool user_writes = op.purpose == Purpose::user && !is_reader(op);
+  if (planted(Planted::reads_pass_writes) && user_reads) return false;
+  if (planted(Planted::writes_pass_writes) && user_writes && !is_reader(other)) return false;
+  if (planted(Planted::writes_pass_reads) && user_writes && is_reader(other)) return false;
+  if (planted(Planted::copied_past_writes) && op.purpose == Purpose::resync) return false;
+  if (planted(Planted::copied_past_writes) && other.purpose == Purpose::resync) return false;
+  if (other.phase == Phase::waiting) return is_before && op.purpose == Purpose::user;
+  if (op.purpose == Purpose::user || other.phase != Phase::held) return true;
+  const MemberSet targets = op.purpose == Purpose::resync ? MemberSet::of(join_.member) : writable();
+  return !other.done.has_all(targets);
+}
+
+// What keeps it from starting: I/O that overlaps, its region, or the members.
+bool Head::may_start(const Op& op) {
+  const bool writes = !is_reader(op);
+  if (writes && (!leaving_.empty() || !left_.empty())) return false;
+  bool is_before = true;
+  for (Op* other = active_.front(); other != nullptr; other = active_.after(*other)) {
+    if (other == &op) {
+      is_before = false;
+    } else if (must_follow(op, *other, is_before)) {
+      return false;
+    }
+  }
+  for (uint64_t region = first_region(op); region <= last_region(op); ++region) {
+    if (op.purpose != Purpose::reconcile && unreconciled_.has(region) &&
+        !planted(Planted::unreconciled_read)) {
+      reconcile_wanted_ = region;
+      return false;
+    }
+    if (writes && in_clearing_.has(region) && !planted(Planted::cleared_written)) return false;
+  }
+  return true;
+}
+
+bool Head::is_unreadable(const Op& op) const {
+  return first_region(op) <= unreadable_region_ && unreadable_region_ <= last_region(op) &&
+         unreconciled_.has(unreadable_region_);
+}
+
+// All that waited and need not any more, in their order.
+void Head::pump(uint64_t now_ns) {
+  if (state_ != HeadState::serving && state_ != HeadState::stopping) return;
+  if (waiting_count_ == 0 || pumping_) return;
+  pumping_ = true;
+  for (Op *op = active_.front(), *next = nullptr; op != nullptr; op = next) {
+    next = active_.after(*op);
+    if (op->phase != Phase::waiting) continue;
+    if (may_start(*op)) {
+      start_op(now_ns, *op);
+    } else if (op->purpose == Purpose::user && is_unreadable(*op)) {
+      finish(*op, Status::media_error);
+    }
+  }
+  pumping_ = false;
+}
+
+// ---- to the members ----
+
+MemberSet Head::readable() const {
+  MemberSet set;
+  (record_.in_sync - leaving_).for_each([&](uint32_t member) {
+    if (members_[member].state == MemberState::in_sync) set.add(member);
+  });
+  return set;
+}
+
+MemberSet Head::writable() const {
+  MemberSet set = readable();
+  if (join_.member != k_nobody && members_[join_.member].state == MemberState::joining &&
+      !planted(Planted::joined_unwritten)) {
+    set.add(join_.member);
+  }
+  return set;
+}
+
+void Head::send(uint64_t now_ns, Op& op, uint32_t member, IoType type) {
+  op.pending.add(member);
+  op.sent_ns = now_ns;
+  act(Action::Kind::submit, member);
+  Action& action = actions_.back();
+  action.op = index_of(op);
+  action.attempt = op.attempt;
+  action.io_type = type;
+  action.lba = op.lba;
+  action.blocks_count = op.blocks_count;
+}
+
+void Head::start_op(uint64_t now_ns, Op& op) {
+  BALLAST_ASSERT(op.phase == Phase::waiting);
+  const bool user_writes = op.purpose == Purpose::user && !reads(op.type);
+  if (user_writes && options_.fail_below_min && record_.in_sync.size() < record_.min_in_sync) {
+    return finish(op, Status::busy);
+  }
+  if (user_writes && op.type != IoType::compare_and_write) return start_write(now_ns, op);
+  start_read(now_ns, op);
+}
+
+void Head::start_read(uint64_t now_ns, Op& op) {
+  const bool backwards = planted(Planted::copied_backwards) && op.purpose == Purpose::resync;
+  const MemberSet sources = (backwards ? MemberSet::of(join_.member) : readable()) - op.tried;
+  if (sources.empty()) {
+    if (!readable().empty()) finish(op, Status::media_error);
+    return;  // waits for who is sealed anew
+  }
+  if (options_.near_member < k_members_max && sources.has(options_.near_member)) {
+    op.source = options_.near_member;
+  } else {
+    do turn_ = (turn_ + 1) % k_members_max;
+    while (!sources.has(turn_));
+    op.source = turn_;
+  }
+  --waiting_count_;
+  op.phase = Phase::reading;
+  const bool compares = op.type == IoType::compare_and_write;
+  const bool user_reads = op.purpose == Purpose::user && !compares;
+  send(now_ns, op, op.source, user_reads ? op.type : compares ? IoType::compare : IoType::read);
+}
+
+void Head::start_write(uint64_t now_ns, Op& op) {
+  switch (op.purpose) {
+    case Purpose::user: op.targets = writable(); break;
+    case Purpose::reconcile: op.targets = writable() - MemberSet::of(op.source); break;
+    case Purpose::resync:
+      op.targets = planted(Planted::copied_backwards) ? readable() : MemberSet::of(join_.member);
+      op.targets = op.targets & (writable() | MemberSet::of(join_.member));
+      break;
+    case Purpose::repair: op.targets = op.tried & writable(); break;
+  }
+  if (op.phase == Phase::waiting) --waiting_count_;
+  op.phase = Phase::writing;
+  op.pending = op.done = op.refused = {};
+  if (op.targets.empty()) return try_finish(now_ns, op);
+  note_write(op);
+  const bool carries_data = op.purpose != Purpose::user || op.type == IoType::compare_and_write;
+  op.targets.for_each(
+      [&](uint32_t member) { send(now_ns, op, member, carries_data ? IoType::write : op.type); });
+}
+
+// ---- from the members ----
+
+void Head::on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpIndex index, uint32_t attempt,
+                      Status status) {
+  MemberWork& work = members_[member];
+  Op& op = ops_[index];
+  if (is_over() || session != work.session || !is_usable(member)) return;
+  if (attempt != op.attempt || !op.pending.has(member)) return;
+  if (status == Status::fenced) return fence();
+  work.heard_ns = std::max(work.heard_ns, op.sent_ns);
+  op.pending.remove(member);
+  if (op.phase == Phase::reading) {
+    on_read_done(now_ns, op, member, status);
+  } else {
+    on_write_done(now_ns, op, member, status);
+  }
+  advance(now_ns);
+}
+
+void Head::on_read_done(uint64_t now_ns, Op& op, uint32_t member, Status status) {
+  if (status == Status::media_error) {
+    op.tried.add(member);
+    to_waiting(op);
+    return start_read(now_ns, op);
+  }
+  if (status == Status::compare_mismatch || is_refusal(status)) {
+    op.status = status;
+  } else if (status != Status::ok) {
+    to_waiting(op);
+    return drop_member(now_ns, member);
+  }
+  if (op.status == Status::ok && (op.purpose != Purpose::user || op.type == IoType::compare_and_write)) {
+    // The members may be others than when it began.
+    if (op.purpose != Purpose::resync && (!leaving_.empty() || !left_.empty())) return to_waiting(op);
+    return start_write(now_ns, op);
+  }
+  try_finish(now_ns, op);
+}
+
+void Head::on_write_done(uint64_t now_ns, Op& op, uint32_t member, Status status) {
+  if (status == Status::ok) {
+    op.done.add(member);
+    if (planted(Planted::acknowledged_by_one) && op.purpose == Purpose::user) return finish(op, Status::ok);
+  } else if (is_refusal(status)) {
+    op.refused.add(member);
+    op.status = status;
+  } else {
+    drop_member(now_ns, member);
+  }
+  try_finish(now_ns, op);
+}
+
+// ---- answers ----
+
+void Head::try_finish(uint64_t now_ns, Op& op) {
+  if (op.phase == Phase::waiting || op.phase == Phase::answered || op.phase == Phase::free) return;
+  if (!op.pending.empty()) return;
+  if (op.phase != Phase::held) {
+    op.phase = Phase::held;
+    op.was_reading = op.targets.empty();
+    ++held_count_;
+  }
+  if (op.purpose != Purpose::user) return finish_own(now_ns, op);
+  if (op.was_reading) {
+    // Who was paused since it had the data may have been followed by another head meanwhile.
+    if (now_ns >= lease_until_ns() && !planted(Planted::lease_ignored)) return;
+    return finish(op, op.status);
+  }
+  if (op.done.empty() && !op.refused.empty()) {
+    // What each of them made of it nobody knows: they are made equal before anybody reads it.
+    for (uint64_t region = first_region(op); region <= last_region(op); ++region) unreconciled_.set(region);
+    return finish(op, op.status);
+  }
+  if (!op.refused.empty()) {
+    const MemberSet refused = std::exchange(op.refused, {});
+    refused.for_each([&](uint32_t member) { drop_member(now_ns, member); });
+  }
+  if (planted(Planted::acknowledged_too_early) && !op.done.empty()) return finish(op, Status::ok);
+  // Acknowledged when all that the store calls in sync have it, and are enough.
+  if (!leaving_.empty() || !left_.empty() || !op.done.has_all(record_.in_sync)) return;
+  if (record_.in_sync.size() < record_.min_in_sync) {
+    if (options_.fail_below_min) finish(op, Status::busy);
+    return;
+  }
+  finish(op, Status::ok);
+}
+
+void Head::finish(Op& op, Status status) {
+  if (op.phase == Phase::held) --held_count_;
+  if (op.phase == Phase::waiting) --waiting_count_;
+  active_.remove(op);
+  op.phase = Phase::answered;
+  op.pending = {};
+  ++op.attempt;
+  if (op.purpose != Purpose::user) {
+    on_copied(op, status);
+  } else if (status == Status::ok && op.type == IoType::read && !op.tried.empty()) {
+    repair(op);
+  }
+  act(Action::Kind::complete, 0);
+  actions_.back().op = index_of(op);
+  actions_.back().status = status;
+}
+
+// Answers that waited for the lease, the store or the members.
+void Head::finish_held(uint64_t now_ns) {
+  if (held_count_ == 0) return;
+  for (Op *op = active_.front(), *next = nullptr; op != nullptr; op = next) {
+    next = active_.after(*op);
+    if (op->phase == Phase::held) try_finish(now_ns, *op);
+  }
+}
+
+}  // namespace ballast::bdev::mirror

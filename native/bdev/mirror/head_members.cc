@@ -1,0 +1,433 @@
+// What members are told beside I/O, what happens when one fails, and how one comes back.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/assert.h"
+#include "bdev/mirror/head.h"
+
+namespace ballast::bdev::mirror {
+
+// ---- commands ----
+
+// Connected and sealed: it may be sent something.
+bool Head::is_usable(uint32_t member) const {
+  const MemberState state = members_[member].state;
+  return state == MemberState::sealed || state == MemberState::in_sync || state == MemberState::joining;
+}
+
+// False: it is at another one still.
+bool Head::send_command(uint64_t now_ns, uint32_t member, CommandKind command, uint32_t about, bool flag) {
+  MemberWork& work = members_[member];
+  BALLAST_ASSERT(is_usable(member));
+  if (work.in_command) return false;
+  work.in_command = true;
+  work.command = command;
+  work.about = about;
+  work.command_round = round_;
+  work.command_ns = now_ns;
+  act(Action::Kind::command, member);
+  Action& action = actions_.back();
+  action.command = command;
+  action.about = about;
+  action.flag = flag;
+  return true;
+}
+
+void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, Status status) {
+  MemberWork& work = members_[member];
+  if (is_over() || session != work.session || !is_usable(member) || !work.in_command) return;
+  if (status == Status::fenced) return fence();
+  if (status != Status::ok) {
+    drop_member(now_ns, member);
+    return advance(now_ns);
+  }
+  work.in_command = false;
+  work.heard_ns = std::max(work.heard_ns, work.command_ns);
+  switch (work.command) {
+    case CommandKind::ping: break;
+    case CommandKind::read_intent:
+      if (member == join_.member) {
+        on_join_command(member);
+      } else {
+        work.intent_read = true;
+      }
+      break;
+    case CommandKind::mark_intent: work.marked = work.command_round == round_; break;
+    case CommandKind::clear_intent:
+      clear_left_.remove(member);
+      if (clear_left_.empty()) on_cleared();
+      break;
+    case CommandKind::begin_absent:
+      work.begin_absent.remove(work.about);
+      remember_slot(work, record_.members[work.about], absent_everything(member));
+      break;
+    case CommandKind::end_absent:
+      work.end_absent.remove(work.about);
+      forget_slot(work, record_.members[work.about]);
+      break;
+    case CommandKind::read_absent:
+    case CommandKind::set_syncing: on_join_command(member); break;
+  }
+  finish_held(now_ns);
+  advance(now_ns);
+}
+
+void Head::remember_slot(MemberWork& work, const Uuid& member, bool everything) {
+  forget_slot(work, member);
+  if (work.said.absent_count == k_members_max) return;
+  work.said.absent[work.said.absent_count++] = {member, record_.epoch, everything};
+}
+
+void Head::forget_slot(MemberWork& work, const Uuid& member) {
+  for (uint32_t i = 0; i < work.said.absent_count; ++i) {
+    if (work.said.absent[i].member != member) continue;
+    work.said.absent[i] = work.said.absent[--work.said.absent_count];
+    return;
+  }
+}
+
+// True: it knows of everybody who is absent, and who is no more.
+bool Head::tell_absent(uint64_t now_ns, uint32_t member) {
+  MemberWork& work = members_[member];
+  if (!work.begin_absent.empty()) {
+    send_command(now_ns, member, CommandKind::begin_absent, work.begin_absent.lowest());
+  } else if (!work.end_absent.empty()) {
+    send_command(now_ns, member, CommandKind::end_absent, work.end_absent.lowest());
+  }
+  return work.begin_absent.empty() && work.end_absent.empty() && !work.in_command;
+}
+
+// The bits of regions that a member may have been writing when its head ended: to be made equal. Of one that
+// joins: it may have what nobody else has, or lack what it has marked.
+void Head::on_intent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words) {
+  const MemberWork& work = members_[member];
+  if (is_over() || session != work.session || !is_usable(member)) return;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (member != join_.member) {
+      unreconciled_.add_word(first + 64 * i, words[i]);
+      continue;
+    }
+    constexpr uint64_t per_region = k_region_bytes / k_granule_bytes;
+    for (uint64_t bits = words[i]; bits != 0; bits &= bits - 1) {
+      const uint64_t region = first + 64 * i + static_cast<uint64_t>(std::countr_zero(bits));
+      if (region >= join_.marks->regions_count()) break;
+      join_.marks->set(region);
+      for (uint64_t at = 0; at < per_region && !planted(Planted::joined_own_marks); at += 64) {
+        join_.map->add_word(region * per_region + at, ~uint64_t{0});
+      }
+    }
+  }
+}
+
+void Head::on_absent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words) {
+  const MemberWork& work = members_[member];
+  const bool is_asked = member == join_.source && work.command_round == round_ && join_.map != nullptr;
+  if (is_over() || session != work.session || !is_asked) return;
+  for (size_t i = 0; i < words.size(); ++i) join_.map->add_word(first + 64 * i, words[i]);
+}
+
+// ---- the lease ----
+
+// Until then no other head can have answered anything that what is read now does not have.
+uint64_t Head::lease_until_ns() const {
+  MemberSet asked = record_.in_sync;
+  // It may be one of them already, and the store's answer only not have come.
+  if (store_wish_ == StoreWish::add && !planted(Planted::lease_without_new_member)) asked.add(join_.member);
+  uint64_t until_ns = k_never;
+  asked.for_each(
+      [&](uint32_t member) { until_ns = std::min(until_ns, members_[member].heard_ns + options_.lease_ns); });
+  return until_ns;
+}
+
+void Head::ping(uint64_t now_ns) {
+  record_.all().for_each([&](uint32_t member) {
+    const MemberWork& work = members_[member];
+    if (!is_usable(member) || work.in_command || now_ns < work.heard_ns + options_.lease_ns / 4) return;
+    if (work.state != MemberState::sealed || has_served_) send_command(now_ns, member, CommandKind::ping);
+  });
+}
+
+// ---- failures ----
+
+void Head::on_member_failed(uint64_t now_ns, uint32_t member, uint32_t session) {
+  if (is_over() || session != members_[member].session) return;
+  if (members_[member].state == MemberState::down || members_[member].state == MemberState::leaving) return;
+  drop_member(now_ns, member);
+  advance(now_ns);
+}
+
+void Head::on_member_fenced(uint64_t now_ns, uint32_t member, uint32_t session) {
+  if (is_over() || session != members_[member].session) return;
+  // A replica that only this one could not seal says nothing of who is head.
+  if (members_[member].state == MemberState::connecting && !record_.in_sync.has(member)) {
+    return on_member_failed(now_ns, member, session);
+  }
+  fence();
+}
+
+void Head::drop_slow(uint64_t now_ns) {
+  record_.all().for_each([&](uint32_t member) {
+    const MemberWork& work = members_[member];
+    const bool in_command = is_usable(member) && work.in_command;
+    const uint64_t since_ns = in_command ? work.command_ns : work.connect_ns;
+    if ((in_command || work.state == MemberState::connecting) &&
+        now_ns >= since_ns + options_.latency_budget_ns) {
+      drop_member(now_ns, member);
+    }
+  });
+  MemberSet slow;
+  for (Op* op = active_.front(); op != nullptr; op = active_.after(*op)) {
+    if (op->pending.empty() || now_ns < op->sent_ns + options_.latency_budget_ns) continue;
+    slow = slow | op->pending;
+  }
+  slow.for_each([&](uint32_t member) {
+    if (is_usable(member)) drop_member(now_ns, member);
+  });
+}
+
+// Nothing is sent to it any more, and nothing that it answers counts. What that means for I/O is
+// handle_lost()'s, for the in-sync set advance_leaving()'s: the next advance() does both.
+void Head::drop_member(uint64_t now_ns, uint32_t member) {
+  MemberWork& work = members_[member];
+  if (work.state == MemberState::down || work.state == MemberState::leaving) return;
+  act(Action::Kind::disconnect, member);
+  // The store may have made it one of them already.
+  const bool may_be_in_sync =
+      record_.in_sync.has(member) ||
+      (member == join_.member && store_wish_ == StoreWish::add && !planted(Planted::lost_while_added));
+  const bool serves = state_ == HeadState::serving || state_ == HeadState::stopping;
+  work.state = serves && may_be_in_sync ? MemberState::leaving : MemberState::down;
+  if (work.state == MemberState::leaving) leaving_.add(member);
+  work.in_command = false;
+  work.connect_ns = now_ns;
+  lost_.add(member);
+}
+
+void Head::handle_lost(uint64_t now_ns) {
+  while (!lost_.empty()) {
+    const uint32_t member = lost_.lowest();
+    lost_.remove(member);
+    const bool joined = member == join_.member;
+    for (Op *op = active_.front(), *next = nullptr; op != nullptr; op = next) {
+      next = active_.after(*op);
+      if (joined && op->purpose == Purpose::resync) {
+        finish(*op, Status::aborted);
+      } else if (op->pending.has(member)) {
+        op->pending.remove(member);
+        if (op->phase == Phase::reading) {
+          to_waiting(*op);  // by another one
+        } else {
+          try_finish(now_ns, *op);
+        }
+      }
+    }
+    clear_left_.remove(member);
+    if (clear_left_.empty()) on_cleared();
+    if (joined && store_wish_ != StoreWish::add) join_ = {};
+    // Its map of the one that joins is half read: from the start.
+    if (join_.member != k_nobody && member == join_.source && join_.step == JoinStep::read_absent &&
+        is_usable(join_.member)) {
+      drop_member(now_ns, join_.member);
+    }
+  }
+}
+
+// Members that failed leave the in-sync set in the store; the others are told what those lack; then what was
+// held goes on. With nobody left, whoever of them comes back first is sealed anew.
+void Head::advance_leaving(uint64_t now_ns) {
+  if (!leaving_.empty() && !store_asked_ && store_retry_ns_ == k_never) {
+    leaving_.for_each([&](uint32_t member) {
+      if (record_.in_sync.has(member)) return;  // it wanted to join, and the store said no
+      leaving_.remove(member);
+      members_[member].state = MemberState::down;
+    });
+    if (leaving_.empty()) {
+      pump(now_ns);
+    } else if ((record_.in_sync - leaving_).empty()) {
+      return start_over(now_ns);
+    } else {
+      if (join_.step >= JoinStep::tell) join_.step = JoinStep::tell;  // it is to know of this one, too
+      ask_store(StoreWish::remove);
+    }
+  }
+  bool all_know = true;
+  record_.in_sync.for_each([&](uint32_t member) {
+    if (members_[member].state == MemberState::in_sync) all_know = tell_absent(now_ns, member) && all_know;
+  });
+  if (left_.empty() || !leaving_.empty() || !all_know) return;
+  left_ = {};
+  finish_held(now_ns);
+}
+
+// Out of the set, in the store.
+void Head::on_left() {
+  const MemberSet gone = leaving_ - record_.in_sync;
+  leaving_ = leaving_ & record_.in_sync;
+  if (!planted(Planted::absent_not_told)) left_ = left_ | gone;
+  gone.for_each([&](uint32_t member) { members_[member].state = MemberState::down; });
+  record_.in_sync.for_each([&](uint32_t member) {
+    if (planted(Planted::absent_not_told)) return;
+    members_[member].begin_absent = members_[member].begin_absent | gone;
+    members_[member].end_absent = members_[member].end_absent - gone;
+  });
+  // What they may lack of what is not answered yet; all that comes later is noted by the others themselves.
+  absent_ranges_.clear();
+  for (Op* op = active_.front(); op != nullptr; op = active_.after(*op)) {
+    if (planted(Planted::absent_in_flight_forgotten)) break;
+    if (op->phase == Phase::writing || op->phase == Phase::held) {
+      absent_ranges_.push_back({op->lba, op->blocks_count});
+    }
+  }
+}
+
+void Head::start_over(uint64_t now_ns) {
+  if (stop_wanted_) return fence();
+  if (join_.member != k_nobody && is_usable(join_.member)) drop_member(now_ns, join_.member);
+  handle_lost(now_ns);
+  join_ = {};
+  state_ = HeadState::sealing;
+  leaving_ = left_ = {};
+  record_.all().for_each([&](uint32_t member) {
+    if (members_[member].state == MemberState::leaving) members_[member].state = MemberState::down;
+  });
+  record_.in_sync.for_each([&](uint32_t member) { members_[member].connect_ns = now_ns; });
+  for (Op *op = active_.front(), *next = nullptr; op != nullptr; op = next) {
+    next = active_.after(*op);
+    if (op->purpose == Purpose::user) {
+      to_waiting(*op);
+    } else {
+      finish(*op, Status::aborted);
+    }
+  }
+  seal_deadline_ns_ = now_ns + options_.seal_timeout_ns;
+}
+
+// ---- coming back ----
+
+uint32_t Head::find_absent_source(const Uuid& member) const {
+  uint32_t found = k_nobody;
+  record_.in_sync.for_each([&](uint32_t other) {
+    const MemberWork& work = members_[other];
+    if (work.state != MemberState::in_sync) return;
+    for (uint32_t i = 0; i < work.said.absent_count; ++i) {
+      const bool everything = work.said.absent[i].everything && !planted(Planted::absent_in_part);
+      if (work.said.absent[i].member == member && !everything) found = other;
+    }
+  });
+  return found;
+}
+
+void Head::on_join_command(uint32_t member) {
+  if (join_.member == k_nobody || members_[member].command_round != round_) return;
+  join_.asked = false;
+  switch (join_.step) {
+    case JoinStep::set_syncing:
+      // From now on it gets what is written. What began before may still be on its way past it.
+      members_[join_.member].state = MemberState::joining;
+      join_.step = JoinStep::drain;
+      break;
+    case JoinStep::read_absent: join_.step = JoinStep::read_intent; break;
+    case JoinStep::read_intent: join_.step = JoinStep::copy; break;
+    case JoinStep::clear_syncing: join_.step = JoinStep::store; break;
+    case JoinStep::none:
+    case JoinStep::drain:
+    case JoinStep::copy:
+    case JoinStep::tell:
+    case JoinStep::store: break;
+  }
+}
+
+void Head::advance_join(uint64_t now_ns) {
+  if (state_ != HeadState::serving) return;
+  if (join_.member == k_nobody) {
+    if (!leaving_.empty() || !left_.empty()) return;
+    (record_.all() - record_.in_sync).for_each([&](uint32_t member) {
+      if (join_.member == k_nobody && members_[member].state == MemberState::sealed) join_.member = member;
+    });
+    if (join_.member == k_nobody) return;
+    ++round_;
+    join_.step = JoinStep::set_syncing;
+    join_.map =
+        std::make_unique<RegionMap>(unreconciled_.regions_count() * (k_region_bytes / k_granule_bytes));
+    join_.marks = std::make_unique<RegionMap>(unreconciled_.regions_count());
+  }
+  MemberWork& work = members_[join_.member];
+  if (!is_usable(join_.member)) {
+    // It failed while the store was being asked to make it one of the set.
+    if (store_wish_ != StoreWish::add) join_ = {};
+    return;
+  }
+  switch (join_.step) {
+    case JoinStep::none: break;
+    case JoinStep::set_syncing:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, true);
+      break;
+    case JoinStep::drain: {
+      if (!drain_for_join()) break;
+      const uint64_t sealed_epoch = record_.sealed_epoch[join_.member];
+      const bool lost_all =
+          sealed_epoch == 0 || (work.said.content == Content::nothing && !planted(Planted::joined_older));
+      join_.source = lost_all ? k_nobody : find_absent_source(record_.members[join_.member]);
+      join_.step = join_.source == k_nobody ? JoinStep::read_intent : JoinStep::read_absent;
+      if (join_.source == k_nobody) set_all_granules();
+      return advance_join(now_ns);
+    }
+    case JoinStep::read_absent:
+      if (!join_.asked)
+        join_.asked = send_command(now_ns, join_.source, CommandKind::read_absent, join_.member);
+      break;
+    case JoinStep::read_intent:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::read_intent);
+      break;
+    case JoinStep::copy: advance_copies(now_ns); break;
+    case JoinStep::tell:
+      // It is to note what other absent members miss before anybody relies on it. What they have missed
+      // already only the others know: for them everything is missing here.
+      if (!leaving_.empty() || !left_.empty()) break;
+      if (!join_.asked) {
+        work.begin_absent = record_.all() - record_.in_sync - MemberSet::of(join_.member);
+        work.end_absent = slots_of(work) & (record_.in_sync | MemberSet::of(join_.member));
+        join_.asked = true;
+      }
+      if (!planted(Planted::joined_untold) && !tell_absent(now_ns, join_.member)) break;
+      join_.asked = false;
+      join_.step = JoinStep::clear_syncing;
+      [[fallthrough]];
+    case JoinStep::clear_syncing:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, false);
+      break;
+    case JoinStep::store:
+      if (leaving_.empty() && left_.empty()) ask_store(StoreWish::add);
+      break;
+  }
+}
+
+// True: nothing that is being written goes past it any more.
+bool Head::drain_for_join() {
+  if (planted(Planted::joined_undrained)) return true;
+  if (!leaving_.empty() || !left_.empty()) return false;
+  bool drained = true;
+  for (Op* op = active_.front(); op != nullptr; op = active_.after(*op)) {
+    if (op->targets.empty() || op->pending.has(join_.member) || op->done.has(join_.member)) continue;
+    // What waits for more members would wait for this one: it is written again, to it as well.
+    if (op->phase == Phase::held && !planted(Planted::joined_held)) to_waiting(*op);
+    if (op->phase == Phase::writing) drained = false;
+  }
+  return drained;
+}
+
+void Head::on_joined() {
+  const uint32_t member = join_.member;
+  // The others may have cleared these; now it can, too.
+  for (uint64_t region = 0; (region = join_.marks->next(region)) != RegionMap::k_none; ++region) {
+    if (!planted(Planted::joined_marks_forgotten)) marked_before_.set(region);
+  }
+  join_ = {};
+  if (members_[member].state == MemberState::joining) members_[member].state = MemberState::in_sync;
+  record_.in_sync.for_each([&](uint32_t other) {
+    if (other != member) members_[other].end_absent.add(member);
+  });
+}
+
+}  // namespace ballast::bdev::mirror

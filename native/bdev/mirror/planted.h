@@ -1,0 +1,63 @@
+// Bugs to be planted one at a time, to see that the simulation finds each: planted(Planted::x) is false and
+// no code in every build but one with BALLAST_PLANTED_BUGS, which no release is. There the environment
+// variable BALLAST_PLANTED_BUG names the one that is on, by its number. See scripts/planted-bugs.mjs.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace ballast::bdev::mirror {
+
+enum class Planted : uint8_t {
+  none,
+  acknowledged_by_one,         // a write is acknowledged when the first member has it
+  acknowledged_too_early,      // before a member that lacks it has left the set in the store
+  unsealed_kept,               // a takeover keeps members in the set that it could not seal
+  epoch_not_raised,            // a claim goes on with the epoch that there is
+  session_not_raised,          // a member cannot tell a head's new connection from its old one
+  lease_ignored,               // reads are answered however long members have said nothing
+  lease_without_new_member,    // nor is one that the store may have added asked
+  no_wait_after_seal,          // a new head answers while the old one's reads may still
+  reads_pass_writes,           // a read shows what a failure may undo
+  writes_pass_writes,          // members apply them in different orders
+  writes_pass_reads,           // a read shows half of what a failure may undo
+  not_reconciled,              // what was being written when a head ended is not made equal
+  unreconciled_read,           // it is read before
+  unreconciled_written,        // one that cannot be made equal for now counts as equal
+  marks_not_shared,            // what is to be reconciled is forgotten with the next head's end
+  absent_not_told,             // members do not note what one that left misses
+  absent_in_flight_forgotten,  // of what was under way when it left
+  absent_in_part,              // a slot that says "everything" is read as if it were all
+  written_cleared,             // a mark is cleared while its region is written
+  cleared_written,             // a region is written while its mark is cleared
+  unreconciled_cleared,        // a mark is cleared before its region was made equal
+  joined_undrained,            // a member joins while writes go past it
+  joined_held,                 // while one that waits for an answer has gone past it
+  joined_own_marks,            // what only it has stays
+  joined_older,                // one that lost its memory is brought up to date by what it missed since
+  joined_unwritten,            // it does not get what is written meanwhile
+  joined_unfinished,           // it is one of the set before all is copied
+  joined_untold,               // it does not note what others miss
+  joined_unreadable,           // what could not be read counts as copied
+  joined_marks_forgotten,      // marks that it alone has are never cleared
+  copied_past_writes,          // a copy overwrites what is newer
+  copied_backwards,            // from the one that was away
+  lost_while_added,            // one that fails while the store adds it stays in the set
+  doubt_taken_for_yes,         // what the store did not answer counts as done
+  doubt_taken_for_no,          // what the store did without an answer is asked for again, of another state
+  restarted_unreconciled,      // with all members lost and back, what they were writing counts as equal
+  replaced_served,             // one that lost its memory is still one of the set
+  count                        // how many there are
+};
+
+#ifdef BALLAST_PLANTED_BUGS
+inline bool planted(Planted bug) {
+  static const char* const text = std::getenv("BALLAST_PLANTED_BUG");
+  static const auto on = static_cast<Planted>(text == nullptr ? 0 : std::strtoul(text, nullptr, 10));
+  return on == bug;
+}
+#else
+constexpr bool planted(Planted) { return false; }
+#endif
+
+}  // namespace ballast::bdev::mirror
