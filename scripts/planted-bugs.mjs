@@ -1,29 +1,49 @@
-// Plants the bugs of native/bdev/pool/planted.h one at a time and requires that the tests of the pool find
-// each, its simulation first: npm run test:planted [-- NUMBER ...]. Prints which walk or test found it, and
-// exits 1 if one is not found. BALLAST_SIM_SEEDS: walks to try, 3000 if not given.
+// Plants the bugs of a room's planted.h one at a time and requires that its tests find each, the simulation
+// first: npm run test:planted [-- pool|mirror [NUMBER ...]]. Prints which seed or test found it, and exits 1
+// if one is not found. BALLAST_SIM_SEEDS: how many seeds are tried.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildNativeTests } from './test-runner/native-build.mjs';
 
-const seeds = process.env.BALLAST_SIM_SEEDS ?? '3000';
 const walk = 'PoolSimulation.what_a_random_walk_reads_is_what_was_written';
+const minuteMs = 60_000;
+
+/** Of each room: what is built, how its tests are run with a bug on, and how it is said what they found. */
+const rooms = {
+  pool: {
+    target: 'bdev_pool_test',
+    program: 'test/native/bdev_pool/bdev_pool_test',
+    seeds: '3000',
+    check: (run, seeds) => run(0, ['--gtest_filter=*'], { BALLAST_SIM_SEEDS: seeds }),
+    find(run, number, seeds) {
+      const walked = run(number, [`--gtest_filter=${walk}`], { BALLAST_SIM_SEEDS: seeds });
+      const seed = /BALLAST_SIM_SEED=(\d+)/.exec(walked.text)?.[1];
+      if (walked.found) return `walk ${seed}: ${describe(walked.text)}`;
+      const tested = run(number, [`--gtest_filter=-${walk}`], {});
+      if (!tested.found) return undefined;
+      const test = /\[ {2}FAILED {2}\] (\S+)/.exec(tested.text)?.[1] ?? 'a test';
+      return `${test}: ${describe(tested.text)}`;
+    },
+  },
+  mirror: {
+    target: 'ballast_sim',
+    program: 'test/sim/ballast_sim',
+    seeds: '20000',
+    check: (run) => run(0, ['--seeds', '1000'], {}),
+    find(run, number, seeds) {
+      const { found, text } = run(number, ['--seeds', seeds, '--until-failure'], {});
+      const [, seed, why] = /^seed (\d+), \d+ nodes: (.*)$/m.exec(text) ?? [];
+      return found ? `seed ${seed}: ${(why ?? describe(text)).slice(0, 100)}` : undefined;
+    },
+  },
+};
 
 /** The names in the order of the enumeration, with `none` at 0. */
-function plantedBugs() {
-  const header = readFileSync('native/bdev/pool/planted.h', 'utf8');
+function plantedBugs(room) {
+  const header = readFileSync(`native/bdev/${room}/planted.h`, 'utf8');
   const body = header.slice(header.indexOf('enum class Planted'), header.indexOf('#ifdef'));
   return [...body.matchAll(/^ {2}(\w+),/gm)].map((match) => match[1]);
-}
-
-/** What the tests say with this bug on. */
-function run(number, filter, environment) {
-  const ended = spawnSync(binary, [`--gtest_filter=${filter}`], {
-    encoding: 'utf8',
-    timeout: 600_000,
-    env: { ...process.env, BALLAST_PLANTED_BUG: String(number), ...environment },
-  });
-  return { found: ended.status !== 0, text: `${ended.stdout}${ended.stderr}` };
 }
 
 function describe(text) {
@@ -35,32 +55,40 @@ function describe(text) {
   return (said ?? 'it does not end').slice(0, 110);
 }
 
-/** How the bug shows, or undefined. */
-function find(number) {
-  const walked = run(number, walk, { BALLAST_SIM_SEEDS: seeds });
-  const seed = /BALLAST_SIM_SEED=(\d+)/.exec(walked.text)?.[1];
-  if (walked.found) return `walk ${seed}: ${describe(walked.text)}`;
-  const tested = run(number, `-${walk}`, {});
-  if (!tested.found) return undefined;
-  const test = /\[ {2}FAILED {2}\] (\S+)/.exec(tested.text)?.[1] ?? 'a test';
-  return `${test}: ${describe(tested.text)}`;
+const words = process.argv.slice(2);
+const name = Object.hasOwn(rooms, words[0] ?? '') ? words.shift() : 'pool';
+const room = rooms[name];
+const asked = words.map(Number);
+if (asked.some(Number.isNaN)) {
+  console.error(`planted-bugs: which is not pool, mirror or a number: ${words.join(' ')}`);
+  process.exit(2);
+}
+const { ok, folder } = await buildNativeTests('planted', [room.target]);
+if (!ok) process.exit(1);
+
+/** What the tests say with this bug on. */
+function run(number, args, environment) {
+  const ended = spawnSync(join(folder, room.program), args, {
+    encoding: 'utf8',
+    timeout: 10 * minuteMs,
+    maxBuffer: 1 << 28,
+    env: { ...process.env, BALLAST_PLANTED_BUG: String(number), ...environment },
+  });
+  return { found: ended.status !== 0, text: `${ended.stdout}${ended.stderr}` };
 }
 
-const { ok, folder } = await buildNativeTests('planted', ['bdev_pool_test']);
-if (!ok) process.exit(1);
-const binary = join(folder, 'test/native/bdev_pool/bdev_pool_test');
+const seeds = process.env.BALLAST_SIM_SEEDS ?? room.seeds;
 // Otherwise all would seem to be found.
-const without = run(0, '*', { BALLAST_SIM_SEEDS: seeds });
+const without = room.check(run, seeds);
 if (without.found) {
   console.error(`the tests fail without a bug: ${describe(without.text)}`);
   process.exit(1);
 }
-const asked = process.argv.slice(2).map(Number);
 let missed = 0;
-for (const [number, name] of plantedBugs().entries()) {
+for (const [number, bug] of plantedBugs(name).entries()) {
   if (number === 0 || (asked.length > 0 && !asked.includes(number))) continue;
-  const how = find(number);
+  const how = room.find(run, number, seeds);
   if (how === undefined) missed += 1;
-  console.log(`${String(number).padStart(2)} ${name.padEnd(24)} ${how ?? 'NOT FOUND'}`);
+  console.log(`${String(number).padStart(2)} ${bug.padEnd(26)} ${how ?? 'NOT FOUND'}`);
 }
 process.exit(missed === 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 // `npm test`: every step in turn, then one line `N passed, N failed[, N skipped]`. Exits 1 if any failed.
-//   node scripts/test.mjs [tidy|typecheck|native|tsan|unit|e2e|fuzz|vm]...   (default: all but tsan)
+//   node scripts/test.mjs [tidy|typecheck|native|sim|tsan|unit|e2e|fuzz|vm]...   (default: all but tsan)
 import { mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -10,18 +10,20 @@ import { runTidy } from './tidy.mjs';
 
 const results = 'build/test-results';
 const fuzzSeconds = 60;
+const simulatedSeeds = 5000;
 
 const steps = {
   tidy,
   typecheck,
   native: () => native('address'),
+  sim,
   unit,
   e2e,
   fuzz,
   vm,
   tsan: () => native('thread'),
 };
-const standard = ['tidy', 'typecheck', 'native', 'unit', 'e2e', 'fuzz', 'vm'];
+const standard = ['tidy', 'typecheck', 'native', 'sim', 'unit', 'e2e', 'fuzz', 'vm'];
 
 async function tidy() {
   return sum(
@@ -77,6 +79,11 @@ async function vitest(project, minutes) {
     `--outputFile.junit=${file}`,
   ];
   return junitOf(project, file, await run('node_modules/.bin/vitest', args, { minutes }));
+}
+
+async function sim() {
+  const args = ['scripts/sim.mjs', '--seeds', String(simulatedSeeds)];
+  return one(`sim: ${simulatedSeeds} seeds`, (await run(process.execPath, args, { minutes: 25 })) === 0);
 }
 
 async function fuzz() {

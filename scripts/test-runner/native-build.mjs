@@ -1,6 +1,6 @@
 // Builds native test binaries: with a sanitizer in build/asan (with UBSan) or build/tsan, or with the bugs of
-// planted.h to be switched on in build/planted. As a program:
-//   node native-build.mjs address|thread|planted [targets]
+// planted.h to be switched on in build/planted, or as they are in build/plain. As a program:
+//   node native-build.mjs address|thread|planted|plain [targets]
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './process.mjs';
@@ -11,6 +11,7 @@ const kinds = {
   address: { folder: 'build/asan', flags: ['-DBALLAST_SANITIZER=address', quick] },
   thread: { folder: 'build/tsan', flags: ['-DBALLAST_SANITIZER=thread', quick] },
   planted: { folder: 'build/planted', flags: ['-DBALLAST_PLANTED_BUGS=ON'] },
+  plain: { folder: 'build/plain', flags: [] },
 };
 
 /**

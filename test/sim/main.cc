@@ -1,0 +1,146 @@
+// The simulator as a program: npm run sim -- [options]. See usage().
+#include <getopt.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "history/json_lines.h"
+#include "sim/simulator.h"
+
+using namespace ballast;
+
+namespace {
+
+constexpr const char* k_usage = R"(usage: npm run sim -- [options]
+Runs replicated volumes with what goes wrong decided by a seed, and checks what hosts saw.
+
+  --seeds N        how many (default: 1000)
+  --from S         the first (default: 1)
+  --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
+                   write-error, read-error, takeover, late, clock-rate, replace; or none
+  --operations N   of the hosts, in each (default: 300)
+  --until-failure  end with the first seed that fails
+  --replay SEED    run this one and print what happens
+  --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
+  --hashes         print a hash of each run: the same seed gives the same
+  --help
+
+Exit status: 0; 1 when a seed fails; 2 for wrong options.
+)";
+
+[[noreturn]] void refuse(const std::string& why) {
+  std::fprintf(stderr, "sim: %s\n%s", why.c_str(), k_usage);
+  std::exit(2);
+}
+
+uint64_t parse_number(const std::string& text) {
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) {
+    refuse("'" + text + "' is no number");
+  }
+  return std::strtoull(text.c_str(), nullptr, 10);
+}
+
+uint32_t parse_faults(std::string text) {
+  uint32_t faults = 0;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string name = text.substr(0, comma);
+    text = comma == std::string::npos ? "" : text.substr(comma + 1);
+    bool is_known = name == "none";
+    for (uint32_t i = 0; i < sim::k_faults_count; ++i) {
+      if (name != sim::fault_name(i)) continue;
+      faults |= 1u << i;
+      is_known = true;
+    }
+    if (!is_known) refuse("no fault is called '" + name + "'");
+  }
+  return faults;
+}
+
+struct Settings {
+  uint64_t seeds = 1000, from = 1;
+  bool until_failure = false, hashes = false;
+  std::string history_file;
+  sim::Options run;
+};
+
+Settings parse(int count, char** words) {
+  static constexpr std::array<option, 10> k_options = {{{"seeds", required_argument, nullptr, 's'},
+                                                        {"from", required_argument, nullptr, 'f'},
+                                                        {"faults", required_argument, nullptr, 'x'},
+                                                        {"operations", required_argument, nullptr, 'o'},
+                                                        {"until-failure", no_argument, nullptr, 'u'},
+                                                        {"replay", required_argument, nullptr, 'r'},
+                                                        {"history", required_argument, nullptr, 'h'},
+                                                        {"hashes", no_argument, nullptr, 'a'},
+                                                        {"help", no_argument, nullptr, '?'},
+                                                        {nullptr, 0, nullptr, 0}}};
+  Settings settings;
+  opterr = 0;
+  for (int code = 0; (code = getopt_long(count, words, "", k_options.data(), nullptr)) != -1;) {
+    switch (code) {
+      case 's': settings.seeds = parse_number(optarg); break;
+      case 'f': settings.from = parse_number(optarg); break;
+      case 'x': settings.run.faults = parse_faults(optarg); break;
+      case 'o': settings.run.operations = parse_number(optarg); break;
+      case 'u': settings.until_failure = true; break;
+      case 'r':
+        settings.from = parse_number(optarg);
+        settings.seeds = 1;
+        settings.run.trace = true;
+        break;
+      case 'h': settings.history_file = optarg; break;
+      case 'a': settings.hashes = true; break;
+      default:
+        if (optopt != 0) refuse("what is " + std::string(words[optind - 1]) + "?");
+        std::printf("%s", k_usage);
+        std::exit(0);
+    }
+  }
+  if (optind < count) refuse("what is " + std::string(words[optind]) + "?");
+  return settings;
+}
+
+void keep_history(const std::string& file, const sim::Report& report) {
+  std::string text;
+  for (const history::Operation& operation : report.history) history::append_json_line(text, operation);
+  std::ofstream out(file);
+  out << text;
+  if (!out.flush()) refuse("cannot write " + file);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  Settings settings = parse(count, words);
+  const auto begin = std::chrono::steady_clock::now();
+  uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0;
+  for (uint64_t seed = settings.from; seed < settings.from + settings.seeds; ++seed) {
+    settings.run.seed = seed;
+    const sim::Report report = sim::run(settings.run);
+    ++runs;
+    ios += report.ios;
+    operations += report.history.size();
+    acknowledged += report.acknowledged;
+    takeovers += report.takeovers;
+    for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());
+    if (settings.hashes) std::printf("%lu %016lx\n", seed, report.hash);
+    if (!settings.history_file.empty()) keep_history(settings.history_file, report);
+    if (report.ok) continue;
+    ++failed;
+    std::printf("seed %lu, %u nodes: %s\n", seed, report.nodes, report.failure.c_str());
+    if (settings.until_failure) break;
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::printf(
+      "%lu seeds in %.1f s: %lu operations, %lu acknowledged writes, %lu takeovers, %lu I/Os of members "
+      "(%.0f a second)\n",
+      runs, seconds, operations, acknowledged, takeovers, ios, static_cast<double>(ios) / seconds);
+  std::printf("%lu passed, %lu failed\n", runs - failed, failed);
+  return failed == 0 ? 0 : 1;
+}

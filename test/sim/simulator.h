@@ -1,0 +1,53 @@
+// A whole replicated volume in one thread, decided by a seed: nodes with a replica each, any of which may run
+// a head; the store; the network between them; hosts that read and write through whatever head they know;
+// and everything that goes wrong with these. Virtual time; same seed, same run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "history/operation.h"
+
+namespace ballast::sim {
+
+// What may go wrong, each a bit: a run draws some of them, so that no fault hides behind another.
+enum Fault : uint32_t {
+  fault_crash = 1u << 0,         // a node ends at any moment and starts again
+  fault_pause = 1u << 1,         // a node stands still, its timers and messages with it
+  fault_partition = 1u << 2,     // two nodes do not hear each other, or one the other
+  fault_break = 1u << 3,         // a connection breaks
+  fault_store_outage = 1u << 4,  // the store answers nothing; what was asked may be done
+  fault_slow_disk = 1u << 5,
+  fault_write_error = 1u << 6,
+  fault_read_error = 1u << 7,
+  fault_takeover = 1u << 8,     // another node claims the volume while a head lives
+  fault_late = 1u << 9,         // what is on a broken connection still arrives, much later
+  fault_clock_rate = 1u << 10,  // clocks of nodes differ by up to the margin
+  fault_replace = 1u << 11,     // a node comes back with an empty disk
+};
+inline constexpr uint32_t k_faults_count = 12;
+inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
+const char* fault_name(uint32_t index);
+
+struct Options {
+  uint64_t seed = 0;
+  uint32_t faults = k_faults_all;  // may be drawn
+  uint64_t operations = 300;       // of the hosts
+  bool trace = false;
+};
+
+struct Report {
+  bool ok = true;
+  std::string failure;  // for people; empty when ok
+  uint32_t faults = 0;  // that were drawn
+  uint32_t nodes = 0;
+  uint64_t hash = 0;  // of everything that happened
+  uint64_t events = 0, ios = 0, takeovers = 0, joins = 0, acknowledged = 0;
+  std::vector<history::Operation> history;
+  std::vector<std::string> trace;
+};
+
+Report run(const Options& options);
+
+}  // namespace ballast::sim
