@@ -286,8 +286,7 @@ int64_t Files::execute_faulty(FileData& file, FileOp op, const SimulatedFault& e
 }
 
 void Files::restore_power(UnsyncedWrites unsynced, Prng& prng) {
-  power_ = Power::on;
-  changes_left_.reset();
+  restart_process();
   for (auto& [path, file] : files_) {
     uint64_t sectors_count = 0;
     for (const auto& [page, sectors] : file.unsynced) sectors_count += std::popcount(sectors);
@@ -306,6 +305,11 @@ void Files::restore_power(UnsyncedWrites unsynced, Prng& prng) {
     }
     file.unsynced.clear();
   }
+}
+
+void Files::restart_process() {
+  power_ = Power::on;
+  changes_left_.reset();
 }
 
 void Files::fail(FileFault fault) {

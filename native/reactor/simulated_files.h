@@ -62,6 +62,7 @@ class Files final : public FileSystem {
   void cut_power_after(uint64_t changes_count) { changes_left_ = changes_count; }
   bool power_is_off() const { return power_ != Power::on; }
   void restore_power(UnsyncedWrites unsynced, Prng& prng);
+  void restart_process();
   // After the operations that were in flight together; a failing power is off now.
   void end_batch() {
     if (power_ == Power::failing) power_ = Power::off;

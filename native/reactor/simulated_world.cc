@@ -124,5 +124,6 @@ bool SimulatedWorld::power_is_off() const { return state_->files.power_is_off();
 void SimulatedWorld::restore_power(UnsyncedWrites unsynced) {
   state_->files.restore_power(unsynced, state_->prng);
 }
+void SimulatedWorld::restart_process() { state_->files.restart_process(); }
 
 }  // namespace ballast

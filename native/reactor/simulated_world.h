@@ -93,6 +93,9 @@ class SimulatedWorld {
   bool power_is_off() const;
   // Files may be used again; what was not synced is as `unsynced` says, from the world's prng.
   void restore_power(UnsyncedWrites unsynced);
+  // The process was killed and another takes its place: files may be used again; what was not synced is in
+  // the disks' caches still, read from there, and lost if power fails before anybody syncs.
+  void restart_process();
 
  private:
   friend class SimulatedPeer;

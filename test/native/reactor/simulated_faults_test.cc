@@ -126,6 +126,21 @@ TEST_F(SimulatedFaults, dropped_means_what_was_synced_and_no_more) {
   EXPECT_EQ(at(512), 1);
 }
 
+TEST_F(SimulatedFaults, what_a_killed_process_has_not_synced_is_read_and_lost_with_the_power) {
+  run(FileOp::Kind::write, 0, std::vector<uint8_t>(512, 1));
+  run(FileOp::Kind::sync_data, 0, {});
+  run(FileOp::Kind::write, 0, std::vector<uint8_t>(512, 2));
+  world_.cut_power_after(0);
+  EXPECT_EQ(run(FileOp::Kind::write_durable, 512, std::vector<uint8_t>(512, 3)), -EIO);
+  world_.restart_process();
+  EXPECT_FALSE(world_.power_is_off());
+  EXPECT_EQ(at(0), 2);
+  EXPECT_EQ(at(512), 3);
+  world_.restore_power(UnsyncedWrites::dropped);
+  EXPECT_EQ(at(0), 1);
+  EXPECT_EQ(at(512), 0);
+}
+
 TEST_F(SimulatedFaults, what_is_in_flight_when_the_power_fails_may_reach_the_disk) {
   world_.cut_power_after(0);
   Running first, second;
