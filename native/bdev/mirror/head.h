@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "bdev/mirror/content.h"
 #include "bdev/mirror/head_actions.h"
 #include "bdev/mirror/planted.h"
 #include "bdev/mirror/region_map.h"
@@ -60,13 +61,6 @@ struct AbsentSlot {
   Uuid member;
   uint64_t since_epoch = 0;
   bool everything = false;
-};
-
-// What a replica has, durable there.
-enum class Content : uint8_t {
-  complete,  // as of when it was last one of the set
-  partial,   // a mixture of two moments: what the others have noted of it may be missing
-  nothing,   // anything may be missing
 };
 
 // What a member said of itself when it was sealed.
