@@ -1,0 +1,78 @@
+// What happens to a member, and what it asks of the world: the border of ReplicaCore. Associations, I/Os and
+// commands are small numbers that the caller gives out, and gives out again when they have ended.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "bdev/bdev.h"
+#include "bdev/mirror/replica_protocol.h"
+
+namespace ballast::bdev::mirror {
+
+struct ReplicaCommand {
+  ReplicaOpcode opcode = ReplicaOpcode::read_state;
+  ByteSpan data;          // what came with it; valid until the answer
+  MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
+  uint64_t first = 0;     // read_intent, read_absent: CDW10 and 11
+  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 or 1
+};
+
+struct ReplicaEvent {
+  enum class Kind : uint8_t {
+    association_opened,
+    association_closed,  // its numbers of I/Os and commands stay taken until they have ended
+    command,             // `slot`
+    io_submit,           // `slot`
+    io_done,             // the device has ended `slot` with `status`
+    metadata_done,       // write_metadata `ticket` has ended with `status`
+  };
+  Kind kind = Kind::association_opened;
+  uint32_t association = 0;
+  uint32_t slot = 0;
+  uint32_t ticket = 0;
+  Status status = Status::ok;
+  IoType io_type = IoType::read;
+  uint64_t lba = 0;
+  uint32_t blocks_count = 0;
+  ReplicaCommand command;
+};
+
+struct ReplicaAction {
+  enum class Kind : uint8_t {
+    write_metadata,    // `bytes` to block `block_number`; they do not change before metadata_done(`ticket`)
+    submit_io,         // I/O `slot` to the device; then io_done
+    finish_io,         // I/O `slot` ends with `status` and `refusal`
+    answer,            // command `slot` ends with `status` and `refusal`; `out_bytes` of its `out` are filled
+    drop_association,  // another one is sealed in its place
+  };
+  Kind kind = Kind::finish_io;
+  uint32_t association = 0;
+  uint32_t slot = 0;
+  uint32_t ticket = 0;
+  uint64_t block_number = 0;
+  ByteSpan bytes;
+  uint32_t out_bytes = 0;
+  Status status = Status::ok;
+  Refusal refusal = Refusal::none;
+};
+
+// A list that never grows: as many actions as one step can ask for (ReplicaCore::actions_max()).
+class ReplicaActions {
+ public:
+  explicit ReplicaActions(size_t capacity) { list_.reserve(capacity); }
+  void add(const ReplicaAction& action) {
+    BALLAST_ASSERT(list_.size() < list_.capacity());
+    list_.push_back(action);
+  }
+  std::span<const ReplicaAction> list() const { return list_; }
+  void clear() { list_.clear(); }
+
+ private:
+  std::vector<ReplicaAction> list_;
+};
+
+}  // namespace ballast::bdev::mirror
