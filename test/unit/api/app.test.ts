@@ -250,7 +250,8 @@ describe('the OpenAPI document', () => {
     const operations = Object.entries<Record<string, object>>(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const others = /\/v1\/(?:pools|snapshots|keys|volumes\/\{name\}\/)|(?:POST|PATCH|DELETE) \/v1\/volumes/;
+    const others =
+      /\/v1\/(?:pools|qos|snapshots|keys|volumes\/\{name\}\/)|(?:POST|PATCH|DELETE) \/v1\/volumes/;
     expect(operations.filter((operation) => !others.test(operation)).sort()).toEqual(
       [
         ...guarded.map(([method, url]) => `${method} ${url.replace(/(?<=s\/)(demo|x)$/, '{name}')}`),
@@ -265,8 +266,8 @@ describe('the OpenAPI document', () => {
     expect(failure.content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Error' });
     expect(Object.keys(document.components.schemas).sort()).toEqual(
       [
-        ...['Error', 'Extents', 'Keys', 'NewToken', 'Node', 'Pool', 'Rotated', 'Snapshot', 'Token'],
-        ...['Stats', 'Version', 'Volume'],
+        ...['Error', 'Extents', 'Keys', 'NewToken', 'Node', 'Pool', 'QosBudget', 'QosClass', 'Rotated'],
+        ...['Snapshot', 'Stats', 'Token', 'Version', 'Volume'],
       ].sort(),
     );
   });
