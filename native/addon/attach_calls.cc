@@ -1,9 +1,12 @@
 #include <sys/file.h>
 
+#include <memory>
+
 #include "addon/calls.h"
 #include "addon/control_call.h"
 #include "attach/fuse_mount.h"
 #include "attach/loop_device.h"
+#include "attach/ublk_device.h"
 
 namespace ballast::addon {
 namespace {
@@ -17,12 +20,15 @@ Napi::Value from_attachment(Napi::Env env, uint32_t id, const engine::Attachment
   return object;
 }
 
-// (engine, op, controller, {nsid, uuid, path, readOnly}) -> {id, device, sizeBytes, blockSizeBytes} later
+// (engine, op, controller, {nsid, uuid, driver, path, readOnly}) -> {id, device, sizeBytes, blockSizeBytes}
+// later
 Napi::Value attachment_start(const Napi::CallbackInfo& info) {
   const auto object = info[3].As<Napi::Object>();
   engine::AttachmentConfig config;
   config.nsid = to_u32(object.Get("nsid"));
   config.uuid = to_uuid(object.Get("uuid"));
+  const bool is_ublk = to_text(object.Get("driver")) == "ublk";
+  config.driver = is_ublk ? engine::AttachmentDriver::ublk : engine::AttachmentDriver::fuse;
   config.path = to_text(object.Get("path"));
   config.read_only = object.Get("readOnly").ToBoolean();
   OperationEvent& begun = begin(info);
@@ -77,10 +83,12 @@ class Blocking final : public Napi::AsyncWorker {
   Outcome outcome_ = Errc::aborted;
 };
 
+// The event is delivered after the call from JavaScript has returned.
 template <typename Body>
-void run_blocking(const Napi::CallbackInfo& info, Body body) {
+OperationEvent& run_blocking(const Napi::CallbackInfo& info, Body body) {
   auto& event = *new OperationEvent(Environment::of(info.Env()), to_u32(info[0]));
   (new Blocking<Body>(event, info.Env(), std::move(body)))->Queue();
+  return event;
 }
 
 // (op, path, dead)
@@ -100,6 +108,23 @@ Napi::Value loop_remove(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (op) -> what the ublk driver can do, as bits, later
+Napi::Value ublk_features(const Napi::CallbackInfo& info) {
+  const auto features = std::make_shared<uint64_t>(0);
+  OperationEvent& event = run_blocking(info, [features]() -> Outcome {
+    TRY(*features, attach::ublk_features());
+    return Unit{};
+  });
+  event.value = [features](Napi::Env env) { return Napi::BigInt::New(env, *features); };
+  return info.Env().Undefined();
+}
+
+// (op, uuid)
+Napi::Value ublk_remove(const Napi::CallbackInfo& info) {
+  run_blocking(info, [owner = to_uuid(info[1])] { return attach::remove_ublk_devices(owner); });
+  return info.Env().Undefined();
+}
+
 // (descriptor) -> whether it has the lock now; whoever has it loses it when its last descriptor is closed
 Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   const bool locked = flock(static_cast<int>(to_u32(info[0])), LOCK_EX | LOCK_NB) == 0;
@@ -115,6 +140,8 @@ void export_attach_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("unmountPath", Napi::Function::New(env, unmount_path));
   exports.Set("lockDescriptor", Napi::Function::New(env, lock_descriptor));
   exports.Set("loopRemove", Napi::Function::New(env, loop_remove));
+  exports.Set("ublkFeatures", Napi::Function::New(env, ublk_features));
+  exports.Set("ublkRemove", Napi::Function::New(env, ublk_remove));
 }
 
 }  // namespace ballast::addon

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 
-#include "attach/fuse_mount.h"
-#include "attach/loop_device.h"
 #include "base/bytes.h"
-#include "base/log.h"
 #include "engine/blocking.h"
 #include "nvme/identify.h"
 
@@ -23,10 +20,7 @@ const initiator::NamespaceInfo* find(const initiator::ControllerInfo& info, uint
 Attachment::Attachment(std::shared_ptr<initiator::Controller> controller, const AttachmentConfig& config)
     : controller_(std::move(controller)), config_(config), reactor_(controller_->io_queue(0).reactor()) {}
 
-Attachment::~Attachment() {
-  if (session_ != nullptr) close_session();
-  if (mounted_) static_cast<void>(attach::unmount(config_.path, true));
-}
+Attachment::~Attachment() = default;
 
 Result<std::unique_ptr<Attachment>> Attachment::start(std::shared_ptr<initiator::Controller> controller,
                                                       const AttachmentConfig& config) {
@@ -52,52 +46,16 @@ Outcome Attachment::open() {
   TRY(const Unit identified, check_identity());
   static_cast<void>(identified);
   TRY(device_, initiator::make_remote_bdev(controller_, config_.nsid));
-  const attach::FuseOptions defaults;
-  TRY(const int fuse, attach::mount_fuse({config_.path, "ballast-" + config_.uuid.text(),
-                                          defaults.transfer_bytes_max, config_.read_only}));
-  mounted_ = true;
-  TRY(const Unit served, start_session(fuse));
-  static_cast<void>(served);
+  const auto make = config_.driver == AttachmentDriver::ublk ? make_ublk_device : make_fuse_device;
+  served_ = make(reactor_, *device_, {config_.uuid, config_.path, config_.read_only});
+  TRY(info_.device, served_->start());
   const bdev::Geometry& geometry = device_->geometry();
-  TRY(info_.device, attach::make_loop_device({config_.path, geometry.block_size_bytes, config_.read_only}));
   info_.block_size_bytes = geometry.block_size_bytes;
   info_.size_bytes = geometry.blocks_count * geometry.block_size_bytes;
   return Unit{};
 }
 
-Outcome Attachment::start_session(int fuse) {
-  Outcome outcome = Unit{};
-  run_on(reactor_, [&] {
-    attach::FuseOptions options;
-    options.read_only = config_.read_only;
-    auto session = attach::FuseSession::start(reactor_, *device_, fuse, options, [this](const Error& why) {
-      gone_.store(true, std::memory_order_relaxed);
-      log(LogLevel::warning, "attach", "%s: %s", config_.path.c_str(), why.text.c_str());
-    });
-    if (session.ok()) {
-      session_ = std::move(*session);
-    } else {
-      outcome = session.error();
-    }
-  });
-  return outcome;
-}
-
-void Attachment::close_session() {
-  wait_for([&](auto done) { send_task(reactor_, [this, done] { session_->close(done); }); });
-  run_on(reactor_, [&] { session_.reset(); });
-}
-
-Outcome Attachment::detach() {
-  TRY(const Unit removed, attach::remove_loop_device(info_.device, config_.path, false));
-  static_cast<void>(removed);
-  // The kernel may let the file go a moment later: out of sight it is at once.
-  TRY(const Unit unmounted, attach::unmount(config_.path, true));
-  static_cast<void>(unmounted);
-  mounted_ = false;
-  close_session();
-  return Unit{};
-}
+Outcome Attachment::detach() { return served_->stop(); }
 
 Result<uint64_t> Attachment::ask_blocks_count() {
   nvme::IdentifyNamespace identify;
@@ -129,7 +87,7 @@ Result<AttachmentInfo> Attachment::refresh() {
   const uint64_t size_bytes = blocks_count * info_.block_size_bytes;
   run_on(reactor_, [&] { device_->resize(blocks_count); });
   if (size_bytes == info_.size_bytes) return info_;
-  TRY(const Unit updated, attach::update_loop_device(info_.device, config_.path));
+  TRY(const Unit updated, served_->resize(size_bytes));
   static_cast<void>(updated);
   info_.size_bytes = size_bytes;
   return info_;

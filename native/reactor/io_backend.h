@@ -94,6 +94,9 @@ struct FileOp {
     punch_hole,  // deallocates [offset, offset + length_bytes), which reads zeroes afterwards; not durable by
                  // itself
     zero_range,  // zeroes, allocation kept; not durable by itself
+    // What the driver of the file defines, and so is the result: `offset` is the number of the command,
+    // `data` one segment of k_device_argument_bytes, its argument.
+    device_command,
   };
   Kind kind = Kind::read;
   Descriptor file = -1;
@@ -104,6 +107,7 @@ struct FileOp {
   void* context = nullptr;                // the submitter's
 };
 inline constexpr size_t k_file_segments_max = 64;
+inline constexpr size_t k_device_argument_bytes = 16;  // what an entry of the ring has room for
 
 struct FileOptions {
   bool direct = true;   // O_DIRECT; falls back to the page cache, with a warning, where it cannot be had

@@ -169,6 +169,7 @@ int64_t perform(FileData& file, const FileOp& op) {
     case FileOp::Kind::sync_data: return sync(file);
     case FileOp::Kind::punch_hole:
     case FileOp::Kind::zero_range: return zero(file, op);
+    case FileOp::Kind::device_command: return -EOPNOTSUPP;
   }
   return -EINVAL;
 }

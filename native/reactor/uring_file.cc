@@ -48,6 +48,12 @@ void prepare_fallocate(io_uring_sqe& sqe, const FileOp& op, int mode) {
                           static_cast<off_t>(op.length_bytes));
 }
 
+void prepare_device_command(io_uring_sqe& sqe, const FileOp& op) {
+  io_uring_prep_rw(IORING_OP_URING_CMD, &sqe, op.file, nullptr, 0, 0);
+  sqe.cmd_op = static_cast<uint32_t>(op.offset);
+  std::memcpy(sqe.cmd, op.data.front().base, k_device_argument_bytes);
+}
+
 }  // namespace
 
 void UringBackend::submit(FileOp& op) {
@@ -63,7 +69,9 @@ void UringBackend::submit(FileOp& op) {
 bool UringBackend::try_start(FileOp& op) {
   const bool moves_data = op.kind == FileOp::Kind::read || op.kind == FileOp::Kind::write ||
                           op.kind == FileOp::Kind::write_durable;
-  BALLAST_ASSERT(moves_data == !op.data.empty());
+  const bool is_command = op.kind == FileOp::Kind::device_command;
+  BALLAST_ASSERT((moves_data || is_command) == !op.data.empty());
+  BALLAST_ASSERT(!is_command || op.data.front().size_bytes == k_device_argument_bytes);
   const bool registered = moves_data && op.data.size() == 1 && is_registered(op.data.front());
   io_uring_sqe* const sqe = ring_.try_sqe();
   if (sqe == nullptr) return false;
@@ -74,6 +82,7 @@ bool UringBackend::try_start(FileOp& op) {
     case FileOp::Kind::sync_data: io_uring_prep_fsync(sqe, op.file, IORING_FSYNC_DATASYNC); break;
     case FileOp::Kind::punch_hole: prepare_fallocate(*sqe, op, FALLOC_FL_PUNCH_HOLE); break;
     case FileOp::Kind::zero_range: prepare_fallocate(*sqe, op, FALLOC_FL_ZERO_RANGE); break;
+    case FileOp::Kind::device_command: prepare_device_command(*sqe, op); break;
   }
   io_uring_sqe_set_data64(sqe, reinterpret_cast<uint64_t>(&op) | k_file_tag);
   return true;

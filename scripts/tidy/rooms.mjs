@@ -11,7 +11,10 @@ export const nativeRooms = {
   target: ['base', 'reactor', 'nvme', 'transport', 'bdev/bdev.h'],
   attach: ['base', 'reactor', 'bdev/bdev.h'],
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
-  addon: ['engine', 'base', 'reactor/mailbox.h', 'attach/fuse_mount.h', 'attach/loop_device.h'],
+  addon: [
+    ...['engine', 'base', 'reactor/mailbox.h'],
+    ...['attach/fuse_mount.h', 'attach/loop_device.h', 'attach/ublk_device.h'],
+  ],
   tools: ['base', 'reactor', 'nvme', 'initiator', 'engine'],
   history: ['base'],
 };

@@ -38,8 +38,8 @@ export class LocalAttacher implements Attacher {
       try {
         return attached(record, await this.#driverOf(record).attach(record, limit));
       } catch (error) {
-        // The driver fuse has taken all of it away; of the kernel there may be paths, for the next call.
-        if (before === undefined && record.driver === 'fuse') await this.records.remove(checked.uuid);
+        // What has a process has taken all of it away; of the kernel there may be paths, for the next call.
+        if (before === undefined && record.driver !== 'kernel') await this.records.remove(checked.uuid);
         throw error;
       }
     });
@@ -100,7 +100,7 @@ export class LocalAttacher implements Attacher {
     const reasons: string[] = [];
     for (const driver of this.drivers) {
       if (this.wanted !== 'auto' && driver.name !== this.wanted) continue;
-      const reason = await driver.unavailable();
+      const reason = await driver.unavailable(this.wanted !== 'auto');
       if (reason === undefined) return driver.name;
       reasons.push(this.wanted === 'auto' ? `${driver.name}: ${reason}` : reason);
     }

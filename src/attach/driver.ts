@@ -7,8 +7,11 @@ export type AttachedNow = Pick<Attached, 'device' | 'sizeBytes' | 'state'>;
 
 export interface Driver {
   readonly name: AttachDriver;
-  /** Why it cannot be used on this machine; undefined if it can. Loads what of the kernel can be loaded. */
-  unavailable(): Promise<string | undefined>;
+  /**
+   * Why it cannot be used on this machine; undefined if it can. Loads what of the kernel can be loaded.
+   * `isChosen`: by name, and not because it is the first that can be used.
+   */
+  unavailable(isChosen: boolean): Promise<string | undefined>;
   /** Finishes or replaces what an earlier call has left. */
   attach(record: AttachRecord, limit: AbortSignal): Promise<AttachedNow>;
   /** Undefined: there is no device. */

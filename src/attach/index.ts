@@ -8,3 +8,4 @@ export type { KernelCalls, KernelRoots, ProcessCalls } from './ports.js';
 export { AttachRecords } from './records.js';
 export { type ServerEngine, type ServerParts, serveAttachment } from './server.js';
 export type * from './types.js';
+export { UblkDriver } from './ublk-driver.js';

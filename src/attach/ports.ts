@@ -6,6 +6,10 @@ export interface KernelCalls {
   unmountDead(path: string): Promise<void>;
   /** ATTACH_CONFLICT if it is in use, unless `evenIfUsed`; a device that has another file is left alone. */
   removeLoop(device: string, file: string, evenIfUsed: boolean): Promise<void>;
+  /** What the ublk driver can do, as bits; rejects with why it cannot be used. */
+  ublkFeatures(): Promise<bigint>;
+  /** Removes the ublk devices of this UUID, in use or not: their process has died. */
+  removeUblk(uuid: string): Promise<void>;
   /** flock(2), exclusive, without waiting: whether we have it. */
   tryLock(descriptor: number): boolean;
 }

@@ -1,6 +1,6 @@
 // What is attached, as files of one directory: a record for each UUID, written before anything is done and
 // removed when nothing is left, so that whatever a crash leaves has a record. Beside it what the server of a
-// fuse device says of itself. A lock for each UUID, which the kernel takes back from a process that dies.
+// device says of itself. A lock for each UUID, which the kernel takes back from a process that dies.
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface AttachRecord {
   readonly target: Required<AttachTarget>;
 }
 
-/** What the process that serves a device by fuse writes once, when it is ready or has failed. */
+/** What the process that serves a device writes once, when it is ready or has failed. */
 export interface ServerRecord {
   readonly version: 1;
   readonly pid: number;

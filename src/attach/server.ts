@@ -1,6 +1,6 @@
-// The process behind a device of the driver `fuse`: `ballast attach-serve`, started by the driver and by
-// nobody else. Connects, makes the device, says so in the state directory, and answers on its socket until it
-// is told to let the device go, or the device is taken away.
+// The process behind a device of the drivers `fuse` and `ublk`: `ballast attach-serve`, started by the driver
+// and by nobody else. Connects, makes the device, says so in the state directory, and answers on its socket
+// until it is told to let the device go, or the device is taken away.
 import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -60,6 +60,7 @@ export async function serveAttachment(parts: ServerParts, uuid: string): Promise
     const device = await parts.engine.attach(controller, {
       nsid: record.target.nsid,
       uuid,
+      driver: record.driver === 'ublk' ? 'ublk' : 'fuse',
       path: records.path(uuid, 'img'),
       readOnly: record.target.readOnly,
     });

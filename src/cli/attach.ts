@@ -53,7 +53,9 @@ export function registerAttach(program: Command, context: CliContext): void {
     .option('-n, --nsid <n>', 'the namespace (default: the only one)')
     .option('--uuid <uuid>', 'the namespace that has this UUID or NGUID')
     .addOption(
-      new Option('--driver <driver>', 'how').choices(['auto', 'kernel', 'ublk', 'fuse']).default('auto'),
+      new Option('--driver <driver>', 'nvme-tcp of the kernel, or our initiator behind ublk or FUSE')
+        .choices(['auto', 'kernel', 'ublk', 'fuse'])
+        .default('auto'),
     )
     .option('--address <host:port>', 'another way to the same subsystem; repeatable', collect, [])
     .option('--read-only', 'the device refuses writes')

@@ -1,4 +1,4 @@
-// The attacher of this machine, and the process behind a device of the driver `fuse`.
+// The attacher of this machine, and the process behind a device of the drivers `fuse` and `ublk`.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import {
   type ProcessCalls,
   type ServerEngine,
   serveAttachment,
+  UblkDriver,
 } from '../attach/index.js';
 import { createLog } from '../base/log.js';
 import { nodeCommand } from '../base/node-command.js';
@@ -29,6 +30,8 @@ const kernel: KernelCalls = {
   unmountDead: async (path) => (await import('../native/index.js')).kernelCalls.unmountDead(path),
   removeLoop: async (device, file, even) =>
     (await import('../native/index.js')).kernelCalls.removeLoop(device, file, even),
+  ublkFeatures: async () => (await import('../native/index.js')).kernelCalls.ublkFeatures(),
+  removeUblk: async (uuid) => (await import('../native/index.js')).kernelCalls.removeUblk(uuid),
   tryLock: (descriptor) => loaded(descriptor),
 };
 
@@ -89,6 +92,7 @@ export async function createAttacher(options: AttacherOptions = {}): Promise<Loc
   const tree = new KernelTree(roots);
   const drivers = [
     new KernelDriver(tree, new NvmeTree(roots), processes),
+    new UblkDriver(records, tree, kernel, processes),
     new FuseDriver(records, tree, kernel, processes),
   ];
   return new LocalAttacher(records, drivers, options.driver ?? 'auto');

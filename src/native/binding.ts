@@ -150,6 +150,7 @@ export type NativeAttached = AttachmentInfo & { readonly id: number };
 export interface NativeAttachment {
   readonly nsid: number;
   readonly uuid: string;
+  readonly driver: 'fuse' | 'ublk';
   readonly path: string;
   readonly readOnly: boolean;
 }
@@ -273,6 +274,8 @@ export interface NativeBinding {
   attachmentStop(engine: number, op: number, attachment: number): void;
   unmountPath(op: number, path: string, dead: boolean): void;
   loopRemove(op: number, device: string, file: string, evenIfUsed: boolean): void;
+  ublkFeatures(op: number): void;
+  ublkRemove(op: number, uuid: string): void;
   /** An exclusive lock of flock(2), without waiting: whether we have it. */
   lockDescriptor(descriptor: number): boolean;
 }
@@ -292,6 +295,7 @@ export interface NativeResults {
   readonly admin: readonly [status: number, dw0: number, dw1: number];
   readonly perf: NativePerfResult;
   readonly attachment: NativeAttached;
+  readonly ublkFeatures: bigint;
 }
 
 // src/native when run from sources, dist/native when compiled: the folder with package.json is above both.

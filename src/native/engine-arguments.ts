@@ -233,9 +233,12 @@ export function checkConnectOptions(options: ConnectOptions): NativeConnect {
 
 export function checkAttachOptions(options: AttachOptions): NativeAttachment {
   checkObject(options, 'options');
+  const { driver = 'fuse' } = options;
+  check(driver === 'fuse' || driver === 'ublk', 'driver', 'fuse or ublk');
   return {
     nsid: checkInteger(options.nsid, 'nsid', 1, 0xffff_fffe),
     uuid: checkUuid(options.uuid, 'uuid').toLowerCase(),
+    driver,
     path: checkText(options.path, 'path', 4095),
     readOnly: checkBoolean(options.readOnly, 'readOnly'),
   };

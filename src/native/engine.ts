@@ -238,7 +238,7 @@ export class Engine extends EnginePools {
   async attach(controller: Controller, options: AttachOptions): Promise<Attachment> {
     const native = checkAttachOptions(options);
     this.#checkOpen();
-    const toError = attachFailure(native.uuid, controller.info.subsystemNqn, native.nsid);
+    const toError = attachFailure(native.uuid, native.driver, controller.info.subsystemNqn, native.nsid);
     const made = await operate<NativeResults['attachment']>(
       (op) => binding.attachmentStart(this.#id, op, controller.nativeId, native),
       toError,

@@ -146,16 +146,16 @@ export function connectFailure(target: string): ToError {
 }
 
 /** Of a namespace that is, or was to be, a device of this machine. */
-export function attachFailure(uuid: string, nqn: string, nsid: number): ToError {
+export function attachFailure(uuid: string, driver: string, nqn: string, nsid: number): ToError {
   return (failure) => {
     if (failure.code === 'SHUTTING_DOWN') return new ClosedError('the engine');
     if (failure.code === 'NOT_FOUND') {
       return /^(?:there is no|namespace)/.test(failure.text)
         ? new NamespaceNotFoundError(nqn, nsid)
-        : new AttachUnavailableError('fuse', reasonOf(failure));
+        : new AttachUnavailableError(driver, reasonOf(failure));
     }
     if (failure.code === 'PERMISSION_DENIED' || failure.code === 'UNSUPPORTED')
-      return new AttachUnavailableError('fuse', reasonOf(failure));
+      return new AttachUnavailableError(driver, reasonOf(failure));
     if (failure.code === 'IN_USE') return new AttachConflictError(uuid, reasonOf(failure));
     return new AttachFailedError(uuid, reasonOf(failure));
   };

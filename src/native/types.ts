@@ -282,13 +282,15 @@ export interface AttachOptions {
   readonly nsid: number;
   /** UUID or NGUID that the namespace must have. */
   readonly uuid: string;
-  /** An existing regular file, which the device's file is mounted on. */
+  /** Default: fuse. */
+  readonly driver?: 'fuse' | 'ublk';
+  /** fuse: an existing regular file, which the device's file is mounted on. */
   readonly path: string;
   readonly readOnly?: boolean;
 }
 
 export interface AttachmentInfo {
-  /** "/dev/loop3" */
+  /** "/dev/loop3", "/dev/ublkb0" */
   readonly device: string;
   readonly sizeBytes: bigint;
   readonly blockSizeBytes: number;

@@ -83,6 +83,14 @@ export class FakeKernel implements KernelCalls, ProcessCalls {
     this.calls.push(`loop ${device.slice(this.roots.dev.length + 1)} ${file} ${evenIfUsed}`);
     this.take(`sys/block/${device.slice(this.roots.dev.length + 1)}`);
   }
+  features: bigint | Error = 1n << 10n;
+  async ublkFeatures(): Promise<bigint> {
+    if (typeof this.features !== 'bigint') throw this.features;
+    return this.features;
+  }
+  async removeUblk(uuid: string): Promise<void> {
+    this.calls.push(`ublk ${uuid}`);
+  }
   tryLock(): boolean {
     return true;
   }
