@@ -204,7 +204,14 @@ describe.skipIf(missing.length > 0)(`ballast attach --driver fuse${because}`, ()
 
 function runInBackground(device: string): Promise<number | null> {
   const argv = ['--name=v', `--filename=${device}`, '--rw=randwrite', '--bs=4k', '--iodepth=16'];
-  const verify = ['--ioengine=io_uring', '--direct=1', '--verify=crc32c', '--verify_fatal=1', '--loops=2'];
+  const verify = [
+    '--ioengine=io_uring',
+    '--direct=1',
+    '--verify=crc32c',
+    '--verify_fatal=1',
+    '--loops=2',
+    '--verify_state_save=0',
+  ];
   return startCommand('fio', ...argv, ...verify);
 }
 
