@@ -27,6 +27,7 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens
   --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
+  --matrix         print how often each fault met a head in each of its states
   --hashes         print a hash of each run: the same seed gives the same
   --help
 
@@ -64,13 +65,13 @@ uint32_t parse_faults(std::string text) {
 
 struct Settings {
   uint64_t seeds = 1000, from = 1;
-  bool until_failure = false, hashes = false;
+  bool until_failure = false, hashes = false, matrix = false;
   std::string history_file;
   sim::Options run;
 };
 
 Settings parse(int count, char** words) {
-  static constexpr std::array<option, 10> k_options = {{{"seeds", required_argument, nullptr, 's'},
+  static constexpr std::array<option, 11> k_options = {{{"seeds", required_argument, nullptr, 's'},
                                                         {"from", required_argument, nullptr, 'f'},
                                                         {"faults", required_argument, nullptr, 'x'},
                                                         {"operations", required_argument, nullptr, 'o'},
@@ -78,6 +79,7 @@ Settings parse(int count, char** words) {
                                                         {"replay", required_argument, nullptr, 'r'},
                                                         {"history", required_argument, nullptr, 'h'},
                                                         {"hashes", no_argument, nullptr, 'a'},
+                                                        {"matrix", no_argument, nullptr, 'm'},
                                                         {"help", no_argument, nullptr, '?'},
                                                         {nullptr, 0, nullptr, 0}}};
   Settings settings;
@@ -96,6 +98,7 @@ Settings parse(int count, char** words) {
         break;
       case 'h': settings.history_file = optarg; break;
       case 'a': settings.hashes = true; break;
+      case 'm': settings.matrix = true; break;
       default:
         if (optopt != 0) refuse("what is " + std::string(words[optind - 1]) + "?");
         std::printf("%s", k_usage);
@@ -114,11 +117,30 @@ void keep_history(const std::string& file, const sim::Report& report) {
   if (!out.flush()) refuse("cannot write " + file);
 }
 
+// `over` has nothing to be met in.
+void print(const sim::Matrix& matrix) {
+  constexpr uint32_t k_states = bdev::mirror::k_activities_count - 1;
+  std::printf("%-12s", "");
+  for (uint32_t state = 0; state < k_states; ++state) {
+    std::printf(" %11s", bdev::mirror::activity_text(static_cast<bdev::mirror::Activity>(state)));
+  }
+  uint32_t met = 0;
+  for (uint32_t fault = 0; fault < sim::k_faults_count; ++fault) {
+    std::printf("\n%-12s", sim::fault_name(fault));
+    for (uint32_t state = 0; state < k_states; ++state) {
+      std::printf(" %11lu", matrix[fault][state]);
+      met += matrix[fault][state] > 0 ? 1 : 0;
+    }
+  }
+  std::printf("\n%u of %u pairs were met\n", met, sim::k_faults_count * k_states);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   Settings settings = parse(count, words);
   const auto begin = std::chrono::steady_clock::now();
+  sim::Matrix matrix{};
   uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0;
   for (uint64_t seed = settings.from; seed < settings.from + settings.seeds; ++seed) {
     settings.run.seed = seed;
@@ -127,6 +149,11 @@ int main(int count, char** words) {
     ios += report.ios;
     operations += report.history.size();
     acknowledged += report.acknowledged;
+    for (size_t fault = 0; fault < matrix.size(); ++fault) {
+      for (size_t state = 0; state < matrix[fault].size(); ++state) {
+        matrix[fault][state] += report.matrix[fault][state];
+      }
+    }
     takeovers += report.takeovers;
     for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());
     if (settings.hashes) std::printf("%lu %016lx\n", seed, report.hash);
@@ -136,6 +163,7 @@ int main(int count, char** words) {
     std::printf("seed %lu, %u nodes: %s\n", seed, report.nodes, report.failure.c_str());
     if (settings.until_failure) break;
   }
+  if (settings.matrix) print(matrix);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::printf(
       "%lu seeds in %.1f s: %lu operations, %lu acknowledged writes, %lu takeovers, %lu I/Os of members "

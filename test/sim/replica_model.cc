@@ -10,6 +10,7 @@ using bdev::mirror::Content;
 
 uint64_t ReplicaModel::delay() {
   if (disk.slow_one_in != 0 && !heals && world_.chance(disk.slow_one_in)) {
+    disk.slow();
     return world_.between(10'000'000, 8'000'000'000);
   }
   return world_.between(disk.delay_least_ns, disk.delay_most_ns);
@@ -136,6 +137,7 @@ void ReplicaModel::start_write(uint64_t association, uint64_t lba, std::vector<u
   later(delay(), [this, association, number, fails, answer = std::move(answer)] {
     static_cast<void>(association);
     const InFlight io = in_flight_[number];
+    if (fails) disk.write_error();
     if (!fails || world_.chance(2)) apply(io);
     in_flight_.erase(number);
     answer(fails ? Status::io_error : Status::ok);
@@ -158,7 +160,10 @@ void ReplicaModel::read(uint64_t association, uint64_t lba, uint32_t count,
   if (!is_sealed_by(association)) return answer(Status::fenced, {});
   const bool fails = disk.read_error_one_in != 0 && !heals && world_.chance(disk.read_error_one_in);
   later(delay(), [this, lba, count, fails, answer = std::move(answer)] {
-    if (fails) return answer(Status::media_error, {});
+    if (fails) {
+      disk.read_error();
+      return answer(Status::media_error, {});
+    }
     const auto begin = data_.begin() + static_cast<int64_t>(lba);
     answer(Status::ok, {begin, begin + count});
   });

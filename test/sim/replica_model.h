@@ -22,6 +22,7 @@ struct DiskOptions {
   uint64_t delay_least_ns = 20'000, delay_most_ns = 200'000;
   uint32_t write_error_one_in = 0, read_error_one_in = 0;  // 0: never
   uint32_t slow_one_in = 0;
+  std::function<void()> slow, write_error, read_error;  // told when one comes
 };
 
 class ReplicaModel {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <map>
 #include <memory>
 #include <set>
@@ -94,6 +95,14 @@ class Simulator {
   // --- faults ---
   bool has(Fault fault) const { return (faults_ & fault) != 0 && !healing_; }
   void draw();
+  // For the matrix: this one takes effect now.
+  void met(Fault fault) {
+    for (const Node& node : nodes_) {
+      if (node.head == nullptr) continue;
+      const auto activity = static_cast<size_t>(node.head->head->activity());
+      ++report_.matrix[static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(fault)))][activity];
+    }
+  }
   // Of the in-sync set those that have not lost their disk.
   MemberSet intact() const {
     MemberSet set;
@@ -182,6 +191,9 @@ void Simulator::draw() {
   nodes_.resize(report_.nodes);
   for (Node& node : nodes_) {
     node.replica = std::make_unique<ReplicaModel>(world_, k_blocks);
+    node.replica->disk.slow = [this] { met(fault_slow_disk); };
+    node.replica->disk.write_error = [this] { met(fault_write_error); };
+    node.replica->disk.read_error = [this] { met(fault_read_error); };
     if (has(fault_slow_disk)) node.replica->disk.slow_one_in = 300;
     if (has(fault_write_error)) node.replica->disk.write_error_one_in = 100;
     if (has(fault_read_error)) node.replica->disk.read_error_one_in = prng.chance(1, 2) ? 40 : 6;
@@ -205,6 +217,7 @@ void Simulator::inject() {
   const uint32_t kind = 1u << world_.prng().below(k_faults_count);
   if (!has(static_cast<Fault>(kind))) return;
   const uint64_t for_ns = world_.between(k_ms, world_.chance(3) ? 6 * k_s : 300 * k_ms);
+  met(static_cast<Fault>(kind));
   switch (kind) {
     case fault_crash:
       crash(node);
@@ -247,7 +260,14 @@ void Simulator::inject() {
       world_.after(for_ns, [this] { store_out_ = false; });
       break;
     case fault_takeover:
-      if (nodes_[node].up && nodes_[node].head == nullptr) start_head(node);
+      if (!nodes_[node].up) break;
+      if (nodes_[node].head == nullptr) {
+        start_head(node);
+      } else if (world_.chance(2) && nodes_[node].paused_until_ns <= world_.now_ns()) {
+        world_.say("head " + std::to_string(node) + " is asked to end");
+        const std::shared_ptr<HeadProcess> process = nodes_[node].head;
+        with_head(process, [](Head& head, uint64_t now_ns) { head.stop(now_ns); });
+      }
       break;
     default: break;
   }
@@ -319,6 +339,7 @@ void Simulator::attempt_delivery(const std::shared_ptr<Connection>& connection, 
   };
   // What is under way on a connection that was given up is lost, or comes when nobody expects it.
   if (!connection->open && !(to_member && has(fault_late))) return;
+  if (!connection->open) met(fault_late);
   if (!connection->open && world_.chance(2)) return again(world_.between(k_ms, 2 * k_s));
   if (from != to && is_cut(from, to)) return again(world_.between(10 * k_ms, 60 * k_ms));
   if (node.up && node.paused_until_ns > world_.now_ns()) return again(node.paused_until_ns - world_.now_ns());
@@ -385,15 +406,22 @@ void Simulator::tick(std::shared_ptr<HeadProcess> process) {
   }
   with_head(process, [](Head& head, uint64_t now_ns) { head.on_tick(now_ns); });
   if (process->gone) return;
+  if (has(fault_clock_rate)) met(fault_clock_rate);
   const uint64_t next_ns = process->head->next_tick_ns(), now_ns = clock_of(process->node);
   if (next_ns == UINT64_MAX) return;
   const uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
   world_.after(std::max<uint64_t>(wait_ns, 100'000), [this, process] { tick(process); });
 }
 
-// What a controller would do: whenever nobody is head, somebody becomes it.
+// What a controller would do: heads are told of the record, and whenever nobody is head, somebody becomes it.
 void Simulator::keep_a_head() {
   world_.after(world_.between(50 * k_ms, 800 * k_ms), [this] { keep_a_head(); });
+  for (Node& node : nodes_) {
+    const std::shared_ptr<HeadProcess> process = node.head;
+    if (process == nullptr || store_out_ || store_cut_.contains(process->node)) continue;
+    if (node.paused_until_ns > world_.now_ns()) continue;
+    with_head(process, [&](Head& head, uint64_t now_ns) { head.on_record(now_ns, record_); });
+  }
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].head != nullptr && nodes_[i].head->head->state() == HeadState::fenced) {
       nodes_[i].head->gone = true;

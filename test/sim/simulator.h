@@ -3,10 +3,12 @@
 // and everything that goes wrong with these. Virtual time; same seed, same run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "bdev/mirror/head.h"
 #include "history/operation.h"
 
 namespace ballast::sim {
@@ -21,7 +23,7 @@ enum Fault : uint32_t {
   fault_slow_disk = 1u << 5,
   fault_write_error = 1u << 6,
   fault_read_error = 1u << 7,
-  fault_takeover = 1u << 8,     // another node claims the volume while a head lives
+  fault_takeover = 1u << 8,     // another node claims the volume while a head lives; a head is asked to end
   fault_late = 1u << 9,         // what is on a broken connection still arrives, much later
   fault_clock_rate = 1u << 10,  // clocks of nodes differ by up to the margin
   fault_replace = 1u << 11,     // a node comes back with an empty disk
@@ -29,6 +31,9 @@ enum Fault : uint32_t {
 inline constexpr uint32_t k_faults_count = 12;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
+
+// How often a fault met a head that was about something.
+using Matrix = std::array<std::array<uint64_t, bdev::mirror::k_activities_count>, k_faults_count>;
 
 struct Options {
   uint64_t seed = 0;
@@ -43,6 +48,7 @@ struct Report {
   uint32_t faults = 0;  // that were drawn
   uint32_t nodes = 0;
   uint64_t hash = 0;  // of everything that happened
+  Matrix matrix{};
   uint64_t events = 0, ios = 0, takeovers = 0, joins = 0, acknowledged = 0;
   std::vector<history::Operation> history;
   std::vector<std::string> trace;

@@ -394,6 +394,34 @@ void Head::disconnect_all() {
   });
 }
 
+Activity Head::activity() const {
+  switch (state_) {
+    case HeadState::claiming: return Activity::claiming;
+    case HeadState::sealing: return Activity::sealing;
+    case HeadState::agreeing: return Activity::agreeing;
+    case HeadState::waiting: return Activity::waiting;
+    case HeadState::stopping: return Activity::stopping;
+    case HeadState::fenced:
+    case HeadState::stopped: return Activity::over;
+    case HeadState::serving: break;
+  }
+  if (!leaving_.empty()) return Activity::removing;
+  if (!left_.empty()) return Activity::telling;
+  if (join_.step >= JoinStep::tell) return Activity::adding;
+  if (join_.step == JoinStep::copy) return Activity::copying;
+  if (join_.step != JoinStep::none) return Activity::preparing;
+  if (!unreconciled_.empty()) return Activity::reconciling;
+  if (!clearing_.empty()) return Activity::clearing;
+  return record_.in_sync == record_.all() ? Activity::serving : Activity::degraded;
+}
+
+const char* activity_text(Activity activity) {
+  static constexpr std::array<const char*, k_activities_count> k_texts = {
+      "claiming", "sealing",     "agreeing", "waiting",  "removing", "telling",  "adding", "preparing",
+      "copying",  "reconciling", "clearing", "degraded", "serving",  "stopping", "over"};
+  return k_texts[static_cast<size_t>(activity)];
+}
+
 std::string Head::describe() const {
   static constexpr std::array<const char*, 6> k_states = {"down",    "connecting", "sealed",
                                                           "in sync", "joining",    "leaving"};

@@ -82,6 +82,27 @@ enum class HeadState : uint8_t {
 };
 const char* head_state_text(HeadState state);
 
+// What it is about, the most particular first: where a fault may find it.
+enum class Activity : uint8_t {
+  claiming,
+  sealing,
+  agreeing,
+  waiting,
+  removing,     // a member that failed is being taken out of the set
+  telling,      // the others are being told what it misses
+  adding,       // a member that has everything is being made one of the set
+  preparing,    // a member that came back is asked what it misses
+  copying,      // and gets it
+  reconciling,  // what an unclean end left
+  clearing,     // marks
+  degraded,     // serving without some member
+  serving,
+  stopping,
+  over,
+};
+inline constexpr uint32_t k_activities_count = 15;
+const char* activity_text(Activity activity);
+
 enum class MemberState : uint8_t {
   down,  // not connected; tried again
   connecting,
@@ -128,6 +149,7 @@ class Head {
 
   // --- what is known ---
   HeadState state() const { return state_; }
+  Activity activity() const;
   MemberState member_state(uint32_t member) const { return members_[member].state; }
   const Record& record() const { return record_; }
   uint64_t next_tick_ns() const;
@@ -271,6 +293,8 @@ class Head {
   static bool is_reader(const Op& op);
   void pump(uint64_t now_ns);
   bool may_start(const Op& op);
+  // Nobody comes back to a head that ends: the next one is asked again.
+  bool fails_below_min() const { return options_.fail_below_min || state_ == HeadState::stopping; }
   bool is_unreadable(const Op& op) const;
   bool must_follow(const Op& op, const Op& other, bool is_before) const;
   void start_op(uint64_t now_ns, Op& op);

@@ -184,7 +184,7 @@ void Head::send(uint64_t now_ns, Op& op, uint32_t member, IoType type) {
 void Head::start_op(uint64_t now_ns, Op& op) {
   BALLAST_ASSERT(op.phase == Phase::waiting);
   const bool user_writes = op.purpose == Purpose::user && !reads(op.type);
-  if (user_writes && options_.fail_below_min && record_.in_sync.size() < record_.min_in_sync) {
+  if (user_writes && fails_below_min() && record_.in_sync.size() < record_.min_in_sync) {
     return finish(op, Status::busy);
   }
   if (user_writes && op.type != IoType::compare_and_write) return start_write(now_ns, op);
@@ -313,7 +313,7 @@ void Head::try_finish(uint64_t now_ns, Op& op) {
   // Acknowledged when all that the store calls in sync have it, and are enough.
   if (!leaving_.empty() || !left_.empty() || !op.done.has_all(record_.in_sync)) return;
   if (record_.in_sync.size() < record_.min_in_sync) {
-    if (options_.fail_below_min) finish(op, Status::busy);
+    if (fails_below_min()) finish(op, Status::busy);
     return;
   }
   finish(op, Status::ok);
