@@ -333,6 +333,11 @@ class RandomRun {
       for (const uint64_t granule : absent.granules) {
         if (!map->has(granule)) fail("granule " + std::to_string(granule) + " is forgotten");
       }
+      std::set<uint64_t> in_flight;
+      note_in_device(in_flight);
+      for (const uint64_t granule : in_flight) {
+        if (!map->has(granule)) fail("granule " + std::to_string(granule) + " in flight is not noted");
+      }
     }
     if (metadata.superblock.max_epoch < max_epoch_) fail("the epoch fell");
     if (content_ && metadata.superblock.content != *content_) fail("the content is forgotten");
