@@ -396,6 +396,27 @@ TEST(ReplicaCoreLarge, blocks_of_a_large_map_are_written_beside_each_other) {
   EXPECT_EQ(replica.trouble(), "");
 }
 
+// Granules and regions count in bytes; a block that is half a granule's is all of it.
+TEST(ReplicaCoreSmallBlocks, ranges_of_512_byte_blocks_are_rounded_outwards) {
+  Replica replica(uint64_t{20} << 20, 512);
+  const uint32_t head = replica.sealed_association(1);
+  replica.absent(head, ReplicaOpcode::begin_absent, 9);
+  replica.settle();
+  const uint32_t io =
+      replica.submit(head, IoType::write, 2047, 10);  // the last block of a region, 9 of the next
+  replica.settle();
+  EXPECT_TRUE(replica.is_in_device(io));
+  EXPECT_EQ(replica.marked(head), (std::set<uint64_t>{0, 1}));
+  EXPECT_EQ(*replica.absent_map(9)->next_run(0), (GranuleMap::Run{255, 3}));
+  EXPECT_EQ(replica.absent_map(9)->count(), 3u);
+  const uint32_t last = replica.submit(head, IoType::write, 40959, 1);
+  replica.settle();
+  EXPECT_TRUE(replica.is_in_device(last));
+  EXPECT_TRUE(replica.absent_map(9)->has(5119));
+  EXPECT_EQ(replica.end_of(replica.submit(head, IoType::write, 40960, 1))->status, Status::out_of_range);
+  EXPECT_EQ(replica.trouble(), "");
+}
+
 // ---- absent members ----
 
 TEST_F(ReplicaCoreTest, absent_member_misses_what_was_told_and_what_is_written_from_then_on) {

@@ -14,14 +14,16 @@ Uuid uuid_of(uint8_t number) {
   return uuid;
 }
 
-Replica::Replica(uint64_t size_bytes, const ReplicaOptions& options)
-    : options_(options), layout_(ReplicaLayout::of(size_bytes).value()), platter_(layout_.blocks_count()) {
+Replica::Replica(uint64_t size_bytes, uint32_t block_size)
+    : block_size_(block_size),
+      layout_(ReplicaLayout::of(size_bytes).value()),
+      platter_(layout_.blocks_count()) {
   for (ReplicaBlock& block : platter_) block.fill(0);
   ReplicaSuperblock superblock;
   superblock.head.replica_uuid = uuid_of(0xaa);
   superblock.volume_uuid = uuid_of(0xbb);
-  superblock.block_size_bytes = k_block_size;
-  superblock.blocks_count = size_bytes / k_block_size;
+  superblock.block_size_bytes = block_size;
+  superblock.blocks_count = size_bytes / block_size;
   superblock.size_max_bytes = size_bytes;
   for (uint64_t generation = 1; generation <= 2; ++generation) {
     superblock.head.generation = generation;
@@ -104,13 +106,14 @@ void Replica::settle() {
 
 uint32_t Replica::seal(uint32_t association, uint64_t epoch, uint64_t session, uint8_t head,
                        uint64_t sealed_epoch) {
-  const SealRequest request{.epoch = epoch,
+  const SealRequest request{.block_size_bytes = block_size_,
+                            .epoch = epoch,
                             .session = session,
                             .sealed_epoch = sealed_epoch,
                             .volume_uuid = uuid_of(0xbb),
                             .replica_uuid = uuid_of(0xaa),
                             .head_uuid = uuid_of(head),
-                            .blocks_count = (layout_.granules_count * 4096) / k_block_size};
+                            .blocks_count = layout_.granules_count * 4096 / block_size_};
   ReplicaBlock block{};
   store(MutableByteSpan(block), request);
   return command(association, ReplicaOpcode::seal, block);
@@ -264,8 +267,9 @@ void Replica::on_submit(uint32_t slot) {
   in_device_[number] = io;
   if (io.association != sealed_) trouble_ = "I/O of an association that is not sealed";
   if (io.type == IoType::read || io.type == IoType::flush || io.type == IoType::compare) return;
-  for (uint64_t region = io.lba / k_region_blocks; region <= (io.lba + io.blocks_count - 1) / k_region_blocks;
-       ++region) {
+  const uint64_t region_blocks = ReplicaLayout::k_region_bytes / block_size_;
+  const uint64_t last = (io.lba + io.blocks_count - 1) / region_blocks;
+  for (uint64_t region = io.lba / region_blocks; region <= last; ++region) {
     if (!is_mark_durable(region)) trouble_ = "a write without a durable mark";
   }
 }

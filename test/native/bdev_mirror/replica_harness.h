@@ -35,7 +35,7 @@ class Replica {
   static constexpr uint64_t k_region_blocks = ReplicaLayout::k_region_bytes / k_block_size;
 
   // A new one of this size, formatted and opened.
-  explicit Replica(uint64_t size_bytes = uint64_t{200} << 20, const ReplicaOptions& options = {});
+  explicit Replica(uint64_t size_bytes = uint64_t{200} << 20, uint32_t block_size = k_block_size);
 
   // --- the world ---
   // Reads the metadata and starts anew.
@@ -109,6 +109,7 @@ class Replica {
   uint32_t free_slot(const std::map<uint32_t, uint32_t>& used) const;
 
   const ReplicaOptions options_;
+  const uint32_t block_size_;
   ReplicaLayout layout_;
   std::vector<ReplicaBlock> platter_;
   ReplicaLoader::State load_state_ = ReplicaLoader::State::reading;
