@@ -5,8 +5,6 @@ import type { KernelCalls, ProcessCalls } from './ports.js';
 import type { AttachRecords } from './records.js';
 import { ServedDriver } from './served-driver.js';
 
-const canResize = 1n << 10n; // UBLK_F_UPDATE_SIZE
-
 export class UblkDriver extends ServedDriver {
   readonly name = 'ublk';
 
@@ -19,16 +17,18 @@ export class UblkDriver extends ServedDriver {
     super(records, tree, processes);
   }
 
-  /** Unless it was chosen, only where a device can grow while it is in use, as those of other drivers can. */
+  /**
+   * Only when it was chosen: its devices grow while they are in use from Linux 6.16 on, as those of the other
+   * drivers do, and no such kernel has been tried yet.
+   */
   async unavailable(isChosen: boolean): Promise<string | undefined> {
+    if (!isChosen) return 'it has to be chosen';
     const control = `${this.tree.roots.dev}/ublk-control`;
     if (!(await exists(control))) await this.processes.run('modprobe', ['ublk_drv']).catch(() => undefined);
     if (!(await exists(control))) return `there is no ${control}`;
     try {
-      const features = await this.kernel.ublkFeatures();
-      return isChosen || (features & canResize) !== 0n
-        ? undefined
-        : 'the kernel cannot resize its devices (Linux 6.16 can); it has to be chosen';
+      await this.kernel.ublkFeatures();
+      return undefined;
     } catch (error) {
       if (error instanceof AttachUnavailableError) return error.reason;
       throw error;
