@@ -63,6 +63,7 @@ class OddFileBackend final : public IoBackend {
       case FileOp::Kind::sync_data: return 0;
       case FileOp::Kind::zero_range: return knows_zero_range ? zero(op) : -EOPNOTSUPP;
       case FileOp::Kind::punch_hole: return knows_punch_hole ? zero(op) : -EOPNOTSUPP;
+      case FileOp::Kind::device_command: return -EOPNOTSUPP;
     }
     return -EINVAL;
   }
