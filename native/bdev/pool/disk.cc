@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace ballast::bdev::pool {
 
 PageBuffer::PageBuffer(size_t size_bytes)
-    : base_(static_cast<uint8_t*>(std::aligned_alloc(k_page_bytes, size_bytes))), size_bytes_(size_bytes) {
-  BALLAST_ASSERT(base_ != nullptr);
-  std::memset(base_.get(), 0, size_bytes);
+    : memory_(static_cast<uint8_t*>(std::calloc(size_bytes + k_page_bytes, 1))),  // does not touch new pages
+      size_bytes_(size_bytes) {
+  BALLAST_ASSERT(memory_ != nullptr);
+  const auto address = reinterpret_cast<uintptr_t>(memory_.get());
+  base_ = memory_.get() + (k_page_bytes - address % k_page_bytes) % k_page_bytes;
 }
 
 Disk::Operation::Operation(Disk& disk, FileOp::Kind kind, uint64_t offset, Segment memory)

@@ -13,19 +13,20 @@
 
 namespace ballast::bdev::pool {
 
-// Zeroed memory that O_DIRECT takes.
+// Zeroed memory that O_DIRECT takes. A large one costs address space until its pages are used.
 class PageBuffer {
  public:
   explicit PageBuffer(size_t size_bytes);
-  uint8_t* data() const { return base_.get(); }
+  uint8_t* data() const { return base_; }
   size_t size() const { return size_bytes_; }
-  MutableByteSpan bytes() const { return {base_.get(), size_bytes_}; }
+  MutableByteSpan bytes() const { return {base_, size_bytes_}; }
 
  private:
   struct Free {
     void operator()(uint8_t* memory) const { std::free(memory); }
   };
-  std::unique_ptr<uint8_t, Free> base_;
+  std::unique_ptr<uint8_t, Free> memory_;
+  uint8_t* base_;
   size_t size_bytes_;
 };
 
