@@ -269,6 +269,8 @@ class Rig : public testing::Test {
     for (uint32_t i = 0; i < reactors_count; ++i) reactors_.push_back(&world_.add_reactor());
     node_ = Node::create(*reactors_[0]);
   }
+  // What is on its way to home keeps the node: it arrives, as home runs until all its volumes are closed.
+  ~Rig() override { world_.settle(); }
   // A second one would be of the same node.
   std::shared_ptr<QosBdev> governed(std::shared_ptr<Bdev> below, const Config& config) {
     Result<std::shared_ptr<QosBdev>> made = make_qos_bdev(std::move(below), node_, config);
