@@ -246,7 +246,6 @@ class Head {
   // head.cc: from the claim to serving, and the end
   void act(Action::Kind kind, uint32_t member);
   void connect(uint64_t now_ns, uint32_t member);
-  void set_state(HeadState state) { state_ = state; }
   void ask_store(StoreWish wish);
   void send_to_store();
   bool is_over() const { return state_ == HeadState::fenced || state_ == HeadState::stopped; }

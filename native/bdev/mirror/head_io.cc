@@ -21,8 +21,11 @@ bool is_refusal(Status status) {
 
 // ---- numbers and order ----
 
+// Null for the head's own when only those are left that its user may still ask for: numbers come back late,
+// when everything that was submitted for them has ended, so counting what is in work does not bound them.
 Head::Op* Head::take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count) {
-  if (free_ops_.empty()) return nullptr;
+  const uint32_t kept_count = purpose == Purpose::user ? 0 : options_.ops_max - user_ops_count_;
+  if (free_ops_.size() <= kept_count) return nullptr;
   Op& op = ops_[free_ops_.back()];
   free_ops_.pop_back();
   const uint32_t attempt = op.attempt;
@@ -44,9 +47,9 @@ Head::Op* Head::take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blo
 
 bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_count, OpIndex& index) {
   if (user_ops_count_ == options_.ops_max) return false;
-  ++user_ops_count_;
   Op* const op = take_op(Purpose::user, type, lba, blocks_count);
   BALLAST_ASSERT(op != nullptr);
+  ++user_ops_count_;
   index = index_of(*op);
   if (is_over() || stop_wanted_) {
     finish(*op, Status::fenced);

@@ -1,0 +1,89 @@
+// The head by hand: what no fault of the simulation brings about. Everything else of it is test/sim's.
+#include "bdev/mirror/head.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace ballast::bdev::mirror {
+namespace {
+
+// Two members, all of whose commands succeed at once; their I/O is the test's to answer.
+class ServingHead : public testing::Test {
+ protected:
+  static constexpr uint32_t k_ops_max = 4;
+
+  void SetUp() override {
+    Record record;
+    record.members_count = 2;
+    record.members = {Uuid{{1}}, Uuid{{2}}};
+    record.in_sync = record.all();
+    record.blocks_count = 1024;
+    HeadOptions options;
+    options.near_member = 0;
+    options.ops_max = k_ops_max;
+    options.predecessor_stopped = true;
+    head_ = std::make_unique<Head>(options, record, actions_);
+    head_->start(0);
+    carry_out();
+    ASSERT_EQ(head_->state(), HeadState::serving);
+  }
+
+  void carry_out() {
+    while (!actions_.empty()) {
+      const Actions actions = std::exchange(actions_, {});
+      for (const Action& action : actions) carry_out(action);
+    }
+  }
+  void carry_out(const Action& action) {
+    switch (action.kind) {
+      case Action::Kind::connect: head_->on_sealed(0, action.member, action.session, {}); break;
+      case Action::Kind::command: head_->on_command_done(0, action.member, action.session, Status::ok); break;
+      case Action::Kind::compare_and_set: {
+        Record stored = action.record;
+        ++stored.revision;
+        head_->on_stored(0, true, stored);
+        break;
+      }
+      case Action::Kind::submit: submitted_.push_back(action); break;
+      case Action::Kind::complete: completed_.push_back(action); break;
+      case Action::Kind::disconnect:
+      case Action::Kind::stopped: break;
+    }
+  }
+  void answer(const Action& action, Status status) {
+    head_->on_io_done(0, action.member, action.session, action.op, action.attempt, status);
+    carry_out();
+  }
+
+  Actions actions_;
+  std::vector<Action> submitted_, completed_;
+  std::unique_ptr<Head> head_;
+};
+
+// Each read finds a block that member 0 cannot read, and is followed by a repair there that does not end.
+TEST_F(ServingHead, keeps_numbers_for_its_user_however_much_it_repairs) {
+  for (uint64_t lba = 0; lba < 100; ++lba) {
+    OpIndex op = 0;
+    ASSERT_TRUE(head_->submit(0, IoType::read, lba, 1, op));
+    carry_out();
+    const Action first = submitted_.back();
+    ASSERT_EQ(first.member, 0u);
+    answer(first, Status::media_error);
+    const Action second = submitted_.back();
+    ASSERT_EQ(second.member, 1u);
+    answer(second, Status::ok);
+    ASSERT_EQ(completed_.back().op, op);
+    ASSERT_EQ(completed_.back().status, Status::ok);
+    head_->release(op);
+  }
+  OpIndex op = 0;
+  for (uint64_t lba = 0; lba < k_ops_max; ++lba)
+    EXPECT_TRUE(head_->submit(0, IoType::read, 500 + lba, 1, op));
+  EXPECT_FALSE(head_->submit(0, IoType::read, 600, 1, op));
+}
+
+}  // namespace
+}  // namespace ballast::bdev::mirror
