@@ -260,7 +260,7 @@ void Head::on_read_done(uint64_t now_ns, Op& op, uint32_t member, Status status)
     to_waiting(op);
     return start_read(now_ns, op);
   }
-  if (status == Status::compare_mismatch || is_refusal(status)) {
+  if (op.purpose == Purpose::user && (status == Status::compare_mismatch || is_refusal(status))) {
     op.status = status;
   } else if (status != Status::ok) {
     to_waiting(op);
