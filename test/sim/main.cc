@@ -80,7 +80,7 @@ Settings parse(int count, char** words) {
                                                         {"history", required_argument, nullptr, 'h'},
                                                         {"hashes", no_argument, nullptr, 'a'},
                                                         {"matrix", no_argument, nullptr, 'm'},
-                                                        {"help", no_argument, nullptr, '?'},
+                                                        {"help", no_argument, nullptr, 'i'},
                                                         {nullptr, 0, nullptr, 0}}};
   Settings settings;
   opterr = 0;
@@ -99,10 +99,8 @@ Settings parse(int count, char** words) {
       case 'h': settings.history_file = optarg; break;
       case 'a': settings.hashes = true; break;
       case 'm': settings.matrix = true; break;
-      default:
-        if (optopt != 0) refuse("what is " + std::string(words[optind - 1]) + "?");
-        std::printf("%s", k_usage);
-        std::exit(0);
+      case 'i': std::printf("%s", k_usage); std::exit(0);
+      default: refuse("what is " + std::string(words[optind - 1]) + "?");
     }
   }
   if (optind < count) refuse("what is " + std::string(words[optind]) + "?");
