@@ -480,8 +480,8 @@ void Simulator::say_action(const HeadProcess& process, const Action& action) {
             std::to_string(static_cast<uint32_t>(action.status));
   }
   if (action.kind == Action::Kind::compare_and_set) {
-    text += " for epoch " + std::to_string(action.record.epoch) + ", in sync " +
-            std::to_string(action.record.in_sync.bits());
+    text += " for epoch " + std::to_string(process.head->wanted_record().epoch) + ", in sync " +
+            std::to_string(process.head->wanted_record().in_sync.bits());
   }
   world_.say(text);
 }
@@ -642,7 +642,7 @@ void Simulator::release(const std::shared_ptr<HeadProcess>& process, OpIndex op)
 
 void Simulator::ask_store(const std::shared_ptr<HeadProcess>& process, const Action& action) {
   const uint64_t there_ns = world_.between(50'000, world_.chance(5) ? 200 * k_ms : 2 * k_ms);
-  world_.after(there_ns, [this, process, action] {
+  world_.after(there_ns, [this, process, action, wanted = process->head->wanted_record()] {
     // It may be done, and the answer lost.
     const bool lost = store_out_ || store_cut_.contains(process->node);
     if (lost && world_.chance(2)) {
@@ -653,7 +653,7 @@ void Simulator::ask_store(const std::shared_ptr<HeadProcess>& process, const Act
     }
     const bool ok = record_.revision == action.expected_revision;
     if (ok) {
-      record_ = action.record;
+      record_ = wanted;
       record_.revision = action.expected_revision + 1;
       if (intact().empty()) hopeless_ = true;
       world_.note(record_.epoch << 8 | record_.in_sync.bits());

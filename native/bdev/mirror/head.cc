@@ -100,7 +100,6 @@ void Head::send_to_store() {
   Action action;
   action.kind = Action::Kind::compare_and_set;
   action.expected_revision = record_.revision;
-  action.record = store_record_;
   actions_.push_back(action);
 }
 

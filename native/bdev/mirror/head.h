@@ -27,6 +27,7 @@
 #include "bdev/mirror/content.h"
 #include "bdev/mirror/head_actions.h"
 #include "bdev/mirror/planted.h"
+#include "bdev/mirror/record.h"
 #include "bdev/mirror/region_map.h"
 
 namespace ballast::bdev::mirror {
@@ -153,7 +154,8 @@ class Head {
   MemberState member_state(uint32_t member) const { return members_[member].state; }
   const Record& record() const { return record_; }
   uint64_t next_tick_ns() const;
-  // What commands carry, as of the moment in which the action comes out.
+  // What actions carry that most do not need, as of the moment in which they come out.
+  const Record& wanted_record() const { return store_record_; }
   const RegionMap& unreconciled() const { return unreconciled_; }
   std::span<const uint32_t> clearing() const { return clearing_; }
   std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }

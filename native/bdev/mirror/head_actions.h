@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "bdev/bdev.h"
-#include "bdev/mirror/record.h"
 
 namespace ballast::bdev::mirror {
 
@@ -41,7 +40,7 @@ struct Action {
     command,          // to `member`: on_command_done()
     submit,           // `op` to `member`: on_io_done()
     complete,         // `op` of the user ends with `status`
-    compare_and_set,  // of the record: on_stored()
+    compare_and_set,  // of the record, to Head::wanted_record(): on_stored()
     stopped,          // nothing is in flight, and this head is none any more
   };
   Kind kind = Kind::stopped;
@@ -64,7 +63,6 @@ struct Action {
   Status status = Status::ok;
   // compare_and_set: only if the record is still of `expected_revision`.
   uint64_t expected_revision = 0;
-  Record record;
 };
 
 using Actions = std::vector<Action>;

@@ -42,7 +42,7 @@ class ServingHead : public testing::Test {
       case Action::Kind::connect: head_->on_sealed(0, action.member, action.session, {}); break;
       case Action::Kind::command: head_->on_command_done(0, action.member, action.session, Status::ok); break;
       case Action::Kind::compare_and_set: {
-        Record stored = action.record;
+        Record stored = head_->wanted_record();
         ++stored.revision;
         head_->on_stored(0, true, stored);
         break;
