@@ -42,7 +42,7 @@ const rooms = {
 /** The names in the order of the enumeration, with `none` at 0. */
 function plantedBugs(room) {
   const header = readFileSync(`native/bdev/${room}/planted.h`, 'utf8');
-  const body = header.slice(header.indexOf('enum class Planted'), header.indexOf('#ifdef'));
+  const body = header.slice(header.indexOf('enum class Planted'));
   return [...body.matchAll(/^ {2}(\w+),/gm)].map((match) => match[1]);
 }
 

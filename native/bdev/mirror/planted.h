@@ -1,10 +1,9 @@
-// Bugs to be planted one at a time, to see that the simulation finds each: planted(Planted::x) is false and
-// no code in every build but one with BALLAST_PLANTED_BUGS, which no release is. There the environment
-// variable BALLAST_PLANTED_BUG names the one that is on, by its number. See scripts/planted-bugs.mjs.
+// The bugs that the simulation must find; how they are planted: bdev/planted.h.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
+
+#include "bdev/planted.h"
 
 namespace ballast::bdev::mirror {
 
@@ -49,15 +48,5 @@ enum class Planted : uint8_t {
   replaced_served,             // one that lost its memory is still one of the set
   count                        // how many there are
 };
-
-#ifdef BALLAST_PLANTED_BUGS
-inline bool planted(Planted bug) {
-  static const char* const text = std::getenv("BALLAST_PLANTED_BUG");
-  static const auto on = static_cast<Planted>(text == nullptr ? 0 : std::strtoul(text, nullptr, 10));
-  return on == bug;
-}
-#else
-constexpr bool planted(Planted) { return false; }
-#endif
 
 }  // namespace ballast::bdev::mirror
