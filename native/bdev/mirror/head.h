@@ -161,11 +161,8 @@ class Head {
   std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }
   // What begin_absent tells `member`: whether all of the volume is missing there.
   bool absent_everything(uint32_t member) const { return member == join_.member; }
-  uint64_t resync_left_granules() const { return join_.map == nullptr ? 0 : join_.map->count(); }
   // For people who look for what it waits for.
   std::string describe() const;
-  uint64_t resync_copied_bytes() const { return resync_copied_bytes_; }
-  uint64_t reconciled_bytes() const { return reconciled_bytes_; }
 
  private:
   static constexpr uint32_t k_nobody = k_members_max;
@@ -369,7 +366,6 @@ class Head {
   uint64_t reconcile_wanted_ = RegionMap::k_none;  // somebody waits for it
   uint64_t reconcile_retry_ns_ = 0;
   uint64_t unreadable_region_ = RegionMap::k_none;  // no member can read all of it
-  uint64_t reconciled_bytes_ = 0;
 
   RegionMap marked_now_, marked_before_;  // written since the last change of generations, and before it
   uint64_t generation_ns_ = 0;
@@ -379,7 +375,6 @@ class Head {
   MemberSet clear_unsent_;  // of these: have not been told
 
   Join join_;
-  uint64_t resync_copied_bytes_ = 0;
 };
 
 }  // namespace ballast::bdev::mirror

@@ -106,20 +106,17 @@ void Head::finish_own(uint64_t now_ns, Op& op) {
 }
 
 void Head::on_copied(Op& op, Status status) {
-  const uint64_t bytes = uint64_t{op.blocks_count} * record_.block_size_bytes;
   switch (op.purpose) {
     case Purpose::user:
     case Purpose::repair: break;
     case Purpose::reconcile:
       --reconcile_copies_;
-      if (status == Status::ok) reconciled_bytes_ += bytes;
       if (status != Status::ok) reconcile_failed_ = true;
       if (status == Status::media_error) unreadable_region_ = first_region(op);
       break;
     case Purpose::resync:
       if (join_.member == k_nobody) break;
       --join_.copies;
-      if (status == Status::ok) resync_copied_bytes_ += bytes;
       if (status != Status::ok && !(planted(Planted::joined_unreadable) && status == Status::media_error)) {
         // Again, what has not been copied; after a while, as what nobody can read may stay so. It does not
         // join before: what it has there is older, and could be read.
