@@ -125,7 +125,7 @@ describe.skipIf(missing.length > 0)(`ballast attach --driver fuse${because}`, ()
   });
 
   it.skipIf(!existsSync(loader))(
-    'starts its process alike where the loader has started Node.js',
+    `starts its process alike by a loader (needs ${loader || 'one that is known'})`,
     async () => {
       const target = await workspace.serve('--volume', 'v=mem:64MiB');
       const ballastBy = (...argv: string[]) =>

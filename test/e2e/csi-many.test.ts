@@ -5,10 +5,9 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mountWriter } from '../support/csi-client.js';
-import { CsiMachine, missingForCsi, type Used } from '../support/csi-machine.js';
+import { CsiMachine, missingForCsi, skippedForCsi, type Used } from '../support/csi-machine.js';
 import { Random } from '../support/random.js';
 
-const because = missingForCsi.length === 0 ? '' : ` (skipped: ${missingForCsi.join(', ')})`;
 const volumesCount = Number(process.env.BALLAST_TEST_VOLUMES ?? 24);
 const msMax = 60_000 + volumesCount * 3_000;
 /** Each that is staged has a process of its own. */
@@ -81,7 +80,7 @@ async function withKills(random: Random, work: () => Promise<void>): Promise<num
   return kills;
 }
 
-describe.skipIf(missingForCsi.length > 0)(`many volumes${because}`, () => {
+describe.skipIf(missingForCsi.length > 0)(`many volumes${skippedForCsi}`, () => {
   it(
     `K24, K12, K13: ${volumesCount} used in random order with kills leave nothing`,
     async () => {

@@ -6,9 +6,8 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { alive, run, startCommand } from '../support/commands.js';
 import { mountWriter } from '../support/csi-client.js';
-import { CsiMachine, missingForCsi, type Used } from '../support/csi-machine.js';
+import { CsiMachine, missingForCsi, skippedForCsi, type Used } from '../support/csi-machine.js';
 
-const because = missingForCsi.length === 0 ? '' : ` (skipped: ${missingForCsi.join(', ')})`;
 const mib = 1 << 20;
 const waiting = { timeout: 30_000 };
 
@@ -24,7 +23,7 @@ async function writeDurably(path: string, data: Uint8Array | string): Promise<vo
   await file.close();
 }
 
-describe.skipIf(missingForCsi.length > 0)(`a volume that a pod uses${because}`, () => {
+describe.skipIf(missingForCsi.length > 0)(`a volume that a pod uses${skippedForCsi}`, () => {
   let used: Used;
   let directory: string;
   beforeEach(async () => {

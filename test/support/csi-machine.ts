@@ -22,6 +22,9 @@ export const missingForCsi: readonly string[] = [
   spawnSync('mkfs.ext4', ['-V']).status === 0 ? '' : 'no mkfs.ext4',
 ].filter((reason) => reason !== '');
 
+/** For the title of what is skipped without it. */
+export const skippedForCsi = missingForCsi.length === 0 ? '' : ` (skipped: ${missingForCsi.join(', ')})`;
+
 /** Said of a process that is away, or of a call that it was killed in: the same call again is the answer. */
 const passing = new Set(['UNAVAILABLE', 'ABORTED', 'CANCELLED', 'DEADLINE_EXCEEDED']);
 const insistMsMax = 120_000;
