@@ -1,0 +1,105 @@
+// What the control path says to replicas and mirrored volumes, and hears of them: plain values.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/uuid.h"
+#include "bdev/mirror/content.h"
+#include "bdev/mirror/record.h"
+#include "reactor/io_backend.h"
+
+namespace ballast::engine {
+
+// A replica that this process keeps: data on a device, and beside it the metadata (docs/formats/replica.md).
+// Served to heads as the NVM subsystem nqn.2026-11.dev.ballast:replica:<uuid>, namespace 1.
+struct ReplicaConfig {
+  std::string name;
+  // The data: a file (metadata: PATH.replica), or a volume of a pool (metadata: a hidden volume of the pool).
+  std::string path;
+  std::string pool, volume;
+  uint64_t size_bytes = 0;  // file: 0 takes what it has
+  uint32_t block_size_bytes = 4096;
+  // For a replica that is to be made; one that is there keeps what it has.
+  Uuid uuid;
+  Uuid volume_uuid;  // nil: that of the first head that seals it
+  bdev::mirror::Content content = bdev::mirror::Content::nothing;
+  // Host NQNs of the heads that may connect; empty: any.
+  std::vector<std::string> hosts;
+};
+
+struct ReplicaInfo {
+  std::string name;
+  Uuid uuid;
+  Uuid volume_uuid;  // nil: of none yet
+  std::string nqn;
+  uint64_t size_bytes = 0;
+  uint32_t block_size_bytes = 0;
+  uint64_t max_epoch = 0;
+  bdev::mirror::Content content = bdev::mirror::Content::nothing;
+  bool is_unusable = false;  // its metadata is damaged: it takes part again as a new one
+  uint64_t marked_regions = 0;
+  uint32_t absent_members = 0;  // whose missing writes it notes
+  bool is_sealed = false;       // a head uses it
+};
+
+// A member as the head reaches it: a replica of this process by name, or one of another by its address.
+struct MirrorMemberConfig {
+  Uuid uuid;
+  std::string local_replica;  // empty: remote
+  SocketAddress address;
+};
+
+struct MirrorConfig {
+  std::vector<MirrorMemberConfig> members;  // in the order of record.members
+  // What the store says of the volume.
+  bdev::mirror::Record record;
+  Uuid node;  // the head's own
+  std::string host_nqn;
+  Uuid host_id;
+  uint32_t lease_ms = 1000;
+  uint32_t latency_budget_ms = 5000;
+  uint64_t resync_bytes_per_s = 0;  // 0: no limit
+  bool fail_below_min = false;      // else writes wait while too few members are in sync
+};
+
+// A compare-and-swap that a head waits for. The answer is Engine::answer_store().
+struct StoreRequest {
+  std::string volume;
+  uint64_t expected_revision = 0;
+  bdev::mirror::Record wanted;
+};
+// Called on a reactor.
+using StoreRequestSink = std::function<void(StoreRequest)>;
+
+struct StoreAnswer {
+  enum class Kind : uint8_t {
+    stored,       // `current` is what was asked for, with its new revision
+    differs,      // it was another one; `current` is what is there
+    unavailable,  // nobody knows whether it was done
+  };
+  Kind kind = Kind::unavailable;
+  bdev::mirror::Record current;
+};
+
+struct MirrorMemberInfo {
+  Uuid uuid;
+  std::string state;  // down, connecting, sealed, in_sync, joining, leaving
+  std::string text;   // why it is down; empty: not known
+  uint64_t resync_done_bytes = 0;
+  uint64_t resync_total_bytes = 0;  // 0: nothing is being copied to it
+};
+
+struct MirrorInfo {
+  std::string volume;
+  std::string state;     // claiming, sealing, agreeing, waiting, serving, stopping, fenced, stopped
+  std::string activity;  // the most particular thing that it does
+  bdev::mirror::Record record;
+  std::vector<MirrorMemberInfo> members;
+  uint64_t unreconciled_regions = 0;
+  uint64_t marked_regions = 0;
+};
+
+}  // namespace ballast::engine
