@@ -9,17 +9,9 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "bdev/bdev.h"
-#include "bdev/mirror/replica_protocol.h"
+#include "bdev/mirror/replica_command.h"
 
 namespace ballast::bdev::mirror {
-
-struct ReplicaCommand {
-  ReplicaOpcode opcode = ReplicaOpcode::read_state;
-  ByteSpan data;          // what came with it; valid until the answer
-  MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
-  uint64_t first = 0;     // read_intent, read_absent: CDW10 and 11
-  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 or 1
-};
 
 struct ReplicaEvent {
   enum class Kind : uint8_t {

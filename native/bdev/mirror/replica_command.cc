@@ -1,0 +1,66 @@
+#include "bdev/mirror/replica_command.h"
+
+namespace ballast::bdev::mirror {
+
+std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
+  switch (static_cast<ReplicaOpcode>(opcode)) {
+    case ReplicaOpcode::seal:
+    case ReplicaOpcode::read_state:
+    case ReplicaOpcode::mark_intent:
+    case ReplicaOpcode::read_intent:
+    case ReplicaOpcode::clear_intent:
+    case ReplicaOpcode::begin_absent:
+    case ReplicaOpcode::end_absent:
+    case ReplicaOpcode::read_absent:
+    case ReplicaOpcode::clear_absent:
+    case ReplicaOpcode::set_content: return static_cast<ReplicaOpcode>(opcode);
+  }
+  return std::nullopt;
+}
+
+std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
+  const bool is_bare = (words.cdw10 | words.cdw11 | words.cdw12 | words.cdw13) == 0;
+  switch (words.opcode) {
+    case ReplicaOpcode::seal:
+    case ReplicaOpcode::mark_intent:
+    case ReplicaOpcode::clear_intent:
+    case ReplicaOpcode::begin_absent:
+    case ReplicaOpcode::end_absent:
+    case ReplicaOpcode::clear_absent:
+      if (!is_bare) return std::nullopt;
+      return CommandTransfer{.request_bytes = k_protocol_bytes};
+    case ReplicaOpcode::read_state:
+      if (!is_bare) return std::nullopt;
+      return CommandTransfer{.answer_bytes = k_protocol_bytes};
+    case ReplicaOpcode::read_intent:
+      if (words.cdw13 != 0) return std::nullopt;
+      [[fallthrough]];
+    case ReplicaOpcode::read_absent:
+      if (words.cdw12 == 0 || words.cdw12 % 8 != 0 || words.cdw12 > k_map_read_bytes_max) return std::nullopt;
+      if (words.cdw13 >= k_absent_slots) return std::nullopt;
+      return CommandTransfer{.answer_bytes = words.cdw12};
+    case ReplicaOpcode::set_content:
+      if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 1) return std::nullopt;
+      return CommandTransfer{};
+  }
+  return std::nullopt;
+}
+
+ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out) {
+  ReplicaCommand command{.opcode = words.opcode, .data = data, .out = out};
+  switch (words.opcode) {
+    case ReplicaOpcode::read_absent: command.argument = words.cdw13; [[fallthrough]];
+    case ReplicaOpcode::read_intent: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
+    case ReplicaOpcode::set_content: command.argument = words.cdw10; break;
+    default: break;
+  }
+  return command;
+}
+
+Refusal refusal_of(uint8_t status_code) {
+  const int number = status_code - k_refusal_code_first + 1;
+  const bool is_known = number > 0 && number <= static_cast<int>(Refusal::unusable);
+  return is_known ? static_cast<Refusal>(number) : Refusal::none;
+}
+
+}  // namespace ballast::bdev::mirror

@@ -1,0 +1,51 @@
+// The commands of docs/formats/replica-protocol.md as NVMe carries them: opcode, dwords, how many bytes go
+// which way, and the status codes of refusals. Shared by heads (member_commands.h) and by members, local and
+// remote. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "bdev/mirror/replica_protocol.h"
+
+namespace ballast::bdev::mirror {
+
+// Nothing: no command of this protocol.
+std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode);
+
+struct CommandWords {
+  ReplicaOpcode opcode = ReplicaOpcode::read_state;
+  uint32_t cdw10 = 0, cdw11 = 0, cdw12 = 0, cdw13 = 0;
+
+  bool operator==(const CommandWords&) const = default;
+};
+
+// Of a command's data, before there is a buffer for it. One of the two is 0 at least.
+struct CommandTransfer {
+  uint32_t request_bytes = 0;  // host to controller
+  uint32_t answer_bytes = 0;   // controller to host
+};
+// Nothing: a reserved dword is set, or a length is none that may be asked for.
+std::optional<CommandTransfer> transfer_of(const CommandWords& words);
+
+// What a member is told (ReplicaEvent::command).
+struct ReplicaCommand {
+  ReplicaOpcode opcode = ReplicaOpcode::read_state;
+  ByteSpan data;          // what came with it; valid until the answer
+  MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
+  uint64_t first = 0;     // read_intent, read_absent: CDW10 and 11
+  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 or 1
+};
+// Of words that passed transfer_of(), with spans of the lengths that it says.
+ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);
+
+// Of status code type 7h ("Vendor Specific").
+inline constexpr uint8_t k_refusal_code_first = 0xc0;
+inline uint8_t status_code_of(Refusal refusal) {
+  return static_cast<uint8_t>(k_refusal_code_first + static_cast<uint8_t>(refusal) - 1);
+}
+// none: no code of this protocol.
+Refusal refusal_of(uint8_t status_code);
+
+}  // namespace ballast::bdev::mirror
