@@ -76,6 +76,8 @@ using IoDone = void (*)(Io& io, Status status);
 struct Io {
   IoType type = IoType::read;
   bool fua = false;  // durable when done even if the device has a volatile cache
+  // Set by a device that ends it with `fenced`: why, in numbers of its own (bdev/mirror: Refusal).
+  uint8_t refusal = 0;
   uint64_t lba = 0;
   uint32_t blocks_count = 0;  // flush: 0, everything
   uint64_t copy_source_lba =
@@ -84,6 +86,9 @@ struct Io {
   // Total bytes are blocks_count * block_size (twice that for compare_and_write). Memory of the reactor's
   // BufferArena is fastest; any memory aligned to 4 KiB is good.
   std::span<const Segment> data;
+  // Who asks: the NVMe controller that it came through, or another association of a replica; 0: nobody whom
+  // a device has to tell from others.
+  uint64_t association = 0;
   IoDone done = nullptr;
   void* context = nullptr;  // the submitter's
 

@@ -87,8 +87,8 @@ void ReplicaCore::on_association_closed(uint32_t association) {
 // By numbers alone; what others have in work does not matter yet.
 Refusal ReplicaCore::check_seal(const SealRequest& request) const {
   const ReplicaSuperblock& superblock = metadata_->superblock;
-  const bool is_right = request.volume_uuid == superblock.volume_uuid &&
-                        request.replica_uuid == superblock.head.replica_uuid &&
+  const bool is_of_volume = superblock.volume_uuid.is_nil() || request.volume_uuid == superblock.volume_uuid;
+  const bool is_right = is_of_volume && request.replica_uuid == superblock.head.replica_uuid &&
                         request.block_size_bytes == superblock.block_size_bytes &&
                         request.blocks_count <= superblock.blocks_count;
   if (!is_right) return Refusal::wrong_replica;
@@ -118,7 +118,8 @@ void ReplicaCore::on_seal(const ReplicaEvent& event) {
               .epoch = request->epoch,
               .session = request->session,
               .known_epoch = request->sealed_epoch,
-              .head = request->head_uuid};
+              .head = request->head_uuid,
+              .volume = request->volume_uuid};
 }
 
 // Those without a seal may stay: nothing is taken from them, and one of them may be the next head.
@@ -157,6 +158,7 @@ void ReplicaCore::advance_seal() {
     sealing_.stage = Sealing::Stage::persisting;
     max_epoch_before_ = superblock.max_epoch;
     if (superblock.max_epoch != sealing_.epoch) {
+      superblock.volume_uuid = sealing_.volume;
       // It has lost what it had then: another disk, an old copy.
       if (superblock.max_epoch < sealing_.known_epoch) superblock.content = Content::nothing;
       superblock.max_epoch = sealing_.epoch;

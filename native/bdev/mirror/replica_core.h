@@ -6,8 +6,7 @@
 //   * One association is sealed at most. I/O and commands are judged when they take effect; a write that
 //     waited for its mark is judged again.
 //   * A seal is answered when nothing of those before it is in the device or in the metadata any more, and
-//   its
-//     epoch is durable.
+//     its epoch is durable. A replica of no volume yet becomes one of the seal's, with the same write.
 //   * The mark of a region is durable before the first write there. While it is being written, writes of its
 //     region wait; marks that come meanwhile go with the next write of their block (group commit).
 //   * What writes set in the maps of absent members is durable before the mark of their region is cleared.
@@ -42,6 +41,9 @@ class ReplicaCore {
   // The most that one step can ask for.
   size_t actions_max() const;
 
+  // Tickets of metadata writes are below this.
+  static constexpr uint32_t k_metadata_writes_max = 8;
+
   // --- what is known, for tests and for people ---
   static constexpr uint32_t k_nobody = UINT32_MAX;
   uint32_t sealed_association() const { return sealed_; }
@@ -50,7 +52,6 @@ class ReplicaCore {
   const ReplicaMetadata* metadata() const { return metadata_.get(); }
 
  private:
-  static constexpr uint32_t k_metadata_writes_max = 8;
   // Marks that writes wait for are not kept waiting by a command.
   static constexpr uint32_t k_absent_writes_max = k_metadata_writes_max / 2;
 
@@ -99,14 +100,15 @@ class ReplicaCore {
     uint64_t session = 0;
     uint64_t known_epoch = 0;  // the last in which the store knows this replica in sync
     Uuid head;
+    Uuid volume;
   };
 
   struct MetadataWrite {
     enum class Kind : uint8_t { free, superblock, intent, absent };
     Kind kind = Kind::free;
     uint32_t absent_slot = 0;
-    uint64_t block = 0;  // of its map
-    ReplicaBlock bytes;
+    uint64_t block = 0;                                 // of its map
+    alignas(k_replica_block_bytes) ReplicaBlock bytes;  // as devices like memory best
   };
 
   // replica_core.cc: who is listened to

@@ -56,17 +56,24 @@ void ReplicaLoader::take(ByteSpan block) {
     const uint64_t in_maps = next_ - absent_start;
     take_absent(static_cast<uint32_t>(in_maps / layout.absent_blocks), in_maps % layout.absent_blocks, block);
   }
-  ++next_;
-  skip_free_slots();
+  next_ = past_free_slots(next_ + 1);
+}
+
+std::optional<uint64_t> ReplicaLoader::block_after(uint64_t block) const {
+  BALLAST_ASSERT(state_ == State::reading);
+  const uint64_t after = past_free_slots(block + 1);
+  if (after >= metadata_->layout.blocks_count()) return std::nullopt;
+  return after;
 }
 
 // The map of a free slot says nothing.
-void ReplicaLoader::skip_free_slots() {
+uint64_t ReplicaLoader::past_free_slots(uint64_t block) const {
   const ReplicaLayout& layout = metadata_->layout;
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
-    if (next_ == layout.absent_start(slot) && metadata_->absent[slot] == nullptr)
-      next_ += layout.absent_blocks;
+    if (block == layout.absent_start(slot) && metadata_->absent[slot] == nullptr)
+      block += layout.absent_blocks;
   }
+  return block;
 }
 
 void ReplicaLoader::take_intent(uint64_t block, ByteSpan bytes) {

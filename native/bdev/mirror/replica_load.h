@@ -37,14 +37,18 @@ class ReplicaLoader {
   ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1);
 
   State state() const { return state_; }
+  // The newest whole one, while reading.
+  const ReplicaSuperblock& superblock() const { return metadata_->superblock; }
   std::optional<uint64_t> next_block() const;
+  // The one that will be asked for after `block`: so that several are read at a time.
+  std::optional<uint64_t> block_after(uint64_t block) const;
   void take(ByteSpan block);
   std::unique_ptr<ReplicaMetadata> finish();
 
  private:
   void take_intent(uint64_t block, ByteSpan bytes);
   void take_absent(uint32_t slot, uint64_t block, ByteSpan bytes);
-  void skip_free_slots();
+  uint64_t past_free_slots(uint64_t block) const;
 
   State state_ = State::unusable;
   std::unique_ptr<ReplicaMetadata> metadata_;

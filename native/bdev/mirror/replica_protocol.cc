@@ -16,7 +16,7 @@ std::optional<SealRequest> parse_seal_request(ByteSpan bytes) {
   const auto request = load<SealRequest>(bytes);
   if (request.version != k_protocol_version) return std::nullopt;
   if (request.epoch == 0 || request.sealed_epoch > request.epoch || request.session == 0 ||
-      request.head_uuid.is_nil())
+      request.head_uuid.is_nil() || request.volume_uuid.is_nil())
     return std::nullopt;
   return request;
 }

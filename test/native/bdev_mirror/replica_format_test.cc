@@ -210,7 +210,7 @@ TEST(ReplicaLoad, marks_of_a_damaged_block_are_set_but_not_durable) {
 // ---- what peers send ----
 
 TEST(ReplicaProtocol, malformed_structures_are_refused) {
-  SealRequest seal{.epoch = 1, .session = 1, .head_uuid = uuid_of(1)};
+  SealRequest seal{.epoch = 1, .session = 1, .volume_uuid = uuid_of(2), .head_uuid = uuid_of(1)};
   const auto parse_seal = [](const SealRequest& request, size_t dirt = 0) {
     ReplicaBlock block{};
     store(MutableByteSpan(block), request);
@@ -226,6 +226,9 @@ TEST(ReplicaProtocol, malformed_structures_are_refused) {
   EXPECT_FALSE(parse_seal(wrong));
   wrong = seal;
   wrong.epoch = 0;
+  EXPECT_FALSE(parse_seal(wrong));
+  wrong = seal;
+  wrong.volume_uuid = {};
   EXPECT_FALSE(parse_seal(wrong));
   wrong = seal;
   wrong.session = 0;

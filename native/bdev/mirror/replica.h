@@ -1,0 +1,179 @@
+// A replica as a real thing: a ReplicaCore over two devices, data and metadata. Lives on one reactor, its
+// home; others reach it through ports (replica_port.h), which send messages.
+//
+// What happens to it is put in line and given to the core one after the other: an answer of a device, or of
+// whoever is told of an end, that comes from inside never enters the core a second time. No allocation for an
+// I/O: each has a child of a fixed pool, which goes to the data device; without a free one it waits in line,
+// in order, and takes up nothing but what its submitter holds.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/object_pool.h"
+#include "bdev/bdev.h"
+#include "bdev/mirror/replica_core.h"
+#include "reactor/reactor.h"
+
+namespace ballast::bdev::mirror {
+
+class ReplicaPort;
+
+// In Io::layer_scratch, from a port's submit() to done().
+struct ReplicaPlace {
+  ListNode node;  // in line for a child
+  ReplicaPort* port = nullptr;
+  Message message{nullptr};
+  Status status = Status::ok;
+
+  static ReplicaPlace& prepare(Io& io) { return *new (io.layer_scratch) ReplicaPlace; }
+  static ReplicaPlace& of(Io& io) { return *reinterpret_cast<ReplicaPlace*>(io.layer_scratch); }
+  Io& io() {
+    return *reinterpret_cast<Io*>(reinterpret_cast<std::byte*>(this) - offsetof(Io, layer_scratch));
+  }
+};
+static_assert(sizeof(ReplicaPlace) <= sizeof(Io::layer_scratch));
+
+// A command on its way; a member of its sender's object, which does not touch it until done().
+struct ReplicaOrder {
+  uint64_t association = 0;
+  ReplicaCommand command;
+  // Exactly once, on home, possibly from inside command(). The order may go.
+  void (*done)(ReplicaOrder& order, Status status, Refusal refusal) = nullptr;
+  void* context = nullptr;  // the sender's
+
+  ListNode node;  // the replica's
+};
+
+struct ReplicaFacts {
+  Uuid volume_uuid;
+  uint64_t max_epoch = 0;
+  Content content = Content::nothing;
+  bool is_unusable = false;  // the metadata was lost
+  bool is_failed = false;    // a write of the metadata has: nothing is done until it is opened again
+  bool is_sealed = false;
+  uint64_t marked_regions = 0;
+  uint32_t absent_members = 0;
+};
+
+class Replica {
+ public:
+  // On home. The devices fit the metadata (open_replica() has seen to that); without metadata it refuses
+  // everything as unusable.
+  Replica(Reactor& home, const Uuid& uuid, std::shared_ptr<Bdev> data, std::shared_ptr<Bdev> metadata_device,
+          std::unique_ptr<ReplicaMetadata> metadata, const ReplicaOptions& options);
+  ~Replica();  // on home, when closed
+
+  // --- any thread ---
+  Reactor& home() { return home_; }
+  const Uuid& uuid() const { return uuid_; }
+  const Geometry& geometry() const { return geometry_; }
+  const Capabilities& capabilities() const { return capabilities_; }
+  // The number of an association that is no NVMe controller's.
+  uint64_t take_association_number() {
+    return k_own_numbers | associations_taken_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  // --- on home ---
+  // `dropped` is called once at most, when another one is sealed in its place, or all are to end: the
+  // association is to be closed. False: no room for one more, or the replica is being closed.
+  using Dropped = std::function<void()>;
+  [[nodiscard]] bool open_association(uint64_t association, Dropped dropped);
+  // What it has in work ends by itself. No error if there is none of this number.
+  void close_association(uint64_t association);
+  // Of an Io in which a port has prepared its place; the answer goes to the port.
+  void submit(Io& io);
+  void command(ReplicaOrder& order);
+  // Drops all associations; `closed` comes later, when they have been closed and no device has anything to
+  // do.
+  void close(std::function<void()> closed);
+  ReplicaFacts facts() const;
+  // Those that wait for a child.
+  size_t ios_waiting() const { return line_.size(); }
+
+ private:
+  static constexpr uint64_t k_own_numbers = uint64_t{1} << 63;
+  // Events that are given to the core before others have their turn, where devices answer at once.
+  static constexpr uint32_t k_events_at_once_max = 4096;
+
+  struct Pending {
+    ListNode node;
+    ReplicaEvent event;
+  };
+  struct Association {
+    uint64_t number = 0;  // 0: of nobody, or closed
+    bool is_taken = false;
+    Dropped dropped;
+    Pending opened, closed;
+  };
+  struct Child {
+    Replica* replica = nullptr;
+    Io* parent = nullptr;
+    Pending pending;
+    Io io;
+  };
+  struct CommandSlot {
+    ReplicaOrder* order = nullptr;
+    Pending pending;
+  };
+  struct MetadataIo {
+    Replica* replica = nullptr;
+    Segment segment;
+    Pending pending;
+    Io io;
+  };
+
+  void post(Pending& pending);
+  void drive();
+  void step(const ReplicaEvent& event);
+  void carry_out(const ReplicaAction& action);
+  uint32_t find(uint64_t association) const;
+  void drop(Association& association);
+
+  void begin(Io& io, Child& child);
+  static void child_done(Io& io, Status status);
+  void finish_io(uint32_t slot, Status status, Refusal refusal);
+  void start_waiting();
+  void begin(ReplicaOrder& order, CommandSlot& slot);
+  void finish_command(const ReplicaAction& action);
+  void write_metadata(const ReplicaAction& action);
+  static void metadata_done(Io& io, Status status);
+  bool is_idle() const;
+  void finish_close_if_idle();
+
+  Reactor& home_;
+  const Uuid uuid_;
+  const std::shared_ptr<Bdev> data_, metadata_;
+  const std::unique_ptr<Channel> data_channel_, metadata_channel_;
+  Geometry geometry_;
+  Capabilities capabilities_;
+  std::atomic<uint64_t> associations_taken_{1};
+
+  ReplicaCore core_;
+  ReplicaActions actions_;
+  IntrusiveList<Pending, &Pending::node> pending_;
+  bool is_driving_ = false;
+  bool is_starting_ = false;
+  bool is_awaited_ = false;  // wake_ is on its way
+  struct Wake : Message {
+    Replica* replica = nullptr;
+    using Message::Message;
+  } wake_;
+
+  std::vector<Association> associations_;
+  ObjectPool<Child> children_;
+  IntrusiveList<ReplicaPlace, &ReplicaPlace::node> line_;
+  ObjectPool<CommandSlot> commands_;
+  IntrusiveList<ReplicaOrder, &ReplicaOrder::node> command_line_;
+  std::array<MetadataIo, ReplicaCore::k_metadata_writes_max> metadata_ios_;
+  uint32_t metadata_writes_count_ = 0;
+  bool is_closing_ = false;
+  std::function<void()> closed_;
+};
+
+}  // namespace ballast::bdev::mirror
