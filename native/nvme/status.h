@@ -7,7 +7,7 @@
 
 namespace ballast::nvme {
 
-enum class StatusCodeType : uint8_t { generic = 0, command_specific = 1, media = 2, path = 3 };
+enum class StatusCodeType : uint8_t { generic = 0, command_specific = 1, media = 2, path = 3, vendor = 7 };
 
 // A status as carried in CQE dword 3 bits 31:17, without the phase bit: SC in bits 7:0, SCT in 10:8, CRD in
 // 12:11, More in 13, DNR in 14.

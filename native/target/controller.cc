@@ -16,6 +16,7 @@ namespace {
 struct AdminState {
   Controller::Fill fill = nullptr;
   Controller::Use use = nullptr;
+  bool is_extended = false;  // a command of the subsystem's extension
 };
 static_assert(sizeof(AdminState) <= Request::k_observer_bytes);
 
@@ -42,6 +43,7 @@ Controller::Controller(TargetShard& shard, SubsystemShard& subsystem, transport:
   shard_.reactor().arm(association_timer_, shard_.context().options.association_timeout_ns);
   log(LogLevel::info, "target", "controller %u of %s for %s", id(), log_escape(request.subsystem_nqn).c_str(),
       log_escape(host_nqn_).c_str());
+  tell_extension_of_begin();
 }
 
 Controller::~Controller() {
@@ -59,13 +61,15 @@ void Controller::on_request(Request& request) {
   }
   if (request.command.opcode == nvme::k_opcode_fabrics) return answer_fabrics(request);
   const AdminHandler handler = find_admin_handler(request.command.opcode);
-  if (handler == nullptr) return reply(request, nvme::status::invalid_opcode.with_dnr());
+  state_of(request).is_extended = handler == nullptr && extension_for(request.command.opcode) != nullptr;
+  if (handler == nullptr && !state_of(request).is_extended)
+    return reply(request, nvme::status::invalid_opcode.with_dnr());
   const nvme::Status status = check_admin_command(request.command);
   if (!status.ok()) return reply(request, status);
   if (!csts_.ready() || !cc_.enabled()) {
     return reply(request, nvme::status::command_sequence_error.with_dnr());
   }
-  handler(*this, request);
+  state_of(request).is_extended ? start_extended(request) : handler(*this, request);
 }
 
 void Controller::reply(Request& request, nvme::Status status, uint32_t dw0, uint32_t dw1) {
@@ -92,6 +96,7 @@ void Controller::on_buffer(Request& request) {
   if (request.abandoned || request.data.base == nullptr) {
     return reply(request, nvme::status::abort_requested);
   }
+  if (state_of(request).is_extended) return execute_extended(request);
   const MutableByteSpan data(request.data.base, request.data.size_bytes);
   std::memset(data.data(), 0, data.size());
   const nvme::Status status = state_of(request).fill(*this, request.command, data);
@@ -109,6 +114,7 @@ void Controller::take_data(Request& request, uint32_t bytes, Use use) {
 }
 
 void Controller::on_fetched(Request& request, nvme::Status status) {
+  if (status.ok() && state_of(request).is_extended) return execute_extended(request);
   if (status.ok()) {
     status = state_of(request).use(*this, request.command, {request.data.base, request.data.size_bytes});
   }
@@ -143,6 +149,7 @@ void Controller::retire_if_over() {
   if (!terminating_ || !admin_closed_ || retired_) return;
   if (outstanding_ > 0 || queues_in_use_ > 0 || cache_flush_.under_way()) return;
   retired_ = true;
+  if (const auto& extension = subsystem_.config().extension) extension->on_controller_ended(ref_.instance);
   shard_.release_connection(admin_);
   if (!subsystem_.is_discovery()) shard_.release_claim(subsystem_.config().nqn, host_id_);
   const std::vector<std::function<void()>> gone = std::move(when_gone_);

@@ -56,6 +56,7 @@ class Controller final : public transport::QpairObserver {
   void reply_with_data(transport::Request& request, uint64_t bytes, Fill fill);
   // Gets `bytes` of the host's data, then answers what `use` says.
   void take_data(transport::Request& request, uint32_t bytes, Use use);
+  bool has_extended(uint8_t opcode) const { return extension_for(opcode) != nullptr; }
   Features& features() { return features_; }
   KeepAlive& keep_alive() { return keep_alive_; }
   AsyncEvents& events() { return events_; }
@@ -109,8 +110,13 @@ class Controller final : public transport::QpairObserver {
   void wait_for_queue(QueueSlot& slot, const ConnectRequest& request, const QueueRef& queue);
   void close_io_queues();
 
+  // extension_command.cc
+  SubsystemExtension* extension_for(uint8_t opcode) const;
+  void start_extended(transport::Request& request);
+  void execute_extended(transport::Request& request);
+  void tell_extension_of_begin();
+
   // controller.cc
-  void dispatch(transport::Request& request);
   void retire_if_over();
 
   TargetShard& shard_;

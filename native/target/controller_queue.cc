@@ -34,7 +34,8 @@ IoQueue::IoQueue(TargetShard& shard, transport::TargetQpair& qpair, const Contro
       controller_(controller),
       token_(token),
       qid_(qid),
-      dispatch_(shard.reactor(), subsystem.namespaces(), shard.latencies(), *this) {}
+      dispatch_(shard.reactor(), subsystem.namespaces(), shard.latencies(), *this,
+                {controller.instance, subsystem.config().extension.get()}) {}
 
 void IoQueue::on_request(Request& request) {
   ++outstanding_;

@@ -20,8 +20,8 @@ bool belongs_in_error_log(nvme::Status status) {
 }  // namespace
 
 IoDispatch::IoDispatch(Reactor& reactor, NamespaceTable& namespaces, LatencyRecorder& latencies,
-                       IoErrorObserver& errors)
-    : reactor_(reactor), namespaces_(namespaces), latencies_(latencies), errors_(errors) {}
+                       IoErrorObserver& errors, const IoOrigin& origin)
+    : reactor_(reactor), namespaces_(namespaces), latencies_(latencies), errors_(errors), origin_(origin) {}
 
 IoDispatch::~IoDispatch() { BALLAST_ASSERT(in_flight_ == 0); }
 

@@ -10,6 +10,7 @@
 #include "reactor/reactor.h"
 #include "target/latency_recorder.h"
 #include "target/namespace_shard.h"
+#include "target/subsystem_extension.h"
 #include "transport/transport.h"
 
 namespace ballast::target {
@@ -26,11 +27,17 @@ class IoErrorObserver {
   ~IoErrorObserver() = default;
 };
 
+// Whose I/O it is.
+struct IoOrigin {
+  uint64_t association = 0;  // Io::association
+  const SubsystemExtension* extension = nullptr;
+};
+
 class IoDispatch {
  public:
   // All must outlive the dispatch.
   IoDispatch(Reactor& reactor, NamespaceTable& namespaces, LatencyRecorder& latencies,
-             IoErrorObserver& errors);
+             IoErrorObserver& errors, const IoOrigin& origin = {});
   ~IoDispatch();  // in_flight() must be 0
   IoDispatch(const IoDispatch&) = delete;
   IoDispatch& operator=(const IoDispatch&) = delete;
@@ -72,6 +79,7 @@ class IoDispatch {
   bool next_flush(IoContext& context);
   static void device_done(bdev::Io& io, bdev::Status status);
   void finish(IoContext& context, bdev::Status status);
+  nvme::Status status_of(const IoContext& context, bdev::Status status) const;
   void count(IoContext& context, bdev::Status status);
 
   // io_fused.cc: Compare and Write as one operation.
@@ -88,6 +96,7 @@ class IoDispatch {
   NamespaceTable& namespaces_;
   LatencyRecorder& latencies_;
   IoErrorObserver& errors_;
+  const IoOrigin origin_;
   IoContext* first_ = nullptr;  // the first half of a fused pair, until its second half arrives
   bool first_failed_ = false;   // the previous command was a first half that has failed
   bool closed_ = false;

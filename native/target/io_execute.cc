@@ -49,6 +49,7 @@ void IoDispatch::execute(IoContext& context) {
   }
   context.stage = IoContext::Stage::device;
   context.io.fua = context.command.fua;
+  context.io.association = origin_.association;
   context.io.context = &context;
   context.io.done = device_done;
   submit_next(context);
@@ -197,7 +198,14 @@ void IoDispatch::finish(IoContext& context, bdev::Status status) {
     leave_namespace(context);
   }
   if (context.partner != nullptr) return finish_pair(context, status);
-  reply(context, nvme_status(status, context.io.type));
+  reply(context, status_of(context, status));
+}
+
+nvme::Status IoDispatch::status_of(const IoContext& context, bdev::Status status) const {
+  if (status == bdev::Status::fenced && origin_.extension != nullptr) {
+    return origin_.extension->fenced_status(context.io.refusal);
+  }
+  return nvme_status(status, context.io.type);
 }
 
 void IoDispatch::count(IoContext& context, bdev::Status status) {

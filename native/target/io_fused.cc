@@ -4,7 +4,6 @@
 #include "base/assert.h"
 #include "target/io_context.h"
 #include "target/io_dispatch.h"
-#include "target/status_map.h"
 
 namespace ballast::target {
 
@@ -93,6 +92,7 @@ void IoDispatch::execute_pair(IoContext& second) {
   }
   first.stage = second.stage = IoContext::Stage::device;
   second.io.fua = second.command.fua;
+  second.io.association = origin_.association;
   second.io.context = &second;
   second.io.done = device_done;
   submit_next(second);
@@ -103,7 +103,7 @@ void IoDispatch::execute_pair(IoContext& second) {
 void IoDispatch::finish_pair(IoContext& second, bdev::Status status) {
   IoContext& first = *second.partner;
   first.partner = second.partner = nullptr;
-  const nvme::Status answer = nvme_status(status, bdev::IoType::compare_and_write);
+  const nvme::Status answer = status_of(second, status);
   reply(first, answer);
   reply(second, status == bdev::Status::compare_mismatch ? nvme::status::aborted_failed_fused : answer);
 }

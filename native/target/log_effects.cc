@@ -11,7 +11,9 @@ namespace ballast::target {
 void write_command_effects(Controller& controller, uint32_t, uint8_t, LogWindow& window) {
   nvme::CommandEffectsLog log;
   for (size_t opcode = 0; opcode < std::size(log.admin); ++opcode) {
-    if (find_admin_handler(static_cast<uint8_t>(opcode)) == nullptr) continue;
+    const bool is_known = find_admin_handler(static_cast<uint8_t>(opcode)) != nullptr ||
+                          controller.has_extended(static_cast<uint8_t>(opcode));
+    if (!is_known) continue;
     log.admin[opcode] = nvme::k_effect_supported | nvme::k_effect_controller_scope;
   }
   const auto support = [&log](nvme::NvmOpcode opcode, uint32_t effects) {

@@ -14,6 +14,7 @@
 #include "bdev/bdev.h"
 #include "nvme/limits.h"
 #include "target/io_counters.h"
+#include "target/subsystem_extension.h"
 #include "transport/transport.h"
 
 namespace ballast::target {
@@ -31,8 +32,9 @@ struct SubsystemConfig {
   std::string nqn;            // checked: format, <= 223 bytes
   std::string serial_number;  // <= 20 printable ASCII characters
   std::string model_number = "Ballast";
-  bool allow_any_host = true;      // else only `hosts`
-  std::vector<std::string> hosts;  // host NQNs
+  bool allow_any_host = true;                     // else only `hosts`
+  std::vector<std::string> hosts;                 // host NQNs
+  std::shared_ptr<SubsystemExtension> extension;  // null: none
 };
 
 // What the discovery log says of where we are reached. NVMe/TCP Transport Specification 1.0, "Transport

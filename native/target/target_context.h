@@ -23,6 +23,7 @@ struct TargetContext {
   ConnectionLimits limits;
   const uint64_t started_ns;
   std::atomic<uint32_t> controllers_count{0};
+  std::atomic<uint64_t> instances_used{0};  // of controllers
   std::atomic<uint64_t> keep_alive_timeouts{0};
 };
 

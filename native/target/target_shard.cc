@@ -84,7 +84,8 @@ IoQueue* TargetShard::find_io_queue(uint64_t token) {
 
 Controller& TargetShard::add_controller(transport::TargetQpair& qpair, SubsystemShard& subsystem,
                                         const ConnectRequest& request) {
-  const ControllerRef ref{index_, take_controller_id(), ++instances_used_};
+  const uint64_t instance = 1 + context_.instances_used.fetch_add(1, std::memory_order_relaxed);
+  const ControllerRef ref{index_, take_controller_id(), instance};
   auto controller = std::make_unique<Controller>(*this, subsystem, qpair, request, ref);
   context_.controllers_count.fetch_add(1, std::memory_order_relaxed);
   return *controllers_.emplace(ref.controller_id, std::move(controller)).first->second;

@@ -25,7 +25,8 @@ class ConnectingQueue;
 class Controller;
 class IoQueue;
 
-// A controller, from any shard. `instance` tells it from a later one of the same CNTLID.
+// A controller, from any shard. `instance` tells it from every other one of this target, and from a later one
+// of the same CNTLID; never 0.
 struct ControllerRef {
   uint32_t shard = 0;
   uint16_t controller_id = 0;
@@ -137,7 +138,6 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   // Taken out of the tables, destroyed at the end of the turn: their members may still be on the stack.
   std::vector<std::unique_ptr<transport::QpairObserver>> retired_;
   uint64_t tokens_used_ = 0;
-  uint64_t instances_used_ = 0;
   uint32_t controller_id_next_;
   uint32_t questions_ = 0;
   Countdown* closing_ = nullptr;  // close_connections() was called
