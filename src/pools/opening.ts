@@ -3,11 +3,12 @@
 // remembered with the reason, and keeps no other from being served.
 import { DuplicateVolumeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { PoolFailedError } from '../base/pool-errors.js';
+import { PoolDeviceError, PoolFailedError } from '../base/pool-errors.js';
 import type { PoolInfo, PoolVolumeInfo } from '../native/pool-types.js';
 import { addUsed, missingPaths, ownerOf } from './devices.js';
 import type { PoolRecord, PoolRecords } from './records.js';
 import type { PoolEntry, Registry } from './registry.js';
+import { isReplicaMetadata, type ReplicaVolumes } from './replica-volumes.js';
 import { type Serving, textOf } from './serving.js';
 import type { PoolsEngine } from './types.js';
 import type { DecodedSettings, VolumeSettingsStore } from './volume-settings.js';
@@ -19,8 +20,9 @@ export interface OpeningParts {
   readonly settings: VolumeSettingsStore;
   readonly serving: Serving;
   readonly log: Log;
-  /** Files of volumes beside pools: path to the name of the volume. */
+  /** Files of volumes beside pools and of replicas: path to whose it is, "volume 'v'". */
   readonly otherFiles: ReadonlyMap<string, string>;
+  readonly replicas: ReplicaVolumes;
 }
 
 interface Opened {
@@ -61,6 +63,7 @@ export class Opening {
   async adopt(pool: PoolEntry, volumes: readonly PoolVolumeInfo[]): Promise<PoolEntry> {
     const { registry, serving } = this.#parts;
     for (const info of volumes) {
+      if (await this.#withhold(pool, info)) continue;
       if (registry.isOther(info.name)) {
         const reason = `pool '${pool.record.name}' has a volume of this name; choose another`;
         throw new DuplicateVolumeError(info.name, reason);
@@ -79,10 +82,26 @@ export class Opening {
         continue;
       }
       const { settings, problem } = await this.#settingsOf(pool, info);
-      await serving.tryStart(registry.addVolume(pool, info, settings, problem));
+      const volume = registry.addVolume(pool, info, settings, problem);
+      volume.error = whyWithheld(info.name, settings.replica);
+      if (volume.error === undefined) await serving.tryStart(volume);
     }
     await this.#removeOrphans(pool, volumes);
     return pool;
+  }
+
+  /** What a replica of this daemon has is nobody else's. */
+  async #withhold(pool: PoolEntry, { name, uuid }: PoolVolumeInfo): Promise<boolean> {
+    const { registry, replicas, settings } = this.#parts;
+    const owner = replicas.ownerOf(pool.record.name, name);
+    if (owner === undefined) return false;
+    registry.withhold(pool, name, owner);
+    // Remembered: without the replica it must not be served as if it were any volume.
+    const kept = await settings.load(uuid);
+    if (!isReplicaMetadata(name) && kept.settings.replica !== owner) {
+      await settings.put(pool.record.uuid, uuid, { ...kept.settings, replica: owner });
+    }
+    return true;
   }
 
   async #settingsOf(pool: PoolEntry, { uuid, name }: PoolVolumeInfo): Promise<DecodedSettings> {
@@ -105,8 +124,9 @@ export class Opening {
 
   /** Before a pool is taken in: none of its volumes may have the name of another. */
   checkNames(pool: string, volumes: readonly PoolVolumeInfo[]): void {
-    const { registry } = this.#parts;
+    const { registry, replicas } = this.#parts;
     for (const { name } of volumes) {
+      if (replicas.ownerOf(pool, name) !== undefined) continue;
       try {
         registry.claim(name);
         registry.release(name);
@@ -122,6 +142,7 @@ export class Opening {
     const { engine, registry } = this.#parts;
     for (const volume of [...pool.volumes]) registry.removeVolume(volume);
     pool.problems = [];
+    pool.replicas.clear();
     try {
       // Whether it is still open is not known: closing one that is not fails, and changes nothing.
       await engine.closePool(pool.record.name).catch(() => undefined);
@@ -136,11 +157,11 @@ export class Opening {
 
   // Hosts that write to a volume on the file would destroy the pool in it.
   async #checkFiles(known: readonly PoolRecord[]): Promise<void> {
-    for (const [path, volume] of this.#parts.otherFiles) {
+    for (const [path, owner] of this.#parts.otherFiles) {
       const used = new Map<string, string>();
       for (const { name, paths } of known) await addUsed(used, paths, name);
       const pool = await ownerOf(path, used);
-      if (pool !== undefined) throw new DuplicateVolumeError(volume, `${path} is a device of pool '${pool}'`);
+      if (pool !== undefined) throw new PoolDeviceError(path, `belongs to ${owner}, and to pool '${pool}'`);
     }
   }
 
@@ -199,4 +220,14 @@ export class Opening {
   #log(level: 'error' | 'warn', { uuid }: PoolRecord, text: string): void {
     this.#parts.log[level]({ room: 'pools', pool: uuid }, text);
   }
+}
+
+/** Undefined: it is served. */
+function whyWithheld(name: string, replica: string | undefined): string | undefined {
+  if (isReplicaMetadata(name)) return 'a replica noted this beside its data, and no --replica has it now';
+  if (replica === undefined) return undefined;
+  return (
+    `it is the data of replica '${replica}', and no --replica names it now: what hosts write to it would ` +
+    `go past its mirror; 'ballast volume serve ${name}' serves it all the same`
+  );
 }

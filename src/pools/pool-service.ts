@@ -11,6 +11,7 @@ import { Pools } from './pools.js';
 import { Qos } from './qos.js';
 import { PoolRecords } from './records.js';
 import { Registry } from './registry.js';
+import { type ReplicaData, ReplicaVolumes } from './replica-volumes.js';
 import { Rotation } from './rotation.js';
 import { type Keys, Serving } from './serving.js';
 import { Snapshots } from './snapshots.js';
@@ -32,6 +33,7 @@ export interface PoolServiceOptions {
   readonly keys: Keys;
   readonly log: Log;
   readonly others: readonly OtherVolume[];
+  readonly replicas?: readonly ReplicaData[];
   readonly clock?: Clock;
 }
 
@@ -45,7 +47,7 @@ export class PoolService {
   readonly qos: Qos;
   readonly #opening: Opening;
 
-  constructor({ engine, store, keys, log, others, clock }: PoolServiceOptions) {
+  constructor({ engine, store, keys, log, others, replicas = [], clock }: PoolServiceOptions) {
     const registry = new Registry();
     for (const { name } of others) registry.claimForOther(name);
     const records = new PoolRecords(store);
@@ -54,10 +56,11 @@ export class PoolService {
     const othersMinIops = others.reduce((sum, { minIops = 0 }) => sum + minIops, 0);
     this.qos = new Qos({ engine, store, registry, settings, locks, log, othersMinIops });
     const serving = new Serving(engine, keys, log, this.qos);
-    const otherFiles = new Map(
-      others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, name] as const])),
-    );
-    this.#opening = new Opening({ engine, registry, records, settings, serving, log, otherFiles });
+    const otherFiles = filesOf(others, replicas);
+    this.#opening = new Opening({
+      ...{ engine, registry, records, settings, serving, log, otherFiles },
+      replicas: new ReplicaVolumes(replicas),
+    });
     const shared = { engine, registry, serving, settings, locks, log, qos: this.qos };
     this.pools = new Pools({
       ...shared,
@@ -84,4 +87,12 @@ export class PoolService {
     await this.qos.start();
     await ensure(this.pools, this.volumes, ensured);
   }
+}
+
+/** Path to whose it is. */
+function filesOf(others: readonly OtherVolume[], replicas: readonly ReplicaData[]): Map<string, string> {
+  return new Map([
+    ...others.flatMap(({ name, path }) => (path === undefined ? [] : [[path, `volume '${name}'`] as const])),
+    ...replicas.flatMap((one) => ('path' in one ? [[one.path, `replica '${one.replica}'`] as const] : [])),
+  ]);
 }

@@ -146,6 +146,13 @@ export class Pools {
     const { engine, records, registry, serving } = this.#parts;
     return this.#alone(name, async (pool) => {
       if (pool.state === 'open') {
+        const [replica] = pool.replicas;
+        if (replica !== undefined) {
+          throw new PoolInUseError(
+            name,
+            `its volume '${replica}' is of a replica; start the daemon without it`,
+          );
+        }
         for (const volume of pool.volumes) {
           await serving.checkNoHosts(volume, options);
         }
@@ -169,7 +176,7 @@ export class Pools {
   destroy(name: string): Promise<void> {
     return this.#alone(name, async (pool) => {
       checkOpen(pool);
-      const count = pool.volumes.size + pool.problems.length;
+      const count = pool.volumes.size + pool.replicas.size + pool.problems.length;
       if (count > 0) {
         throw new PoolInUseError(name, `it has ${count} ${count === 1 ? 'volume' : 'volumes'}; delete first`);
       }
@@ -261,7 +268,7 @@ export class Pools {
 
   async #otherFiles(): Promise<Map<string, string>> {
     const used = new Map<string, string>();
-    for (const [path, name] of this.#parts.otherFiles) await addUsed(used, [path], `volume '${name}'`);
+    for (const [path, name] of this.#parts.otherFiles) await addUsed(used, [path], name);
     return used;
   }
 

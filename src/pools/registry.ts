@@ -3,7 +3,7 @@
 // requests at once cannot both get it. Changed by the services of this room only, under their locks.
 import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
-import { PoolNotFoundError, PoolUnavailableError } from '../base/pool-errors.js';
+import { PoolNotFoundError, PoolUnavailableError, VolumeInUseError } from '../base/pool-errors.js';
 import { uuidPattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import type { PoolRecord } from './records.js';
@@ -16,6 +16,8 @@ export interface PoolEntry {
   error: string | undefined;
   problems: string[];
   readonly volumes: Set<VolumeEntry>;
+  /** Volumes of it that replicas have: their data, and what they note beside it. */
+  readonly replicas: Set<string>;
 }
 
 export interface VolumeEntry {
@@ -36,6 +38,8 @@ export class Registry {
   /** Names that are taken: by volumes, by devices of `serve --volume`, by requests under way. */
   readonly #names = new Map<string, string>();
   readonly #others = new Set<string>();
+  /** Volumes that are the data of a replica, and its name. */
+  readonly #replicas = new Map<string, string>();
 
   get pools(): readonly PoolEntry[] {
     return [...this.#pools.values()];
@@ -46,7 +50,7 @@ export class Registry {
   }
 
   addPool(record: PoolRecord, state: PoolState, error?: string): PoolEntry {
-    const entry: PoolEntry = { record, state, error, problems: [], volumes: new Set() };
+    const entry: PoolEntry = { record, state, error, problems: [], volumes: new Set(), replicas: new Set() };
     this.#pools.set(record.name, entry);
     return entry;
   }
@@ -81,14 +85,23 @@ export class Registry {
   /** By its name or its UUID. */
   volume(name: string): VolumeEntry {
     const found = this.findVolume(name);
-    if (found === undefined) throw new VolumeNotFoundError(name);
-    return found;
+    if (found !== undefined) return found;
+    const replica = this.#replicas.get(name);
+    if (replica === undefined) throw new VolumeNotFoundError(name);
+    const reason = `it is the data of replica '${replica}', and is changed by the head of its mirror alone`;
+    throw new VolumeInUseError(name, reason);
   }
 
   // The UUID first: a volume of an earlier version may have a name in that form, and is nobody else's UUID.
   findVolume(name: string): VolumeEntry | undefined {
     const byUuid = uuidPattern.test(name) ? this.#byUuid.get(name.toLowerCase()) : undefined;
     return byUuid ?? this.#volumes.get(name);
+  }
+
+  /** A volume of a pool that is the data of a replica: it is no volume of hosts, and its name is free. */
+  withhold(pool: PoolEntry, volume: string, replica: string): void {
+    this.#replicas.set(volume, replica);
+    pool.replicas.add(volume);
   }
 
   /** A volume that is not of a pool: from the command line or the configuration. */

@@ -47,6 +47,7 @@ const checks: Readonly<Record<keyof VolumeSettings, (value: unknown) => boolean>
   hosts: (value) => Array.isArray(value) && value.every(isGrant),
   cloneOf: (value) => isText(value) && uuidPattern.test(value),
   pods: (value) => Array.isArray(value) && value.every(isPod),
+  replica: isText,
 };
 
 function isQos(value: unknown): boolean {

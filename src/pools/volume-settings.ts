@@ -34,6 +34,8 @@ export interface VolumeSettings {
   /** UUID of the volume that it is a clone of, where a volume and not a snapshot was asked for. */
   readonly cloneOf?: string;
   readonly pods?: readonly PodUse[];
+  /** It is the data of this replica, or was: hosts must not write to it beside the replica's head. */
+  readonly replica?: string;
 }
 
 /** `undefined` takes a part away; what is not named stays. */

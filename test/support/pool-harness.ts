@@ -9,6 +9,7 @@ import type { KeyProvider } from '../../src/keys/types.js';
 import { VolumeKeys } from '../../src/keys/volume-keys.js';
 import type { Ensured } from '../../src/pools/ensure.js';
 import { type OtherVolume, PoolService } from '../../src/pools/pool-service.js';
+import type { ReplicaData } from '../../src/pools/replica-volumes.js';
 import { openMemoryStore } from '../../src/store/memory/memory-store.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeEngine } from './fake-engine.js';
@@ -26,6 +27,7 @@ export class PoolHarness {
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
   provider: KeyProvider = new KeyFile(join(this.directory, 'volume-keys'));
   others: OtherVolume[] = [];
+  replicas: ReplicaData[] = [];
   engine = new FakeEngine(this.disks);
   service = this.#newService();
   #crash: Verb | undefined;
@@ -46,8 +48,9 @@ export class PoolHarness {
   }
 
   #newService(): PoolService {
-    const { engine, store, log, others, clock } = this;
-    return new PoolService({ engine, store, keys: new VolumeKeys(this.provider), log, others, clock });
+    const { engine, store, log, others, replicas, clock } = this;
+    const keys = new VolumeKeys(this.provider);
+    return new PoolService({ engine, store, keys, log, others, replicas, clock });
   }
 
   /** A sparse file; the fake engine takes its size for granted. */

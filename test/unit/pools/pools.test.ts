@@ -346,8 +346,8 @@ describe('a start', () => {
     symlinkSync(join(world.directory, 'p.disk'), link);
     world.others = [{ name: 'raw', path: link }];
     const started = world.start();
-    await expect(started).rejects.toThrow(`volume 'raw': ${link} is a device of pool 'p'`);
-    await expect(started).rejects.toEqual(code('DUPLICATE_VOLUME'));
+    await expect(started).rejects.toThrow(`${link}: belongs to volume 'raw', and to pool 'p'`);
+    await expect(started).rejects.toEqual(code('POOL_DEVICE'));
     expect(world.engine.open.size).toBe(0);
   });
 
