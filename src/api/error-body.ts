@@ -63,6 +63,12 @@ const statuses = {
   QOS_OVERCOMMITTED: 409,
   QOS_CLASS_NOT_FOUND: 404,
   QOS_CLASS_IN_USE: 409,
+  INVALID_REPLICA_SPEC: 400,
+  INVALID_MIRROR_SPEC: 400,
+  REPLICA_OPEN_FAILED: 409,
+  MIRROR_NOT_FOUND: 404,
+  MIRROR_CONFLICT: 409,
+  MIRROR_RECORD_DAMAGED: 500,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

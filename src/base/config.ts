@@ -24,6 +24,8 @@ export const ConfigSchema = Type.Object(
     keyFile: Type.Optional(Text),
     keyCommand: Type.Optional(Text),
     volumes: Type.Optional(Type.Record(Type.String(), Text)),
+    replicas: Type.Optional(Type.Record(Type.String(), Text)),
+    mirrors: Type.Optional(Type.Record(Type.String(), Text)),
   },
   { additionalProperties: false },
 );

@@ -2,7 +2,7 @@
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
 // the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts,
-// of limits in qos-errors.ts.
+// of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -59,6 +59,14 @@ export const errorCatalogue = {
   QOS_OVERCOMMITTED: 'Guaranteed IOPS cannot be kept: they are above the budget, or there is none.',
   QOS_CLASS_NOT_FOUND: 'There is no QoS class of this name.',
   QOS_CLASS_IN_USE: 'Volumes are of this QoS class, or it is built in.',
+  INVALID_REPLICA_SPEC: 'A replica is not of the form NAME=file:PATH[:SIZE] or NAME=pool:POOL/VOLUME.',
+  INVALID_MIRROR_SPEC: 'A mirrored volume is not of the form NAME=MEMBER,MEMBER,...[,options].',
+  REPLICA_OPEN_FAILED:
+    'The data or the metadata of a replica cannot be opened, or are not what was asked for.',
+  MIRROR_NOT_FOUND: 'This daemon has no mirrored volume of this name.',
+  MIRROR_CONFLICT: 'What is asked of a mirrored volume is not what its record or its replicas say.',
+  MIRROR_RECORD_DAMAGED:
+    'What the store keeps of a mirrored volume cannot be read; nothing is guessed from it.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -26,3 +26,15 @@ export function checkSubsystemNqn(nqn: string): string {
 export function volumeNqn(uuid: string): string {
   return `nqn.2026-11.dev.ballast:volume:${uuid}`;
 }
+
+/** Of the subsystem by which heads reach a replica (docs/formats/replica-protocol.md). */
+export function replicaNqn(uuid: string): string {
+  return `nqn.2026-11.dev.ballast:replica:${uuid}`;
+}
+
+const replicaForm = /^nqn\.2026-11\.dev\.ballast:replica:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+/** The UUID of the replica that has this NQN; undefined: it is none of a replica. */
+export function replicaUuidOf(nqn: string): string | undefined {
+  return replicaForm.exec(nqn)?.[1]?.toLowerCase();
+}

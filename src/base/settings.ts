@@ -16,6 +16,9 @@ import { type PoolDeviceSpec, parsePoolDevice } from './device-spec.js';
 import { DuplicateVolumeError, InvalidArgumentError } from './errors.js';
 import { addressOfInterface } from './interface-address.js';
 import { type LogLevel, logLevels } from './log.js';
+import { checkMirrors, replicasMadeFor } from './mirror-settings.js';
+import { type MirrorSpec, parseMirrorOption, parseMirrorSpec } from './mirror-spec.js';
+import { parseReplicaOption, parseReplicaSpec, type ReplicaSpec } from './replica-spec.js';
 import { parseDeviceSize, parseSize } from './sizes.js';
 import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern } from './volume-spec.js';
 
@@ -43,6 +46,8 @@ export interface ServeFlags {
   readonly keyFile?: string;
   readonly keyCommand?: string;
   readonly volume?: readonly string[];
+  readonly replica?: readonly string[];
+  readonly mirror?: readonly string[];
   readonly ensurePool?: string;
   readonly ensureVolume?: string;
 }
@@ -78,6 +83,9 @@ export interface ServeSettings {
   readonly inCapsuleBytes?: number;
   readonly logLevel: LogLevel;
   readonly volumes: readonly VolumeSpec[];
+  /** Also those that are made for a mirror. */
+  readonly replicas: readonly ReplicaSpec[];
+  readonly mirrors: readonly MirrorSpec[];
   readonly ensured: EnsuredSettings;
 }
 
@@ -100,6 +108,8 @@ export function resolveServeSettings(
     'BALLAST_STORAGE_INTERFACE',
     config.storageInterface,
   );
+  const served = parseServed(config, flags);
+  const ensured = parseEnsured(flags, served.replicas);
   return {
     dataDirectory: dataDirectory(flags.data, environment, config.data),
     listen: listenAddresses(listen, storageInterface),
@@ -110,8 +120,8 @@ export function resolveServeSettings(
     ),
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
-    volumes: parseVolumes(config.volumes ?? {}, flags.volume ?? []),
-    ensured: parseEnsured(flags),
+    ...served,
+    ensured,
     ...(metricsListen !== undefined && { metricsListen: parseMetricsAddress(metricsListen) }),
     ...(advertise !== undefined && { advertise: parseAdvertise(advertise) }),
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
@@ -214,9 +224,16 @@ function parseLogLevel(text: string): LogLevel {
   return level;
 }
 
-function parseEnsured({ ensurePool, ensureVolume }: ServeFlags): EnsuredSettings {
+function parseEnsured(
+  { ensurePool, ensureVolume }: ServeFlags,
+  replicas: readonly ReplicaSpec[],
+): EnsuredSettings {
   const pool = ensurePool === undefined ? undefined : parseNamed('ensure-pool', ensurePool);
   const volume = ensureVolume === undefined ? undefined : parseNamed('ensure-volume', ensureVolume);
+  const ofReplica = replicas.find(({ device }) => device.kind === 'pool' && device.volume === volume?.name);
+  if (ofReplica !== undefined) {
+    throw new InvalidArgumentError('ensure-volume', `not the data of replica '${ofReplica.name}'`);
+  }
   return {
     ...(pool !== undefined && { pool: { name: pool.name, device: absolute(pool.rest) } }),
     ...(volume !== undefined && {
@@ -240,16 +257,29 @@ function parseNamed(option: string, text: string): { readonly name: string; read
   return { name, rest: text.slice(equals + 1) };
 }
 
-function parseVolumes(
-  fromFile: Readonly<Record<string, string>>,
-  options: readonly string[],
-): readonly VolumeSpec[] {
-  const volumes = [
-    ...Object.entries(fromFile).map(([name, spec]) => parseVolumeSpec(name, spec)),
-    ...options.map(parseVolumeOption),
-  ];
+function parseServed(
+  config: Config,
+  flags: ServeFlags,
+): Pick<ServeSettings, 'volumes' | 'replicas' | 'mirrors'> {
+  const volumes = joined(config.volumes, flags.volume, parseVolumeSpec, parseVolumeOption);
+  const named = joined(config.replicas, flags.replica, parseReplicaSpec, parseReplicaOption);
+  const mirrors = joined(config.mirrors, flags.mirror, parseMirrorSpec, parseMirrorOption);
   checkDistinct(volumes);
-  return volumes;
+  const replicas = [...named, ...mirrors.flatMap(replicasMadeFor)];
+  checkMirrors(volumes, replicas, mirrors);
+  return { volumes, replicas, mirrors };
+}
+
+function joined<T>(
+  fromFile: Readonly<Record<string, string>> = {},
+  options: readonly string[] = [],
+  parseSpec: (name: string, spec: string) => T,
+  parseOption: (text: string) => T,
+): readonly T[] {
+  return [
+    ...Object.entries(fromFile).map(([name, spec]) => parseSpec(name, spec)),
+    ...options.map(parseOption),
+  ];
 }
 
 function checkDistinct(volumes: readonly VolumeSpec[]): void {

@@ -21,10 +21,15 @@ export interface VolumeIdentity {
   readonly uuid: string;
 }
 
+/** A volume beside pools: of one device, or a mirrored one. */
+export type NamedVolume = Pick<VolumeSpec, 'name' | 'nqn' | 'uuid'> & {
+  readonly device: { readonly kind: VolumeSpec['device']['kind'] | 'mirror' };
+};
+
 /** Reads the state, completes it and writes what was added. Identities come in the order of `specs`. */
 export async function volumeIdentities(
   stateDirectory: string,
-  specs: readonly VolumeSpec[],
+  specs: readonly NamedVolume[],
 ): Promise<readonly VolumeIdentity[]> {
   const path = join(stateDirectory, 'volumes.json');
   const state = await readState(path);

@@ -7,9 +7,13 @@ import { checkNqn, checkSubsystemNqn } from './nqn.js';
 import { checkQos, kebab, parseQosNumber, type QosWord, type QosWords, qosWords } from './qos.js';
 import { looksLikeSize, parseDeviceSize } from './sizes.js';
 
-export type DeviceSpec =
-  | { readonly kind: 'memory' | 'null'; readonly sizeBytes: bigint }
-  | { readonly kind: 'file'; readonly path: string; readonly sizeBytes?: bigint };
+export interface FileSpec {
+  readonly kind: 'file';
+  readonly path: string;
+  readonly sizeBytes?: bigint;
+}
+
+export type DeviceSpec = { readonly kind: 'memory' | 'null'; readonly sizeBytes: bigint } | FileSpec;
 
 export interface VolumeSpec {
   readonly name: string;
@@ -80,7 +84,7 @@ export function parseVolumeSpec(name: string, spec: string): VolumeSpec {
   }
 }
 
-type Refuse = (reason: string) => InvalidVolumeSpecError;
+type Refuse = (reason: string) => DomainError;
 
 function parseDevice(text: string, blockSizeBytes: number, refuse: Refuse): DeviceSpec {
   const colon = text.indexOf(':');
@@ -98,9 +102,8 @@ function parseDevice(text: string, blockSizeBytes: number, refuse: Refuse): Devi
   }
 }
 
-// What follows the last colon is a size if it looks like one, even a wrong one; else the colon is part of the
-// path.
-function parseFile(text: string, blockSizeBytes: number, refuse: Refuse): DeviceSpec {
+/** PATH[:SIZE]. What follows the last colon is a size if it looks like one, even a wrong one. */
+export function parseFile(text: string, blockSizeBytes: number, refuse: Refuse): FileSpec {
   const colon = text.lastIndexOf(':');
   const tail = colon < 0 ? '' : text.slice(colon + 1);
   const hasSize = colon >= 0 && (looksLikeSize(tail) || /^[+-]?\d+[a-z]*$/i.test(tail));

@@ -4,8 +4,12 @@ import type { AttachDriver, Attacher } from '../attach/types.js';
 import type { HostPort } from '../base/address.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
+import type { MirrorSpec } from '../base/mirror-spec.js';
+import type { ReplicaSpec } from '../base/replica-spec.js';
 import type { ApiListen, EnsuredSettings, KeySource } from '../base/settings.js';
+import type { VolumeIdentity } from '../base/volume-identities.js';
 import type { Endpoint } from '../client/endpoint.js';
+import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
   ConnectOptions,
@@ -29,7 +33,7 @@ import type {
 } from '../native/types.js';
 import type { CsiSettings } from './csi-settings.js';
 
-export interface EnginePort extends PoolEngine {
+export interface EnginePort extends PoolEngine, MirrorEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   removeVolume(name: string): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
@@ -96,6 +100,22 @@ export type ServedVolume = Pick<
   'name' | 'nqn' | 'nsid' | 'sizeBytes' | 'blockSizeBytes' | 'durable'
 >;
 
+/** Replicas and mirrored volumes that are to be served. */
+export interface WantedMirrors {
+  /** Also those that are made for a mirror. */
+  readonly replicas: readonly ReplicaSpec[];
+  readonly mirrors: readonly { readonly spec: MirrorSpec; readonly identity: VolumeIdentity }[];
+  /** Who this daemon is to members of other daemons. */
+  readonly host: HostIdentity;
+}
+
+export interface OpenedMirrors {
+  readonly replicas: readonly ReplicaInfo[];
+  readonly volumes: readonly VolumeInfo[];
+  /** What is not served and why, a line each. */
+  readonly problems: readonly string[];
+}
+
 /** The control plane of a daemon: its store is open, its addresses are bound, and nobody is answered yet. */
 export interface ControlPort {
   /**
@@ -106,7 +126,10 @@ export interface ControlPort {
     engine: EnginePort,
     others: readonly OtherVolume[],
     ensured: EnsuredSettings,
+    replicas: readonly ReplicaSpec[],
   ): Promise<OpenedPools>;
+  /** After pools, in which replicas may be, and before hosts can come. Once. */
+  openMirrors(engine: EnginePort, wanted: WantedMirrors): Promise<OpenedMirrors>;
   /** Loads the REST server and lets requests in. Resolves with where it is reached, for a person. */
   serveApi(dataPlane: DataPlanePort): Promise<readonly string[]>;
   /** Answers what has come, then takes nothing new. Idempotent. */

@@ -61,6 +61,12 @@ const exitCodes = {
   QOS_OVERCOMMITTED: exitFailed,
   QOS_CLASS_NOT_FOUND: exitFailed,
   QOS_CLASS_IN_USE: exitFailed,
+  INVALID_REPLICA_SPEC: exitUsage,
+  INVALID_MIRROR_SPEC: exitUsage,
+  REPLICA_OPEN_FAILED: exitFailed,
+  MIRROR_NOT_FOUND: exitFailed,
+  MIRROR_CONFLICT: exitFailed,
+  MIRROR_RECORD_DAMAGED: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

@@ -19,6 +19,7 @@ import { registerWrite } from './write.js';
 const groups = [
   { name: 'pool', description: 'pools of disks', load: () => import('./pool/index.js') },
   { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },
+  { name: 'mirror', description: 'mirrored volumes', load: () => import('./mirror/index.js') },
   { name: 'qos', description: 'limits and guarantees', load: () => import('./qos/index.js') },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
   {

@@ -7,19 +7,22 @@ import type { Command } from 'commander';
 import { formatTcp, type HostPort } from '../base/address.js';
 import type { Config } from '../base/config.js';
 import { createLog, type Log } from '../base/log.js';
+import type { MirrorSpec } from '../base/mirror-spec.js';
 import { engineLimits, type QosWords } from '../base/qos.js';
 import { resolveServeSettings, type ServeFlags, type ServeSettings } from '../base/settings.js';
 import { formatSize } from '../base/sizes.js';
-import { type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
+import { type NamedVolume, type VolumeIdentity, volumeIdentities } from '../base/volume-identities.js';
 import type { VolumeSpec } from '../base/volume-spec.js';
 import type { EngineOptions, VolumeInfo, VolumeOptions } from '../native/types.js';
 import type {
   CliContext,
   ControlPort,
   EnginePort,
+  OpenedMirrors,
   OpenedPools,
   OtherVolume,
   ServedVolume,
+  WantedMirrors,
 } from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
 import { stopRequest } from './stop-request.js';
@@ -47,6 +50,16 @@ export function registerServe(program: Command, context: CliContext): void {
       'mem:SIZE, null:SIZE or file:PATH[:SIZE], then ,options; repeatable',
       gather,
     )
+    .option(
+      '--replica <name=spec>',
+      'keep a replica: file:PATH[:SIZE] or pool:POOL/VOLUME, then ,options; repeatable',
+      gather,
+    )
+    .option(
+      '--mirror <name=members>',
+      'a volume of 2 to 8 members: replicas, file:, pool:, tcp://...; repeatable',
+      gather,
+    )
     .option('--reactors <n|list>', 'threads, or CPUs to pin them to, such as 0,2-3 or 1, (default: 1)')
     .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
     .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
@@ -62,7 +75,7 @@ async function serve(context: CliContext, options: ServeOptions): Promise<void> 
   const file = options.config ?? (context.environment.BALLAST_CONFIG || undefined);
   const config: Config = file === undefined ? {} : await readConfigFile(file);
   const settings = resolveServeSettings(options, context.environment, config);
-  await checkVolumeFiles(settings.volumes);
+  await checkVolumeFiles(settings.volumes, settings.replicas);
   await checkAddressesFree(settings.listen);
 
   const log = createLog(settings.logLevel);
@@ -76,11 +89,15 @@ async function serve(context: CliContext, options: ServeOptions): Promise<void> 
   });
   try {
     // Under the lock of the state directory: two daemons at once would each write the file.
-    const identities = await volumeIdentities(stateDirectory, settings.volumes);
+    const identities = await volumeIdentities(stateDirectory, namedVolumes(settings));
     await serveVolumes(context, control, settings, identities, log);
   } finally {
     await control.close();
   }
+}
+
+function namedVolumes({ volumes, mirrors }: ServeSettings): readonly NamedVolume[] {
+  return [...volumes, ...mirrors.map((mirror) => ({ ...mirror, device: { kind: 'mirror' as const } }))];
 }
 
 // What reads it takes a while to load, and most starts do without.
@@ -139,8 +156,8 @@ async function serveApi(
   }
 }
 
-function withQos(volume: VolumeInfo, { volumes }: ServeSettings): VolumeInfo & { qos?: QosWords } {
-  const qos = volumes.find(({ name }) => name === volume.name)?.qos;
+function withQos(volume: VolumeInfo, { volumes, mirrors }: ServeSettings): VolumeInfo & { qos?: QosWords } {
+  const qos = [...volumes, ...mirrors].find(({ name }) => name === volume.name)?.qos;
   return qos === undefined ? volume : { ...volume, qos };
 }
 
@@ -161,13 +178,36 @@ async function open(
     const identity = identities[index];
     if (identity !== undefined) volumes.push(await engine.addVolume(volumeOptions(spec, identity)));
   }
-  const pools = await control.openPools(engine, settings.volumes.map(otherVolume), settings.ensured);
+  const { replicas, mirrors, ensured } = settings;
+  const others = [...settings.volumes.map(otherVolume), ...mirrors.map(mirroredVolume)];
+  const pools = await control.openPools(engine, others, ensured, replicas);
+  const wanted = mirrors.flatMap((spec, index) => {
+    const identity = identities[settings.volumes.length + index];
+    return identity === undefined ? [] : [{ spec, identity }];
+  });
+  const opened = await openMirrors(context, control, engine, settings, wanted);
+  volumes.push(...opened.volumes);
   const listening: HostPort[] = [];
   for (const address of settings.listen) {
     listening.push(await engine.listen({ ...address, ...advertised(settings) }));
   }
-  context.stdout.write(describeService(volumes, listening, settings.advertise, pools));
+  const problems = [...pools.problems, ...opened.problems];
+  context.stdout.write(
+    describeService(volumes, listening, settings.advertise, { ...pools, problems }, opened.replicas),
+  );
   return { volumes, listening };
+}
+
+async function openMirrors(
+  context: CliContext,
+  control: ControlPort,
+  engine: EnginePort,
+  { replicas, dataDirectory }: ServeSettings,
+  mirrors: WantedMirrors['mirrors'],
+): Promise<OpenedMirrors> {
+  if (replicas.length + mirrors.length === 0) return { replicas: [], volumes: [], problems: [] };
+  const host = await context.hostIdentity(dataDirectory);
+  return control.openMirrors(engine, { replicas, mirrors, host });
 }
 
 function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
@@ -205,6 +245,10 @@ function otherVolume({ name, device, qos }: VolumeSpec): OtherVolume {
   };
 }
 
+function mirroredVolume({ name, qos }: MirrorSpec): OtherVolume {
+  return { name, ...(qos?.minIops !== undefined && { minIops: qos.minIops }) };
+}
+
 function advertised({ advertise }: ServeSettings): { advertisedHost?: string; advertisedPort?: number } {
   if (advertise === undefined) return {};
   const { host, port } = advertise;
@@ -220,22 +264,32 @@ export function describeService(
   listening: readonly HostPort[],
   advertise?: { readonly host: string; readonly port?: number },
   pools: OpenedPools = { volumes: [], problems: [] },
+  replicas: OpenedMirrors['replicas'] = [],
 ): string {
   const lines = listening.map((address) => `listening on ${formatTcp(address)}`);
+  const reached = listening.map(({ host, port }) => ({
+    host: advertise?.host ?? reachableHost(host),
+    port: advertise?.port ?? port,
+  }));
   for (const volume of [...devices, ...pools.volumes.slice(0, poolVolumesShown)]) {
     const kept = volume.durable ? 'durable' : 'not durable';
     lines.push(
       `volume ${volume.name}: ${formatSize(volume.sizeBytes)}, ${volume.blockSizeBytes}-byte blocks, ` +
         `${kept}, namespace ${volume.nsid} of ${volume.nqn}`,
     );
-    for (const address of listening) {
-      const host = advertise?.host ?? reachableHost(address.host);
-      lines.push(`  nvme connect -t tcp -a ${host} -s ${advertise?.port ?? address.port} -n ${volume.nqn}`);
+    for (const { host, port } of reached) {
+      lines.push(`  nvme connect -t tcp -a ${host} -s ${port} -n ${volume.nqn}`);
+    }
+  }
+  for (const { name, sizeBytes, nqn } of replicas) {
+    // What --mirror of another daemon takes.
+    for (const address of reached) {
+      lines.push(`replica ${name}: ${formatSize(sizeBytes)}, ${formatTcp(address)}/${nqn}`);
     }
   }
   const more = pools.volumes.length - poolVolumesShown;
   if (more > 0) lines.push(`and ${more} more volumes: ballast volume list`);
-  if (devices.length + pools.volumes.length + pools.problems.length === 0) {
+  if (devices.length + pools.volumes.length + pools.problems.length + replicas.length === 0) {
     lines.push('no volumes yet: ballast pool create NAME --device PATH:SIZE, then ballast volume create');
   }
   for (const problem of pools.problems) lines.push(`NOT SERVED: ${problem}`);

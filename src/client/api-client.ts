@@ -1,6 +1,7 @@
 // The REST API of a daemon, a method for each route that commands use. Answers are what the daemon says, as
 // JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
 
+import type { MirrorBody } from '../api/mirror-schemas.js';
 import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
 import type { HostsBody } from '../api/routes/hosts.js';
@@ -20,6 +21,7 @@ export type {
   ExtentsBody,
   HostsBody,
   KeysBody,
+  MirrorBody,
   NewPoolBody,
   NewVolumeBody,
   PolicyBody,
@@ -98,6 +100,14 @@ export class ApiClient {
 
   stopScrub(pool: string): Promise<PoolBody> {
     return this.#ask('DELETE', `pools/${part(pool)}/scrub`);
+  }
+
+  async mirrors(): Promise<readonly MirrorBody[]> {
+    return (await this.#ask<{ mirrors: MirrorBody[] }>('GET', 'mirrors')).mirrors;
+  }
+
+  mirror(name: string): Promise<MirrorBody> {
+    return this.#ask('GET', `mirrors/${part(name)}`);
   }
 
   async volumes(): Promise<readonly VolumeBody[]> {

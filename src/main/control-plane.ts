@@ -8,6 +8,7 @@ import { Authenticator } from '../auth/authenticator.js';
 import { formatHost, type HostPort } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import { AddressInUseError } from '../base/errors.js';
+import type { ReplicaSpec } from '../base/replica-spec.js';
 import type { EnsuredSettings } from '../base/settings.js';
 import { makeStateDirectory, type StatePaths, statePaths } from '../base/state-directory.js';
 import type {
@@ -15,19 +16,24 @@ import type {
   ControlPort,
   DataPlanePort,
   EnginePort,
+  OpenedMirrors,
   OpenedPools,
   OtherVolume,
   ServedVolume,
+  WantedMirrors,
 } from '../cli/engine-port.js';
 import type { KeyProvider } from '../keys/types.js';
+import type { MirrorService } from '../mirrors/mirror-service.js';
 import type { PoolService } from '../pools/pool-service.js';
 import { qosPrefix } from '../pools/qos-keys.js';
 import { poolsPrefix } from '../pools/records.js';
+import type { ReplicaData } from '../pools/replica-volumes.js';
 import type { VolumeView } from '../pools/types.js';
 import { openLevelStore } from '../store/level/level-store.js';
 import type { Store } from '../store/types.js';
 import { MetricsDoor } from './metrics-door.js';
 import { metricsSource } from './metrics-source.js';
+import { mirrorsSource } from './mirrors-source.js';
 
 interface Options extends ControlOptions {
   readonly version: string;
@@ -43,6 +49,7 @@ export class ControlPlane implements ControlPort {
   readonly #adminHash: Uint8Array;
   #makePools: (() => Promise<PoolService>) | undefined;
   #pools: PoolService | undefined;
+  #mirrors: MirrorService | undefined;
 
   private constructor(
     options: Options,
@@ -87,8 +94,9 @@ export class ControlPlane implements ControlPort {
     engine: EnginePort,
     others: readonly OtherVolume[],
     ensured: EnsuredSettings,
+    replicas: readonly ReplicaSpec[],
   ): Promise<OpenedPools> {
-    this.#makePools = () => this.#newPools(engine, others);
+    this.#makePools = () => this.#newPools(engine, others, replicas.map(replicaData));
     const { entries } = await this.#store.list(poolsPrefix);
     const { entries: qos } = await this.#store.list(qosPrefix);
     const guarantees = others.filter(({ minIops = 0 }) => minIops > 0);
@@ -108,12 +116,22 @@ export class ControlPlane implements ControlPort {
     };
   }
 
-  async #newPools(engine: EnginePort, others: readonly OtherVolume[]): Promise<PoolService> {
+  async openMirrors(engine: EnginePort, wanted: WantedMirrors): Promise<OpenedMirrors> {
+    const { MirrorService } = await import('../mirrors/mirror-service.js');
+    this.#mirrors = new MirrorService({ engine, store: this.#store, log: this.#options.log });
+    return this.#mirrors.open(wanted);
+  }
+
+  async #newPools(
+    engine: EnginePort,
+    others: readonly OtherVolume[],
+    replicas: readonly ReplicaData[],
+  ): Promise<PoolService> {
     const { PoolService } = await import('../pools/pool-service.js');
     const { VolumeKeys } = await import('../keys/volume-keys.js');
     const { keySource, log } = this.#options;
     const keys = new VolumeKeys(await keyProvider(keySource, this.#paths.volumeKeys));
-    return new PoolService({ engine, store: this.#store, keys, log, others });
+    return new PoolService({ engine, store: this.#store, keys, log, others, replicas });
   }
 
   async serveApi(dataPlane: DataPlanePort): Promise<readonly string[]> {
@@ -128,7 +146,8 @@ export class ControlPlane implements ControlPort {
     const { pools, volumes, snapshots, hosts, pods, rotation, qos } = this.#pools;
     const volumesCount = () => dataPlane.volumes().length + volumes.list().length;
     const node = hostname();
-    const source = metricsSource(dataPlane, this.#pools);
+    const mirrors = mirrorsSource(this.#mirrors);
+    const source = metricsSource(dataPlane, this.#pools, mirrors);
     const metrics = new Metrics({ source, node, version });
     this.#metricsDoor.serve(metrics);
     const app = await createApp({
@@ -145,6 +164,7 @@ export class ControlPlane implements ControlPort {
         routes.podRoutes(pods),
         routes.snapshotRoutes(snapshots),
         routes.poolRoutes(pools),
+        routes.mirrorRoutes(mirrors),
         routes.qosRoutes(qos),
         routes.keyRoutes(rotation),
         routes.tokenRoutes(tokens),
@@ -165,8 +185,14 @@ export class ControlPlane implements ControlPort {
 
   async close(): Promise<void> {
     await this.closeApi();
+    await this.#mirrors?.close();
     await this.#store.close();
   }
+}
+
+function replicaData({ name, device }: ReplicaSpec): ReplicaData {
+  if (device.kind === 'file') return { replica: name, path: device.path };
+  return { replica: name, pool: device.pool, volume: device.volume };
 }
 
 async function keyProvider(source: ControlOptions['keySource'], file: string): Promise<KeyProvider> {

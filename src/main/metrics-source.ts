@@ -3,12 +3,14 @@
 import type { QosWords } from '../base/qos.js';
 import type { DataPlanePort } from '../cli/engine-port.js';
 import type { MeasuredVolume, MetricsSource } from '../metrics/sources.js';
+import type { MirrorService } from '../mirrors/mirror-service.js';
 import type { PoolService } from '../pools/pool-service.js';
 import type { VolumeView } from '../pools/types.js';
 
 export function metricsSource(
   dataPlane: DataPlanePort,
   { pools, volumes, qos }: Pick<PoolService, 'pools' | 'volumes' | 'qos'>,
+  mirrors: Pick<MirrorService, 'list'>,
 ): MetricsSource {
   return {
     stats: () => dataPlane.counters({ latency: true }),
@@ -17,6 +19,7 @@ export function metricsSource(
       ...volumes.list().map((view) => ofPool(view, qos.heldBy(view.settings.qos))),
     ],
     pools: () => pools.list(),
+    mirrors: () => mirrors.list(),
     qosBudgetIops: () => qos.budget().iops,
   };
 }

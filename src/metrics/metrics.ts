@@ -30,14 +30,14 @@ export class Metrics {
 
   /** Everything of one moment; in parts, for there may be ten thousand volumes. */
   async *text(): AsyncGenerator<string> {
-    const pools = await this.#source.pools();
+    const [pools, mirrors] = await Promise.all([this.#source.pools(), this.#source.mirrors()]);
     const volumes = this.#source.volumes();
     // With ten thousand volumes each of the two takes milliseconds. One that is renamed or deleted in between
     // is told without counters, once.
     await setImmediate();
     const stats = this.#source.stats();
     const budgetIops = this.#source.qosBudgetIops();
-    this.#nodeMetrics.fill({ node: this.#node, stats, pools, budgetIops });
+    this.#nodeMetrics.fill({ node: this.#node, stats, pools, mirrors, budgetIops });
     yield await this.#registry.metrics();
     yield* inSlices(this.#volumeText(volumes, stats));
   }

@@ -1,19 +1,22 @@
 // What is told of the daemon and its pools: filled from one snapshot at each scrape.
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { MirrorView } from '../mirrors/types.js';
 import type { NodeStats } from '../native/types.js';
 import type { PoolView } from '../pools/types.js';
+import { mirrorGauges } from './mirror-families.js';
 
-type Labels = Readonly<Record<string, string | number>>;
-type Sample = readonly [Labels, number | bigint];
+export type Labels = Readonly<Record<string, string | number>>;
+export type Sample = readonly [Labels, number | bigint];
 
-interface Snapshot {
+export interface Snapshot {
   readonly node: string;
   readonly stats: NodeStats;
   readonly pools: readonly PoolView[];
+  readonly mirrors: readonly MirrorView[];
   readonly budgetIops: number;
 }
 
-interface Definition {
+export interface Definition {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
@@ -94,6 +97,7 @@ const gauges: readonly Definition[] = [
     'Bad blocks of 4 KiB that the last scrub found.',
     ({ info }) => info?.scrub.errors,
   ),
+  ...mirrorGauges,
 ];
 
 const counters: readonly Definition[] = [

@@ -1,6 +1,7 @@
 // What is measured, as the room gets it: the engine's counters at one moment, and what volumes and pools are.
 // src/main hands it in; a test hands in its own.
 import type { QosWords } from '../base/qos.js';
+import type { MirrorView } from '../mirrors/types.js';
 import type { StatsByVolume } from '../native/types.js';
 import type { PoolView } from '../pools/types.js';
 import type { PodUse } from '../pools/volume-settings.js';
@@ -26,6 +27,7 @@ export interface MetricsSource {
   stats(): StatsByVolume;
   volumes(): readonly MeasuredVolume[];
   pools(): Promise<readonly PoolView[]>;
+  mirrors(): Promise<readonly MirrorView[]>;
   /** What guarantees are admitted against; 0: none. */
   qosBudgetIops(): number;
 }

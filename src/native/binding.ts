@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
+import type { MirrorInfo, MirrorRecord, ReplicaContent, ReplicaInfo } from './mirror-types.js';
 import type {
   PoolCheckReport,
   PoolInfo,
@@ -52,6 +53,43 @@ export interface NativeVolume {
   readonly readOnly: boolean;
   readonly hosts: readonly string[] | undefined;
   readonly qos: NativeQos;
+  /** Of a volume of kind `mirror`, and only of one. */
+  readonly mirror: NativeMirror | undefined;
+}
+
+export interface NativeReplica {
+  readonly name: string;
+  /** Empty: the data is a volume of a pool. */
+  readonly path: string;
+  readonly pool: string;
+  readonly volume: string;
+  /** 0n: what the file has. */
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  readonly uuid: string;
+  /** All zeroes: of none yet. */
+  readonly volumeUuid: string;
+  readonly content: ReplicaContent;
+  /** None: any host. */
+  readonly hosts: readonly string[];
+}
+
+export interface NativeMirror {
+  readonly members: readonly {
+    readonly uuid: string;
+    /** Empty: it is at the address. */
+    readonly replica: string;
+    readonly host: string;
+    readonly port: number;
+  }[];
+  readonly record: MirrorRecord;
+  readonly node: string;
+  readonly hostNqn: string;
+  readonly hostId: string;
+  readonly leaseMs: number;
+  readonly latencyBudgetMs: number;
+  readonly resyncBytesPerSecond: bigint;
+  readonly failBelowMin: boolean;
 }
 
 /** 0: none, of all but the weight. */
@@ -170,6 +208,7 @@ export type NativeEvent =
   | readonly ['log', level: LogEntry['level'], room: string, text: string]
   | readonly ['state', controller: number, state: string, text: string]
   | readonly ['namespaces', controller: number]
+  | readonly ['store', engine: number, volume: string, expectedRevision: bigint, wanted: MirrorRecord]
   | readonly [
       'perf',
       op: number,
@@ -262,6 +301,18 @@ export interface NativeBinding {
   poolDeleteSnapshot(engine: number, op: number, pool: string, volume: string, snapshot: string): void;
   poolRanges(engine: number, op: number, pool: string, options: NativePoolRanges): void;
 
+  replicaAdd(engine: number, op: number, replica: NativeReplica): void;
+  replicaRemove(engine: number, op: number, name: string): void;
+  replicaInfo(engine: number, op: number, name: string): void;
+  mirrorInfo(engine: number, op: number, volume: string): void;
+  /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */
+  mirrorAnswerStore(
+    engine: number,
+    volume: string,
+    kind: 'stored' | 'differs' | 'unavailable',
+    current: MirrorRecord | undefined,
+  ): void;
+
   controllerClose(controller: number, op: number): void;
   /** opcode, nsid, cdw10 to cdw15. False: the controller is closed, and nothing will be delivered. */
   controllerIo(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): boolean;
@@ -289,6 +340,8 @@ export interface NativeResults {
   readonly poolVolumes: readonly PoolVolumeInfo[];
   readonly poolSnapshots: readonly PoolSnapshotInfo[];
   readonly poolRanges: PoolRanges;
+  readonly replica: ReplicaInfo;
+  readonly mirror: MirrorInfo;
   readonly address: ListenAddress;
   readonly controller: NativeController;
   readonly discovery: readonly NativeDiscoveryEntry[];

@@ -1,6 +1,7 @@
 // Argument checks: what passes here, the addon asserts. Each names the argument and what it has to be.
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '../base/errors.js';
+import { checkNqn } from '../base/nqn.js';
 import { uuidPattern } from '../base/volume-spec.js';
 
 export function check(condition: boolean, argument: string, expected: string): asserts condition {
@@ -51,6 +52,11 @@ export function checkUuid(value: unknown, argument: string): string {
 export function checkHost(value: unknown, argument: string): string {
   check(typeof value === 'string' && isIP(value) !== 0, argument, 'a numeric IPv4 or IPv6 address');
   return value;
+}
+
+export function checkHosts(hosts: readonly string[]): void {
+  check(Array.isArray(hosts) && hosts.length <= 65_536, 'hosts', 'an array of host NQNs');
+  for (const host of hosts) checkNqn(checkText(host, 'hosts', 65_536));
 }
 
 export function checkFunction<T>(value: T | undefined, argument: string): T | undefined {

@@ -15,6 +15,7 @@ import {
   checkBoolean,
   checkFunction,
   checkHost,
+  checkHosts,
   checkInteger,
   checkObject,
   checkSignal,
@@ -23,6 +24,7 @@ import {
   checkUuid,
 } from './checks.js';
 import { resolveIdentity } from './host-identity.js';
+import { checkMirrorOptions } from './mirror-arguments.js';
 import type {
   AttachOptions,
   ConnectOptions,
@@ -30,6 +32,7 @@ import type {
   EngineOptions,
   ListenOptions,
   QosLimits,
+  VolumeKind,
   VolumeOptions,
 } from './types.js';
 
@@ -38,6 +41,7 @@ const spinAlways = 0xffff_ffff;
 const transferBytesMax = 128 * 1024;
 const namespacesMax = 1024;
 const otherAddressesMax = 15;
+const volumeKinds: readonly VolumeKind[] = ['memory', 'null', 'file', 'pool', 'mirror'];
 
 export function checkEngineOptions(options: EngineOptions): NativeEngineOptions {
   checkObject(options, 'options');
@@ -63,13 +67,21 @@ export function checkEngineOptions(options: EngineOptions): NativeEngineOptions 
 
 export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
   checkObject(options, 'options');
-  const { kind, sizeBytes, hosts } = options;
-  const blockSizeBytes = options.blockSizeBytes ?? 4096;
+  const { kind, hosts } = options;
+  check(volumeKinds.includes(kind), 'kind', `one of ${volumeKinds.join(', ')}`);
   check(
-    kind === 'memory' || kind === 'null' || kind === 'file' || kind === 'pool',
-    'kind',
-    "'memory', 'null', 'file' or 'pool'",
+    (options.mirror !== undefined) === (kind === 'mirror'),
+    'mirror',
+    'given for a mirrored volume, and only for one',
   );
+  const mirror = options.mirror === undefined ? undefined : checkMirrorOptions(options.mirror);
+  check(
+    mirror === undefined || (options.sizeBytes === undefined && options.blockSizeBytes === undefined),
+    'sizeBytes',
+    "left out for a mirrored volume: it is the record's, and so is blockSizeBytes",
+  );
+  const blockSizeBytes = mirror?.record.blockSizeBytes ?? options.blockSizeBytes ?? 4096;
+  const sizeBytes = mirror ? mirror.record.blocksCount * BigInt(blockSizeBytes) : options.sizeBytes;
   check(
     (options.path !== undefined) === (kind === 'file'),
     'path',
@@ -117,6 +129,7 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
     readOnly: checkBoolean(options.readOnly, 'readOnly'),
     hosts,
     qos: checkQos(options.qos ?? {}),
+    mirror,
   };
 }
 
@@ -151,11 +164,6 @@ function checkKey({ kind, key }: VolumeOptions): void {
     'key',
     '64 bytes whose halves differ',
   );
-}
-
-export function checkHosts(hosts: readonly string[]): void {
-  check(Array.isArray(hosts) && hosts.length <= 65_536, 'hosts', 'an array of host NQNs');
-  for (const host of hosts) checkNqn(checkText(host, 'hosts', 65_536));
 }
 
 export function checkListenOptions(options: ListenOptions): NativeListen {

@@ -6,21 +6,20 @@ import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
 import { Attachment } from './attachment.js';
 import { binding, type NativeResults, type NativeVolumeStats } from './binding.js';
-import { checkInteger, checkText } from './checks.js';
+import { checkHosts, checkInteger, checkText } from './checks.js';
 import { Controller } from './controller.js';
 import {
   checkAttachOptions,
   checkConnectOptions,
   checkDiscoverOptions,
   checkEngineOptions,
-  checkHosts,
   checkListenOptions,
   checkQos,
   checkVolumeOptions,
   depthMax,
   rateMax,
 } from './engine-arguments.js';
-import { EnginePools } from './engine-pools.js';
+import { EngineMirrors } from './engine-mirrors.js';
 import {
   attachFailure,
   connectFailure,
@@ -30,7 +29,7 @@ import {
   volumeFailure,
 } from './failures.js';
 import { untilAborted } from './namespace.js';
-import { forgetState, listenToLog, listenToState, operate } from './operations.js';
+import { forgetState, forgetStore, listenToLog, listenToState, operate } from './operations.js';
 import { readStats, readStatsByVolume } from './stats.js';
 import type {
   AttachOptions,
@@ -52,7 +51,7 @@ import type {
   VolumeStats,
 } from './types.js';
 
-export class Engine extends EnginePools {
+export class Engine extends EngineMirrors {
   readonly #id: number;
   readonly #forgetLog: (() => void) | undefined;
   readonly #volumes = new Map<string, VolumeInfo>();
@@ -99,11 +98,15 @@ export class Engine extends EnginePools {
   async removeVolume(name: string): Promise<void> {
     checkText(name, 'name', 255);
     this.#checkOpen();
+    await this.#remove(name);
+    this.#forgetVolume(name);
+  }
+
+  async #remove(name: string): Promise<void> {
     await operate<void>(
       (op) => binding.engineRemoveVolume(this.#id, op, name),
       engineFailure(`remove volume '${name}'`),
     );
-    this.#forgetVolume(name);
   }
 
   /** In force when it answers; I/O that waits goes on under the new limits. */
@@ -267,10 +270,14 @@ export class Engine extends EnginePools {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#controllers].map((controller) => controller.close()));
+    // First, and while answers of the store still get there: a head ends when what it asked is answered.
+    const mirrors = [...this.#volumes.values()].filter(({ kind }) => kind === 'mirror');
+    await Promise.allSettled(mirrors.map(({ name }) => this.#remove(name)));
     await operate<void>(
       (op) => binding.engineClose(this.#id, op),
       ({ text }) => new NativeError('close', text),
     );
+    forgetStore(this.#id);
     this.#forgetLog?.();
   }
 
@@ -279,6 +286,10 @@ export class Engine extends EnginePools {
     const words = binding.engineStats(this.#id, volumes, latency);
     if (words === undefined) throw new ClosedError('the engine');
     return words;
+  }
+
+  protected override get nativeId(): number {
+    return this.#id;
   }
 
   protected override useEngine(): number {

@@ -17,6 +17,7 @@ import {
   UnreachableError,
   VolumeOpenError,
 } from '../base/errors.js';
+import { MirrorNotFoundError, ReplicaOpenError } from '../base/mirror-errors.js';
 import {
   NoSpaceError,
   PoolDeviceError,
@@ -51,6 +52,20 @@ export function volumeFailure(name: string): ToError {
     if (failure.code === 'ALREADY_EXISTS') return new DuplicateVolumeError(name, reasonOf(failure));
     return new VolumeOpenError(name, reasonOf(failure));
   };
+}
+
+export function replicaFailure(name: string): ToError {
+  return (failure) =>
+    failure.code === 'SHUTTING_DOWN'
+      ? new ClosedError('the engine')
+      : new ReplicaOpenError(name, reasonOf(failure));
+}
+
+export function mirrorFailure(volume: string): ToError {
+  return (failure) =>
+    failure.code === 'NOT_FOUND'
+      ? new MirrorNotFoundError(volume)
+      : engineFailure(`look at mirrored volume '${volume}'`)(failure);
 }
 
 export function qosFailure(name: string): ToError {

@@ -6,6 +6,7 @@ export { connect, parseUri, type UriConnectOptions } from './connect.js';
 export { Controller, type StateCallback } from './controller.js';
 export { Engine } from './engine.js';
 export { kernelCalls } from './kernel-calls.js';
+export type * from './mirror-types.js';
 export { Namespace } from './namespace.js';
 export type * from './pool-types.js';
 export type * from './types.js';

@@ -2,6 +2,7 @@
 // that the addon delivers are taken apart here. One table per environment, as the addon has one state per
 // environment. What a callback of the user throws becomes an uncaught exception and disturbs nothing else.
 import { binding, type NativeEvent } from './binding.js';
+import type { StoreRequest } from './mirror-types.js';
 import type { ControllerState, LogEntry, PerfProgress } from './types.js';
 
 /** Why an operation failed, in the words of the data plane; callers make a DomainError of it. */
@@ -21,6 +22,7 @@ const operations = new Map<number, PendingOperation>();
 const ios = new Map<number, (status: number) => void>();
 const stateListeners = new Map<number, StateListener>();
 const namespaceListeners = new Map<number, () => void>();
+const storeListeners = new Map<number, (request: StoreRequest) => void>();
 const progressListeners = new Map<number, (progress: PerfProgress) => void>();
 const logListeners = new Set<(entry: LogEntry) => void>();
 let lastNumber = 0;
@@ -73,6 +75,15 @@ export function forgetState(controller: number): void {
   namespaceListeners.delete(controller);
 }
 
+/** Heads of this engine want something of the store. Ends with forgetStore(). */
+export function listenToStore(engine: number, listener: (request: StoreRequest) => void): void {
+  storeListeners.set(engine, listener);
+}
+
+export function forgetStore(engine: number): void {
+  storeListeners.delete(engine);
+}
+
 export function listenToProgress(op: number, listener: (progress: PerfProgress) => void): () => void {
   progressListeners.set(op, listener);
   return () => progressListeners.delete(op);
@@ -123,6 +134,12 @@ function deliverEvent(event: NativeEvent): void {
     }
     case 'namespaces': {
       namespaceListeners.get(event[1])?.();
+      return;
+    }
+    case 'store': {
+      const [, engine, volume, expectedRevision, wanted] = event;
+      const listener = storeListeners.get(engine);
+      if (listener !== undefined) callUser(() => listener({ volume, expectedRevision, wanted }));
       return;
     }
     case 'perf': {

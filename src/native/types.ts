@@ -4,6 +4,7 @@
 
 import type { NvmeStatus } from '../base/errors.js';
 import type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
+import type { MirrorOptions } from './mirror-types.js';
 
 export type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
 
@@ -30,7 +31,7 @@ export interface EngineOptions {
   readonly inCapsuleBytes?: number;
 }
 
-export type VolumeKind = 'memory' | 'null' | 'file' | 'pool';
+export type VolumeKind = 'memory' | 'null' | 'file' | 'pool' | 'mirror';
 
 export interface VolumeOptions {
   readonly name: string;
@@ -65,6 +66,8 @@ export interface VolumeOptions {
   readonly hosts?: readonly string[];
   /** What it may use and what it is promised. Default: no limit, and no promise. */
   readonly qos?: QosLimits;
+  /** `mirror` only, whose size and block size are the record's. */
+  readonly mirror?: MirrorOptions;
 }
 
 /**

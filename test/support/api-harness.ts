@@ -9,6 +9,7 @@ import {
   hostRoutes,
   keyRoutes,
   metricsRoutes,
+  mirrorRoutes,
   nodeRoutes,
   podRoutes,
   poolRoutes,
@@ -23,9 +24,10 @@ import { Authenticator } from '../../src/auth/authenticator.js';
 import type { Role } from '../../src/auth/roles.js';
 import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
+import { MirrorNotFoundError } from '../../src/base/mirror-errors.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { fakeDataPlane } from './fake-data-plane.js';
-import { fakeMetricsSource } from './fake-metrics.js';
+import { fakeMetricsSource, fakeMirrorViews } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
 
 export class ApiHarness {
@@ -72,6 +74,14 @@ export class ApiHarness {
         podRoutes(pods),
         snapshotRoutes(snapshots),
         poolRoutes(pools),
+        mirrorRoutes({
+          list: async () => fakeMirrorViews,
+          get: async (name) => {
+            const found = fakeMirrorViews.find((one) => one.name === name);
+            if (found === undefined) throw new MirrorNotFoundError(name);
+            return found;
+          },
+        }),
         qosRoutes(qos),
         keyRoutes(rotation),
         tokenRoutes(this.tokens),

@@ -1,14 +1,17 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
 import type { Attacher } from '../../src/attach/types.js';
+import type { ReplicaSpec } from '../../src/base/replica-spec.js';
 import type { EnsuredSettings } from '../../src/base/settings.js';
 import type {
   CliContext,
   ControlOptions,
   CsiOptions,
   DataPlanePort,
+  OpenedMirrors,
   OpenedPools,
   OtherVolume,
+  WantedMirrors,
 } from '../../src/cli/engine-port.js';
 import { runProgram } from '../../src/cli/program.js';
 import { FakeEngine } from './fake-engine.js';
@@ -47,6 +50,9 @@ export class CliHarness {
   others: readonly OtherVolume[] = [];
   ensured: EnsuredSettings = {};
   pools: OpenedPools = { volumes: [], problems: [] };
+  replicas: readonly ReplicaSpec[] = [];
+  wanted: WantedMirrors | undefined;
+  mirrors: OpenedMirrors = { replicas: [], volumes: [], problems: [] };
   attacher: Attacher | undefined;
   attacherOptions: object = {};
   stdin: Readable = Readable.from([]);
@@ -67,11 +73,17 @@ export class CliHarness {
         this.engine.steps.push('control');
         this.control = options;
         return {
-          openPools: async (_engine, others, ensured) => {
+          openPools: async (_engine, others, ensured, replicas) => {
+            this.replicas = replicas;
             this.ensured = ensured;
             this.engine.steps.push('pools');
             this.others = others;
             return this.pools;
+          },
+          openMirrors: async (_engine, wanted) => {
+            this.engine.steps.push('mirrors');
+            this.wanted = wanted;
+            return this.mirrors;
           },
           serveApi: async (dataPlane) => {
             this.engine.steps.push('api');

@@ -5,6 +5,13 @@ import { VolumeNotFoundError } from '../../src/base/control-errors.js';
 import { DuplicateVolumeError, NamespaceNotFoundError, VolumeOpenError } from '../../src/base/errors.js';
 import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
 import type {
+  MirrorInfo,
+  ReplicaInfo,
+  ReplicaOptions,
+  StoreAnswer,
+  StoreRequest,
+} from '../../src/native/mirror-types.js';
+import type {
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
@@ -21,6 +28,7 @@ import type {
   VolumeInfo,
   VolumeOptions,
 } from '../../src/native/types.js';
+import { FakeMirrors } from './fake-mirrors.js';
 import { FakeDisks, FakePools } from './fake-pools.js';
 
 const latencyUs = { mean: 10, p50: 9, p90: 15, p99: 20, p999: 30, max: 40 };
@@ -51,6 +59,7 @@ export class FakeNamespace implements NamespacePort {
 }
 
 export class FakeEngine extends FakePools implements EnginePort {
+  readonly mirrors: FakeMirrors;
   readonly volumes: VolumeOptions[] = [];
   /** Of hosts that are connected, to whatever there is. */
   controllers = 0;
@@ -91,19 +100,27 @@ export class FakeEngine extends FakePools implements EnginePort {
         this.volumes.splice(0, this.volumes.length, ...left);
       },
     );
+    this.mirrors = new FakeMirrors(
+      disks.replicas,
+      (pool, volume) => this.volume(pool, volume).info.sizeBytes,
+    );
   }
 
   addVolume(options: VolumeOptions): Promise<VolumeInfo> {
     return this.run('addVolume', options.name, () => {
       this.steps.push(`volume ${options.name}`);
-      const { name, kind, nqn, uuid, blockSizeBytes = 4096 } = options;
+      const { name, kind, nqn, uuid, mirror } = options;
+      const blockSizeBytes = mirror?.record.blockSizeBytes ?? options.blockSizeBytes ?? 4096;
       if (this.volumes.some((volume) => volume.name === name)) {
         throw new DuplicateVolumeError(name, 'the engine has one of this name');
       }
-      const sizeBytes = kind === 'pool' ? this.#checkPoolVolume(options) : (options.sizeBytes ?? 0n);
+      if (mirror !== undefined) this.mirrors.add(name, mirror);
+      const mirrored = mirror && mirror.record.blocksCount * BigInt(blockSizeBytes);
+      const sizeBytes =
+        kind === 'pool' ? this.#checkPoolVolume(options) : (mirrored ?? options.sizeBytes ?? 0n);
       const nsid = this.volumes.filter((volume) => volume.nqn === nqn).length + 1;
       this.volumes.push(options);
-      const durable = kind === 'file' || kind === 'pool';
+      const durable = kind === 'file' || kind === 'pool' || kind === 'mirror';
       return { name, kind, nqn, nsid, uuid, sizeBytes, blockSizeBytes, durable };
     });
   }
@@ -114,6 +131,31 @@ export class FakeEngine extends FakePools implements EnginePort {
     if (wrappedKey !== undefined && key?.length !== 64) throw new VolumeOpenError(name, 'needs its key');
     if (key !== undefined) this.keys.set(name, Buffer.from(key));
     return sizeBytes;
+  }
+
+  async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
+    this.steps.push(`replica ${options.name}`);
+    return this.mirrors.addReplica(options);
+  }
+
+  removeReplica(name: string): Promise<void> {
+    return this.mirrors.removeReplica(name);
+  }
+
+  replicaInfo(name: string): Promise<ReplicaInfo> {
+    return this.mirrors.replicaInfo(name);
+  }
+
+  mirrorInfo(volume: string): Promise<MirrorInfo> {
+    return this.mirrors.mirrorInfo(volume);
+  }
+
+  onStoreRequest(listener: (request: StoreRequest) => void): void {
+    this.mirrors.listener = listener;
+  }
+
+  answerStore(volume: string, answer: StoreAnswer): void {
+    this.mirrors.answerStore(volume, answer);
   }
 
   setQos(name: string, limits: QosLimits): Promise<void> {

@@ -2,6 +2,7 @@
 // has a name that needs escaping, one pool is missing.
 import { type LatencyHistogram, latencyBoundsUs } from '../../src/base/io-latency.js';
 import type { MeasuredVolume, MetricsSource } from '../../src/metrics/sources.js';
+import type { MirrorMemberView, MirrorView } from '../../src/mirrors/types.js';
 import type { NodeStats, StatsByVolume, VolumeStats } from '../../src/native/types.js';
 import type { PoolView } from '../../src/pools/types.js';
 
@@ -137,10 +138,44 @@ export const fakePools: readonly PoolView[] = [
   { name: 'lost', uuid: 'p1', state: 'missing', error: 'no device', problems: [], paths: [] },
 ];
 
+export const fakeMirrorViews: readonly MirrorView[] = [
+  {
+    name: 'db',
+    uuid: 'v1',
+    nqn: 'nqn.2026-11.dev.ballast:volume:v1',
+    sizeBytes: 1n << 60n,
+    blockSizeBytes: 4096,
+    state: 'serving',
+    activity: 'copying',
+    epoch: 7n,
+    head: 'n1',
+    minInSync: 1,
+    members: [
+      member('m1', { local: true, place: 'replica r1' }),
+      member('m2', {}),
+      member('m3', {
+        ...{ state: 'joining', inSync: false, reason: 'the connection was lost' },
+        ...{ resyncDoneBytes: 5n, resyncTotalBytes: 20n },
+      }),
+    ],
+    unreconciledRegions: 4,
+    markedRegions: 9,
+  },
+];
+
+function member(uuid: string, changes: Partial<MirrorMemberView>): MirrorMemberView {
+  return {
+    ...{ uuid, place: 'tcp://192.0.2.1:4420', local: false, inSync: true, state: 'in_sync' },
+    ...{ resyncDoneBytes: 0n, resyncTotalBytes: 0n },
+    ...changes,
+  };
+}
+
 export const fakeMetricsSource: MetricsSource = {
   stats: () => statsOf(fakeVolumeStats),
   volumes: () => fakeVolumes,
   pools: async () => fakePools,
+  mirrors: async () => fakeMirrorViews,
   qosBudgetIops: () => 60_000,
 };
 

@@ -15,6 +15,7 @@ import {
   SnapshotNotFoundError,
   VolumeInUseError,
 } from '../../src/base/pool-errors.js';
+import type { ReplicaInfo } from '../../src/native/mirror-types.js';
 import type {
   PoolCheckOptions,
   PoolCheckReport,
@@ -70,6 +71,8 @@ export class FakeDisks {
   readonly devices = new Map<string, { readonly uuid: string; readonly pool: StoredPool }>();
   /** Sizes of what exists without being of a pool; files that a pool makes are made, empty. */
   readonly blank = new Map<string, bigint>();
+  /** Replicas by where their data is: a path, or POOL/VOLUME. */
+  readonly replicas = new Map<string, ReplicaInfo>();
 }
 
 export function finding(

@@ -3,6 +3,7 @@ export { healthRoutes } from './health.js';
 export { hostRoutes } from './hosts.js';
 export { keyRoutes } from './keys.js';
 export { metricsRoutes } from './metrics.js';
+export { mirrorRoutes } from './mirrors.js';
 export { nodeRoutes } from './node.js';
 export { podRoutes } from './pods.js';
 export { poolRoutes } from './pools.js';

@@ -251,7 +251,7 @@ describe('the OpenAPI document', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     const others =
-      /\/v1\/(?:pools|qos|snapshots|keys|volumes\/\{name\}\/)|(?:POST|PATCH|DELETE) \/v1\/volumes/;
+      /\/v1\/(?:pools|mirrors|qos|snapshots|keys|volumes\/\{name\}\/)|(?:POST|PATCH|DELETE) \/v1\/volumes/;
     expect(operations.filter((operation) => !others.test(operation)).sort()).toEqual(
       [
         ...guarded.map(([method, url]) => `${method} ${url.replace(/(?<=s\/)(demo|x)$/, '{name}')}`),
@@ -266,7 +266,18 @@ describe('the OpenAPI document', () => {
     expect(failure.content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Error' });
     expect(Object.keys(document.components.schemas).sort()).toEqual(
       [
-        ...['Error', 'Extents', 'Keys', 'NewToken', 'Node', 'Pool', 'QosBudget', 'QosClass', 'Rotated'],
+        ...[
+          'Error',
+          'Extents',
+          'Keys',
+          'Mirror',
+          'NewToken',
+          'Node',
+          'Pool',
+          'QosBudget',
+          'QosClass',
+          'Rotated',
+        ],
         ...['Snapshot', 'Stats', 'Token', 'Version', 'Volume'],
       ].sort(),
     );

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import * as attachErrors from '../../../src/base/attach-errors.js';
 import * as controlErrors from '../../../src/base/control-errors.js';
 import * as errors from '../../../src/base/errors.js';
+import * as mirrorErrors from '../../../src/base/mirror-errors.js';
 import * as poolErrors from '../../../src/base/pool-errors.js';
 import * as qosErrors from '../../../src/base/qos-errors.js';
 
@@ -9,7 +10,14 @@ const { errorCatalogue, DomainError } = errors;
 
 describe('the error catalogue', () => {
   it('has a class for each code and a code for each class', () => {
-    const all = { ...errors, ...attachErrors, ...controlErrors, ...poolErrors, ...qosErrors };
+    const all = {
+      ...errors,
+      ...attachErrors,
+      ...controlErrors,
+      ...mirrorErrors,
+      ...poolErrors,
+      ...qosErrors,
+    };
     const classes = Object.values(all).filter(
       (value): value is typeof errors.ClosedError =>
         typeof value === 'function' && value.prototype instanceof DomainError,

@@ -33,6 +33,8 @@ describe('resolveServeSettings', () => {
       reactors: { count: 1 },
       logLevel: 'info',
       volumes: [],
+      replicas: [],
+      mirrors: [],
     });
   });
 

@@ -44,6 +44,22 @@ describe('metrics', () => {
     expect(status).toBe(0);
   });
 
+  it('tell how mirrored volumes and their members are', async () => {
+    const { value } = await read();
+    const db = { volume: 'db', node: 'node-1' };
+    expect(value('ballast_mirror_state', { ...db, state: 'serving' })).toBe(1);
+    expect(value('ballast_mirror_members', { ...db, state: 'in_sync' })).toBe(2);
+    expect(value('ballast_mirror_members', { ...db, state: 'joining' })).toBe(1);
+    expect(value('ballast_mirror_members_in_sync', db)).toBe(2);
+    expect(value('ballast_mirror_members_wanted', db)).toBe(3);
+    expect(value('ballast_mirror_min_in_sync', db)).toBe(1);
+    expect(value('ballast_mirror_epoch', db)).toBe(7);
+    expect(value('ballast_mirror_unreconciled_regions', db)).toBe(4);
+    expect(value('ballast_mirror_marked_regions', db)).toBe(9);
+    expect(value('ballast_mirror_resync_done_bytes', { ...db, member: 'm3' })).toBe(5);
+    expect(value('ballast_mirror_resync_total_bytes', db)).toBe(20); // of who is copied to, alone
+  });
+
   it('tell what a volume did, by volume and node', async () => {
     const { value } = await read();
     const db = { volume: 'db', node: 'node-1' };

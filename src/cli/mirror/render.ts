@@ -1,0 +1,48 @@
+// A mirrored volume as people read it.
+import { formatSize } from '../../base/sizes.js';
+import { type MirrorBody, toBytes } from '../../client/api-client.js';
+import { type Column, renderFields, renderTable } from '../table.js';
+
+const size = (value: number | string) => formatSize(toBytes(value));
+
+export const mirrorColumns: readonly Column<MirrorBody>[] = [
+  { title: 'name', value: ({ name }) => name },
+  { title: 'size', value: ({ sizeBytes }) => size(sizeBytes), align: 'right' },
+  { title: 'state', value: stateText },
+  { title: 'in sync', value: ({ inSync, members }) => `${inSync} of ${members.length}`, align: 'right' },
+  { title: 'epoch', value: ({ epoch }) => String(epoch), align: 'right' },
+];
+
+type Member = MirrorBody['members'][number];
+const memberColumns: readonly Column<Member>[] = [
+  { title: 'member', value: ({ uuid }) => uuid },
+  { title: 'where', value: ({ place }) => place },
+  { title: 'state', value: ({ state }) => state.replaceAll('_', ' ') },
+  { title: 'in sync', value: ({ inSync }) => (inSync ? 'yes' : 'no') },
+  { title: 'copied', value: resyncText },
+  { title: 'why', value: ({ reason }) => reason ?? '-' },
+];
+
+function stateText({ state, activity }: MirrorBody): string {
+  return activity === state || activity === '' ? state : `${state}, ${activity}`;
+}
+
+function resyncText({ resync }: Member): string {
+  return resync === undefined ? '-' : `${size(resync.doneBytes)} of ${size(resync.totalBytes)}`;
+}
+
+export function renderMirror(mirror: MirrorBody, color: boolean): string {
+  const { name, uuid, nqn, sizeBytes, blockSizeBytes, epoch, head, minInSync, inSync, members } = mirror;
+  const fields: (readonly [string, string])[] = [
+    ['mirror', name],
+    ['uuid', uuid],
+    ['nqn', nqn],
+    ['size', `${size(sizeBytes)}, ${blockSizeBytes}-byte blocks`],
+    ['state', stateText(mirror)],
+    ['in sync', `${inSync} of ${members.length}, writes need ${minInSync}`],
+    ['epoch', head === undefined ? String(epoch) : `${epoch}, head ${head}`],
+    ['unreconciled', `${mirror.unreconciledRegions} regions of 1 MiB`],
+    ['marked', `${mirror.markedRegions} regions of 1 MiB`],
+  ];
+  return `${renderFields(fields, color)}\n${renderTable(memberColumns, members, color)}`;
+}

@@ -1,0 +1,148 @@
+// Who the members of a mirrored volume are, by what was asked for, and whether that agrees with its record
+// and with what the replicas say of themselves. Checks alone: nothing is changed here.
+import { formatTcp, type HostPort } from '../base/address.js';
+import { MirrorConflictError } from '../base/mirror-errors.js';
+import type { MirrorMemberSpec, MirrorSpec } from '../base/mirror-spec.js';
+import { formatSize } from '../base/sizes.js';
+import type { MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
+import { nobody, type StoredMirror } from './record.js';
+
+/** A member as it was asked for. */
+export interface Member {
+  readonly uuid: string;
+  /** Of this daemon; else it is at the address. */
+  readonly replica?: ReplicaInfo;
+  readonly address?: HostPort;
+}
+
+export function placeOf({ replica, address }: Member): string {
+  if (replica !== undefined) return `replica ${replica.name}`;
+  return address === undefined ? '' : formatTcp(address);
+}
+
+/** Names of the replicas of this daemon among the members, in their order. */
+export function localNames({ name, members }: MirrorSpec): readonly string[] {
+  return members.flatMap((member) => localName(name, member) ?? []);
+}
+
+function localName(mirror: string, member: MirrorMemberSpec): string | undefined {
+  if (member.kind === 'remote') return undefined;
+  return member.kind === 'replica' ? member.name : mirror;
+}
+
+/** `find`: replicas that are open; all that are asked for must be. */
+export function membersOf(
+  { name, members }: MirrorSpec,
+  find: (replica: string) => ReplicaInfo | undefined,
+): readonly Member[] {
+  const found = members.map((member): Member => {
+    if (member.kind === 'remote') return { uuid: member.uuid, address: member.address };
+    const local = localName(name, member) ?? '';
+    const replica = find(local);
+    if (replica === undefined) throw new MirrorConflictError(name, `there is no replica '${local}'`);
+    return { uuid: replica.uuid, replica };
+  });
+  const twice = found.find(({ uuid }, index) => found.findIndex((other) => other.uuid === uuid) !== index);
+  if (twice !== undefined) throw new MirrorConflictError(name, `replica ${twice.uuid} is a member twice`);
+  return found;
+}
+
+/** The record of a new mirror: its data is that of the first member, the others join by a copy. */
+export function newMirror(
+  { name, minInSync = 1 }: MirrorSpec,
+  volumeUuid: string,
+  members: readonly Member[],
+): StoredMirror {
+  const first = members[0]?.replica;
+  if (first === undefined) {
+    throw new MirrorConflictError(
+      name,
+      'it is new, and its first member is not of this daemon: that is the one whose data the volume has',
+    );
+  }
+  checkBeginning(name, volumeUuid, first);
+  const record: MirrorRecord = {
+    revision: 0n,
+    epoch: 0n,
+    head: nobody,
+    members: members.map(({ uuid }, index) => ({ uuid, inSync: index === 0, sealedEpoch: 0n })),
+    minInSync,
+    blockSizeBytes: first.blockSizeBytes,
+    blocksCount: first.sizeBytes / BigInt(first.blockSizeBytes),
+  };
+  return { volumeUuid, record };
+}
+
+// A replica that is there already keeps what it has: is that what a new volume can begin with?
+function checkBeginning(name: string, volumeUuid: string, first: ReplicaInfo): void {
+  const refuse = (reason: string) =>
+    new MirrorConflictError(name, `it is new, and its first member, replica '${first.name}', ${reason}`);
+  if (first.maxEpoch > 0n) {
+    throw refuse(
+      `was used by a head already (epoch ${first.maxEpoch}). If this daemon's store was lost, restore it; ` +
+        "to begin anew with the data as it is, move the replica's metadata away (a file's: PATH.replica)",
+    );
+  }
+  if (first.unusable) throw refuse('has damaged metadata');
+  if (first.content !== 'complete') {
+    throw refuse(
+      'was made for another head and holds no data yet; move its metadata away (a file: PATH.replica) ' +
+        'if its data is what the volume is to begin with',
+    );
+  }
+  if (first.volumeUuid !== undefined && first.volumeUuid !== volumeUuid) {
+    throw refuse(`belongs to volume ${first.volumeUuid}`);
+  }
+}
+
+/** In the order of the record; fails when they are not the members that the record has. */
+export function checkKnown(
+  { name, uuid }: MirrorSpec,
+  { volumeUuid, record }: StoredMirror,
+  members: readonly Member[],
+): readonly Member[] {
+  if (uuid !== undefined && uuid !== volumeUuid) {
+    throw new MirrorConflictError(name, `its uuid is ${volumeUuid}, not ${uuid}`);
+  }
+  const added = members.find((member) => !record.members.some((known) => known.uuid === member.uuid));
+  if (added !== undefined) {
+    throw new MirrorConflictError(
+      name,
+      `${placeOf(added)} (${added.uuid}) is not one of its members. Adding one would take 'ballast mirror ` +
+        `add ${name}', which there is not yet`,
+    );
+  }
+  return record.members.map(({ uuid: known }) => {
+    const member = members.find((one) => one.uuid === known);
+    if (member === undefined) {
+      throw new MirrorConflictError(
+        name,
+        `its member ${known} is missing. Removing one would take 'ballast mirror remove ${name}', which ` +
+          'there is not yet; a member that is down may be named all the same',
+      );
+    }
+    return member;
+  });
+}
+
+/** Of the replicas of this daemon; those of others are judged when they are connected to. */
+export function checkReplicasFit(
+  name: string,
+  { volumeUuid, record }: StoredMirror,
+  members: readonly Member[],
+): void {
+  const sizeBytes = record.blocksCount * BigInt(record.blockSizeBytes);
+  for (const { replica } of members) {
+    if (replica === undefined) continue;
+    const refuse = (reason: string) => new MirrorConflictError(name, `replica '${replica.name}' ${reason}`);
+    if (replica.sizeBytes !== sizeBytes) {
+      throw refuse(`has ${formatSize(replica.sizeBytes)}, the volume ${formatSize(sizeBytes)}`);
+    }
+    if (replica.blockSizeBytes !== record.blockSizeBytes) {
+      throw refuse(`has ${replica.blockSizeBytes}-byte blocks, the volume ${record.blockSizeBytes}`);
+    }
+    if (replica.volumeUuid !== undefined && replica.volumeUuid !== volumeUuid) {
+      throw refuse(`belongs to volume ${replica.volumeUuid}, and this is ${volumeUuid}`);
+    }
+  }
+}

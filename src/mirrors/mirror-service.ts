@@ -1,0 +1,180 @@
+// Everything of this room put together: replicas and mirrored volumes of this daemon, one for each daemon,
+// made in src/main when the engine runs and pools are open. Closed after the engine, before the store.
+import { resolveHost } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+import { MirrorConflictError, MirrorNotFoundError } from '../base/mirror-errors.js';
+import type { MirrorSpec } from '../base/mirror-spec.js';
+import { engineLimits } from '../base/qos.js';
+import type { MirrorMemberOptions } from '../native/mirror-types.js';
+import type { VolumeInfo } from '../native/types.js';
+import type { Store } from '../store/types.js';
+import {
+  checkKnown,
+  checkReplicasFit,
+  localNames,
+  type Member,
+  membersOf,
+  newMirror,
+  placeOf,
+} from './membership.js';
+import type { StoredMirror } from './record.js';
+import { MirrorRecords } from './records.js';
+import { type Beginning, Replicas } from './replicas.js';
+import { StoreBridge } from './store-bridge.js';
+import type { MirrorsEngine, MirrorView, OpenedMirrors, Wanted, WantedMirror } from './types.js';
+import { mirrorView } from './view.js';
+
+export interface MirrorServiceOptions {
+  readonly engine: MirrorsEngine;
+  readonly store: Store;
+  readonly log: Log;
+  readonly storeTimeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+interface Served {
+  readonly info: VolumeInfo;
+  readonly members: readonly Member[];
+}
+
+export class MirrorService {
+  readonly #engine: MirrorsEngine;
+  readonly #records: MirrorRecords;
+  readonly #bridge: StoreBridge;
+  readonly #served = new Map<string, Served>();
+
+  constructor({ engine, store, log, storeTimeoutMs, clock }: MirrorServiceOptions) {
+    this.#engine = engine;
+    this.#records = new MirrorRecords(store);
+    this.#bridge = new StoreBridge({
+      records: this.#records,
+      log,
+      answer: (volume, answer) => engine.answerStore(volume, answer),
+      memberName: (volume, uuid) => this.#memberName(volume, uuid),
+      ...(storeTimeoutMs !== undefined && { timeoutMs: storeTimeoutMs }),
+      ...(clock !== undefined && { clock }),
+    });
+  }
+
+  /**
+   * Once, at the start. Fails at the first that is not as it must be; a pool that is not open keeps only what
+   * is in it from being served.
+   */
+  async open({ replicas, mirrors, host }: Wanted): Promise<OpenedMirrors> {
+    // What is damaged is found before anything is made.
+    const known = new Map<string, StoredMirror>();
+    for (const { spec } of mirrors) {
+      const stored = await this.#records.get(spec.name);
+      if (stored !== undefined) known.set(spec.name, stored);
+    }
+    const opened = new Replicas(this.#engine);
+    for (const spec of replicas) await opened.open(spec, beginningOf(spec.name, mirrors, known));
+    const volumes: VolumeInfo[] = [];
+    const problems = [...opened.problems];
+    if (mirrors.length === 0) return { replicas: opened.opened, volumes, problems };
+    this.#engine.onStoreRequest((request) => this.#bridge.request(request));
+    const node = await this.#records.node();
+    for (const wanted of mirrors) {
+      const { spec } = wanted;
+      const missing = localNames(spec).find((name) => opened.problemOf(name) !== undefined);
+      if (missing !== undefined) {
+        problems.push(`mirror ${spec.name}: its member, replica ${missing}, is not there`);
+        continue;
+      }
+      const members = membersOf(spec, (name) => opened.find(name));
+      const { stored, ordered } = await this.#record(wanted, known.get(spec.name), members);
+      volumes.push(await this.#serve(wanted, stored, ordered, { node, ...host }));
+    }
+    return { replicas: opened.opened, volumes, problems };
+  }
+
+  async list(): Promise<readonly MirrorView[]> {
+    return Promise.all([...this.#served.keys()].map((name) => this.get(name)));
+  }
+
+  async get(name: string): Promise<MirrorView> {
+    const served = this.#served.get(name);
+    if (served === undefined) throw new MirrorNotFoundError(name);
+    return mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
+  }
+
+  /** When the engine is closed: what heads asked for last is done then, or its time is over. */
+  close(): Promise<void> {
+    return this.#bridge.close();
+  }
+
+  /** The record as it is in the store, made where there is none, with what was asked for anew. */
+  async #record(
+    { spec, identity }: WantedMirror,
+    known: StoredMirror | undefined,
+    members: readonly Member[],
+  ): Promise<{ readonly stored: StoredMirror; readonly ordered: readonly Member[] }> {
+    const { name, minInSync } = spec;
+    const ordered = known === undefined ? members : checkKnown(spec, known, members);
+    const mirror = known ?? newMirror(spec, identity.uuid, members);
+    checkReplicasFit(name, mirror, ordered);
+    const wanted = minInSync ?? mirror.record.minInSync;
+    if (known !== undefined && wanted === mirror.record.minInSync) return { stored: mirror, ordered };
+    const next = { ...mirror, record: { ...mirror.record, minInSync: wanted } };
+    const record = await this.#records.swap(name, next);
+    if (record === undefined) throw new MirrorConflictError(name, 'its record was changed by somebody else');
+    return { stored: { ...next, record }, ordered };
+  }
+
+  async #serve(
+    { spec, identity }: WantedMirror,
+    { volumeUuid, record }: StoredMirror,
+    members: readonly Member[],
+    head: { readonly node: string; readonly hostNqn: string; readonly hostId: string },
+  ): Promise<VolumeInfo> {
+    const { name, allowedHosts, qos } = spec;
+    this.#bridge.serve(name, volumeUuid, record);
+    const info = await this.#engine.addVolume({
+      name,
+      kind: 'mirror',
+      nqn: identity.nqn,
+      uuid: volumeUuid,
+      ...(allowedHosts.length > 0 && { hosts: allowedHosts }),
+      ...(qos !== undefined && { qos: engineLimits(qos) }),
+      mirror: { members: await Promise.all(members.map(reachOf)), record, ...head, ...tuningOf(spec) },
+    });
+    this.#served.set(name, { info, members });
+    return info;
+  }
+
+  #memberName(volume: string, uuid: string): string {
+    const member = this.#served.get(volume)?.members.find((one) => one.uuid === uuid);
+    return member === undefined ? uuid : `${uuid} (${placeOf(member)})`;
+  }
+}
+
+/** All of a new volume is what its first member has; every other replica begins with nothing. */
+function beginningOf(
+  replica: string,
+  mirrors: readonly WantedMirror[],
+  known: ReadonlyMap<string, StoredMirror>,
+): Beginning {
+  const owner = mirrors.find(({ spec }) => {
+    const [first] = spec.members;
+    const isFirst = first?.kind === 'replica' ? first.name === replica : spec.name === replica;
+    return first?.kind !== 'remote' && isFirst;
+  });
+  if (owner === undefined || known.has(owner.spec.name)) return {};
+  return { content: 'complete', volumeUuid: owner.identity.uuid };
+}
+
+async function reachOf({ uuid, replica, address }: Member): Promise<MirrorMemberOptions> {
+  if (replica !== undefined) return { uuid, replica: replica.name };
+  const { host, port } = address ?? { host: '', port: 0 };
+  return { uuid, address: { host: await resolveHost(host), port } };
+}
+
+function tuningOf({ leaseMs, latencyBudgetMs, resyncBytesPerSecond, belowMin }: MirrorSpec) {
+  return {
+    failBelowMin: belowMin === 'fail',
+    ...(leaseMs !== undefined && { leaseMs }),
+    ...(latencyBudgetMs !== undefined && { latencyBudgetMs }),
+    ...(resyncBytesPerSecond !== undefined && { resyncBytesPerSecond }),
+  };
+}

@@ -1,0 +1,70 @@
+// What the room works on and answers: the engine as it needs it, replicas and mirrored volumes as they are
+// known to this daemon. Plain data goes out.
+import type { HostIdentity } from '../base/identity.js';
+import type { MirrorSpec } from '../base/mirror-spec.js';
+import type { ReplicaSpec } from '../base/replica-spec.js';
+import type { VolumeIdentity } from '../base/volume-identities.js';
+import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
+import type { PoolVolumeInfo } from '../native/pool-types.js';
+import type { VolumeInfo, VolumeOptions } from '../native/types.js';
+
+export type { MirrorInfo, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
+
+/** Of the engine, what replicas and mirrored volumes need. */
+export interface MirrorsEngine extends MirrorEngine {
+  addVolume(options: VolumeOptions): Promise<VolumeInfo>;
+  poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]>;
+}
+
+/** A mirror that is to be served, and what names its volume; `identity.uuid` where the spec has none. */
+export interface WantedMirror {
+  readonly spec: MirrorSpec;
+  readonly identity: VolumeIdentity;
+}
+
+export interface Wanted {
+  readonly replicas: readonly ReplicaSpec[];
+  readonly mirrors: readonly WantedMirror[];
+  /** Who this daemon is to members of other daemons. */
+  readonly host: HostIdentity;
+}
+
+/** What came of it at the start. */
+export interface OpenedMirrors {
+  readonly replicas: readonly ReplicaInfo[];
+  readonly volumes: readonly VolumeInfo[];
+  /** What is not served and why, a line each. */
+  readonly problems: readonly string[];
+}
+
+/** Where a member is, beside what the engine says of it. */
+export interface MirrorMemberView {
+  readonly uuid: string;
+  /** "replica r1", or the address. */
+  readonly place: string;
+  readonly local: boolean;
+  readonly inSync: boolean;
+  readonly state: string;
+  /** Why it is down. */
+  readonly reason?: string;
+  readonly resyncDoneBytes: bigint;
+  readonly resyncTotalBytes: bigint;
+}
+
+export interface MirrorView {
+  readonly name: string;
+  /** Of the volume. */
+  readonly uuid: string;
+  readonly nqn: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  readonly state: string;
+  readonly activity: string;
+  readonly epoch: bigint;
+  /** UUID of the node that is head; absent: none yet. */
+  readonly head?: string;
+  readonly minInSync: number;
+  readonly members: readonly MirrorMemberView[];
+  readonly unreconciledRegions: number;
+  readonly markedRegions: number;
+}

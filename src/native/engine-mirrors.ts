@@ -1,0 +1,68 @@
+// The engine's members for replicas and mirrored volumes: arguments are checked, the addon is called,
+// failures become errors. `Engine` is made of it.
+import { binding, type NativeResults } from './binding.js';
+import { checkFunction, checkText } from './checks.js';
+import { EnginePools } from './engine-pools.js';
+import { mirrorFailure, replicaFailure } from './failures.js';
+import { checkReplicaOptions, checkStoreAnswer } from './mirror-arguments.js';
+import type {
+  MirrorEngine,
+  MirrorInfo,
+  ReplicaInfo,
+  ReplicaOptions,
+  StoreAnswer,
+  StoreRequest,
+} from './mirror-types.js';
+import { listenToStore, operate } from './operations.js';
+
+export abstract class EngineMirrors extends EnginePools implements MirrorEngine {
+  async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
+    const native = checkReplicaOptions(options);
+    const engine = this.useEngine();
+    return operate<NativeResults['replica']>(
+      (op) => binding.replicaAdd(engine, op, native),
+      replicaFailure(native.name),
+    );
+  }
+
+  /** Its head is told nothing: it finds that the replica is not there. */
+  async removeReplica(name: string): Promise<void> {
+    checkText(name, 'name', 255);
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.replicaRemove(engine, op, name), replicaFailure(name));
+  }
+
+  async replicaInfo(name: string): Promise<ReplicaInfo> {
+    checkText(name, 'name', 255);
+    const engine = this.useEngine();
+    return operate<NativeResults['replica']>(
+      (op) => binding.replicaInfo(engine, op, name),
+      replicaFailure(name),
+    );
+  }
+
+  async mirrorInfo(volume: string): Promise<MirrorInfo> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    return operate<NativeResults['mirror']>(
+      (op) => binding.mirrorInfo(engine, op, volume),
+      mirrorFailure(volume),
+    );
+  }
+
+  onStoreRequest(listener: (request: StoreRequest) => void): void {
+    checkFunction(listener, 'listener');
+    listenToStore(this.useEngine(), listener);
+  }
+
+  /** Also while the engine closes: what it closes waits for this. */
+  answerStore(volume: string, answer: StoreAnswer): void {
+    checkText(volume, 'volume', 255);
+    const checked = checkStoreAnswer(answer);
+    const current = checked.kind === 'unavailable' ? undefined : checked.current;
+    binding.mirrorAnswerStore(this.nativeId, volume, checked.kind, current);
+  }
+
+  /** The engine's number in the addon, also while it closes. */
+  protected abstract readonly nativeId: number;
+}

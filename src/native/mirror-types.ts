@@ -1,0 +1,144 @@
+// Types of the engine's replicas and mirrored volumes (docs/replication.md). UUIDs are in their text form.
+
+/** complete: of when it was last in sync; partial: of two moments; nothing: anything may be missing. */
+export type ReplicaContent = 'complete' | 'partial' | 'nothing';
+
+export interface ReplicaOptions {
+  readonly name: string;
+  /** A file or a block device; its metadata is PATH.replica. Either this, or `pool` and `volume`. */
+  readonly path?: string;
+  /** An open pool, and its volume that holds the data; the metadata is a hidden volume of the pool. */
+  readonly pool?: string;
+  readonly volume?: string;
+  /** Of a file; default: what it has. */
+  readonly sizeBytes?: bigint;
+  /** Default 4096. */
+  readonly blockSizeBytes?: 512 | 4096;
+  /** Of a replica that is to be made, as the next two; one that is there keeps what it has. */
+  readonly uuid: string;
+  /** Default: that of the first head that seals it. */
+  readonly volumeUuid?: string;
+  /** Default: nothing. */
+  readonly content?: ReplicaContent;
+  /** Host NQNs of heads that may connect; absent: any. */
+  readonly hosts?: readonly string[];
+}
+
+export interface ReplicaInfo {
+  readonly name: string;
+  readonly uuid: string;
+  /** Absent: of none yet. */
+  readonly volumeUuid?: string;
+  readonly nqn: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  /** Of the heads that sealed it. */
+  readonly maxEpoch: bigint;
+  readonly content: ReplicaContent;
+  /** Its metadata is damaged: it takes part again as a new one. */
+  readonly unusable: boolean;
+  readonly markedRegions: number;
+  /** Whose missing writes it notes. */
+  readonly absentMembers: number;
+  /** A head uses it. */
+  readonly sealed: boolean;
+}
+
+export interface MirrorRecordMember {
+  readonly uuid: string;
+  /** It has everything that was acknowledged. */
+  readonly inSync: boolean;
+  /** The last epoch in which it was sealed as such; 0: never. */
+  readonly sealedEpoch: bigint;
+}
+
+/** What the store says of a mirrored volume; changed by compare-and-swap alone. */
+export interface MirrorRecord {
+  /** Of the store; 0: never stored. */
+  readonly revision: bigint;
+  readonly epoch: bigint;
+  /** UUID of the node; `nobody`: of none yet. */
+  readonly head: string;
+  readonly members: readonly MirrorRecordMember[];
+  readonly minInSync: number;
+  readonly blockSizeBytes: number;
+  readonly blocksCount: bigint;
+}
+
+export interface MirrorMemberOptions {
+  readonly uuid: string;
+  /** A replica of this engine, by name; or where the one of another is reached, numeric. */
+  readonly replica?: string;
+  readonly address?: { readonly host: string; readonly port: number };
+}
+
+/** Of a volume of kind `mirror`. */
+export interface MirrorOptions {
+  /** In the order of the record's. */
+  readonly members: readonly MirrorMemberOptions[];
+  readonly record: MirrorRecord;
+  /** UUID of the head's node. */
+  readonly node: string;
+  readonly hostNqn: string;
+  readonly hostId: string;
+  /** How long a read may rely on what members last said. Default 1,000. */
+  readonly leaseMs?: number;
+  /** A member that takes longer is left out. Default 5,000. */
+  readonly latencyBudgetMs?: number;
+  /** Default 0: as fast as it goes. */
+  readonly resyncBytesPerSecond?: bigint;
+  /** While too few members are in sync writes fail, instead of waiting. */
+  readonly failBelowMin?: boolean;
+}
+
+/** A compare-and-swap of the record that a head waits for: to be answered by answerStore(). */
+export interface StoreRequest {
+  readonly volume: string;
+  readonly expectedRevision: bigint;
+  readonly wanted: MirrorRecord;
+}
+
+/**
+ * stored: `current` is what was asked for, with its revision. differs: it was another one, `current` is what
+ * is there. unavailable: nobody knows whether it was done.
+ */
+export type StoreAnswer =
+  | { readonly kind: 'stored' | 'differs'; readonly current: MirrorRecord }
+  | { readonly kind: 'unavailable' };
+
+export interface MirrorMemberInfo {
+  readonly uuid: string;
+  /** down, connecting, sealed, in_sync, joining, leaving */
+  readonly state: string;
+  /** Why it is down, where that is known. */
+  readonly text?: string;
+  readonly resyncDoneBytes: bigint;
+  /** 0: nothing is being copied to it. */
+  readonly resyncTotalBytes: bigint;
+}
+
+export interface MirrorInfo {
+  readonly volume: string;
+  /** claiming, sealing, agreeing, waiting, serving, stopping, fenced, stopped */
+  readonly state: string;
+  /** The most particular thing that it does. */
+  readonly activity: string;
+  readonly record: MirrorRecord;
+  readonly members: readonly MirrorMemberInfo[];
+  /** That an unclean end left, and that are not equal yet. */
+  readonly unreconciledRegions: number;
+  /** That are being written, or were a moment ago. */
+  readonly markedRegions: number;
+}
+
+/** What an engine does with replicas and mirrored volumes, beside addVolume() and removeVolume(). */
+export interface MirrorEngine {
+  /** Makes the replica, or opens the one that is there. */
+  addReplica(options: ReplicaOptions): Promise<ReplicaInfo>;
+  removeReplica(name: string): Promise<void>;
+  replicaInfo(name: string): Promise<ReplicaInfo>;
+  mirrorInfo(volume: string): Promise<MirrorInfo>;
+  /** Who is asked for what heads want of the store; one at a time. Before the first mirrored volume. */
+  onStoreRequest(listener: (request: StoreRequest) => void): void;
+  answerStore(volume: string, answer: StoreAnswer): void;
+}

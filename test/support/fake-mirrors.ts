@@ -1,0 +1,106 @@
+// Replicas and heads of mirrored volumes in memory. Replicas outlive an engine: their map is the disks'. A
+// head does nothing by itself: a test asks in its name, and reads what it was answered.
+import { MirrorNotFoundError, ReplicaOpenError } from '../../src/base/mirror-errors.js';
+import { replicaNqn } from '../../src/base/nqn.js';
+import type {
+  MirrorInfo,
+  MirrorMemberInfo,
+  MirrorOptions,
+  MirrorRecord,
+  ReplicaInfo,
+  ReplicaOptions,
+  StoreAnswer,
+  StoreRequest,
+} from '../../src/native/mirror-types.js';
+
+const blankBytes = 1n << 24n;
+
+interface FakeHead {
+  readonly options: MirrorOptions;
+  record: MirrorRecord;
+  readonly answers: StoreAnswer[];
+  members: readonly MirrorMemberInfo[];
+  waiting: ((answer: StoreAnswer) => void) | undefined;
+}
+
+export class FakeMirrors {
+  readonly replicas = new Map<string, ReplicaInfo>();
+  readonly asked: ReplicaOptions[] = [];
+  readonly heads = new Map<string, FakeHead>();
+  listener: ((request: StoreRequest) => void) | undefined;
+
+  constructor(
+    readonly places: Map<string, ReplicaInfo>,
+    readonly poolVolumeBytes: (pool: string, volume: string) => bigint,
+  ) {}
+
+  async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
+    const { name, path, pool = '', volume = '', uuid, volumeUuid, blockSizeBytes = 4096 } = options;
+    this.asked.push(options);
+    if (this.replicas.has(name)) throw new ReplicaOpenError(name, 'there is one of this name');
+    const place = path ?? `${pool}/${volume}`;
+    const sizeBytes = path ? (options.sizeBytes ?? blankBytes) : this.poolVolumeBytes(pool, volume);
+    const kept: ReplicaInfo = this.places.get(place) ?? {
+      ...{ name, uuid, nqn: replicaNqn(uuid), sizeBytes, blockSizeBytes },
+      ...(volumeUuid !== undefined && { volumeUuid }),
+      content: options.content ?? 'nothing',
+      maxEpoch: 0n,
+      ...{ unusable: false, markedRegions: 0, absentMembers: 0, sealed: false },
+    };
+    const info = { ...kept, name };
+    this.places.set(place, info);
+    this.replicas.set(name, info);
+    return info;
+  }
+
+  async removeReplica(name: string): Promise<void> {
+    this.replicas.delete(name);
+  }
+
+  async replicaInfo(name: string): Promise<ReplicaInfo> {
+    const found = this.replicas.get(name);
+    if (found === undefined) throw new ReplicaOpenError(name, 'there is none of this name');
+    return found;
+  }
+
+  add(volume: string, options: MirrorOptions): void {
+    const { record } = options;
+    const members = record.members.map(({ uuid, inSync }) => ({
+      ...{ uuid, state: inSync ? 'in_sync' : 'down' },
+      ...{ resyncDoneBytes: 0n, resyncTotalBytes: 0n },
+    }));
+    this.heads.set(volume, { options, record, answers: [], members, waiting: undefined });
+  }
+
+  head(volume: string): FakeHead {
+    const found = this.heads.get(volume);
+    if (found === undefined) throw new MirrorNotFoundError(volume);
+    return found;
+  }
+
+  /** What its head does to change its record; resolves with the answer. */
+  ask(volume: string, change: Partial<MirrorRecord>): Promise<StoreAnswer> {
+    const head = this.head(volume);
+    return new Promise((resolve) => {
+      head.waiting = resolve;
+      const wanted = { ...head.record, ...change };
+      this.listener?.({ volume, expectedRevision: head.record.revision, wanted });
+    });
+  }
+
+  answerStore(volume: string, answer: StoreAnswer): void {
+    const head = this.head(volume);
+    head.answers.push(answer);
+    if (answer.kind !== 'unavailable') head.record = answer.current;
+    head.waiting?.(answer);
+    head.waiting = undefined;
+  }
+
+  async mirrorInfo(volume: string): Promise<MirrorInfo> {
+    const { record, members } = this.head(volume);
+    return {
+      ...{ volume, record, members },
+      ...{ state: 'serving', activity: 'degraded', unreconciledRegions: 3, markedRegions: 2 },
+    };
+  }
+}

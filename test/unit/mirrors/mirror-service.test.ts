@@ -1,0 +1,289 @@
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { replicasMadeFor } from '../../../src/base/mirror-settings.js';
+import { parseMirrorOption } from '../../../src/base/mirror-spec.js';
+import { replicaNqn } from '../../../src/base/nqn.js';
+import { parseReplicaOption } from '../../../src/base/replica-spec.js';
+import { MirrorService } from '../../../src/mirrors/mirror-service.js';
+import { nobody } from '../../../src/mirrors/record.js';
+import { MirrorRecords, mirrorsPrefix } from '../../../src/mirrors/records.js';
+import type { OpenedMirrors } from '../../../src/mirrors/types.js';
+import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
+import { FakeEngine } from '../../support/fake-engine.js';
+import { FakeDisks } from '../../support/fake-pools.js';
+
+const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-444444444444`;
+const remote = (letter: string, port = 4421) => `tcp://127.0.0.1:${port}/${replicaNqn(uuid(letter))}`;
+const hostId = uuid('f');
+const host = { hostId, hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${hostId}` };
+const mib = 1n << 20n;
+
+/** A daemon: disks and the store stay when it is started again. */
+class World {
+  readonly disks = new FakeDisks();
+  readonly store = openMemoryStore();
+  readonly lines: string[] = [];
+  readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
+  engine = new FakeEngine(this.disks);
+  service = this.#newService();
+  volumeUuid = uuid('9');
+
+  #newService(): MirrorService {
+    const { engine, store, log } = this;
+    return new MirrorService({ engine, store, log });
+  }
+
+  async start({ replicas = [] as string[], mirrors = [] as string[] }): Promise<OpenedMirrors> {
+    this.engine = new FakeEngine(this.disks);
+    this.service = this.#newService();
+    const specs = mirrors.map(parseMirrorOption);
+    const wanted = specs.map((spec) => ({
+      spec,
+      identity: { nqn: `nqn.2026-11.dev.ballast:volume:${uuid('8')}`, uuid: spec.uuid ?? this.volumeUuid },
+    }));
+    const all = [...replicas.map(parseReplicaOption), ...specs.flatMap(replicasMadeFor)];
+    return this.service.open({ replicas: all, mirrors: wanted, host });
+  }
+
+  /** A replica as it would be after it was used. */
+  change(path: string, change: object): void {
+    const found = this.disks.replicas.get(path);
+    if (found === undefined) throw new Error(`there is no replica at ${path}`);
+    this.disks.replicas.set(path, { ...found, ...change });
+  }
+
+  async record() {
+    return (await new MirrorRecords(this.store).get('db'))?.record;
+  }
+}
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+const two = { mirrors: [`db=file:/a:16MiB,${remote('b')}`] };
+
+describe('a new mirrored volume', () => {
+  it('has the data of its first member; the others join by a copy', async () => {
+    const { replicas, volumes, problems } = await world.start(two);
+    expect(problems).toEqual([]);
+    expect(world.engine.mirrors.asked).toEqual([
+      expect.objectContaining({ name: 'db', path: '/a', content: 'complete', volumeUuid: uuid('9') }),
+    ]);
+    const [local] = replicas;
+    const record = await world.record();
+    expect(record).toEqual({
+      revision: expect.any(BigInt),
+      epoch: 0n,
+      head: nobody,
+      members: [
+        { uuid: local?.uuid, inSync: true, sealedEpoch: 0n },
+        { uuid: uuid('b'), inSync: false, sealedEpoch: 0n },
+      ],
+      minInSync: 1,
+      blockSizeBytes: 4096,
+      blocksCount: 4096n,
+    });
+    expect(volumes).toMatchObject([{ name: 'db', kind: 'mirror', uuid: uuid('9'), sizeBytes: 16n * mib }]);
+    const node = await new MirrorRecords(world.store).node();
+    expect(world.engine.volumes[0]?.mirror).toEqual({
+      members: [
+        { uuid: local?.uuid, replica: 'db' },
+        { uuid: uuid('b'), address: { host: '127.0.0.1', port: 4421 } },
+      ],
+      ...{ record, node, ...host, failBelowMin: false },
+    });
+  });
+
+  it('hands on what it was told beside its members', async () => {
+    const options = 'min-in-sync=2,lease=500,latency-budget=900,resync-rate=1MiB,below-min=fail,iops=7';
+    await world.start({ mirrors: [`db=file:/a:16MiB,${remote('b')},${options},allow-host=${host.hostNqn}`] });
+    expect((await world.record())?.minInSync).toBe(2);
+    expect(world.engine.volumes[0]).toMatchObject({
+      hosts: [host.hostNqn],
+      qos: { iops: 7 },
+      mirror: { leaseMs: 500, latencyBudgetMs: 900, resyncBytesPerSecond: mib, failBelowMin: true },
+    });
+  });
+
+  it('makes only the first of its replicas complete', async () => {
+    const replicas = ['r1=file:/1:16MiB', 'r2=file:/2:16MiB', 'r3=file:/3:16MiB'];
+    await world.start({ replicas, mirrors: ['db=r2,r1'] });
+    expect(world.engine.mirrors.asked.map(({ name, content = 'nothing' }) => `${name} ${content}`)).toEqual([
+      'r1 nothing',
+      'r2 complete',
+      'r3 nothing',
+    ]);
+  });
+
+  it.each([
+    [
+      'whose first member is of another daemon',
+      { mirrors: [`db=${remote('b')},file:/a:16MiB`] },
+      {},
+      'not of this',
+    ],
+    ['over a replica that was used', two, { maxEpoch: 3n }, 'was used by a head already (epoch 3)'],
+    ['over a replica without data', two, { content: 'nothing' }, 'holds no data yet'],
+    ['over a replica of another volume', two, { volumeUuid: uuid('7') }, `belongs to volume ${uuid('7')}`],
+    ['over damaged metadata', two, { unusable: true }, 'has damaged metadata'],
+  ])('is not made %s', async (_what, wanted, change, reason) => {
+    await world.start(two);
+    await world.store.commit([], [{ type: 'delete', key: `${mirrorsPrefix}db` }]);
+    world.change('/a', change);
+    await expect(world.start(wanted)).rejects.toThrow(
+      expect.objectContaining({ code: 'MIRROR_CONFLICT', message: expect.stringContaining(reason) }),
+    );
+    expect(await world.record()).toBeUndefined();
+    expect(world.engine.volumes).toEqual([]);
+  });
+
+  it('is made when the daemon ended before its record was stored', async () => {
+    await world.start(two);
+    await world.store.commit([], [{ type: 'delete', key: `${mirrorsPrefix}db` }]);
+    expect((await world.start(two)).volumes).toHaveLength(1);
+  });
+
+  it('needs members that differ', async () => {
+    const { replicas } = await world.start({ replicas: ['r1=file:/a:16MiB'] });
+    const same = `tcp://127.0.0.1:4421/${replicas[0]?.nqn}`;
+    await expect(world.start({ replicas: ['r1=file:/a'], mirrors: [`db=r1,${same}`] })).rejects.toThrow(
+      'is a member twice',
+    );
+  });
+});
+
+describe('a mirrored volume that is known', () => {
+  it('is served with its record, in the order of its members, and by the same node', async () => {
+    await world.start(two);
+    const answer = await world.engine.mirrors.ask('db', { epoch: 1n, head: uuid('c') });
+    const before = world.engine.volumes[0]?.mirror;
+    world.volumeUuid = uuid('6'); // volumes.json is lost: the record knows better
+    await world.start({ mirrors: [`db=${remote('b', 5000)},file:/a`] });
+    const { mirror, uuid: volume } = world.engine.volumes[0] ?? {};
+    expect(volume).toBe(uuid('9'));
+    expect(mirror?.record).toEqual(answer.kind === 'stored' ? answer.current : undefined);
+    expect(mirror?.node).toBe(before?.node);
+    expect(mirror?.members).toEqual([
+      before?.members[0],
+      { uuid: uuid('b'), address: { host: '127.0.0.1', port: 5000 } },
+    ]);
+    expect(world.engine.mirrors.asked[0]?.content).toBeUndefined();
+  });
+
+  it('takes another min-in-sync, by compare-and-swap', async () => {
+    await world.start(two);
+    const before = await world.record();
+    await world.start({ mirrors: [`${two.mirrors[0]},min-in-sync=2`] });
+    expect(await world.record()).toEqual({ ...before, minInSync: 2, revision: expect.any(BigInt) });
+    await world.start(two);
+    expect((await world.record())?.minInSync).toBe(2);
+  });
+
+  it.each([
+    ['a member more', [`db=file:/a,${remote('b')},${remote('c')}`], "'ballast mirror add db'"],
+    ['another member', [`db=file:/a,${remote('c')}`], `(${uuid('c')}) is not one of its members`],
+    ['another uuid', [`db=file:/a,${remote('b')},uuid=${uuid('7')}`], `its uuid is ${uuid('9')}`],
+  ])('refuses %s', async (_what, mirrors, reason) => {
+    await world.start(two);
+    const before = await world.record();
+    await expect(world.start({ mirrors })).rejects.toThrow(
+      expect.objectContaining({ code: 'MIRROR_CONFLICT', message: expect.stringContaining(reason) }),
+    );
+    expect(await world.record()).toEqual(before);
+  });
+
+  it('refuses a member less', async () => {
+    await world.start({ mirrors: [`db=file:/a:16MiB,${remote('b')},${remote('c')}`] });
+    await expect(world.start(two)).rejects.toThrow("'ballast mirror remove db'");
+  });
+
+  it.each([
+    ['size', { sizeBytes: 8n * mib }, 'has 8 MiB, the volume 16 MiB'],
+    ['block size', { blockSizeBytes: 512 }, 'has 512-byte blocks, the volume 4096'],
+    ['volume', { volumeUuid: uuid('7') }, `belongs to volume ${uuid('7')}`],
+  ])('refuses a replica of another %s', async (_what, change, reason) => {
+    await world.start(two);
+    world.change('/a', change);
+    await expect(world.start(two)).rejects.toThrow(reason);
+  });
+
+  it('refuses a record that is damaged before a replica is touched', async () => {
+    await world.start(two);
+    await world.store.commit([], [{ type: 'put', key: `${mirrorsPrefix}db`, value: Buffer.from('{"a":1}') }]);
+    await expect(world.start(two)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'MIRROR_RECORD_DAMAGED',
+        message: expect.stringContaining('restored'),
+      }),
+    );
+    expect(world.engine.mirrors.asked).toEqual([]);
+  });
+});
+
+describe('replicas', () => {
+  it('keep the UUID that they were made with', async () => {
+    const made = (await world.start({ replicas: ['r1=file:/a:16MiB'] })).replicas[0];
+    const again = await world.start({ replicas: [`r1=file:/a,uuid=${made?.uuid}`] });
+    expect(again.replicas[0]).toMatchObject({ uuid: made?.uuid, nqn: replicaNqn(made?.uuid ?? '') });
+    await expect(world.start({ replicas: [`r1=file:/a,uuid=${uuid('7')}`] })).rejects.toThrow(
+      `has the uuid ${made?.uuid}, not ${uuid('7')}`,
+    );
+  });
+
+  it('of a pool need a volume of it that is not encrypted', async () => {
+    const engine = world.engine;
+    world.disks.blank.set('/p', 1n << 30n);
+    const wrappedKey = Buffer.from('key');
+    const pools = { poolVolumes: async () => [{ name: 'plain' }, { name: 'secret', wrappedKey }] };
+    const service = new MirrorService({
+      engine: Object.assign(engine, pools as unknown as Pick<FakeEngine, 'poolVolumes'>),
+      store: world.store,
+      log: world.log,
+    });
+    const open = (spec: string) => service.open({ replicas: [parseReplicaOption(spec)], mirrors: [], host });
+    await expect(open('r1=pool:p/other')).rejects.toThrow("pool 'p' has no volume 'other'; make it first");
+    await expect(open('r1=pool:p/secret')).rejects.toThrow('encrypted, and replicas cannot be yet');
+  });
+
+  it('of a pool that is not open keep only their mirror from being served', async () => {
+    const { problems, volumes, replicas } = await world.start({
+      replicas: ['r1=pool:p/v', 'r2=file:/b:16MiB'],
+      mirrors: [`db=r1,${remote('b')}`, `log=file:/c:16MiB,${remote('d')}`],
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^replica r1: pool 'p' is not open/),
+      'mirror db: its member, replica r1, is not there',
+    ]);
+    expect(volumes.map(({ name }) => name)).toEqual(['log']);
+    expect(replicas.map(({ name }) => name)).toEqual(['r2', 'log']);
+  });
+});
+
+describe('heads', () => {
+  it('change the record by the bridge, and are answered', async () => {
+    await world.start(two);
+    const answer = await world.engine.mirrors.ask('db', { epoch: 1n, head: uuid('c') });
+    expect(answer).toEqual({ kind: 'stored', current: await world.record() });
+    await world.service.close();
+    expect(await world.engine.mirrors.ask('db', { epoch: 2n })).toEqual({ kind: 'unavailable' });
+    expect((await world.record())?.epoch).toBe(1n);
+  });
+
+  it('are told of with where their members are', async () => {
+    const { replicas } = await world.start(two);
+    const view = await world.service.get('db');
+    expect(await world.service.list()).toEqual([view]);
+    expect(view).toMatchObject({
+      ...{ name: 'db', uuid: uuid('9'), state: 'serving', activity: 'degraded', epoch: 0n, minInSync: 1 },
+      ...{ unreconciledRegions: 3, markedRegions: 2 },
+      members: [
+        { uuid: replicas[0]?.uuid, place: 'replica db', local: true, inSync: true, state: 'in_sync' },
+        { uuid: uuid('b'), place: 'tcp://127.0.0.1:4421', local: false, inSync: false, state: 'down' },
+      ],
+    });
+    expect(view.head).toBeUndefined();
+    await expect(world.service.get('other')).rejects.toThrow("no mirrored volume 'other'");
+  });
+});

@@ -1,0 +1,115 @@
+// What JavaScript may not ask of replicas and mirrored volumes; what they do is in test/e2e/mirror.test.ts.
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/native/index.js';
+import type { MirrorOptions, ReplicaOptions, StoreAnswer } from '../../../src/native/mirror-types.js';
+import type { VolumeOptions } from '../../../src/native/types.js';
+import { rejection, startEngine } from './helpers.js';
+
+const loose = <T>(value: unknown): T => value as T;
+const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-444444444444`;
+const nil = '00000000-0000-0000-0000-000000000000';
+
+let engine: Engine;
+beforeEach(async () => {
+  engine = await startEngine();
+});
+
+const record = {
+  revision: 1n,
+  epoch: 0n,
+  head: nil,
+  members: [
+    { uuid: uuid('a'), inSync: true, sealedEpoch: 0n },
+    { uuid: uuid('b'), inSync: false, sealedEpoch: 0n },
+  ],
+  minInSync: 1,
+  blockSizeBytes: 4096,
+  blocksCount: 1024n,
+};
+
+describe('addReplica', () => {
+  const valid: ReplicaOptions = { name: 'r1', path: '/x', sizeBytes: 1n << 20n, uuid: uuid('a') };
+  it.each([
+    ['name', { name: '' }],
+    ['path', { path: undefined }],
+    ['path', { pool: 'p', volume: 'v' }],
+    ['volume', { path: undefined, sizeBytes: undefined, pool: 'p' }],
+    ['sizeBytes', { path: undefined, pool: 'p', volume: 'v' }],
+    ['sizeBytes', { sizeBytes: 4095n }],
+    ['sizeBytes', { sizeBytes: (4n << 50n) + 4096n }],
+    ['blockSizeBytes', { blockSizeBytes: 1024 }],
+    ['uuid', { uuid: nil }],
+    ['volumeUuid', { volumeUuid: 'x' }],
+    ['content', { content: 'much' }],
+    ['hosts', { hosts: 'all' }],
+  ])('refuses a wrong %s: %j', async (argument, change) => {
+    const error = await rejection(engine.addReplica(loose<ReplicaOptions>({ ...valid, ...change })));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', argument });
+  });
+});
+
+describe('addVolume of a mirrored volume', () => {
+  const mirror: MirrorOptions = {
+    members: [
+      { uuid: uuid('a'), replica: 'r1' },
+      { uuid: uuid('b'), address: { host: '127.0.0.1', port: 4420 } },
+    ],
+    record,
+    node: uuid('c'),
+    hostNqn: 'nqn.2026-11.dev.ballast:host:a',
+    hostId: uuid('d'),
+  };
+  const volume = (change: object, options: object = {}) =>
+    loose<VolumeOptions>({
+      ...{ name: 'db', kind: 'mirror', nqn: 'nqn.2026-11.dev.ballast:volume:db', uuid: uuid('e') },
+      mirror: { ...mirror, ...change },
+      ...options,
+    });
+
+  it.each([
+    ['members', { members: [] }],
+    ['members', { members: [mirror.members[1], mirror.members[0]] }],
+    ['members', { members: [mirror.members[0], { uuid: uuid('b') }] }],
+    [
+      'members.address',
+      { members: [mirror.members[0], { uuid: uuid('b'), address: { host: 'x', port: 1 } }] },
+    ],
+    ['record.members', { record: { ...record, members: [] }, members: [] }],
+    ['record.minInSync', { record: { ...record, minInSync: 3 } }],
+    ['record.blockSizeBytes', { record: { ...record, blockSizeBytes: 1024 } }],
+    ['record.epoch', { record: { ...record, epoch: 1 } }],
+    ['record.head', { record: { ...record, head: '' } }],
+    ['sizeBytes', { record: { ...record, blocksCount: 0n } }],
+    ['node', { node: nil }],
+    ['leaseMs', { leaseMs: 0 }],
+    ['latencyBudgetMs', { latencyBudgetMs: -1 }],
+    ['resyncBytesPerSecond', { resyncBytesPerSecond: 5 }],
+    ['failBelowMin', { failBelowMin: 'yes' }],
+  ])('refuses a wrong %s: %j', async (argument, change) => {
+    expect(await rejection(engine.addVolume(volume(change)))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      argument,
+    });
+  });
+
+  it('needs a mirror for a mirrored volume, and for no other, and has the size of its record', async () => {
+    const refused = { code: 'INVALID_ARGUMENT' };
+    expect(await rejection(engine.addVolume(volume({}, { mirror: undefined })))).toMatchObject(refused);
+    expect(await rejection(engine.addVolume(volume({}, { kind: 'null', sizeBytes: 4096n })))).toMatchObject(
+      refused,
+    );
+    expect(await rejection(engine.addVolume(volume({}, { sizeBytes: 4096n })))).toMatchObject(refused);
+  });
+});
+
+describe('answerStore', () => {
+  it.each([
+    ['answer', { kind: 'perhaps' }],
+    ['record', { kind: 'stored' }],
+    ['record.revision', { kind: 'differs', current: { ...record, revision: -1n } }],
+  ])('refuses a wrong %s: %j', (argument, answer) => {
+    expect(() => engine.answerStore('db', loose<StoreAnswer>(answer))).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', argument }),
+    );
+  });
+});
