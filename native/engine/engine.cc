@@ -71,6 +71,7 @@ void Engine::build() {
   // first.
   qos_node_ = bdev::qos::Node::create(*reactors.back());
   volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_, qos_node_);
+  replicas_ = std::make_unique<ReplicaTable>(*target_, *reactors_, *pools_);
   host_side_ = std::make_unique<HostSide>(reactors);
 }
 
@@ -117,8 +118,24 @@ Result<PoolVolumeInfo> Engine::resize_pool_volume(const std::string& pool, const
 Outcome Engine::close_pool(const std::string& pool, bool exported) {
   BALLAST_ASSERT(!closed_);
   TRY(const Unit removed, volumes_->remove_of_pool(pool));
-  static_cast<void>(removed);
+  TRY(const Unit gone, replicas_->remove_of_pool(pool));
+  static_cast<void>(removed), static_cast<void>(gone);
   return pools_->close(pool, exported);
+}
+
+Result<ReplicaInfo> Engine::add_replica(const ReplicaConfig& config) {
+  BALLAST_ASSERT(!closed_);
+  return replicas_->add(config);
+}
+
+Outcome Engine::remove_replica(const std::string& name) {
+  BALLAST_ASSERT(!closed_);
+  return replicas_->remove(name);
+}
+
+Result<ReplicaInfo> Engine::replica_info(const std::string& name) {
+  BALLAST_ASSERT(!closed_);
+  return replicas_->info(name);
 }
 
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
@@ -187,6 +204,8 @@ void Engine::close() {
   host_side_.reset();
   attachments_.clear();  // their I/O has ended with the controllers
   wait_for([&](auto done) { target_->close(done); });
+  replicas_->close_all();
+  replicas_.reset();
   for (Shard& shard : shards_) {
     Signal closed;
     send_task(*shard.reactor, [&shard, &closed] {

@@ -15,6 +15,7 @@
 #include "engine/attachment.h"
 #include "engine/counters.h"
 #include "engine/host_side.h"
+#include "engine/replica_table.h"
 #include "engine/volume_table.h"
 #include "reactor/reactor_set.h"
 #include "target/target.h"
@@ -55,7 +56,13 @@ class Engine {
   Outcome set_qos_budget(const bdev::qos::NodeBudget& budget);
   Result<PoolVolumeInfo> resize_pool_volume(const std::string& pool, const std::string& volume,
                                             uint64_t size_bytes);
-  // Its volumes are not served any more.
+  // A replica of a mirrored volume, for heads of this process and of others.
+  Result<ReplicaInfo> add_replica(const ReplicaConfig& config);
+  // What it has stays on its devices.
+  Outcome remove_replica(const std::string& name);
+  Result<ReplicaInfo> replica_info(const std::string& name);
+  ReplicaTable& replicas() { return *replicas_; }
+  // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.
   PoolTable& pools() { return *pools_; }
@@ -92,6 +99,7 @@ class Engine {
   std::shared_ptr<bdev::qos::Node> qos_node_;
   std::unique_ptr<PoolTable> pools_;
   std::unique_ptr<VolumeTable> volumes_;
+  std::unique_ptr<ReplicaTable> replicas_;
   std::unique_ptr<HostSide> host_side_;
   std::map<uint32_t, std::unique_ptr<Attachment>> attachments_;
   uint32_t next_attachment_ = 1;

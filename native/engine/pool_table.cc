@@ -1,5 +1,7 @@
 #include "engine/pool_table.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "bdev/pool/volume_bdev.h"
 #include "engine/pool_call.h"
@@ -12,6 +14,9 @@ using bdev::pool::Task;
 using bdev::pool::Volumes;
 
 constexpr uint32_t k_listed_at_once = 1000;
+// What hosts of a replica wrote is in a volume that users know; what it knows of itself is in one of this
+// name.
+constexpr char k_replica_prefix[] = ".replica.";
 
 // --- coroutines on a pool's reactor; what they are given by value is theirs ---
 
@@ -53,8 +58,8 @@ Task<Result<std::vector<PoolVolumeInfo>>> list(Pool& pool) {
       Result<PoolVolumeInfo> info = co_await describe(pool, listing.id);
       if (info.errc() == Errc::not_found) continue;  // deleted meanwhile
       if (!info.ok()) co_return info.error();
-      listed.push_back(std::move(*info));
       from = listing.id + 1;
+      if (!info->name.starts_with(k_replica_prefix)) listed.push_back(std::move(*info));
     }
     if (found->size() < k_listed_at_once) co_return listed;
   }
@@ -167,6 +172,21 @@ Task<Result<bdev::pool::Ranges>> find_ranges(Pool& pool, PoolRangesConfig config
     since = *found;
   }
   co_return co_await pool.ranges(layer, since, size_bytes, config.offset_bytes, config.count_max);
+}
+
+std::string replica_metadata_name(const Uuid& volume) { return k_replica_prefix + volume.text(); }
+
+bool is_hidden(const std::string& volume) { return volume.starts_with(k_replica_prefix); }
+
+Outcome check_new_name(const std::string& name) {
+  if (!is_hidden(name)) return Unit{};
+  return Error{Errc::invalid_argument,
+               std::string("names that begin with ") + k_replica_prefix + " are ours"};
+}
+
+Outcome check_known(const std::string& name) {
+  if (!is_hidden(name)) return Unit{};
+  return Error{Errc::not_found, "there is no " + name};
 }
 
 bdev::pool::VolumeRequest request_of(const PoolVolumeConfig& config) {
@@ -379,6 +399,8 @@ Result<std::vector<PoolVolumeInfo>> PoolTable::volumes(const std::string& pool) 
 
 Result<PoolVolumeInfo> PoolTable::create_volume(const std::string& pool, const PoolVolumeConfig& config) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit named, check_new_name(config.name));
+  static_cast<void>(named);
   TRY(const uint32_t id,
       call_on(*entry->reactor, [&] { return entry->pool->create_volume(request_of(config)); }));
   return call_on(*entry->reactor, [&] { return describe(*entry->pool, id); });
@@ -387,12 +409,16 @@ Result<PoolVolumeInfo> PoolTable::create_volume(const std::string& pool, const P
 Result<PoolVolumeInfo> PoolTable::clone_volume(const std::string& pool, const std::string& volume,
                                                const std::string& snapshot, const PoolVolumeConfig& config) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit named, check_new_name(config.name));
+  static_cast<void>(named);
   return call_on(*entry->reactor, [&] { return clone(*entry->pool, volume, snapshot, request_of(config)); });
 }
 
 Result<PoolVolumeInfo> PoolTable::resize_volume(const std::string& pool, const std::string& volume,
                                                 uint64_t size_bytes) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit known, check_known(volume));
+  static_cast<void>(known);
   TRY(const uint32_t id, call_on(*entry->reactor, [&] { return entry->pool->volumes().find(volume); }));
   TRY(const Unit resized, call_on(*entry->reactor, [&] { return entry->pool->resize(id, size_bytes); }));
   static_cast<void>(resized);
@@ -405,6 +431,9 @@ Result<PoolVolumeInfo> PoolTable::resize_volume(const std::string& pool, const s
 Result<PoolVolumeInfo> PoolTable::rename_volume(const std::string& pool, const std::string& volume,
                                                 const std::string& name) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit known, check_known(volume));
+  TRY(const Unit named, check_new_name(name));
+  static_cast<void>(known), static_cast<void>(named);
   if (entry->open.contains(volume)) return Error{Errc::in_use, "the volume is served"};
   TRY(const uint32_t id, call_on(*entry->reactor, [&] { return entry->pool->volumes().find(volume); }));
   TRY(const Unit renamed, call_on(*entry->reactor, [&] { return entry->pool->volumes().rename(id, name); }));
@@ -415,6 +444,12 @@ Result<PoolVolumeInfo> PoolTable::rename_volume(const std::string& pool, const s
 Result<PoolVolumeInfo> PoolTable::revert_volume(const std::string& pool, const std::string& volume,
                                                 const std::string& snapshot, uint64_t now_s) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit known, check_known(volume));
+  static_cast<void>(known);
+  // Its metadata would say that it has what it has no more.
+  if (has_replica(*entry, volume)) {
+    return Error{Errc::in_use, "the volume is a replica of a mirrored volume"};
+  }
   TRY(const uint32_t id, call_on(*entry->reactor, [&] { return entry->pool->volumes().find(volume); }));
   TRY(const uint32_t layer,
       call_on(*entry->reactor, [&] { return entry->pool->volumes().find_snapshot(id, snapshot); }));
@@ -423,10 +458,32 @@ Result<PoolVolumeInfo> PoolTable::revert_volume(const std::string& pool, const s
   return call_on(*entry->reactor, [&] { return describe(*entry->pool, id); });
 }
 
+// The metadata of a replica after its data: alone it is nobody's, as no other volume has this UUID.
 Outcome PoolTable::delete_volume(const std::string& pool, const std::string& volume, bool erase) {
   TRY(Entry* const entry, find(pool));
+  TRY(const Unit known, check_known(volume));
+  static_cast<void>(known);
   TRY(const uint32_t id, call_on(*entry->reactor, [&] { return entry->pool->volumes().find(volume); }));
-  return call_on(*entry->reactor, [&] { return entry->pool->remove(id, erase); });
+  TRY(const PoolVolumeInfo info, call_on(*entry->reactor, [&] { return describe(*entry->pool, id); }));
+  TRY(const Unit removed, call_on(*entry->reactor, [&] { return entry->pool->remove(id, erase); }));
+  const std::string beside = replica_metadata_name(info.uuid);
+  const auto metadata = call_on(*entry->reactor, [&] { return entry->pool->volumes().find(beside); });
+  if (!metadata.ok()) return removed;
+  const Outcome gone = call_on(*entry->reactor, [&] { return entry->pool->remove(metadata.value(), erase); });
+  if (!gone.ok()) {
+    log(LogLevel::warning, "engine", "pool %s: %s is left: %s", log_escape(pool).c_str(), beside.c_str(),
+        log_escape(gone.error().text).c_str());
+  }
+  return removed;
+}
+
+bool PoolTable::has_replica(Entry& entry, const std::string& volume) {
+  const auto id = call_on(*entry.reactor, [&] { return entry.pool->volumes().find(volume); });
+  if (!id.ok()) return false;
+  const auto info = call_on(*entry.reactor, [&] { return describe(*entry.pool, *id); });
+  if (!info.ok()) return false;
+  const std::string beside = replica_metadata_name(info->uuid);
+  return call_on(*entry.reactor, [&] { return entry.pool->volumes().find(beside); }).ok();
 }
 
 Outcome PoolTable::set_volume_key(const std::string& pool, const std::string& volume,
@@ -467,12 +524,42 @@ Result<bdev::pool::Ranges> PoolTable::ranges(const std::string& pool, const Pool
 
 Result<PoolTable::Opened> PoolTable::open_volume(const std::string& pool, const std::string& volume) {
   TRY(Entry* const entry, find(pool));
-  TRY(const uint32_t id, call_on(*entry->reactor, [&] { return entry->pool->volumes().find(volume); }));
-  TRY(PoolVolumeInfo info, call_on(*entry->reactor, [&] { return describe(*entry->pool, id); }));
+  TRY(const Unit known, check_known(volume));
+  static_cast<void>(known);
+  return open_any(*entry, volume);
+}
+
+Result<PoolTable::Opened> PoolTable::open_replica_metadata(const std::string& pool, const Uuid& volume,
+                                                           uint64_t size_bytes) {
+  TRY(Entry* const entry, find(pool));
+  bdev::pool::VolumeRequest request;
+  request.name = replica_metadata_name(volume);
+  // One that nobody else has as long as the volume's is its own.
+  std::ranges::transform(volume.bytes, request.uuid.bytes.begin(),
+                         [](uint8_t byte) { return static_cast<uint8_t>(~byte); });
+  request.size_bytes = size_bytes;
+  const auto found = call_on(*entry->reactor, [&] { return entry->pool->volumes().find(request.name); });
+  if (!found.ok() && found.errc() != Errc::not_found) return found.error();
+  if (!found.ok()) {
+    TRY(const uint32_t made, call_on(*entry->reactor, [&] { return entry->pool->create_volume(request); }));
+    static_cast<void>(made);
+  }
+  TRY(Opened opened, open_any(*entry, request.name));
+  if (opened.info.size_bytes == size_bytes) return opened;
+  opened.device.reset();
+  close_volume(pool, request.name);
+  return Error{Errc::invalid_argument, "the replica's metadata has " +
+                                           std::to_string(opened.info.size_bytes) + " bytes, not " +
+                                           std::to_string(size_bytes)};
+}
+
+Result<PoolTable::Opened> PoolTable::open_any(Entry& entry, const std::string& volume) {
+  TRY(const uint32_t id, call_on(*entry.reactor, [&] { return entry.pool->volumes().find(volume); }));
+  TRY(PoolVolumeInfo info, call_on(*entry.reactor, [&] { return describe(*entry.pool, id); }));
   TRY(bdev::pool::OpenVolume* const opened,
-      call_on(*entry->reactor, [&] { return entry->pool->open_volume(id); }));
+      call_on(*entry.reactor, [&] { return entry.pool->open_volume(id); }));
   std::shared_ptr<bdev::Bdev> device = bdev::pool::make_volume_bdev(*opened);
-  entry->open.emplace(volume, OpenDevice{id, device});
+  entry.open.emplace(volume, OpenDevice{id, device});
   return Opened{std::move(info), std::move(device)};
 }
 

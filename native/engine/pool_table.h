@@ -66,6 +66,9 @@ class PoolTable {
     std::shared_ptr<bdev::Bdev> device;
   };
   Result<Opened> open_volume(const std::string& pool, const std::string& volume);
+  // The metadata of a replica in the volume of this UUID: a thin volume that users cannot name, is not
+  // listed, and is deleted with the volume. Made where it is missing; invalid_argument: it has another size.
+  Result<Opened> open_replica_metadata(const std::string& pool, const Uuid& volume, uint64_t size_bytes);
   // Its channels are gone, and the device is not used any more.
   void close_volume(const std::string& pool, const std::string& volume);
 
@@ -80,6 +83,8 @@ class PoolTable {
     std::map<std::string, OpenDevice> open;  // by name of the volume
   };
   Result<Entry*> find(const std::string& pool);
+  Result<Opened> open_any(Entry& entry, const std::string& volume);
+  bool has_replica(Entry& entry, const std::string& volume);
   Result<PoolInfo> take(Entry entry);
   static void drop(Entry& entry);
   Reactor& next_reactor();
