@@ -20,7 +20,7 @@ bool holds(const Slot& slot, Extent extent) {
 Task<Errc> Applier::apply(const Record& record) {
   switch (record.type) {
     case RecordType::put: co_return co_await apply_put(record);
-    case RecordType::remove: note_layers(record.key()); co_return co_await metadata_.remove(record.key());
+    case RecordType::remove: co_return co_await apply_remove(record.key());
     case RecordType::slot_map:
     case RecordType::slot_map_sums: co_return co_await apply_map(load<SlotMap>(record.payload));
     case RecordType::slot_zero: co_return co_await apply_zero(load<SlotZero>(record.payload));
@@ -40,18 +40,30 @@ Task<Errc> Applier::apply(const Record& record) {
 
 Task<Errc> Applier::apply_put(Record record) {
   const Key key = record.key();
-  note_layers(key);
   if (key.type() == static_cast<uint8_t>(KeyType::checksums)) {
     // The extent may have been freed by a record in between.
     const Extent extent{key.id()};
     if (!extents_.is_known(extent)) co_return Errc::io_error;
     if (!extents_.is_used(extent)) co_return Errc::ok;
   }
-  co_return co_await metadata_.put(key, record.value());
+  LayerValue layer;
+  const bool is_layer = key.type() == static_cast<uint8_t>(KeyType::layer);
+  const bool is_whole = is_layer && decode_value(record.value(), layer);
+  const Errc errc = co_await metadata_.put(key, record.value());
+  if (errc != Errc::ok || !is_layer) co_return errc;
+  ++layers_changes_;
+  const auto id = static_cast<uint32_t>(key.id());
+  if (listener_ == nullptr) co_return Errc::ok;
+  is_whole ? listener_->layer_put(id, layer.parent) : listener_->layer_removed(id);
+  co_return Errc::ok;
 }
 
-void Applier::note_layers(Key key) {
-  if (key.type() == static_cast<uint8_t>(KeyType::layer)) ++layers_changes_;
+Task<Errc> Applier::apply_remove(Key key) {
+  const Errc errc = co_await metadata_.remove(key);
+  if (errc != Errc::ok || key.type() != static_cast<uint8_t>(KeyType::layer)) co_return errc;
+  ++layers_changes_;
+  if (listener_ != nullptr) listener_->layer_removed(static_cast<uint32_t>(key.id()));
+  co_return Errc::ok;
 }
 
 Task<Errc> Applier::apply_map(SlotMap map) {
@@ -114,13 +126,15 @@ Task<Errc> Applier::apply_merge(SlotMerge merge) {
   if (errc != Errc::ok || below.is_empty()) co_return errc;
   std::vector<Extent> freed;
   if (!above.merge(below, hides, freed)) co_return Errc::ok;
-  ++layers_changes_;
   std::erase_if(freed, [&](Extent extent) { return holds(above, extent); });
   errc = co_await clean(freed);
   if (errc == Errc::ok) errc = co_await store_slot(above_key, above);
   if (errc == Errc::ok) errc = co_await metadata_.remove(below_key);
-  if (errc == Errc::ok) free(freed);
-  co_return errc;
+  if (errc != Errc::ok) co_return errc;
+  ++layers_changes_;
+  if (listener_ != nullptr) listener_->slot_merged(merge);
+  free(freed);
+  co_return Errc::ok;
 }
 
 Task<Errc> Applier::has_parent(uint32_t layer, bool& result) {

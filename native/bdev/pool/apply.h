@@ -9,6 +9,18 @@
 
 namespace ballast::bdev::pool {
 
+// Told what has just taken effect on layers, before anybody else can see it.
+class LayersListener {
+ public:
+  // The layer is there, with this parent; 0: none.
+  virtual void layer_put(uint32_t layer, uint32_t parent) = 0;
+  virtual void layer_removed(uint32_t layer) = 0;
+  virtual void slot_merged(const SlotMerge& merge) = 0;
+
+ protected:
+  ~LayersListener() = default;
+};
+
 class Applier {
  public:
   // All must outlive the applier. `keeps_checksums`: extents that are written to become dirty.
@@ -21,13 +33,15 @@ class Applier {
   // no_space: the metadata has no room for now, apply again after a checkpoint. io_error: a page cannot be
   // read, or the record contradicts the metadata.
   Task<Errc> apply(const Record& record);
-  // Counts what moves blocks between layers: who walks through layers over several steps looks whether it has
-  // changed.
+  // Counts what has moved blocks between layers: who walks through layers over several steps looks whether it
+  // has changed.
   uint64_t layers_changes() const { return layers_changes_; }
+  // At most one; it must outlive the applier.
+  void set_listener(LayersListener& listener) { listener_ = &listener; }
 
  private:
   Task<Errc> apply_put(Record record);
-  void note_layers(Key key);
+  Task<Errc> apply_remove(Key key);
   Task<Errc> apply_map(SlotMap map);
   Task<Errc> apply_zero(SlotZero zero);
   Task<Errc> apply_merge(SlotMerge merge);
@@ -44,6 +58,7 @@ class Applier {
   const uint32_t blocks_per_extent_;
   const bool keeps_checksums_;
   uint64_t layers_changes_ = 0;
+  LayersListener* listener_ = nullptr;
 };
 
 inline Key slot_key(uint32_t layer, uint64_t slot) { return Key::of(KeyType::slot, layer, slot); }

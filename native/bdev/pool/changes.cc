@@ -48,11 +48,17 @@ Task<Errc> Changes::commit(bool uses_reserve) {
   std::deque<std::vector<uint8_t>> payloads;
   std::vector<Record> records;
   for (const auto& [type, payload] : first_) records.push_back({type, false, payload});
-  for (const auto& [key, value] : values_) {
-    std::vector<uint8_t>& payload = payloads.emplace_back(to_bytes(bytes_of(key)));
-    if (value) payload.insert(payload.end(), value->begin(), value->end());
-    records.push_back({value ? RecordType::put : RecordType::remove, false, payload});
-  }
+  const auto add_all = [&](RecordType type) {
+    for (const auto& [key, value] : values_) {
+      if (value.has_value() != (type == RecordType::put)) continue;
+      std::vector<uint8_t>& payload = payloads.emplace_back(to_bytes(bytes_of(key)));
+      if (value) payload.insert(payload.end(), value->begin(), value->end());
+      records.push_back({type, false, payload});
+    }
+  };
+  // Who looks between two records finds every layer that another names as its parent.
+  add_all(RecordType::put);
+  add_all(RecordType::remove);
   if (records.empty()) co_return Errc::ok;
   CommitDone done(store_, records, uses_reserve);
   const Errc errc = co_await done;

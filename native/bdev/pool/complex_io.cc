@@ -130,7 +130,8 @@ Task<Status> zero(OpenVolume& volume, const Io& io) {
       const auto count = static_cast<uint16_t>(std::min<uint64_t>(per_slot - first, end - lba));
       bool holds_data = !volume.has_parent();
       if (volume.has_parent()) {
-        const Result<ResolvedSlot> resolved = co_await resolve(path.store, volume.head_layer(), slot);
+        const Result<ResolvedSlot> resolved =
+            co_await resolve(path.store, volume.head_layer(), slot, &volume.chain());
         if (!resolved.ok()) co_return Status::io_error;
         for (uint32_t i = first; i < uint32_t{first} + count && !holds_data; ++i) {
           holds_data = resolved->find(i).has_value();

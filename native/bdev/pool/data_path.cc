@@ -72,8 +72,10 @@ DataPath::DataPath(Reactor& of, Store& metadata, uint32_t blocks, bool checksums
       blocks_per_extent(blocks),
       keeps_checksums(checksums),
       ages(options.slots_max),
+      chains(of, metadata, options.chains),
       ios_(std::make_unique<ObjectPool<VolumeIo>>(options.ios_max)) {
   store.extents().defer_freed();
+  store.set_layers_listener(chains);
 }
 
 DataPath::~DataPath() = default;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/object_pool.h"
+#include "bdev/pool/chain_index.h"
 #include "bdev/pool/data_run.h"
 #include "bdev/pool/grace.h"
 #include "bdev/pool/slot_cache.h"
@@ -21,6 +22,7 @@ struct DataPathOptions {
   uint32_t ios_max = 512;
   // 64 GiB of extents in use at a time: at 0.5 KiB each 32 MiB, at 1.6 KiB with checksums 104 MiB.
   uint32_t slots_max = 65'536;
+  ChainOptions chains;
 };
 
 class DataPath;
@@ -107,6 +109,7 @@ class DataPath {
   bool writes_together = true;
   SumTable sums;
   SlotAges ages;
+  ChainIndexes chains;
 
  private:
   struct Mark;

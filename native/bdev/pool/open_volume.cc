@@ -28,7 +28,8 @@ OpenVolume::OpenVolume(DataPath& path, uint32_t id, const VolumeValue& value, bo
       is_thick_((value.flags & k_volume_thick) != 0),
       is_read_only_((value.flags & k_volume_read_only) != 0),
       range_lock_(RangeLock::create()),
-      gate_(range_lock_->shard(path.reactor)) {}
+      gate_(range_lock_->shard(path.reactor)),
+      chain_(path.chains) {}
 
 OpenVolume::~OpenVolume() {
   BALLAST_ASSERT(complex_count_ == 0 && background_.is_idle());
@@ -180,7 +181,7 @@ void OpenVolume::start_look_up(CachedSlot& slot) {
 }
 
 Task<Errc> OpenVolume::look_up(CachedSlot& slot) {
-  Result<ResolvedSlot> resolved = co_await resolve(path_.store, slot.head_layer, slot.slot);
+  Result<ResolvedSlot> resolved = co_await resolve(path_.store, slot.head_layer, slot.slot, &chain_);
   Errc errc = resolved.errc();
   if (resolved.ok()) {
     slot.head = resolved->head;

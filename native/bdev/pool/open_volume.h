@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "bdev/pool/background.h"
+#include "bdev/pool/chain_index.h"
 #include "bdev/pool/data_path.h"
 #include "bdev/pool/planted.h"
 #include "bdev/pool/value.h"
@@ -77,6 +78,8 @@ class OpenVolume {
   void zeroed(const SlotZero& zero);
   // Null if it is not in memory.
   CachedSlot* find(uint64_t slot);
+  // Of the layers below the head.
+  ChainIndex& chain() { return chain_; }
 
  private:
   static constexpr uint32_t k_complex_max = 16;
@@ -99,6 +102,7 @@ class OpenVolume {
   std::shared_ptr<RangeLock> range_lock_;
   RangeLockShard& gate_;
   std::unordered_map<uint64_t, std::unique_ptr<CachedSlot>> slots_;
+  ChainIndex chain_;
   // I/O of several steps: what is more waits in line, outside of the gate.
   uint32_t complex_count_ = 0;
   WaitList complex_line_;

@@ -47,6 +47,8 @@ enum class Planted : uint8_t {
   record_sums_ignored,      // an opening takes records whose data is not there
   settled_not_believed,     // an opening compares sums of what may have been overwritten
   void_not_held,            // a record whose data has failed counts after a crash
+  chain_not_told,           // what a merge moves to a layer is not looked for there
+  chain_not_extended,       // nor what a new snapshot holds
   count                     // how many there are
 };
 

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "bdev/pool/chain_index.h"
 #include "bdev/pool/store.h"
 #include "bdev/pool/value.h"
 
@@ -17,7 +18,9 @@ struct ResolvedSlot {
   std::optional<Extent> find(uint32_t block) const;
 };
 
-// io_error if the metadata cannot be read or names layers that are not there.
-Task<Result<ResolvedSlot>> resolve(Store& store, uint32_t head_layer, uint64_t slot);
+// io_error if the metadata cannot be read or names layers that are not there. Without an index of the head's
+// chain every layer is asked.
+Task<Result<ResolvedSlot>> resolve(Store& store, uint32_t head_layer, uint64_t slot,
+                                   ChainIndex* index = nullptr);
 
 }  // namespace ballast::bdev::pool

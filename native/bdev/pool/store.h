@@ -66,6 +66,7 @@ class Store {
   ExtentMap& extents() { return extents_; }
   const ExtentMap& extents() const { return extents_; }
   uint64_t layers_changes() const { return applier_.layers_changes(); }
+  void set_layers_listener(LayersListener& listener) { applier_.set_listener(listener); }
   // A checkpoint of what has taken effect by now.
   Task<Errc> checkpoint();
 

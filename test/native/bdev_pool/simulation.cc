@@ -44,6 +44,7 @@ PoolOptions Simulation::pool_options() const {
   options.store.frames_count = options_.frames_count;
   options.data.ios_max = options_.ios_max;
   options.data.slots_max = options_.slots_max;
+  options.data.chains = options_.chains;
   options.cleaner = options_.cleaner;
   return options;
 }

@@ -20,6 +20,7 @@ struct SimulationOptions {
   uint32_t frames_count = 64;
   uint32_t ios_max = 16;
   uint32_t slots_max = 8;
+  ChainOptions chains;
   CleanerOptions cleaner;
   bool shuffles = false;  // file operations end in any order
 };

@@ -63,6 +63,11 @@ SimulationOptions Walk::choose_options() {
   options.cleaner.idle_ns = chance(1, 2) ? 0 : (chance(1, 2) ? k_ns_per_ms : 10 * k_ns_per_s);
   options.cleaner.dirty_max = chance(1, 2) ? static_cast<uint32_t>(below(4)) : 16'384;
   options.shuffles = chance(2, 3);
+  options.chains.layers_asked = static_cast<uint32_t>(below(3));
+  options.chains.region_slots_min = 1;
+  options.chains.region_slots_max = 1u << below(4);
+  options.chains.holders_max = static_cast<uint32_t>(chance(1, 2) ? below(8) : 256);
+  if (chance(1, 4)) options.chains.bytes_max = 100 + below(400);
   return options;
 }
 
