@@ -1,7 +1,7 @@
 // node bench/pool-memory.mjs [DIR] [GIB]: the memory that a pool's maps take: a thick volume of GIB (16; the
-// file takes as much room) in a pool of twice the size, which is opened anew. It is read at random, so that the
-// place of each extent, and its checksums, were needed. What the resident memory of the process grows by when
-// the pool is opened, and by the reads, with checksums and without. Prints one line of JSON.
+// file takes as much room) in a pool of twice the size, opened anew and read at random, so that the place of
+// each extent, and its checksums, were needed. What the resident memory of the process grows by when the pool
+// is opened, and by the reads, with checksums and without. Prints one line of JSON.
 
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
