@@ -13,6 +13,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   ballast::addon::export_pool_calls(env, exports);
   ballast::addon::export_controller_calls(env, exports);
   ballast::addon::export_attach_calls(env, exports);
+  ballast::addon::export_mirror_calls(env, exports);
   return exports;
 }
 

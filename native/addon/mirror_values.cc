@@ -1,0 +1,160 @@
+#include "addon/mirror_values.h"
+
+#include "addon/convert.h"
+#include "base/assert.h"
+
+namespace ballast::addon {
+namespace {
+
+Napi::BigInt big(Napi::Env env, uint64_t number) { return Napi::BigInt::New(env, number); }
+double count(uint64_t number) { return static_cast<double>(number); }
+
+bdev::mirror::Content to_content(const Napi::Value& value) {
+  const std::string text = to_text(value);
+  BALLAST_ASSERT(text == "complete" || text == "partial" || text == "nothing");
+  if (text == "complete") return bdev::mirror::Content::complete;
+  return text == "partial" ? bdev::mirror::Content::partial : bdev::mirror::Content::nothing;
+}
+
+const char* content_text(bdev::mirror::Content content) {
+  switch (content) {
+    case bdev::mirror::Content::complete: return "complete";
+    case bdev::mirror::Content::partial: return "partial";
+    case bdev::mirror::Content::nothing: return "nothing";
+  }
+  return "nothing";
+}
+
+bdev::mirror::Record to_record(const Napi::Object& object) {
+  bdev::mirror::Record record;
+  record.revision = to_u64(object.Get("revision"));
+  record.epoch = to_u64(object.Get("epoch"));
+  record.head = to_uuid(object.Get("head"));
+  const auto members = object.Get("members").As<Napi::Array>();
+  record.members_count = members.Length();
+  BALLAST_ASSERT(record.members_count >= 1);
+  BALLAST_ASSERT(record.members_count <= bdev::mirror::k_members_max);
+  for (uint32_t i = 0; i < record.members_count; ++i) {
+    const auto member = members.Get(i).As<Napi::Object>();
+    record.members[i] = to_uuid(member.Get("uuid"));
+    record.sealed_epoch[i] = to_u64(member.Get("sealedEpoch"));
+    if (member.Get("inSync").ToBoolean()) record.in_sync.add(i);
+  }
+  BALLAST_ASSERT(!record.in_sync.empty());
+  record.min_in_sync = to_u32(object.Get("minInSync"));
+  record.block_size_bytes = to_u32(object.Get("blockSizeBytes"));
+  record.blocks_count = to_u64(object.Get("blocksCount"));
+  return record;
+}
+
+}  // namespace
+
+engine::ReplicaConfig to_replica_config(const Napi::Object& object) {
+  engine::ReplicaConfig config;
+  config.name = to_text(object.Get("name"));
+  config.path = to_text(object.Get("path"));
+  config.pool = to_text(object.Get("pool"));
+  config.volume = to_text(object.Get("volume"));
+  config.size_bytes = to_u64(object.Get("sizeBytes"));
+  config.block_size_bytes = to_u32(object.Get("blockSizeBytes"));
+  config.uuid = to_uuid(object.Get("uuid"));
+  config.volume_uuid = to_uuid(object.Get("volumeUuid"));
+  config.content = to_content(object.Get("content"));
+  config.hosts = to_texts(object.Get("hosts"));
+  return config;
+}
+
+engine::MirrorConfig to_mirror_config(const Napi::Object& object) {
+  engine::MirrorConfig config;
+  const auto members = object.Get("members").As<Napi::Array>();
+  for (uint32_t i = 0; i < members.Length(); ++i) {
+    const auto member = members.Get(i).As<Napi::Object>();
+    engine::MirrorMemberConfig& added = config.members.emplace_back();
+    added.uuid = to_uuid(member.Get("uuid"));
+    added.local_replica = to_text(member.Get("replica"));
+    added.address.host = to_text(member.Get("host"));
+    added.address.port = static_cast<uint16_t>(to_u32(member.Get("port")));
+  }
+  config.record = to_record(object.Get("record").As<Napi::Object>());
+  BALLAST_ASSERT(config.members.size() == config.record.members_count);
+  config.node = to_uuid(object.Get("node"));
+  config.host_nqn = to_text(object.Get("hostNqn"));
+  config.host_id = to_uuid(object.Get("hostId"));
+  config.lease_ms = to_u32(object.Get("leaseMs"));
+  config.latency_budget_ms = to_u32(object.Get("latencyBudgetMs"));
+  config.resync_bytes_per_s = to_u64(object.Get("resyncBytesPerSecond"));
+  config.fail_below_min = object.Get("failBelowMin").ToBoolean();
+  return config;
+}
+
+engine::StoreAnswer to_store_answer(const Napi::Value& kind, const Napi::Value& current) {
+  const std::string text = to_text(kind);
+  BALLAST_ASSERT(text == "stored" || text == "differs" || text == "unavailable");
+  engine::StoreAnswer answer;
+  if (text == "unavailable") return answer;
+  answer.kind = text == "stored" ? engine::StoreAnswer::Kind::stored : engine::StoreAnswer::Kind::differs;
+  answer.current = to_record(current.As<Napi::Object>());
+  return answer;
+}
+
+Napi::Value from_replica_info(Napi::Env env, const engine::ReplicaInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", info.name);
+  object.Set("uuid", info.uuid.text());
+  if (!info.volume_uuid.is_nil()) object.Set("volumeUuid", info.volume_uuid.text());
+  object.Set("nqn", info.nqn);
+  object.Set("sizeBytes", big(env, info.size_bytes));
+  object.Set("blockSizeBytes", info.block_size_bytes);
+  object.Set("maxEpoch", big(env, info.max_epoch));
+  object.Set("content", content_text(info.content));
+  object.Set("unusable", info.is_unusable);
+  object.Set("markedRegions", count(info.marked_regions));
+  object.Set("absentMembers", info.absent_members);
+  object.Set("sealed", info.is_sealed);
+  return object;
+}
+
+Napi::Object from_record(Napi::Env env, const bdev::mirror::Record& record) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("revision", big(env, record.revision));
+  object.Set("epoch", big(env, record.epoch));
+  object.Set("head", record.head.text());
+  Napi::Array members = Napi::Array::New(env, record.members_count);
+  for (uint32_t i = 0; i < record.members_count; ++i) {
+    Napi::Object member = Napi::Object::New(env);
+    member.Set("uuid", record.members[i].text());
+    member.Set("inSync", record.in_sync.has(i));
+    member.Set("sealedEpoch", big(env, record.sealed_epoch[i]));
+    members.Set(i, member);
+  }
+  object.Set("members", members);
+  object.Set("minInSync", record.min_in_sync);
+  object.Set("blockSizeBytes", record.block_size_bytes);
+  object.Set("blocksCount", big(env, record.blocks_count));
+  return object;
+}
+
+Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("volume", info.volume);
+  object.Set("state", info.state);
+  object.Set("activity", info.activity);
+  object.Set("record", from_record(env, info.record));
+  Napi::Array members = Napi::Array::New(env, info.members.size());
+  for (uint32_t i = 0; i < info.members.size(); ++i) {
+    const engine::MirrorMemberInfo& one = info.members[i];
+    Napi::Object member = Napi::Object::New(env);
+    member.Set("uuid", one.uuid.text());
+    member.Set("state", one.state);
+    if (!one.text.empty()) member.Set("text", one.text);
+    member.Set("resyncDoneBytes", big(env, one.resync_done_bytes));
+    member.Set("resyncTotalBytes", big(env, one.resync_total_bytes));
+    members.Set(i, member);
+  }
+  object.Set("members", members);
+  object.Set("unreconciledRegions", count(info.unreconciled_regions));
+  object.Set("markedRegions", count(info.marked_regions));
+  return object;
+}
+
+}  // namespace ballast::addon
