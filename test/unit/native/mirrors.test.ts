@@ -42,7 +42,7 @@ describe('addReplica', () => {
     ['volumeUuid', { volumeUuid: 'x' }],
     ['content', { content: 'much' }],
     ['hosts', { hosts: 'all' }],
-  ])('refuses a wrong %s: %j', async (argument, change) => {
+  ])('refuses a wrong %s (case %#)', async (argument, change) => {
     const error = await rejection(engine.addReplica(loose<ReplicaOptions>({ ...valid, ...change })));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', argument });
   });
@@ -85,7 +85,7 @@ describe('addVolume of a mirrored volume', () => {
     ['latencyBudgetMs', { latencyBudgetMs: -1 }],
     ['resyncBytesPerSecond', { resyncBytesPerSecond: 5 }],
     ['failBelowMin', { failBelowMin: 'yes' }],
-  ])('refuses a wrong %s: %j', async (argument, change) => {
+  ])('refuses a wrong %s (case %#)', async (argument, change) => {
     expect(await rejection(engine.addVolume(volume(change)))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       argument,
@@ -107,7 +107,7 @@ describe('answerStore', () => {
     ['answer', { kind: 'perhaps' }],
     ['record', { kind: 'stored' }],
     ['record.revision', { kind: 'differs', current: { ...record, revision: -1n } }],
-  ])('refuses a wrong %s: %j', (argument, answer) => {
+  ])('refuses a wrong %s (case %#)', (argument, answer) => {
     expect(() => engine.answerStore('db', loose<StoreAnswer>(answer))).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', argument }),
     );
