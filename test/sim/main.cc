@@ -22,7 +22,7 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --seeds N        how many (default: 1000)
   --from S         the first (default: 1)
   --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
-                   write-error, read-error, takeover, late, clock-rate, replace; or none
+                   write-error, read-error, takeover, late, clock-rate, replace, rot; or none
   --operations N   of the hosts, in each (default: 300)
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens

@@ -26,9 +26,10 @@ enum Fault : uint32_t {
   fault_takeover = 1u << 8,     // another node claims the volume while a head lives; a head is asked to end
   fault_late = 1u << 9,         // what is on a broken connection still arrives, much later
   fault_clock_rate = 1u << 10,  // clocks of nodes differ by up to the margin
-  fault_replace = 1u << 11,     // a node comes back with an empty disk
+  fault_replace = 1u << 11,     // a node comes back with an empty disk, or an old copy of its own
+  fault_rot = 1u << 12,         // a node crashes, and a block of its replica's metadata is not what it was
 };
-inline constexpr uint32_t k_faults_count = 12;
+inline constexpr uint32_t k_faults_count = 13;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
 

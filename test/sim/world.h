@@ -19,6 +19,8 @@ class World {
   uint64_t now_ns() const { return now_ns_; }
   Prng& prng() { return prng_; }
   uint64_t between(uint64_t least, uint64_t most) { return least + prng_.below(most - least + 1); }
+  // What becomes of something that is left to the hardware.
+  uint64_t choose(uint64_t count) { return prng_.below(count); }
   bool chance(uint64_t one_in) { return prng_.below(one_in) == 0; }
 
   void after(uint64_t ns, std::function<void()> what) {

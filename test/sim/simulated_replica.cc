@@ -1,0 +1,232 @@
+#include "sim/simulated_replica.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace ballast::sim {
+
+using namespace bdev::mirror;
+
+namespace {
+
+constexpr ReplicaOptions k_options{.associations_max = 64, .ios_max = 256, .commands_max = 16};
+
+}  // namespace
+
+SimulatedReplica::SimulatedReplica(World& world, const ReplicaIdentity& identity)
+    : world_(world),
+      identity_(identity),
+      layout_(ReplicaLayout::of(identity.blocks_count * identity.block_size_bytes).value()),
+      disk_(world, identity.blocks_count, layout_.blocks_count()) {
+  format(Content::complete);
+}
+
+void SimulatedReplica::format(Content content) {
+  DiskImage& image = disk_.image();
+  std::ranges::fill(image.data, 0);
+  std::ranges::fill(image.metadata, ReplicaBlock{});
+  ReplicaSuperblock superblock;
+  superblock.head.replica_uuid = identity_.replica;
+  superblock.volume_uuid = identity_.volume;
+  superblock.block_size_bytes = identity_.block_size_bytes;
+  superblock.blocks_count = identity_.blocks_count;
+  superblock.size_max_bytes = identity_.blocks_count * identity_.block_size_bytes;
+  superblock.content = content;
+  for (uint64_t generation = 1; generation <= ReplicaLayout::k_superblock_copies; ++generation) {
+    superblock.head.generation = generation;
+    encode_superblock(image.metadata[superblock_address(generation)], superblock);
+  }
+}
+
+void SimulatedReplica::crash() {
+  disk_.crash();
+  ++life_;
+  core_.reset();
+  associations_.clear();
+  ios_.clear();
+  commands_.clear();
+}
+
+std::unique_ptr<ReplicaMetadata> SimulatedReplica::load_metadata(bool with_errors) const {
+  std::array<std::vector<uint8_t>, 2> copies{disk_.read_metadata(0), disk_.read_metadata(1)};
+  ReplicaSuperblock found;
+  const bool both_whole = decode_superblock(copies[0], 0, found) == SuperblockCheck::whole &&
+                          decode_superblock(copies[1], 1, found) == SuperblockCheck::whole;
+  const auto is_bad = [&] {
+    const uint32_t one_in = disk_.options.heals ? 0 : disk_.options.read_error_one_in;
+    return with_errors && one_in != 0 && world_.chance(one_in);
+  };
+  if (both_whole && is_bad()) copies[world_.prng().below(2)].clear();
+  ReplicaLoader loader(copies[0], copies[1]);
+  if (loader.state() != ReplicaLoader::State::reading) return nullptr;
+  while (const auto block = loader.next_block()) {
+    if (is_bad()) {
+      loader.take({});
+    } else {
+      loader.take(disk_.read_metadata(*block));
+    }
+  }
+  return loader.finish();
+}
+
+bool SimulatedReplica::start() {
+  BALLAST_ASSERT(core_ == nullptr);
+  std::unique_ptr<ReplicaMetadata> metadata = load_metadata(true);
+  if (metadata == nullptr) return false;
+  is_poison_told_ = false;
+  core_ = std::make_unique<ReplicaCore>(k_options, std::move(metadata));
+  actions_ = std::make_unique<ReplicaActions>(core_->actions_max());
+  return true;
+}
+
+void SimulatedReplica::replace() {
+  BALLAST_ASSERT(core_ == nullptr);
+  format(Content::nothing);
+}
+
+void SimulatedReplica::rot() {
+  std::vector<ReplicaBlock>& blocks = disk_.image().metadata;
+  const uint64_t block = world_.prng().below(blocks.size());
+  if (block < ReplicaLayout::k_superblock_copies) {
+    ReplicaSuperblock found;
+    const uint64_t other = 1 - block;
+    if (decode_superblock(blocks[other], other, found) != SuperblockCheck::whole) return;
+    // An older one would be an older replica: only a copy that says the same may stand for it.
+    ReplicaSuperblock lost;
+    if (decode_superblock(blocks[block], block, lost) != SuperblockCheck::whole) return;
+    lost.head = found.head;
+    if (std::memcmp(&lost, &found, sizeof lost) != 0) return;
+  }
+  blocks[block][world_.prng().below(k_replica_block_bytes)] ^= 0x24;
+}
+
+ReplicaSuperblock SimulatedReplica::superblock() const {
+  if (core_ != nullptr) return core_->metadata()->superblock;
+  ReplicaSuperblock newest;
+  for (uint64_t address = 0; address < ReplicaLayout::k_superblock_copies; ++address) {
+    ReplicaSuperblock found;
+    if (decode_superblock(disk_.image().metadata[address], address, found) != SuperblockCheck::whole)
+      continue;
+    if (found.head.generation > newest.head.generation) newest = found;
+  }
+  return newest;
+}
+
+uint64_t SimulatedReplica::marks_on_device() const {
+  const std::unique_ptr<ReplicaMetadata> metadata = load_metadata(false);
+  return metadata == nullptr ? UINT64_MAX : metadata->marks.count();
+}
+
+// ---- associations ----
+
+std::optional<uint32_t> SimulatedReplica::associate(std::function<void()> dropped) {
+  const uint32_t association = free_number(associations_);
+  if (association == k_options.associations_max) return std::nullopt;
+  associations_[association] = std::move(dropped);
+  step({.kind = ReplicaEvent::Kind::association_opened, .association = association});
+  return association;
+}
+
+void SimulatedReplica::close(uint32_t association) {
+  associations_.erase(association);
+  step({.kind = ReplicaEvent::Kind::association_closed, .association = association});
+}
+
+void SimulatedReplica::command(uint32_t association, const CommandWords& words, std::vector<uint8_t> data,
+                               Answer answer) {
+  const std::optional<CommandTransfer> transfer = transfer_of(words);
+  BALLAST_ASSERT(transfer && transfer->request_bytes == data.size());
+  const uint32_t slot = free_number(commands_);
+  Command& command = commands_[slot];
+  command = {std::move(data), std::vector<uint8_t>(transfer->answer_bytes), std::move(answer)};
+  step({.kind = ReplicaEvent::Kind::command,
+        .association = association,
+        .slot = slot,
+        .command = replica_command(words, command.data, command.out)});
+}
+
+void SimulatedReplica::write(uint32_t association, uint64_t lba, std::vector<uint64_t> values,
+                             std::function<void(Status)> done) {
+  const uint32_t slot = free_number(ios_);
+  const auto count = static_cast<uint32_t>(values.size());
+  ios_[slot] = {IoType::write, lba, count, std::move(values), std::move(done), {}};
+  step({.kind = ReplicaEvent::Kind::io_submit,
+        .association = association,
+        .slot = slot,
+        .io_type = IoType::write,
+        .lba = lba,
+        .blocks_count = count});
+}
+
+void SimulatedReplica::read(uint32_t association, uint64_t lba, uint32_t count, ReadDone done) {
+  const uint32_t slot = free_number(ios_);
+  ios_[slot] = {IoType::read, lba, count, {}, {}, std::move(done)};
+  step({.kind = ReplicaEvent::Kind::io_submit,
+        .association = association,
+        .slot = slot,
+        .io_type = IoType::read,
+        .lba = lba,
+        .blocks_count = count});
+}
+
+// ---- the core ----
+
+void SimulatedReplica::step(const ReplicaEvent& event) {
+  core_->step(event, *actions_);
+  // Nothing of what follows steps again, or it would come between these.
+  for (const ReplicaAction& action : actions_->list()) carry_out(action);
+  actions_->clear();
+  if (core_->is_poisoned() && !is_poison_told_) {
+    is_poison_told_ = true;
+    poisoned();
+  }
+}
+
+void SimulatedReplica::carry_out(const ReplicaAction& action) {
+  switch (action.kind) {
+    case ReplicaAction::Kind::write_metadata: {
+      ReplicaBlock bytes;
+      std::ranges::copy(action.bytes, bytes.begin());
+      disk_.write_metadata(action.block_number, bytes, [this, ticket = action.ticket](Status status) {
+        step({.kind = ReplicaEvent::Kind::metadata_done, .ticket = ticket, .status = status});
+      });
+      break;
+    }
+    case ReplicaAction::Kind::submit_io: submit(action.slot); break;
+    case ReplicaAction::Kind::finish_io: finish(action.slot, action.status); break;
+    case ReplicaAction::Kind::answer: answer(action); break;
+    case ReplicaAction::Kind::drop_association: associations_.at(action.association)(); break;
+  }
+}
+
+void SimulatedReplica::submit(uint32_t slot) {
+  const Io& io = ios_.at(slot);
+  const auto ended = [this, slot](Status status) {
+    step({.kind = ReplicaEvent::Kind::io_done, .slot = slot, .status = status});
+  };
+  if (io.type == IoType::write) return disk_.write(io.lba, io.values, ended);
+  disk_.read(io.lba, io.count, [this, slot, ended](Status status, std::vector<uint64_t> values) {
+    ios_.at(slot).values = std::move(values);
+    ended(status);
+  });
+}
+
+void SimulatedReplica::finish(uint32_t slot, Status status) {
+  Io io = std::move(ios_.extract(slot).mapped());
+  world_.note(uint64_t{slot} << 8 | static_cast<uint64_t>(status));
+  if (io.type == IoType::write) return io.write_done(status);
+  if (status != Status::ok) io.values.clear();
+  io.read_done(status, std::move(io.values));
+}
+
+void SimulatedReplica::answer(const ReplicaAction& action) {
+  Command command = std::move(commands_.extract(action.slot).mapped());
+  command.out.resize(action.out_bytes);
+  command.answer(action.status, action.refusal, std::move(command.out));
+}
+
+}  // namespace ballast::sim

@@ -1,0 +1,211 @@
+// The parts of a run, which simulator.h starts: nodes, heads, the network, the store, hosts. Included by the
+// simulator_*.cc alone.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bdev/mirror/head.h"
+#include "bdev/mirror/member_commands.h"
+#include "history/operation.h"
+#include "sim/simulated_replica.h"
+#include "sim/simulator.h"
+#include "sim/world.h"
+
+namespace ballast::sim {
+using bdev::mirror::Action;
+using bdev::mirror::Actions;
+using bdev::mirror::CommandKind;
+using bdev::mirror::Head;
+using bdev::mirror::HeadOptions;
+using bdev::mirror::HeadState;
+using bdev::mirror::k_members_max;
+using bdev::mirror::MemberAnswer;
+using bdev::mirror::MemberCommands;
+using bdev::mirror::MemberSet;
+using bdev::mirror::OpIndex;
+using bdev::mirror::Record;
+using bdev::mirror::SealedMember;
+
+inline constexpr uint64_t k_ms = 1'000'000, k_s = 1'000'000'000;
+inline constexpr uint32_t k_nodes_max = 5, k_hosts = 4;
+// The last region is not whole.
+inline constexpr uint64_t k_volume_bytes =
+    4 * bdev::mirror::k_region_bytes - 100 * bdev::mirror::k_granule_bytes;
+
+// Of replicas by their node; of heads from 100 on; 200 is the volume.
+inline Uuid name_of(uint32_t number) {
+  Uuid uuid;
+  uuid.bytes[0] = 1;
+  uuid.bytes[15] = static_cast<uint8_t>(number + 1);
+  return uuid;
+}
+inline constexpr uint32_t k_head_names = 100, k_volume_name = 200;
+
+// One end of it is a head's, the other a replica's.
+struct Connection {
+  uint64_t number = 0;
+  uint32_t head_node = 0, member = 0, session = 0;
+  uint64_t head_life = 0, member_life = 0;
+  bool open = true;  // at the head
+  std::unique_ptr<MemberCommands> commands;
+  // At the member, from the first that comes until it has heard of the end.
+  std::optional<uint32_t> association;
+  bool ended = false;
+  std::map<std::pair<OpIndex, uint32_t>, bool> waiting;
+};
+
+struct HostOp {
+  bool is_read = false;
+  uint64_t lba = 0;
+  uint32_t count = 1;
+  uint64_t value = 0;
+  std::vector<size_t> records;  // in the history, one a block
+  bool given_up = false;
+};
+
+// What a head has in work for one of its numbers.
+struct Work {
+  bool used = false, complete = false;
+  uint32_t out = 0;  // submitted, and neither answered nor given up
+  uint32_t attempt = 0;
+  uint64_t lba = 0;
+  std::vector<uint64_t> buffer;
+  std::shared_ptr<HostOp> host;
+};
+
+struct HeadProcess {
+  uint32_t node = 0;
+  uint64_t life = 0;  // of its node
+  Actions actions;
+  std::unique_ptr<Head> head;
+  std::array<std::shared_ptr<Connection>, k_members_max> connections;
+  std::map<OpIndex, Work> works;
+  bool gone = false;
+};
+
+struct Node {
+  bool up = true;
+  uint64_t life = 1;
+  uint64_t paused_until_ns = 0;
+  uint64_t clock_permille = 1000;
+  std::unique_ptr<SimulatedReplica> replica;
+  DiskImage old_copy;  // of its disk, as it was once
+  std::shared_ptr<HeadProcess> head;
+};
+
+class Simulator {
+ public:
+  explicit Simulator(const Options& options) : options_(options), world_(options.seed, options.trace) {}
+  Report run();
+
+ private:
+  // --- faults ---
+  bool has(Fault fault) const { return (faults_ & fault) != 0 && !healing_; }
+  void draw();
+  // For the matrix: this one takes effect now.
+  void met(Fault fault) {
+    for (const Node& node : nodes_) {
+      if (node.head == nullptr) continue;
+      const auto activity = static_cast<size_t>(node.head->head->activity());
+      ++report_.matrix[static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(fault)))][activity];
+    }
+  }
+  // Of the in-sync set those that have not lost their disk.
+  MemberSet intact() const {
+    MemberSet set;
+    record_.in_sync.for_each([&](uint32_t member) {
+      const bdev::mirror::ReplicaSuperblock superblock = nodes_[member].replica->superblock();
+      const bool is_old = superblock.max_epoch < record_.sealed_epoch[member];
+      if (superblock.content == bdev::mirror::Content::complete && !is_old) set.add(member);
+    });
+    return set;
+  }
+  void inject();
+  void isolate(uint32_t node, uint64_t for_ns);
+  void crash(uint32_t node);
+  void restart(uint32_t node);
+  void start_replica(uint32_t node);
+  void lose_disk(uint32_t node);
+  bool is_cut(uint32_t from, uint32_t to) const { return cut_.contains({from, to}); }
+
+  // --- messages ---
+  void deliver(const std::shared_ptr<Connection>& connection, bool to_member, std::function<void()> what);
+  void attempt_delivery(const std::shared_ptr<Connection>& connection, bool to_member,
+                        std::function<void()> what);
+  void break_connection(const std::shared_ptr<Connection>& connection);
+  bool associate(const std::shared_ptr<Connection>& connection);
+  void end_at_member(const std::shared_ptr<Connection>& connection, uint64_t after_ns);
+
+  // --- heads ---
+  uint64_t clock_of(uint32_t node) const { return world_.now_ns() / 1000 * nodes_[node].clock_permille; }
+  void start_head(uint32_t node);
+  void keep_a_head();
+  void tick(std::shared_ptr<HeadProcess> process);
+  template <typename Call>
+  void with_head(const std::shared_ptr<HeadProcess>& process, Call call) {
+    if (process->gone) return;
+    call(*process->head, clock_of(process->node));
+    carry_out(process);
+  }
+  void carry_out(const std::shared_ptr<HeadProcess>& process);
+  void carry_out(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void say_action(const HeadProcess& process, const Action& action);
+  void connect(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void command(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void send_request(const std::shared_ptr<HeadProcess>& process,
+                    const std::shared_ptr<Connection>& connection);
+  void submit(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void complete(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void ask_store(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void release(const std::shared_ptr<HeadProcess>& process, OpIndex op);
+  void close(const std::shared_ptr<HeadProcess>& process, uint32_t member);
+
+  // --- hosts ---
+  void host_turn(uint32_t host);
+  std::shared_ptr<HeadProcess> some_head();
+  void finish_host(HostOp& op, bool ok, const std::vector<uint64_t>& values);
+
+  void heal();
+  bool all_well();
+  void fail(std::string text) {
+    for (const Node& node : nodes_) {
+      if (node.head != nullptr) text += "\n  " + node.head->head->describe();
+    }
+    if (report_.failure.empty()) report_.failure = std::move(text);
+    report_.ok = false;
+  }
+
+  Options options_;
+  World world_;
+  Report report_;
+  uint32_t faults_ = 0;
+  bool healing_ = false;
+  std::vector<Node> nodes_;
+  std::set<std::pair<uint32_t, uint32_t>> cut_;
+  Record record_;
+  bool store_out_ = false;
+  uint64_t lease_ns_ = 0;  // the same for all heads
+  uint32_t block_size_bytes_ = 4096;
+  uint64_t blocks_count_ = 0;
+  std::set<uint32_t> store_cut_;
+  // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
+  bool hopeless_ = false;
+  uint64_t next_connection_ = 1;
+  std::vector<std::shared_ptr<Connection>> connections_;
+  uint64_t issued_ = 0, next_value_ = 1;
+  std::vector<history::Operation> history_;
+  uint64_t hosts_ = 0;
+  std::vector<uint64_t> hot_;
+  bool stopping_ = false;
+};
+
+}  // namespace ballast::sim

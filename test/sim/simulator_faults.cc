@@ -1,0 +1,186 @@
+// What goes wrong, and when.
+#include "sim/simulation.h"
+
+namespace ballast::sim {
+
+// ---- faults ----
+
+void Simulator::draw() {
+  Prng& prng = world_.prng();
+  for (uint32_t i = 0; i < k_faults_count; ++i) {
+    if ((options_.faults >> i & 1) != 0 && prng.chance(2, 5)) faults_ |= 1u << i;
+  }
+  report_.faults = faults_;
+  report_.nodes = static_cast<uint32_t>(1 + prng.below(k_nodes_max));
+  if (report_.nodes < 3 && prng.chance(1, 2)) report_.nodes = 3;
+  if (prng.chance(1, 4)) block_size_bytes_ = 512;
+  blocks_count_ = k_volume_bytes / block_size_bytes_;
+  nodes_.resize(report_.nodes);
+  for (Node& node : nodes_) {
+    const auto number = static_cast<uint32_t>(&node - nodes_.data());
+    node.replica = std::make_unique<SimulatedReplica>(
+        world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_});
+    node.replica->poisoned = [this, number] {
+      world_.say("replica " + std::to_string(number) + " cannot write its metadata");
+      world_.after(world_.between(k_ms, 500 * k_ms), [this, number, life = nodes_[number].replica->life()] {
+        SimulatedReplica& replica = *nodes_[number].replica;
+        if (!nodes_[number].up || replica.life() != life) return;
+        replica.crash();
+        start_replica(number);
+      });
+    };
+    DiskOptions& disk = node.replica->disk().options;
+    disk.slow = [this] { met(fault_slow_disk); };
+    disk.write_error = [this] { met(fault_write_error); };
+    disk.read_error = [this] { met(fault_read_error); };
+    if (has(fault_slow_disk)) disk.slow_one_in = 300;
+    if (has(fault_write_error)) disk.write_error_one_in = 100;
+    if (has(fault_read_error)) disk.read_error_one_in = prng.chance(1, 2) ? 40 : 6;
+    start_replica(number);
+    if (has(fault_clock_rate)) node.clock_permille = 960 + prng.below(81);
+  }
+  lease_ns_ = (50 + prng.below(950)) * k_ms;
+  record_.revision = 1;
+  record_.members_count = report_.nodes;
+  for (uint32_t i = 0; i < report_.nodes; ++i) record_.members[i] = name_of(i);
+  record_.in_sync = record_.all();
+  record_.min_in_sync = static_cast<uint32_t>(1 + prng.below(std::min(report_.nodes, 2u)));
+  record_.block_size_bytes = block_size_bytes_;
+  record_.blocks_count = blocks_count_;
+  for (int i = 0; i < 6; ++i) hot_.push_back(prng.below(blocks_count_ - 2));
+}
+
+void Simulator::inject() {
+  if (healing_) return;
+  world_.after(world_.between(k_ms, 400 * k_ms), [this] { inject(); });
+  const auto node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  const auto other = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  const uint32_t kind = 1u << world_.prng().below(k_faults_count);
+  if (!has(static_cast<Fault>(kind))) return;
+  const uint64_t for_ns = world_.between(k_ms, world_.chance(3) ? 6 * k_s : 300 * k_ms);
+  met(static_cast<Fault>(kind));
+  switch (kind) {
+    case fault_crash:
+      crash(node);
+      world_.after(for_ns, [this, node] { restart(node); });
+      break;
+    case fault_replace:
+      // Of those that have everything another one keeps it.
+      if (!(intact() - MemberSet::of(node)).empty()) {
+        crash(node);
+        lose_disk(node);
+        world_.after(for_ns, [this, node] { restart(node); });
+      }
+      break;
+    case fault_rot:
+      crash(node);
+      nodes_[node].replica->rot();
+      world_.after(for_ns, [this, node] { restart(node); });
+      break;
+    case fault_pause:
+      world_.say("node " + std::to_string(node) + " stands still");
+      nodes_[node].paused_until_ns = std::max(nodes_[node].paused_until_ns, world_.now_ns() + for_ns);
+      break;
+    case fault_partition: {
+      if (world_.chance(2)) {
+        isolate(node, for_ns);
+        break;
+      }
+      if (node == other) break;
+      const bool both = world_.chance(2);
+      world_.say("cut " + std::to_string(node) + (both ? " and " : " to ") + std::to_string(other));
+      cut_.insert({node, other});
+      if (both) cut_.insert({other, node});
+      world_.after(for_ns, [this, node, other] {
+        cut_.erase({node, other});
+        cut_.erase({other, node});
+      });
+      break;
+    }
+    case fault_break:
+      if (!connections_.empty()) break_connection(connections_[world_.prng().below(connections_.size())]);
+      break;
+    case fault_store_outage:
+      store_out_ = true;
+      world_.after(for_ns, [this] { store_out_ = false; });
+      break;
+    case fault_takeover:
+      if (!nodes_[node].up) break;
+      if (nodes_[node].head == nullptr) {
+        start_head(node);
+      } else if (world_.chance(2) && nodes_[node].paused_until_ns <= world_.now_ns()) {
+        world_.say("head " + std::to_string(node) + " is asked to end");
+        const std::shared_ptr<HeadProcess> process = nodes_[node].head;
+        with_head(process, [](Head& head, uint64_t now_ns) { head.stop(now_ns); });
+      }
+      break;
+    default: break;
+  }
+}
+
+// From all other nodes, and perhaps from the store; hosts still reach it. Whoever looks for a head finds
+// another.
+void Simulator::isolate(uint32_t node, uint64_t for_ns) {
+  world_.say("node " + std::to_string(node) + " is cut off");
+  const bool hears = world_.chance(3);
+  for (uint32_t other = 0; other < nodes_.size(); ++other) {
+    if (other == node) continue;
+    cut_.insert({node, other});
+    if (!hears) cut_.insert({other, node});
+  }
+  if (world_.chance(2)) store_cut_.insert(node);
+  world_.after(for_ns, [this, node] {
+    store_cut_.erase(node);
+    for (uint32_t other = 0; other < nodes_.size(); ++other) {
+      cut_.erase({node, other});
+      cut_.erase({other, node});
+    }
+  });
+  if (!has(fault_takeover)) return;
+  world_.after(world_.between(0, 500 * k_ms), [this, node] {
+    const auto other = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+    if (!healing_ && other != node && nodes_[other].up && nodes_[other].head == nullptr) start_head(other);
+  });
+}
+
+void Simulator::crash(uint32_t number) {
+  Node& node = nodes_[number];
+  if (!node.up) return;
+  world_.say("node " + std::to_string(number) + " crashes");
+  world_.note(number);
+  node.up = false;
+  ++node.life;
+  node.replica->crash();
+  if (has(fault_replace) && world_.chance(3)) node.old_copy = node.replica->disk().image();
+  if (node.head != nullptr) node.head->gone = true;
+  node.head.reset();
+}
+
+void Simulator::restart(uint32_t number) {
+  Node& node = nodes_[number];
+  if (node.up) return;
+  world_.say("node " + std::to_string(number) + " starts");
+  node.up = true;
+  start_replica(number);
+}
+
+void Simulator::start_replica(uint32_t number) {
+  if (!nodes_[number].replica->start()) fail("replica " + std::to_string(number) + " is unusable");
+}
+
+// It comes back empty; or as it was at some time before, if that can be told by its epoch.
+void Simulator::lose_disk(uint32_t number) {
+  Node& node = nodes_[number];
+  if (world_.chance(2) && !node.old_copy.data.empty()) {
+    const DiskImage now = node.replica->disk().image();
+    node.replica->disk().image() = node.old_copy;
+    const bool is_older = node.replica->superblock().max_epoch < record_.sealed_epoch[number];
+    world_.say("node " + std::to_string(number) + (is_older ? " gets an old copy of its disk" : ""));
+    if (is_older) return;
+    node.replica->disk().image() = now;
+  }
+  world_.say("node " + std::to_string(number) + " gets an empty disk");
+  node.replica->replace();
+}
+
+}  // namespace ballast::sim

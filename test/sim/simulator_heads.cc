@@ -1,0 +1,273 @@
+// Heads as processes: what they ask for is carried out, and what comes of it is told to them.
+#include "sim/simulation.h"
+
+namespace ballast::sim {
+
+// ---- heads ----
+
+void Simulator::start_head(uint32_t number) {
+  Node& node = nodes_[number];
+  const auto process = std::make_shared<HeadProcess>();
+  process->node = number;
+  process->life = node.life;
+  HeadOptions options;
+  options.node = name_of(k_head_names + number);
+  options.near_member = world_.chance(2) ? number : k_members_max;
+  options.ops_max = 16;
+  options.fail_below_min = world_.chance(4);
+  options.latency_budget_ns = world_.between(1, 10) * k_s;
+  options.lease_ns = lease_ns_;
+  options.seal_timeout_ns = world_.between(20, 2000) * k_ms;
+  options.intent_idle_ns = world_.between(100 * k_ms, 3 * k_s);
+  options.intent_regions_max = 1 + world_.prng().below(4);
+  options.copies_max = static_cast<uint32_t>(1 + world_.prng().below(4));
+  process->head = std::make_unique<Head>(options, record_, process->actions);
+  node.head = process;
+  ++report_.takeovers;
+  world_.say("node " + std::to_string(number) + " wants to be head after epoch " +
+             std::to_string(record_.epoch));
+  with_head(process, [](Head& head, uint64_t now_ns) { head.start(now_ns); });
+  tick(process);
+}
+
+void Simulator::tick(std::shared_ptr<HeadProcess> process) {
+  if (process->gone) return;
+  Node& node = nodes_[process->node];
+  if (node.paused_until_ns > world_.now_ns()) {
+    world_.after(node.paused_until_ns - world_.now_ns(), [this, process] { tick(process); });
+    return;
+  }
+  with_head(process, [](Head& head, uint64_t now_ns) { head.on_tick(now_ns); });
+  if (process->gone) return;
+  if (has(fault_clock_rate)) met(fault_clock_rate);
+  const uint64_t next_ns = process->head->next_tick_ns(), now_ns = clock_of(process->node);
+  if (next_ns == UINT64_MAX) return;
+  const uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+  world_.after(std::max<uint64_t>(wait_ns, 100'000), [this, process] { tick(process); });
+}
+
+// What a controller would do: heads are told of the record, and whenever nobody is head, somebody becomes it.
+void Simulator::keep_a_head() {
+  world_.after(world_.between(50 * k_ms, 800 * k_ms), [this] { keep_a_head(); });
+  for (Node& node : nodes_) {
+    const std::shared_ptr<HeadProcess> process = node.head;
+    if (process == nullptr || store_out_ || store_cut_.contains(process->node)) continue;
+    if (node.paused_until_ns > world_.now_ns()) continue;
+    with_head(process, [&](Head& head, uint64_t now_ns) { head.on_record(now_ns, record_); });
+  }
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].head != nullptr && nodes_[i].head->head->state() == HeadState::fenced) {
+      nodes_[i].head->gone = true;
+      nodes_[i].head.reset();
+    }
+  }
+  if (some_head() != nullptr || stopping_) return;
+  const auto number = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  if (nodes_[number].up) start_head(number);
+}
+
+void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process) {
+  while (!process->actions.empty()) {
+    Actions actions;
+    actions.swap(process->actions);
+    for (const Action& action : actions) {
+      if (!process->gone) carry_out(process, action);
+    }
+  }
+}
+
+void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  world_.note(static_cast<uint64_t>(action.kind) << 32 | action.member << 16 | action.op);
+  if (world_.traces()) say_action(*process, action);
+  switch (action.kind) {
+    case Action::Kind::connect: return connect(process, action);
+    case Action::Kind::disconnect: return close(process, action.member);
+    case Action::Kind::command: return command(process, action);
+    case Action::Kind::submit: return submit(process, action);
+    case Action::Kind::complete: return complete(process, action);
+    case Action::Kind::compare_and_set: return ask_store(process, action);
+    case Action::Kind::stopped: process->gone = true; nodes_[process->node].head.reset();
+  }
+}
+
+void Simulator::say_action(const HeadProcess& process, const Action& action) {
+  static constexpr std::array<const char*, 7> k_kinds = {
+      "connects to", "gives up", "tells", "submits to", "completes", "asks the store", "has stopped"};
+  static constexpr std::array<const char*, 8> k_commands = {"read-intent",  "mark-intent", "clear-intent",
+                                                            "begin-absent", "end-absent",  "read-absent",
+                                                            "set-syncing",  "ping"};
+  std::string text = "head " + std::to_string(process.node) + " " +
+                     k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
+  if (action.kind == Action::Kind::command) {
+    if (action.command == CommandKind::ping) return;
+    text += std::string(" ") + k_commands[static_cast<size_t>(action.command)] + " " +
+            std::to_string(action.about);
+    text += action.flag ? " on" : " off";
+  }
+  if (action.kind == Action::Kind::submit) {
+    text += " op " + std::to_string(action.op) + (action.io_type == IoType::read ? " read" : " write") +
+            " of " + std::to_string(action.lba) + " + " + std::to_string(action.blocks_count);
+  }
+  if (action.kind == Action::Kind::complete) {
+    text += " op " + std::to_string(action.op) + ", status " +
+            std::to_string(static_cast<uint32_t>(action.status));
+  }
+  if (action.kind == Action::Kind::compare_and_set) {
+    text += " for epoch " + std::to_string(process.head->wanted_record().epoch) + ", in sync " +
+            std::to_string(process.head->wanted_record().in_sync.bits());
+  }
+  world_.say(text);
+}
+
+void Simulator::connect(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  const auto connection = std::make_shared<Connection>();
+  connection->number = next_connection_++;
+  connection->head_node = process->node;
+  connection->head_life = process->life;
+  connection->member = action.member;
+  connection->member_life = nodes_[action.member].replica->life();
+  connection->session = action.session;
+  connection->commands =
+      std::make_unique<MemberCommands>(name_of(k_volume_name), name_of(k_head_names + process->node));
+  process->connections[action.member] = connection;
+  connections_.push_back(connection);
+  if (connections_.size() > 16) connections_.erase(connections_.begin());
+  connection->commands->start(*process->head, action);
+  send_request(process, connection);
+}
+
+void Simulator::close(const std::shared_ptr<HeadProcess>& process, uint32_t member) {
+  const std::shared_ptr<Connection> connection = std::exchange(process->connections[member], nullptr);
+  if (connection == nullptr) return;
+  end_at_member(connection, has(fault_late) && world_.chance(2) ? world_.between(k_ms, 3 * k_s)
+                                                                : world_.between(10'000, 100'000));
+  connection->open = false;
+  const auto waiting = std::exchange(connection->waiting, {});
+  for (const auto& [key, unused] : waiting) release(process, key.first);
+}
+
+void Simulator::command(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  const std::shared_ptr<Connection> connection = process->connections[action.member];
+  if (connection == nullptr) return fail("a command without a connection");
+  connection->commands->start(*process->head, action);
+  send_request(process, connection);
+}
+
+void Simulator::send_request(const std::shared_ptr<HeadProcess>& process,
+                             const std::shared_ptr<Connection>& connection) {
+  const MemberCommands::Request& request = connection->commands->request();
+  std::vector<uint8_t> data(request.data.begin(), request.data.end());
+  deliver(connection, true, [this, process, connection, words = request.words, data = std::move(data)] {
+    nodes_[connection->member].replica->command(
+        *connection->association, words, data,
+        [this, process, connection](Status status, Refusal refusal, std::vector<uint8_t> said) {
+          deliver(connection, false, [this, process, connection, status, refusal, said = std::move(said)] {
+            with_head(process, [&](Head& head, uint64_t now_ns) {
+              const MemberAnswer answer{status, refusal, said};
+              if (connection->commands->on_answer(head, now_ns, answer))
+                return send_request(process, connection);
+              const auto fault = connection->commands->fault();
+              if (fault == bdev::mirror::MemberFault::none) return;
+              fail(std::string("a member is refused: ") + bdev::mirror::member_fault_text(fault));
+            });
+          });
+        });
+  });
+}
+
+void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  const std::shared_ptr<Connection> connection = process->connections[action.member];
+  if (connection == nullptr) return fail("an I/O without a connection");
+  Work& work = process->works[action.op];
+  if (!work.used) work = {.used = true, .lba = action.lba, .buffer = {}, .host = nullptr};
+  work.attempt = action.attempt;
+  ++work.out;
+  ++report_.ios;
+  connection->waiting[{action.op, action.attempt}] = true;
+  const auto ended = [this, process, connection, action](Status status) {
+    deliver(connection, false, [this, process, connection, action, status] {
+      if (connection->waiting.erase({action.op, action.attempt}) == 0) return;
+      with_head(process, [&](Head& head, uint64_t now_ns) {
+        head.on_io_done(now_ns, action.member, action.session, action.op, action.attempt, status);
+      });
+      release(process, action.op);
+    });
+  };
+  if (action.io_type == IoType::read) {
+    deliver(connection, true, [this, process, connection, action, ended] {
+      nodes_[action.member].replica->read(
+          *connection->association, action.lba, action.blocks_count,
+          [process, action, ended](Status status, std::vector<uint64_t> values) {
+            Work& reading = process->works[action.op];
+            if (status == Status::ok && reading.attempt == action.attempt) reading.buffer = std::move(values);
+            ended(status);
+          });
+    });
+  } else {
+    deliver(connection, true, [this, connection, action, ended, values = work.buffer] {
+      nodes_[action.member].replica->write(*connection->association, action.lba, values, ended);
+    });
+  }
+}
+
+void Simulator::complete(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  Work& work = process->works[action.op];
+  work.used = true;
+  work.complete = true;
+  if (work.host != nullptr) {
+    const std::shared_ptr<HostOp> host = work.host;
+    const bool ok = action.status == Status::ok;
+    world_.say("head " + std::to_string(process->node) + (ok ? " answers " : " refuses ") +
+               (host->is_read ? "read" : "write") + " of block " + std::to_string(host->lba));
+    finish_host(*host, ok, work.buffer);
+  }
+  ++work.out;
+  release(process, action.op);
+}
+
+void Simulator::release(const std::shared_ptr<HeadProcess>& process, OpIndex op) {
+  Work& work = process->works[op];
+  if (--work.out > 0 || !work.complete || process->gone) return;
+  process->works.erase(op);
+  process->head->release(op);
+}
+
+void Simulator::ask_store(const std::shared_ptr<HeadProcess>& process, const Action& action) {
+  const uint64_t there_ns = world_.between(50'000, world_.chance(5) ? 200 * k_ms : 2 * k_ms);
+  world_.after(there_ns, [this, process, action, wanted = process->head->wanted_record()] {
+    // It may be done, and the answer lost.
+    const bool lost = store_out_ || store_cut_.contains(process->node);
+    if (lost && world_.chance(2)) {
+      world_.after(500 * k_ms, [this, process] {
+        with_head(process, [](Head& head, uint64_t now_ns) { head.on_store_unavailable(now_ns); });
+      });
+      return;
+    }
+    const bool ok = record_.revision == action.expected_revision;
+    if (ok) {
+      record_ = wanted;
+      record_.revision = action.expected_revision + 1;
+      if (intact().empty()) hopeless_ = true;
+      world_.note(record_.epoch << 8 | record_.in_sync.bits());
+      world_.say("record: epoch " + std::to_string(record_.epoch) + ", in sync " +
+                 std::to_string(record_.in_sync.bits()));
+    }
+    world_.after(lost ? 500 * k_ms : world_.between(50'000, 2 * k_ms),
+                 [this, process, ok, lost, now = record_] {
+                   const Node& node = nodes_[process->node];
+                   const auto answer = [this, process, ok, lost, now] {
+                     with_head(process, [&](Head& head, uint64_t now_ns) {
+                       if (lost) return head.on_store_unavailable(now_ns);
+                       head.on_stored(now_ns, ok, now);
+                     });
+                   };
+                   if (node.paused_until_ns > world_.now_ns()) {
+                     world_.after(node.paused_until_ns - world_.now_ns(), answer);
+                   } else {
+                     answer();
+                   }
+                 });
+  });
+}
+
+}  // namespace ballast::sim
