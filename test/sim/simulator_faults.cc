@@ -47,7 +47,10 @@ void Simulator::draw() {
   record_.min_in_sync = static_cast<uint32_t>(1 + prng.below(std::min(report_.nodes, 2u)));
   record_.block_size_bytes = block_size_bytes_;
   record_.blocks_count = blocks_count_;
-  for (int i = 0; i < 6; ++i) hot_.push_back(prng.below(blocks_count_ - 2));
+  // One of them at a border of regions, sometimes.
+  const uint64_t region_blocks = bdev::mirror::k_region_bytes / block_size_bytes_;
+  if (prng.chance(1, 3)) hot_.push_back((1 + prng.below(3)) * region_blocks - 1);
+  while (hot_.size() < 6) hot_.push_back(prng.below(blocks_count_ - 2));
 }
 
 void Simulator::inject() {

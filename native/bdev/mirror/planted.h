@@ -46,7 +46,29 @@ enum class Planted : uint8_t {
   doubt_taken_for_no,          // what the store did without an answer is asked for again, of another state
   restarted_unreconciled,      // with all members lost and back, what they were writing counts as equal
   replaced_served,             // one that lost its memory is still one of the set
-  count                        // how many there are
+  // At a member.
+  member_written_unmarked,      // a write begins before the mark of its region is durable
+  member_second_region,         // a write over a border of regions marks the first only
+  member_epoch_unchecked,       // a seal of a lower epoch is taken
+  member_epoch_volatile,        // a seal is answered before its epoch is durable
+  member_seal_undrained,        // or while what others began is in the device
+  member_replaced_heard,        // who was sealed once is listened to for ever
+  member_old_content,           // an old copy of a disk counts as complete
+  member_one_superblock,        // a change goes to one copy of the superblock
+  member_granule_forgotten,     // of a write only the first granule is noted for absent members
+  member_cleared_unflushed,     // a mark is cleared before what absent members miss there is durable
+  member_cleared_trusted,       // a mark that was cleared counts as durable
+  member_cleared_in_flight,     // by a block that was written with it
+  member_intent_crossed,        // two writes of a block of marks at a time
+  member_marks_volatile,        // marks of the head are answered before they are durable
+  member_slot_volatile,         // a slot for an absent member is
+  member_slot_generation,       // the blocks of its map carry another generation than the slot
+  member_everything_forgotten,  // that all is missing is not noted
+  member_content_volatile,      // complete, before that is durable
+  member_damaged_marks,         // a damaged block of marks counts as empty
+  member_damaged_map,           // one of an absent member's map does
+  member_marked_granules,       // at the start nothing is noted of regions that are marked
+  count                         // how many there are
 };
 
 }  // namespace ballast::bdev::mirror

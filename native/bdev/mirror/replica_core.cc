@@ -71,6 +71,9 @@ Refusal ReplicaCore::judge(uint32_t association) const {
   BALLAST_ASSERT(association < associations_.size());
   if (metadata_ == nullptr) return Refusal::unusable;
   if (association == sealed_) return Refusal::none;
+  if (planted(Planted::member_replaced_heard) && associations_[association] == AssociationState::replaced) {
+    return Refusal::none;
+  }
   return associations_[association] == AssociationState::open ? Refusal::not_sealed : Refusal::fenced;
 }
 
@@ -96,7 +99,7 @@ Refusal ReplicaCore::check_seal(const SealRequest& request) const {
   const uint64_t epoch = is_sealing ? sealing_.epoch : superblock.max_epoch;
   const Uuid& head = is_sealing ? sealing_.head : superblock.head_uuid;
   const uint64_t session = is_sealing ? sealing_.session : session_;
-  if (request.epoch > epoch) return Refusal::none;
+  if (request.epoch > epoch || planted(Planted::member_epoch_unchecked)) return Refusal::none;
   if (request.epoch < epoch || request.head_uuid != head) return Refusal::fenced;
   return request.session > session ? Refusal::none : Refusal::fenced;
 }
@@ -154,17 +157,21 @@ void ReplicaCore::advance_seal() {
   if (sealing_.stage == Sealing::Stage::none || superblock_writes_left_ > 0) return;
   ReplicaSuperblock& superblock = metadata_->superblock;
   if (sealing_.stage == Sealing::Stage::draining) {
-    if (in_device_count_ > 0 || stage_ != CommandStage::idle || !is_intent_settled()) return;
+    const bool in_device = in_device_count_ > 0 && !planted(Planted::member_seal_undrained);
+    if (in_device || stage_ != CommandStage::idle || !is_intent_settled()) return;
     sealing_.stage = Sealing::Stage::persisting;
     max_epoch_before_ = superblock.max_epoch;
     if (superblock.max_epoch != sealing_.epoch) {
       superblock.volume_uuid = sealing_.volume;
       // It has lost what it had then: another disk, an old copy.
-      if (superblock.max_epoch < sealing_.known_epoch) superblock.content = Content::nothing;
+      if (superblock.max_epoch < sealing_.known_epoch && !planted(Planted::member_old_content)) {
+        superblock.content = Content::nothing;
+      }
       superblock.max_epoch = sealing_.epoch;
       superblock.head_uuid = sealing_.head;
       session_ = 0;
-      return write_superblock();
+      write_superblock();
+      if (!planted(Planted::member_epoch_volatile)) return;
     }
   }
   sealed_ = sealing_.association;

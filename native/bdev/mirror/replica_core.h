@@ -20,6 +20,7 @@
 #include <memory>
 #include <vector>
 
+#include "bdev/mirror/planted.h"
 #include "bdev/mirror/replica_actions.h"
 #include "bdev/mirror/replica_load.h"
 

@@ -122,6 +122,7 @@ void ReplicaCore::set_content() {
   }
   if (content == before) return end_command(Status::ok);
   write_superblock();
+  if (planted(Planted::member_content_volatile)) return end_command(Status::ok);
   stage_ = CommandStage::superblock;
 }
 
@@ -169,7 +170,8 @@ void ReplicaCore::start_clearing() {
     const uint64_t count = std::min(ReplicaLayout::k_granules_per_region, granules_count - first);
     clearing_.set(regions_.regions[i], 1);
     for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
-      if (metadata_->absent[slot] != nullptr) flush(slot, first, count);
+      const bool flushes = !planted(Planted::member_cleared_unflushed);
+      if (metadata_->absent[slot] != nullptr && flushes) flush(slot, first, count);
     }
   }
   stage_ = CommandStage::flushing;
@@ -190,7 +192,9 @@ void ReplicaCore::clear_marks() {
   }
   for (auto run = clearing_.next_run(0); run; run = clearing_.next_run(run->first)) {
     metadata_->marks.clear(run->first, run->count);
-    metadata_->durable_marks.clear(run->first, run->count);
+    if (!planted(Planted::member_cleared_trusted)) {
+      metadata_->durable_marks.clear(run->first, run->count);
+    }
     clearing_.clear(run->first, run->count);
   }
   stage_ = CommandStage::marking;
@@ -200,6 +204,7 @@ void ReplicaCore::clear_marks() {
 bool ReplicaCore::is_marking_done() const {
   for (uint32_t i = 0; i < regions_.count; ++i) {
     const uint64_t region = regions_.regions[i];
+    if (planted(Planted::member_marks_volatile)) return true;
     if (at_work_.command.opcode == ReplicaOpcode::mark_intent) {
       if (!metadata_->durable_marks.has(region)) return false;
       continue;
@@ -262,12 +267,14 @@ void ReplicaCore::give_slot() {
              .since_epoch = absent_request_.since_epoch,
              .generation = map_generations_[absent_slot_]};
   }
-  if (absent_request_.everything()) {
+  if (absent_request_.everything() && !planted(Planted::member_everything_forgotten)) {
     entry.everything = 1;
     metadata_->absent[absent_slot_]->set_all();
   }
   if (entry == before) return end_command(Status::ok);
+  if (planted(Planted::member_slot_generation)) ++entry.generation;
   write_superblock();
+  if (planted(Planted::member_slot_volatile)) return end_command(Status::ok);
   stage_ = CommandStage::superblock;
 }
 

@@ -53,17 +53,21 @@ void ReplicaCore::prepare_change(uint32_t slot) {
   ReplicaIo& io = ios_[slot];
   const GranuleMap::Run regions = regions_of(io);
   metadata_->marks.set(regions.first, regions.count);
-  if (metadata_->durable_marks.has_all(regions.first, regions.count)) return start_io(slot);
+  if (metadata_->durable_marks.has_all(regions.first, regions.count) ||
+      planted(Planted::member_written_unmarked)) {
+    return start_io(slot);
+  }
   io.state = ReplicaIo::State::waiting;
   ++waiting_count_;
 }
 
 void ReplicaCore::start_io(uint32_t slot) {
   ReplicaIo& io = ios_[slot];
-  BALLAST_ASSERT(io.association == sealed_);
+  BALLAST_ASSERT(io.association == sealed_ || planted(Planted::member_replaced_heard));
   if (io.is_change) {
     const GranuleMap::Run regions = regions_of(io);
-    BALLAST_ASSERT(metadata_->durable_marks.has_all(regions.first, regions.count));
+    BALLAST_ASSERT(metadata_->durable_marks.has_all(regions.first, regions.count) ||
+                   planted(Planted::member_written_unmarked));
     note_granules(io);
     clearing_.clear(regions.first, regions.count);
   }
@@ -100,7 +104,8 @@ void ReplicaCore::advance_waiting() {
 void ReplicaCore::note_granules(const ReplicaIo& io) {
   const GranuleMap::Run granules = granules_of(io);
   for (const auto& map : metadata_->absent) {
-    if (map != nullptr) map->set(granules.first, granules.count);
+    const bool forgets = planted(Planted::member_granule_forgotten);
+    if (map != nullptr) map->set(granules.first, forgets ? 1 : granules.count);
   }
 }
 
@@ -114,6 +119,7 @@ void ReplicaCore::note_changes_in_device() {
 GranuleMap::Run ReplicaCore::regions_of(const ReplicaIo& io) const {
   const uint64_t region_blocks = ReplicaLayout::k_region_bytes / metadata_->superblock.block_size_bytes;
   const uint64_t first = io.lba / region_blocks;
+  if (planted(Planted::member_second_region)) return {first, 1};
   return {first, (io.lba + io.blocks_count - 1) / region_blocks - first + 1};
 }
 

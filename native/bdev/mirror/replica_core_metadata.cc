@@ -8,7 +8,7 @@ namespace ballast::bdev::mirror {
 // Each change goes to both copies, one after the other: with one of them lost later, no epoch falls.
 void ReplicaCore::write_superblock() {
   BALLAST_ASSERT(superblock_writes_left_ == 0);
-  superblock_writes_left_ = ReplicaLayout::k_superblock_copies;
+  superblock_writes_left_ = planted(Planted::member_one_superblock) ? 1 : ReplicaLayout::k_superblock_copies;
 }
 
 void ReplicaCore::flush(uint32_t absent_slot, uint64_t first_granule, uint64_t count) {
@@ -55,7 +55,7 @@ void ReplicaCore::pump_metadata() {
   const GranuleMap& marks = metadata_->marks;
   for (auto block = marks.next_dirty(0); write != nullptr && block; block = marks.next_dirty(*block + 1)) {
     // One write of a block at a time: two could end in either order.
-    if (is_intent_in_flight(*block)) continue;
+    if (is_intent_in_flight(*block) && !planted(Planted::member_intent_crossed)) continue;
     submit_intent(*write, *block);
     write = find_free_write();
   }
@@ -122,8 +122,12 @@ void ReplicaCore::on_metadata_done(uint32_t ticket, Status status) {
       break;
     case MetadataWrite::Kind::intent:
       // A mark that was cleared meanwhile is not durable, though this block has it: the next one does not.
-      metadata_->durable_marks.add_block_where(write.block, ByteSpan(write.bytes).subspan(sizeof(BlockHead)),
-                                               metadata_->marks);
+      if (planted(Planted::member_cleared_in_flight)) {
+        metadata_->durable_marks.add_block(write.block, ByteSpan(write.bytes).subspan(sizeof(BlockHead)));
+      } else {
+        metadata_->durable_marks.add_block_where(
+            write.block, ByteSpan(write.bytes).subspan(sizeof(BlockHead)), metadata_->marks);
+      }
       advance_waiting();
       break;
     case MetadataWrite::Kind::absent: --absent_writes_count_; break;

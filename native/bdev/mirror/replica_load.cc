@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "bdev/mirror/planted.h"
+
 namespace ballast::bdev::mirror {
 
 ReplicaMetadata::ReplicaMetadata(const ReplicaSuperblock& newest, const ReplicaLayout& its_layout)
@@ -89,6 +91,7 @@ void ReplicaLoader::take_intent(uint64_t block, ByteSpan bytes) {
       return;
     case MapBlockCheck::damaged: {
       // These marks are on no device: the block may read well, without them, the next time.
+      if (planted(Planted::member_damaged_marks)) return;
       const GranuleMap::Run bits = metadata_->marks.bits_of(block);
       metadata_->marks.set(bits.first, bits.count);
       return;
@@ -106,6 +109,7 @@ void ReplicaLoader::take_absent(uint32_t slot, uint64_t block, ByteSpan bytes) {
     case MapBlockCheck::no_bits: return;
     case MapBlockCheck::whole: map.add_block(block, bytes.subspan(sizeof(BlockHead))); return;
     case MapBlockCheck::damaged: {
+      if (planted(Planted::member_damaged_map)) return;
       const GranuleMap::Run bits = map.bits_of(block);
       map.set(bits.first, bits.count);
       return;
@@ -121,6 +125,7 @@ std::unique_ptr<ReplicaMetadata> ReplicaLoader::finish() {
     if (metadata_->absent[slot] == nullptr) continue;
     GranuleMap& map = *metadata_->absent[slot];
     if (metadata_->superblock.absent[slot].everything != 0) map.set_all();
+    if (planted(Planted::member_marked_granules)) continue;
     // What was written in marked regions was kept in memory only.
     for (auto run = metadata_->marks.next_run(0); run;
          run = metadata_->marks.next_run(run->first + run->count)) {
