@@ -247,7 +247,10 @@ void Head::advance_leaving(uint64_t now_ns) {
     } else if ((record_.in_sync - leaving_).empty()) {
       return start_over(now_ns);
     } else {
-      if (join_.step >= JoinStep::tell) join_.step = JoinStep::tell;  // it is to know of this one, too
+      if (join_.step >= JoinStep::tell) {
+        join_.step = JoinStep::tell;  // it is to know of this one, too
+        join_.asked = false;
+      }
       ask_store(StoreWish::remove);
     }
   }
