@@ -32,7 +32,7 @@ Head::Head(const HeadOptions& options, const Record& record, Actions& actions)
       actions_(actions),
       region_blocks_(k_region_bytes / record.block_size_bytes),
       granule_blocks_(k_granule_bytes / record.block_size_bytes),
-      ops_(options.ops_max + 2 * options.copies_max + k_repairs_max),
+      ops_(ops_count(options)),
       unreconciled_(divide_up(bytes_of(record), k_region_bytes)),
       marked_now_(unreconciled_.regions_count()),
       marked_before_(unreconciled_.regions_count()),

@@ -117,6 +117,10 @@ class Head {
  public:
   Head(const HeadOptions& options, const Record& record, Actions& actions);
   ~Head();
+  // Numbers of I/O are below this.
+  static uint32_t ops_count(const HeadOptions& options) {
+    return options.ops_max + 2 * options.copies_max + k_repairs_max;
+  }
 
   // --- what happens ---
   void start(uint64_t now_ns);

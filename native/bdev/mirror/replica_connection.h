@@ -13,16 +13,14 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "bdev/bdev.h"
-#include "bdev/mirror/replica_protocol.h"
+#include "bdev/mirror/replica_command.h"
 
 namespace ballast::bdev::mirror {
 
 struct ReplicaRequest {
-  ReplicaOpcode opcode = ReplicaOpcode::read_state;
-  uint64_t first = 0;     // CDW10 and 11 of read_intent and read_absent
-  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 or 1
-  ByteSpan data;          // sent with it: nothing, or k_protocol_bytes
-  MutableByteSpan out;    // filled by the answer; its length is what is asked for
+  CommandWords words;   // as transfer_of() takes them
+  ByteSpan data;        // sent with it
+  MutableByteSpan out;  // filled by the answer; as long as the words say
 };
 
 struct ReplicaAnswer {

@@ -42,7 +42,7 @@ class LocalConnection final : public ReplicaConnection {
     BALLAST_ASSERT(!is_closing_);
     done_ = std::move(done);
     order_.association = association_;
-    order_.command = {request.opcode, request.data, request.out, request.first, request.argument};
+    order_.command = replica_command(request.words, request.data, request.out);
     order_.context = this;
     order_.done = order_done;
     message_.run = order_arrived;

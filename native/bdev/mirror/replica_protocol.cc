@@ -11,6 +11,18 @@ bool is_zero(ByteSpan bytes) {
 
 }  // namespace
 
+const char* refusal_text(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::none: return "not refused";
+    case Refusal::fenced: return "fenced: another head, or a later session of this one, has sealed it";
+    case Refusal::not_sealed: return "not sealed by this association";
+    case Refusal::wrong_replica: return "a replica of another volume, or of another block size or size";
+    case Refusal::no_slot: return "it notes what seven absent members miss already";
+    case Refusal::unusable: return "its metadata was lost";
+  }
+  return "unknown";
+}
+
 std::optional<SealRequest> parse_seal_request(ByteSpan bytes) {
   if (bytes.size() != k_protocol_bytes || !is_zero(bytes.subspan(sizeof(SealRequest)))) return std::nullopt;
   const auto request = load<SealRequest>(bytes);

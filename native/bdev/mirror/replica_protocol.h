@@ -32,6 +32,7 @@ enum class ReplicaOpcode : uint8_t {
 
 // Why a member does nothing, where no Status says it.
 enum class Refusal : uint8_t { none, fenced, not_sealed, wrong_replica, no_slot, unusable };
+const char* refusal_text(Refusal refusal);  // for people
 
 struct SealRequest {
   uint32_t version = k_protocol_version;

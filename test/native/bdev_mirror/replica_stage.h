@@ -145,7 +145,13 @@ class ReplicaStage {
            uint32_t argument = 0) {
     head.answer.reset();
     std::copy(sent.begin(), sent.end(), head.sent.begin());
-    const ReplicaRequest request{opcode, first, argument, ByteSpan(head.sent).first(sent.size()),
+    const bool reads_map = opcode == ReplicaOpcode::read_intent || opcode == ReplicaOpcode::read_absent;
+    const CommandWords words{.opcode = opcode,
+                             .cdw10 = reads_map ? static_cast<uint32_t>(first) : argument,
+                             .cdw11 = static_cast<uint32_t>(first >> 32),
+                             .cdw12 = reads_map ? static_cast<uint32_t>(wanted) : 0,
+                             .cdw13 = reads_map ? argument : 0};
+    const ReplicaRequest request{words, ByteSpan(head.sent).first(sent.size()),
                                  MutableByteSpan(head.got).first(wanted)};
     world.on(*head.reactor, [&] {
       head.way->request(request, [&head](const ReplicaAnswer& answer) { head.answer = answer; });

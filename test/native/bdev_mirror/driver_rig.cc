@@ -1,0 +1,426 @@
+#include "native/bdev_mirror/driver_rig.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace ballast::bdev::mirror::test {
+
+// ---- MemoryReplica ----
+
+namespace {
+constexpr ReplicaOptions k_replica_options{.associations_max = 16, .ios_max = 64, .commands_max = 8};
+}
+
+MemoryReplica::MemoryReplica(SimulatedWorld& world, Reactor& reactor, const Uuid& volume, const Uuid& uuid,
+                             uint64_t blocks_count, Content content)
+    : world_(world), reactor_(reactor), data_(blocks_count * k_block_bytes, 0) {
+  ReplicaSuperblock superblock;
+  superblock.volume_uuid = volume;
+  superblock.head.replica_uuid = uuid;
+  superblock.blocks_count = blocks_count;
+  superblock.size_max_bytes = data_.size();
+  superblock.content = content;
+  const auto layout = ReplicaLayout::of(data_.size());
+  platter_.resize(layout->blocks_count());
+  for (uint64_t generation = 1; generation <= 2; ++generation) {
+    superblock.head.generation = generation;
+    encode_superblock(platter_[superblock_address(generation)], superblock);
+  }
+  open();
+}
+
+MemoryReplica::~MemoryReplica() { EXPECT_TRUE(connections.empty()); }
+
+void MemoryReplica::open() {
+  ReplicaLoader loader(platter_[0], platter_[1]);
+  while (const auto block = loader.next_block()) loader.take(platter_[*block]);
+  core_ = std::make_unique<ReplicaCore>(k_replica_options, loader.finish());
+  actions_ = std::make_unique<ReplicaActions>(core_->actions_max());
+}
+
+void MemoryReplica::step(const ReplicaEvent& event) {
+  events_.push_back(event);
+  if (is_stepping_) return;
+  is_stepping_ = true;
+  while (!events_.empty()) {
+    const ReplicaEvent next = events_.front();
+    events_.pop_front();
+    actions_->clear();
+    core_->step(next, *actions_);
+    const std::vector<ReplicaAction> actions(actions_->list().begin(), actions_->list().end());
+    for (const ReplicaAction& action : actions) carry_out(action);
+  }
+  is_stepping_ = false;
+}
+
+void MemoryReplica::carry_out(const ReplicaAction& action) {
+  switch (action.kind) {
+    case ReplicaAction::Kind::write_metadata:
+      std::copy(action.bytes.begin(), action.bytes.end(), platter_[action.block_number].begin());
+      events_.push_back({.kind = ReplicaEvent::Kind::metadata_done, .ticket = action.ticket});
+      break;
+    case ReplicaAction::Kind::submit_io:
+      if (holds_) {
+        held_.push_back(action.slot);
+      } else {
+        do_io(action.slot);
+      }
+      break;
+    case ReplicaAction::Kind::finish_io: {
+      const PendingIo ended = std::move(ios_.extract(action.slot).mapped());
+      ended.done(action.status, action.refusal, ended.bytes);
+      break;
+    }
+    case ReplicaAction::Kind::answer: {
+      const auto done = std::move(commands_.extract(action.slot).mapped());
+      done({action.status, action.refusal});
+      break;
+    }
+    case ReplicaAction::Kind::drop_association:
+      if (associations_.contains(action.association)) associations_.at(action.association)();
+      break;
+  }
+}
+
+void MemoryReplica::do_io(uint32_t slot) {
+  PendingIo& io = ios_.at(slot);
+  const auto at = data_.begin() + static_cast<int64_t>(io.lba * k_block_bytes);
+  if (io_status_ == Status::ok) {
+    if (io.type == IoType::read) {
+      std::copy_n(at, io.bytes.size(), io.bytes.begin());
+    } else {
+      std::copy(io.bytes.begin(), io.bytes.end(), at);
+      ++writes_count_;
+    }
+  }
+  events_.push_back({.kind = ReplicaEvent::Kind::io_done, .slot = slot, .status = io_status_});
+}
+
+void MemoryReplica::hold_ios(bool hold) {
+  holds_ = hold;
+  if (hold) return;
+  for (const uint32_t slot : std::exchange(held_, {})) do_io(slot);
+  if (events_.empty()) return;
+  const ReplicaEvent first = events_.front();
+  events_.pop_front();
+  step(first);
+}
+
+uint32_t MemoryReplica::associate(std::function<void()> dropped) {
+  uint32_t number = 0;
+  while (associations_.contains(number)) ++number;
+  associations_[number] = std::move(dropped);
+  step({.kind = ReplicaEvent::Kind::association_opened, .association = number});
+  return number;
+}
+
+void MemoryReplica::close_association(uint32_t association) {
+  if (associations_.erase(association) == 0) return;
+  step({.kind = ReplicaEvent::Kind::association_closed, .association = association});
+}
+
+void MemoryReplica::submit(uint32_t association, const Io& io, IoEnded done) {
+  uint32_t slot = 0;
+  while (ios_.contains(slot)) ++slot;
+  PendingIo& pending = ios_[slot];
+  pending = {.type = io.type, .lba = io.lba, .bytes = {}, .done = std::move(done)};
+  if (io.type == IoType::write) {
+    for (const Segment& segment : io.data) {
+      pending.bytes.insert(pending.bytes.end(), segment.base, segment.base + segment.size_bytes);
+    }
+  }
+  pending.bytes.resize(size_t{io.blocks_count} * k_block_bytes);
+  step({.kind = ReplicaEvent::Kind::io_submit,
+        .association = association,
+        .slot = slot,
+        .io_type = io.type,
+        .lba = io.lba,
+        .blocks_count = io.blocks_count});
+}
+
+void MemoryReplica::command(uint32_t association, const ReplicaRequest& request,
+                            ReplicaConnection::Done done) {
+  uint32_t slot = 0;
+  while (commands_.contains(slot)) ++slot;
+  commands_[slot] = std::move(done);
+  step({.kind = ReplicaEvent::Kind::command,
+        .association = association,
+        .slot = slot,
+        .command = replica_command(request.words, request.data, request.out)});
+}
+
+// ---- MemoryConnection ----
+
+class MemoryConnection final : public ReplicaConnection {
+ public:
+  MemoryConnection(MemoryConnector& way, ReplicaConnector::Lost lost) : way_(way), lost_(std::move(lost)) {
+    way_.replica().connections.insert(this);
+    association_ = way_.replica().associate([this] { lose("dropped"); });
+  }
+  ~MemoryConnection() override { EXPECT_TRUE(closed_ && out_.empty() && !request_); }
+  const Geometry& geometry() const override { return geometry_; }
+  const Capabilities& capabilities() const override { return capabilities_; }
+
+  void request(const ReplicaRequest& request, Done done) override {
+    EXPECT_FALSE(request_);
+    request_ = std::move(done);
+    const uint64_t life = life_;
+    if (!alive_) return way_.later(0, [this] { end_request({Status::io_error, Refusal::none}); });
+    way_.later(way_.delay_ns, [this, life, request] {
+      if (life != life_ || !alive_) return;
+      way_.replica().command(association_, request, [this, life](const ReplicaAnswer& answer) {
+        way_.later(way_.delay_ns, [this, life, answer] {
+          if (life == life_) end_request(answer);
+        });
+      });
+    });
+  }
+
+  void submit(Io& io) override {
+    if (!alive_) return io.done(io, Status::io_error);
+    out_.insert(&io);
+    const uint64_t life = life_;
+    way_.later(way_.delay_ns, [this, life, &io] {
+      if (life != life_ || !alive_) return;
+      way_.replica().submit(
+          association_, io,
+          [this, life, &io](Status status, Refusal refusal, const std::vector<uint8_t>& read) {
+            if (life != life_ || !alive_) return;
+            way_.later(way_.delay_ns, [this, life, &io, read, status = head_status(status, refusal)] {
+              if (life == life_ && out_.contains(&io)) end_io(io, status, read);
+            });
+          });
+    });
+  }
+
+  void close(std::function<void()> closed) override {
+    EXPECT_FALSE(closing_);
+    closing_ = true;
+    alive_ = false;
+    way_.later(way_.close_ns, [this, closed = std::move(closed)] {
+      end_all();
+      closed_ = true;
+      leave();
+      closed();
+    });
+  }
+
+  void lose(const std::string& why) {
+    if (!alive_) return;
+    alive_ = false;
+    leave();
+    way_.later(0, [this, why, life = life_] {
+      if (closing_) return;
+      end_all();
+      lost_(why);
+      static_cast<void>(life);
+    });
+  }
+  void leave() {
+    if (way_.replica().connections.erase(this) == 0) return;
+    way_.replica().close_association(association_);
+  }
+
+ private:
+  void end_request(const ReplicaAnswer& answer) {
+    if (!request_) return;
+    std::exchange(request_, nullptr)(answer);
+  }
+  void end_io(Io& io, Status status, const std::vector<uint8_t>& read) {
+    out_.erase(&io);
+    auto from = read.begin();
+    for (const Segment& segment : io.data) {
+      if (io.type != IoType::read || status != Status::ok) break;
+      std::copy_n(from, segment.size_bytes, segment.base);
+      from += static_cast<int64_t>(segment.size_bytes);
+    }
+    io.done(io, status);
+  }
+  void end_all() {
+    ++life_;
+    end_request({Status::io_error, Refusal::none});
+    for (Io* const io : std::exchange(out_, {})) io->done(*io, Status::io_error);
+  }
+
+  MemoryConnector& way_;
+  ReplicaConnector::Lost lost_;
+  uint32_t association_ = 0;
+  uint64_t life_ = 0;
+  bool alive_ = true, closing_ = false, closed_ = false;
+  Done request_;
+  std::set<Io*> out_;
+  Geometry geometry_;
+  Capabilities capabilities_;
+};
+
+void MemoryConnector::later(uint64_t ns, std::function<void()> what) {
+  struct Later {
+    Later(MemoryConnector& owner, std::function<void()> what_to_do)
+        : timer(
+              [](Timer&, void* context) {
+                const std::unique_ptr<Later> self(static_cast<Later*>(context));
+                self->what();
+              },
+              this),
+          what(std::move(what_to_do)) {
+      static_cast<void>(owner);
+    }
+    Timer timer;
+    std::function<void()> what;
+  };
+  reactor_.arm((new Later(*this, std::move(what)))->timer, ns);
+}
+
+void MemoryConnector::connect(Connected connected, Lost lost) {
+  cancelled_ = false;
+  ++connects_count;
+  later(2 * delay_ns, [this, connected = std::move(connected), lost = std::move(lost)]() mutable {
+    if (cancelled_) return connected(Error{Errc::aborted, "given up"});
+    if (replica_.is_unreachable()) return connected(Error{Errc::io_error, "nobody answers"});
+    connected(std::unique_ptr<ReplicaConnection>(std::make_unique<MemoryConnection>(*this, std::move(lost))));
+  });
+}
+
+void MemoryReplica::be_unreachable(bool is) {
+  is_unreachable_ = is;
+  if (!is) return;
+  const auto lost = connections;
+  for (MemoryConnection* const connection : lost) connection->lose("the connection is broken");
+}
+
+void MemoryReplica::restart() {
+  const auto lost = connections;
+  for (MemoryConnection* const connection : lost) connection->lose("the process ended");
+  connections.clear();  // also those that are closing: their numbers mean nothing any more
+  held_.clear();
+  ios_.clear();
+  commands_.clear();
+  associations_.clear();
+  events_.clear();
+  open();
+}
+
+// ---- DriverRig ----
+
+DriverRig::DriverRig(uint32_t members_count, uint64_t seed, bool user_is_away)
+    : world(seed), home(world.add_reactor()), user(user_is_away ? world.add_reactor() : home) {
+  options.volume = number_uuid(1, 0);
+  options.head.node = number_uuid(2, 0);
+  options.head.ops_max = 16;
+  options.head.lease_ns = 100 * k_ms;
+  options.head.latency_budget_ns = 500 * k_ms;
+  options.head.reconnect_ns = 50 * k_ms;
+  options.head.copy_bytes = 64 * 1024;
+  record.revision = 1;
+  record.members_count = members_count;
+  for (uint32_t i = 0; i < members_count; ++i) record.members[i] = number_uuid(3, i);
+  record.in_sync = record.all();
+  record.blocks_count = k_blocks;
+  for (uint32_t i = 0; i < members_count; ++i) {
+    replicas.push_back(std::make_unique<MemoryReplica>(world, home, options.volume, record.members[i],
+                                                       k_blocks, Content::complete));
+    connectors.push_back(std::make_unique<MemoryConnector>(world, home, *replicas[i]));
+  }
+}
+
+DriverRig::~DriverRig() {
+  if (driver != nullptr) stop();
+}
+
+void DriverRig::start() {
+  std::vector<ReplicaConnector*> ways;
+  for (const auto& connector : connectors) ways.push_back(connector.get());
+  world.on(home, [&] {
+    driver = std::make_unique<HeadDriver>(
+        home, options, record, ways,
+        [this](uint64_t expected, const Record& wanted) { ask_store(expected, wanted); });
+    driver->start();
+  });
+  device = make_mirror_bdev(*driver);
+  world.on(user, [&] { channel = device->open(user); });
+}
+
+void DriverRig::stop() {
+  bool stopped = false;
+  world.on(home, [&] { driver->stop([&stopped] { stopped = true; }); });
+  EXPECT_TRUE(wait_for([&] { return stopped; })) << std::as_const(*driver).head().describe();
+  world.on(user, [&] { channel.reset(); });
+  device.reset();
+  world.on(home, [&] { driver.reset(); });
+}
+
+void DriverRig::ask_store(uint64_t expected_revision, const Record& wanted) {
+  ++store_requests;
+  if (store == Store::holds) {
+    held_requests_.emplace_back(expected_revision, wanted);
+    return;
+  }
+  connectors[0]->later(100 * k_us, [this, expected_revision, wanted] {
+    if (driver == nullptr) return;
+    if (store == Store::is_down) return driver->on_store_unavailable();
+    answer_store(expected_revision, wanted);
+  });
+}
+
+void DriverRig::answer_store(uint64_t expected_revision, const Record& wanted) {
+  const bool ok = record.revision == expected_revision;
+  if (ok) {
+    record = wanted;
+    record.revision = expected_revision + 1;
+  }
+  driver->on_stored(ok, record);
+}
+
+DriverRig::Op& DriverRig::submit(IoType type, uint64_t lba, uint32_t blocks, uint8_t value) {
+  Op& op = *ops_.emplace_back(std::make_unique<Op>());
+  const size_t bytes = size_t{blocks} * k_block_bytes * (type == IoType::compare_and_write ? 2 : 1);
+  op.memory.assign(bytes, value);
+  const size_t first = bytes / 2 / 512 * 512;  // two pieces, not at a border of blocks
+  op.segments = {{op.memory.data(), first}, {op.memory.data() + first, bytes - first}};
+  op.io.type = type;
+  op.io.lba = lba;
+  op.io.blocks_count = blocks;
+  if (type != IoType::write_zeroes && type != IoType::unmap && type != IoType::flush) {
+    op.io.data = op.segments;
+  }
+  op.io.context = &op;
+  op.io.done = [](Io& io, Status status) {
+    auto& ended = *static_cast<Op*>(io.context);
+    EXPECT_FALSE(ended.status.has_value());
+    ended.status = status;
+  };
+  return op;
+}
+
+Status DriverRig::write(uint64_t lba, uint32_t blocks, uint8_t value) {
+  Op& op = submit(IoType::write, lba, blocks, value);
+  world.on(user, [&] { channel->submit(op.io); });
+  EXPECT_TRUE(wait_for([&] { return is_over(op); })) << std::as_const(*driver).head().describe();
+  return op.status.value_or(Status::aborted);
+}
+
+std::vector<uint8_t> DriverRig::read(uint64_t lba, uint32_t blocks) {
+  Op& op = submit(IoType::read, lba, blocks, 0xee);
+  world.on(user, [&] { channel->submit(op.io); });
+  EXPECT_TRUE(wait_for([&] { return is_over(op); })) << std::as_const(*driver).head().describe();
+  return op.status == Status::ok ? op.memory : std::vector<uint8_t>();
+}
+
+bool DriverRig::wait_for(const std::function<bool()>& done, uint64_t for_ns) {
+  return world.run_until(done, for_ns);
+}
+
+bool DriverRig::wait_in_sync() {
+  return wait_for([&] {
+    return record.in_sync == record.all() && std::as_const(*driver).head().state() == HeadState::serving &&
+           std::as_const(*driver).head().activity() == Activity::serving;
+  });
+}
+
+bool DriverRig::all_equal() {
+  return std::ranges::all_of(replicas,
+                             [&](const auto& replica) { return replica->data() == replicas[0]->data(); });
+}
+
+}  // namespace ballast::bdev::mirror::test

@@ -1,0 +1,222 @@
+// The plumbing between a Head and its members: what is carried out, in which order, and when memory is given
+// back. The rules themselves are tested by head_test.cc and the simulation.
+#include "bdev/mirror/head_driver.h"
+
+#include "native/bdev_mirror/driver_rig.h"
+
+namespace ballast::bdev::mirror::test {
+namespace {
+
+std::vector<uint8_t> filled(uint32_t blocks, uint8_t value) {
+  return std::vector<uint8_t>(size_t{blocks} * k_block_bytes, value);
+}
+
+TEST(HeadDriver, WritesGoToAllMembersAndAreReadBack) {
+  DriverRig rig(3);
+  rig.start();
+  EXPECT_EQ(rig.write(5, 3, 0x11), Status::ok);
+  EXPECT_EQ(rig.write(255, 2, 0x22), Status::ok);  // two regions
+  EXPECT_EQ(rig.read(5, 3), filled(3, 0x11));
+  EXPECT_EQ(rig.read(255, 2), filled(2, 0x22));
+  EXPECT_EQ(rig.read(100, 1), filled(1, 0));
+  EXPECT_TRUE(rig.all_equal());
+  for (const auto& replica : rig.replicas) EXPECT_EQ(replica->data()[5 * k_block_bytes], 0x11);
+}
+
+TEST(HeadDriver, IsADeviceOnAnotherReactorToo) {
+  DriverRig rig(2, 1, true);
+  rig.start();
+  EXPECT_EQ(rig.write(7, 1, 0x33), Status::ok);
+  EXPECT_EQ(rig.read(7, 1), filled(1, 0x33));
+}
+
+TEST(HeadDriver, ZeroesUnmapsComparesAndRefusesWhatItCannot) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 8, 0x44), Status::ok);
+  const auto run = [&](DriverRig::Op& op) {
+    rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+    EXPECT_TRUE(rig.wait_for([&] { return rig.is_over(op); }));
+    return op.status.value_or(Status::aborted);
+  };
+  EXPECT_EQ(run(rig.submit(IoType::compare, 0, 4, 0x44)), Status::ok);
+  EXPECT_EQ(run(rig.submit(IoType::compare, 0, 4, 0x45)), Status::compare_mismatch);
+  EXPECT_EQ(run(rig.submit(IoType::write_zeroes, 1, 1)), Status::ok);
+  EXPECT_EQ(run(rig.submit(IoType::unmap, 2, 1)), Status::ok);
+  EXPECT_EQ(rig.read(1, 2), filled(2, 0));
+  EXPECT_EQ(run(rig.submit(IoType::flush, 0, 0)), Status::ok);
+  EXPECT_EQ(run(rig.submit(IoType::copy, 0, 1)), Status::unsupported);
+  EXPECT_EQ(run(rig.submit(IoType::read, DriverRig::k_blocks - 1, 2)), Status::out_of_range);
+
+  DriverRig::Op& wrong = rig.submit(IoType::compare_and_write, 4, 2, 0x55);
+  EXPECT_EQ(run(wrong), Status::compare_mismatch);
+  EXPECT_EQ(rig.read(4, 2), filled(2, 0x44));
+  DriverRig::Op& right = rig.submit(IoType::compare_and_write, 4, 2, 0x44);
+  std::fill(right.memory.begin() + 2 * k_block_bytes, right.memory.end(), 0x66);
+  EXPECT_EQ(run(right), Status::ok);
+  EXPECT_EQ(rig.read(4, 2), filled(2, 0x66));
+  EXPECT_TRUE(rig.all_equal());
+}
+
+TEST(HeadDriver, MemberThatIsLostLeavesTheSetAndComesBackEqual) {
+  DriverRig rig(3);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 8, 1), Status::ok);
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(true); });
+  EXPECT_EQ(rig.write(0, 4, 2), Status::ok);
+  EXPECT_FALSE(rig.record.in_sync.has(1));
+  EXPECT_EQ(rig.write(300, 4, 3), Status::ok);
+  EXPECT_FALSE(rig.all_equal());
+  EXPECT_NE(rig.driver->member(1).trouble, "");
+  const uint64_t writes_before = rig.replicas[1]->writes_count();
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(false); });
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+  // What was missed and the region that it had marked, in copies of 64 KiB, and nothing else.
+  EXPECT_LE(rig.replicas[1]->writes_count() - writes_before, 16u + 1);
+  EXPECT_EQ(rig.driver->member(1).trouble, "");
+}
+
+TEST(HeadDriver, EveryIoIsAnsweredWhenAMemberRestartsUnderLoad) {
+  DriverRig rig(3);
+  rig.start();
+  std::vector<DriverRig::Op*> ops;
+  for (uint32_t i = 0; i < 60; ++i)
+    ops.push_back(&rig.submit(IoType::write, i * 7, 2, static_cast<uint8_t>(i)));
+  rig.world.on(rig.user, [&] {
+    for (DriverRig::Op* const op : ops) rig.channel->submit(op->io);
+  });
+  rig.world.on(rig.home, [&] { rig.replicas[2]->restart(); });
+  ASSERT_TRUE(rig.wait_for([&] {
+    return std::ranges::all_of(ops, [](const DriverRig::Op* op) { return op->status == Status::ok; });
+  }));
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+  for (uint32_t i = 0; i < 60; ++i) EXPECT_EQ(rig.read(i * 7, 2), filled(2, static_cast<uint8_t>(i)));
+}
+
+// A host's buffer is not given back while a connection that was given up may still send it.
+TEST(HeadDriver, AnswersWhenNothingOfTheIoIsOutAnyMore) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  rig.connectors[1]->close_ns = 2 * k_ns_per_s;
+  rig.world.on(rig.home, [&] { rig.replicas[1]->hold_ios(true); });
+  DriverRig::Op& op = rig.submit(IoType::write, 0, 1, 2);
+  rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+  ASSERT_TRUE(rig.wait_for([&] { return !rig.record.in_sync.has(1); }));
+  rig.world.advance(k_ns_per_s);
+  EXPECT_FALSE(rig.is_over(op));
+  ASSERT_TRUE(rig.wait_for([&] { return rig.is_over(op); }));
+  EXPECT_EQ(op.status, Status::ok);
+  rig.connectors[1]->close_ns = 0;
+  rig.world.on(rig.home, [&] { rig.replicas[1]->hold_ios(false); });
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+}
+
+TEST(HeadDriver, WritesWaitWhileTheStoreIsAwayAndAMemberHasFailed) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  rig.store = DriverRig::Store::is_down;
+  EXPECT_EQ(rig.write(0, 1, 2), Status::ok);  // all are well: nobody needs the store
+  rig.world.on(rig.home, [&] { rig.replicas[0]->be_unreachable(true); });
+  DriverRig::Op& op = rig.submit(IoType::write, 1, 1, 3);
+  rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+  rig.world.advance(5 * k_ns_per_s);
+  EXPECT_FALSE(rig.is_over(op));
+  rig.store = DriverRig::Store::answers;
+  ASSERT_TRUE(rig.wait_for([&] { return rig.is_over(op); }));
+  EXPECT_EQ(op.status, Status::ok);
+  EXPECT_FALSE(rig.record.in_sync.has(0));
+}
+
+TEST(HeadDriver, MoreIoThanThereAreNumbersForWaitsInLine) {
+  DriverRig rig(2);
+  rig.start();
+  std::vector<DriverRig::Op*> ops;
+  for (uint32_t i = 0; i < 200; ++i) ops.push_back(&rig.submit(IoType::write, 0, 1, static_cast<uint8_t>(i)));
+  rig.world.on(rig.user, [&] {
+    for (DriverRig::Op* const op : ops) rig.channel->submit(op->io);
+  });
+  ASSERT_TRUE(rig.wait_for([&] { return rig.is_over(*ops.back()); }));
+  for (const DriverRig::Op* const op : ops) EXPECT_EQ(op->status, Status::ok);
+  EXPECT_EQ(rig.read(0, 1), filled(1, 199));  // the order of coming
+}
+
+TEST(HeadDriver, StopLeavesNoMarkAndEndsWhatComesLater) {
+  DriverRig rig(3);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  EXPECT_GT(rig.replicas[0]->metadata().marks.count(), 0u);
+  bool stopped = false;
+  rig.world.on(rig.home, [&] { rig.driver->stop([&] { stopped = true; }); });
+  ASSERT_TRUE(rig.wait_for([&] { return stopped; }));
+  for (const auto& replica : rig.replicas) EXPECT_EQ(replica->metadata().marks.count(), 0u);
+  EXPECT_EQ(rig.write(0, 1, 1), Status::fenced);
+  rig.world.on(rig.user, [&] { rig.channel.reset(); });
+  rig.device.reset();
+  rig.world.on(rig.home, [&] { rig.driver.reset(); });
+}
+
+TEST(HeadDriver, StopsWhileItCannotConnect) {
+  DriverRig rig(2);
+  for (const auto& replica : rig.replicas) replica->be_unreachable(true);
+  rig.start();
+  rig.world.advance(3 * k_ns_per_s);
+  rig.stop();
+}
+
+// Everything at once, decided by a seed: members come and go, hold I/O, fail it, while a user writes and
+// reads what it has written.
+TEST(HeadDriver, RandomFaultsLoseNothing) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    DriverRig rig(3, seed, seed % 2 == 0);
+    rig.start();
+    Prng prng(seed);
+    std::map<uint64_t, uint8_t> written;
+    for (uint32_t turn = 0; turn < 120; ++turn) {
+      const auto member = static_cast<uint32_t>(prng.below(3));
+      MemoryReplica& replica = *rig.replicas[member];
+      rig.connectors[member]->close_ns = prng.below(4) == 0 ? 300 * k_ms : 0;
+      rig.world.on(rig.home, [&] {
+        switch (prng.below(10)) {
+          case 0: replica.restart(); break;
+          case 1: replica.hold_ios(true); break;
+          case 2: replica.be_unreachable(true); break;
+          case 3: replica.fail_ios(prng.below(2) == 0 ? Status::io_error : Status::media_error); break;
+          default:
+            for (const auto& one : rig.replicas) {
+              one->hold_ios(false);
+              one->be_unreachable(false);
+              one->fail_ios(Status::ok);
+            }
+        }
+      });
+      const uint64_t lba = prng.below(DriverRig::k_blocks);
+      const auto value = static_cast<uint8_t>(1 + prng.below(255));
+      DriverRig::Op& op = rig.submit(IoType::write, lba, 1, value);
+      rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+      rig.world.advance(prng.below(300) * k_ms);
+      rig.world.on(rig.home, [&] {
+        for (const auto& one : rig.replicas) {
+          one->hold_ios(false);
+          one->be_unreachable(false);
+          one->fail_ios(Status::ok);
+        }
+      });
+      ASSERT_TRUE(rig.wait_for([&] { return rig.is_over(op); }))
+          << std::as_const(*rig.driver).head().describe();
+      ASSERT_EQ(op.status, Status::ok);
+      written[lba] = value;
+    }
+    ASSERT_TRUE(rig.wait_in_sync()) << std::as_const(*rig.driver).head().describe();
+    EXPECT_TRUE(rig.all_equal());
+    for (const auto& [lba, value] : written) ASSERT_EQ(rig.read(lba, 1), filled(1, value)) << lba;
+  }
+}
+
+}  // namespace
+}  // namespace ballast::bdev::mirror::test
