@@ -4,7 +4,11 @@
 
 #include <napi.h>
 
+#include "engine/mirror_config.h"
+
 namespace ballast::addon {
+
+class Environment;
 
 void export_process_calls(Napi::Env env, Napi::Object exports);     // features, statuses, log
 void export_engine_calls(Napi::Env env, Napi::Object exports);      // engine_calls.cc
@@ -12,5 +16,9 @@ void export_pool_calls(Napi::Env env, Napi::Object exports);        // pool_call
 void export_controller_calls(Napi::Env env, Napi::Object exports);  // controller_calls.cc
 void export_attach_calls(Napi::Env env, Napi::Object exports);      // attach_calls.cc
 void export_mirror_calls(Napi::Env env, Napi::Object exports);      // mirror_calls.cc
+
+// Delivers what heads of this engine want of the store, as ["store", engine, volume, revision, record]. The
+// environment outlives the engine.
+engine::StoreRequestSink store_request_sink(Environment& environment, uint32_t engine_id);
 
 }  // namespace ballast::addon

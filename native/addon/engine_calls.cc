@@ -13,12 +13,14 @@ Napi::Value engine_start(const Napi::CallbackInfo& info) {
   event.settled = [&environment, id = handle.id](bool ok) {
     if (!ok) environment.remove_engine(id);
   };
-  handle.thread->post([&handle, &event, options = to_engine_options(info[1].As<Napi::Object>())] {
-    auto started = engine::Engine::start(options);
-    if (!started.ok()) return event.fail(started.error());
-    handle.engine = std::move(started.value());
-    event.succeed();
-  });
+  handle.thread->post(
+      [&handle, &event, &environment, options = to_engine_options(info[1].As<Napi::Object>())] {
+        auto started = engine::Engine::start(options);
+        if (!started.ok()) return event.fail(started.error());
+        handle.engine = std::move(started.value());
+        handle.engine->set_store_request_sink(store_request_sink(environment, handle.id));
+        event.succeed();
+      });
   return Napi::Number::New(info.Env(), handle.id);
 }
 

@@ -1,4 +1,5 @@
-// Replicas. Heads of mirrored volumes are not in the engine yet; their values are in mirror_values.cc.
+// Replicas, and what heads of mirrored volumes want of the store. A mirrored volume itself is added as others
+// are, in engine_calls.cc.
 #include "addon/calls.h"
 #include "addon/control_call.h"
 #include "addon/mirror_values.h"
@@ -34,12 +35,42 @@ Napi::Value replica_info(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume)
+Napi::Value mirror_info(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      finish(event, engine.mirror_info(name), from_mirror_info);
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, volume, kind, record | undefined). Not by the control thread, which may be waiting for this: it
+// ends a head that ends when it is answered.
+Napi::Value mirror_answer_store(const Napi::CallbackInfo& info) {
+  EngineHandle* const handle = Environment::of(info.Env()).find_engine(to_u32(info[0]));
+  if (handle != nullptr) {
+    handle->engine->answer_store(to_text(info[1]), to_store_answer(info[2], info[3]));
+  }
+  return info.Env().Undefined();
+}
+
 }  // namespace
+
+engine::StoreRequestSink store_request_sink(Environment& environment, uint32_t engine_id) {
+  return [&environment, engine_id](engine::StoreRequest request) {
+    environment.post(*new NoticeEvent(environment, [engine_id, request = std::move(request)](Napi::Env env) {
+      return tuple(env, "store", engine_id, request.volume, Napi::BigInt::New(env, request.expected_revision),
+                   from_record(env, request.wanted));
+    }));
+  };
+}
 
 void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("replicaAdd", Napi::Function::New(env, replica_add));
   exports.Set("replicaRemove", Napi::Function::New(env, replica_remove));
   exports.Set("replicaInfo", Napi::Function::New(env, replica_info));
+  exports.Set("mirrorInfo", Napi::Function::New(env, mirror_info));
+  exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));
 }
 
 }  // namespace ballast::addon

@@ -27,6 +27,7 @@ const char* kind_text(engine::VolumeKind kind) {
     case engine::VolumeKind::null: return "null";
     case engine::VolumeKind::file: return "file";
     case engine::VolumeKind::pool: return "pool";
+    case engine::VolumeKind::mirror: return "mirror";
   }
   return "file";
 }

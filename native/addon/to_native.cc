@@ -1,4 +1,5 @@
 #include "addon/convert.h"
+#include "addon/mirror_values.h"
 
 namespace ballast::addon {
 namespace {
@@ -73,11 +74,12 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   engine::VolumeConfig config;
   config.name = to_text(object.Get("name"));
   const std::string kind = to_text(object.Get("kind"));
-  BALLAST_ASSERT(kind == "memory" || kind == "null" || kind == "file" || kind == "pool");
+  BALLAST_ASSERT(kind == "memory" || kind == "null" || kind == "file" || kind == "pool" || kind == "mirror");
   config.kind = kind == "memory" ? engine::VolumeKind::memory
                 : kind == "null" ? engine::VolumeKind::null
                 : kind == "file" ? engine::VolumeKind::file
-                                 : engine::VolumeKind::pool;
+                : kind == "pool" ? engine::VolumeKind::pool
+                                 : engine::VolumeKind::mirror;
   config.pool = to_text(object.Get("pool"));
   config.path = to_text(object.Get("path"));
   config.size_bytes = to_u64(object.Get("sizeBytes"));
@@ -90,6 +92,7 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   config.hosts_given = has(object, "hosts");
   if (config.hosts_given) config.hosts = to_texts(object.Get("hosts"));
   config.qos = to_qos_config(object.Get("qos").As<Napi::Object>());
+  if (has(object, "mirror")) config.mirror = to_mirror_config(object.Get("mirror").As<Napi::Object>());
   return config;
 }
 

@@ -18,6 +18,12 @@ class Signal {
     BALLAST_ASSERT(Reactor::current() == nullptr);
     semaphore_.acquire();
   }
+  // False: nobody has raised it in that time.
+  template <typename Duration>
+  bool wait_for(Duration duration) {
+    BALLAST_ASSERT(Reactor::current() == nullptr);
+    return semaphore_.try_acquire_for(duration);
+  }
 
  private:
   std::counting_semaphore<> semaphore_{0};

@@ -70,8 +70,9 @@ void Engine::build() {
   // What waits is handled on the last reactor: listeners, our own controllers and the first pool are on the
   // first.
   qos_node_ = bdev::qos::Node::create(*reactors.back());
-  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_, qos_node_);
   replicas_ = std::make_unique<ReplicaTable>(*target_, *reactors_, *pools_);
+  mirrors_ = std::make_unique<MirrorTable>(*reactors_, *replicas_);
+  volumes_ = std::make_unique<VolumeTable>(*target_, reactors_->files(), *pools_, *mirrors_, qos_node_);
   host_side_ = std::make_unique<HostSide>(reactors);
 }
 
@@ -138,6 +139,20 @@ Result<ReplicaInfo> Engine::replica_info(const std::string& name) {
   return replicas_->info(name);
 }
 
+void Engine::set_store_request_sink(StoreRequestSink sink) {
+  BALLAST_ASSERT(!closed_);
+  mirrors_->set_store_request_sink(std::move(sink));
+}
+
+void Engine::answer_store(const std::string& volume, const StoreAnswer& answer) {
+  mirrors_->answer_store(volume, answer);
+}
+
+Result<MirrorInfo> Engine::mirror_info(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->info(volume);
+}
+
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
   BALLAST_ASSERT(!closed_);
   Result<SocketAddress> bound = Errc::io_error;
@@ -200,10 +215,13 @@ void Engine::close() {
   closed_ = true;
   run_on(*shards_.front().reactor, [&] { acceptor_.reset(); });
   volumes_->drain_all();
+  mirrors_->end_all();
   wait_for([&](auto done) { host_side_->close(done); });
   host_side_.reset();
   attachments_.clear();  // their I/O has ended with the controllers
   wait_for([&](auto done) { target_->close(done); });
+  volumes_.reset();  // with the devices of mirrored volumes, whose heads use replicas
+  mirrors_.reset();
   replicas_->close_all();
   replicas_.reset();
   for (Shard& shard : shards_) {
@@ -214,7 +232,6 @@ void Engine::close() {
     closed.wait();
   }
   for (Shard& shard : shards_) run_on(*shard.reactor, [&] { shard.transport.reset(); });
-  volumes_.reset();
   target_.reset();
   run_on(qos_node_->home(), [] {});  // behind all messages to the node, which keep it
   qos_node_.reset();

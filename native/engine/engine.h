@@ -15,6 +15,7 @@
 #include "engine/attachment.h"
 #include "engine/counters.h"
 #include "engine/host_side.h"
+#include "engine/mirror_table.h"
 #include "engine/replica_table.h"
 #include "engine/volume_table.h"
 #include "reactor/reactor_set.h"
@@ -62,6 +63,11 @@ class Engine {
   Outcome remove_replica(const std::string& name);
   Result<ReplicaInfo> replica_info(const std::string& name);
   ReplicaTable& replicas() { return *replicas_; }
+  // Before the first mirrored volume: who asks the store for what their heads want. Called on reactors.
+  void set_store_request_sink(StoreRequestSink sink);
+  // Any thread, as long as the engine is not closed: a control member may be waiting for it.
+  void answer_store(const std::string& volume, const StoreAnswer& answer);
+  Result<MirrorInfo> mirror_info(const std::string& volume);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.
@@ -100,6 +106,7 @@ class Engine {
   std::unique_ptr<PoolTable> pools_;
   std::unique_ptr<VolumeTable> volumes_;
   std::unique_ptr<ReplicaTable> replicas_;
+  std::unique_ptr<MirrorTable> mirrors_;
   std::unique_ptr<HostSide> host_side_;
   std::map<uint32_t, std::unique_ptr<Attachment>> attachments_;
   uint32_t next_attachment_ = 1;

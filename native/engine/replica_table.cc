@@ -11,6 +11,7 @@
 #include "bdev/mirror/replica_open.h"
 #include "bdev/mirror/replica_port.h"
 #include "engine/blocking.h"
+#include "engine/remote_replica.h"
 #include "engine/replica_service.h"
 #include "engine/volume.h"
 
@@ -190,7 +191,7 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
 }
 
 Outcome ReplicaTable::serve(const ReplicaConfig& config, Entry& entry) {
-  const std::string nqn = "nqn.2026-11.dev.ballast:replica:" + entry.replica->uuid().text();
+  const std::string nqn = replica_nqn(entry.replica->uuid());
   target::SubsystemConfig subsystem;
   subsystem.nqn = nqn;
   subsystem.serial_number = serial_number_of(nqn);

@@ -29,6 +29,16 @@ Outcome check_size(const VolumeConfig& config) {
     if (config.size_bytes != 0) return invalid("a volume of a pool has its own size");
     return Unit{};
   }
+  if (config.kind == VolumeKind::mirror) {
+    if (!config.mirror) return Unit{};  // told below
+    const bdev::mirror::Record& record = config.mirror->record;
+    const uint64_t size_bytes = record.blocks_count * record.block_size_bytes;
+    const bool is_its = config.size_bytes == 0 || config.size_bytes == size_bytes;
+    if (!is_its || config.block_size_bytes != record.block_size_bytes) {
+      return invalid("a mirrored volume has the size and the blocks that its record says");
+    }
+    return Unit{};
+  }
   if (config.size_bytes == 0) {
     if (config.kind == VolumeKind::file) return Unit{};
     return invalid("the size must not be 0");
@@ -73,6 +83,9 @@ Outcome check_volume_config(const VolumeConfig& config) {
   if ((config.kind == VolumeKind::pool) == config.pool.empty()) return invalid("a pool is for its volume");
   if (config.key != nullptr && config.kind != VolumeKind::pool)
     return invalid("a key is for a pool's volume");
+  if ((config.kind == VolumeKind::mirror) != config.mirror.has_value()) {
+    return invalid("members are for a mirrored volume");
+  }
   if (config.path.size() > k_path_bytes_max) return invalid("the path is too long");
   if (config.volatile_write_cache && config.kind != VolumeKind::file) {
     return invalid("a volatile write cache is for a file volume");
@@ -86,7 +99,8 @@ Result<std::shared_ptr<bdev::Bdev>> open_device(const VolumeConfig& config, File
     case VolumeKind::memory: return bdev::make_memory_bdev({config.size_bytes, config.block_size_bytes});
     case VolumeKind::null: return bdev::make_null_bdev({config.size_bytes, config.block_size_bytes});
     case VolumeKind::file: break;
-    case VolumeKind::pool: BALLAST_ASSERT(false);
+    case VolumeKind::pool:
+    case VolumeKind::mirror: BALLAST_ASSERT(false);
   }
   bdev::FileBdevOptions options;
   options.path = config.path;

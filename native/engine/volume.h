@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,13 @@
 #include "bdev/bdev.h"
 #include "bdev/crypt/crypt_key.h"
 #include "bdev/qos/qos_bdev.h"
+#include "engine/mirror_config.h"
 #include "reactor/io_backend.h"
 #include "target/target.h"
 
 namespace ballast::engine {
 
-enum class VolumeKind : uint8_t { memory, null, file, pool };
+enum class VolumeKind : uint8_t { memory, null, file, pool, mirror };
 
 struct VolumeConfig {
   std::string name;
@@ -25,7 +27,8 @@ struct VolumeConfig {
   std::string path;                     // file
   std::string pool;                     // pool: an open one, whose volume `name` this is
   std::shared_ptr<bdev::CryptKey> key;  // pool: of an encrypted volume; used up by adding it
-  uint64_t size_bytes = 0;              // 0: the size the file has; a pool's volume has its own
+  std::optional<MirrorConfig> mirror;   // mirror
+  uint64_t size_bytes = 0;  // 0: the size the file has; a pool's volume and a mirrored one have their own
   uint32_t block_size_bytes = 4096;
   std::string nqn;
   uint32_t nsid = 0;  // 0: the next free one of the NQN
@@ -57,7 +60,7 @@ Outcome check_volume_config(const VolumeConfig& config);
 // NVMe Base Specification 2.1, "NVMe Qualified Names".
 Outcome check_nqn(const std::string& nqn);
 
-// Of every kind but pool (PoolTable::open_volume()).
+// Of every kind but pool and mirror, which have tables of their own.
 Result<std::shared_ptr<bdev::Bdev>> open_device(const VolumeConfig& config, FileSystem& files);
 
 VolumeInfo describe_volume(const VolumeConfig& config, uint32_t nsid, const bdev::Bdev& device);

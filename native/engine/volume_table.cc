@@ -26,9 +26,9 @@ std::vector<std::string> sorted(std::vector<std::string> hosts) {
 
 }  // namespace
 
-VolumeTable::VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools,
+VolumeTable::VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools, MirrorTable& mirrors,
                          std::shared_ptr<bdev::qos::Node> qos_node)
-    : target_(target), files_(files), pools_(pools), qos_node_(std::move(qos_node)) {}
+    : target_(target), files_(files), pools_(pools), mirrors_(mirrors), qos_node_(std::move(qos_node)) {}
 
 Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   TRY(const Unit checked, check_volume_config(config));
@@ -48,7 +48,7 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   if (!added.ok()) {
     drop_subsystem_if_empty(config.nqn);
     device.reset();
-    if (config.kind == VolumeKind::pool) pools_.close_volume(config.pool, config.name);
+    close(config.name, config.pool);
     return added.error();
   }
   VolumeInfo info = describe_volume(config, nsid, *device);
@@ -62,7 +62,13 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   return info;
 }
 
+void VolumeTable::close(const std::string& name, const std::string& pool) {
+  if (!pool.empty()) pools_.close_volume(pool, name);
+  mirrors_.close(name);
+}
+
 Result<std::shared_ptr<bdev::Bdev>> VolumeTable::open(const VolumeConfig& config) {
+  if (config.kind == VolumeKind::mirror) return mirrors_.open(config.name, config.uuid, *config.mirror);
   if (config.kind != VolumeKind::pool) return open_device(config, files_);
   TRY(PoolTable::Opened opened, pools_.open_volume(config.pool, config.name));
   Result<std::shared_ptr<bdev::Bdev>> device = std::move(opened.device);
@@ -143,13 +149,14 @@ Outcome VolumeTable::remove(const std::string& name) {
   const std::string pool = found->second.pool;
   // Hosts' I/O ends first, and under a low limit that could take for ever.
   wait_for([&](auto done) { found->second.device->drain(done); });
+  mirrors_.end(name);  // what waits for members or for the store would wait for ever
   const Outcome removed =
       change([&](auto done) { return target_.remove_namespace(info.nqn, info.nsid, done); });
   BALLAST_ASSERT(removed.ok());  // we added it
   subsystems_.at(info.nqn).volumes.erase(info.nsid);
   names_by_uuid_.erase(info.uuid);
   volumes_.erase(found);
-  if (!pool.empty()) pools_.close_volume(pool, name);
+  close(info.name, pool);
   drop_subsystem_if_empty(info.nqn);
   return removed;
 }

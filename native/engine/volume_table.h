@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bdev/qos/node.h"
+#include "engine/mirror_table.h"
 #include "engine/pool_table.h"
 #include "engine/volume.h"
 #include "target/target.h"
@@ -17,7 +18,7 @@ namespace ballast::engine {
 class VolumeTable {
  public:
   // All must outlive it.
-  VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools,
+  VolumeTable(target::Target& target, FileSystem& files, PoolTable& pools, MirrorTable& mirrors,
               std::shared_ptr<bdev::qos::Node> qos_node);
 
   Result<VolumeInfo> add(const VolumeConfig& config);
@@ -50,6 +51,8 @@ class VolumeTable {
   };
 
   Result<std::shared_ptr<bdev::Bdev>> open(const VolumeConfig& config);
+  // What open() took of another table; the device is gone.
+  void close(const std::string& name, const std::string& pool);
   Outcome check_new(const VolumeConfig& config) const;
   Result<uint32_t> choose_nsid(const VolumeConfig& config) const;
   Outcome ensure_subsystem(const VolumeConfig& config);
@@ -60,6 +63,7 @@ class VolumeTable {
   target::Target& target_;
   FileSystem& files_;
   PoolTable& pools_;
+  MirrorTable& mirrors_;
   const std::shared_ptr<bdev::qos::Node> qos_node_;
   std::map<std::string, Volume> volumes_;  // by name
   std::map<Uuid, std::string> names_by_uuid_;

@@ -283,8 +283,8 @@ void ControllerImpl::refuse_waiting_admin() {
   }
 }
 
-void ControllerImpl::close(std::function<void()> closed) {
-  send_task(home(), [this, self = shared_from_this(), closed = std::move(closed)] {
+void ControllerImpl::end(bool properly, std::function<void()> closed) {
+  send_task(home(), [this, self = shared_from_this(), properly, closed = std::move(closed)] {
     if (state() == ControllerState::closed) {
       closed();
       return;
@@ -294,10 +294,12 @@ void ControllerImpl::close(std::function<void()> closed) {
     closing_ = true;
     home().cancel(loss_timer_);
     home().cancel(reconnect_timer_);
-    if (association_ != nullptr) {
+    if (association_ == nullptr) {
+      finish_close();
+    } else if (properly) {
       association_->shut_down();
     } else {
-      finish_close();
+      association_->fail({Errc::aborted, "given up"});
     }
   });
 }

@@ -30,7 +30,8 @@ class ControllerImpl final : public Controller,
   void observe_namespaces(NamespaceObserver observer) override;
   void submit_admin(const nvme::Command& command, Segment data,
                     std::function<void(nvme::Completion)> done) override;
-  void close(std::function<void()> closed) override;
+  void close(std::function<void()> closed) override { end(true, std::move(closed)); }
+  void abandon(std::function<void()> closed) override { end(false, std::move(closed)); }
 
  private:
   // Users' admin commands that wait for room in the admin queue; more are answered 3/71h.
@@ -59,6 +60,7 @@ class ControllerImpl final : public Controller,
   void die();
   void end_queues(std::function<void()> done);
   void fail_first_connect(const Error& error);
+  void end(bool properly, std::function<void()> closed);
   void finish_close();
   void submit_admin_here(const nvme::Command& command, Segment data,
                          std::function<void(nvme::Completion)> done);

@@ -127,6 +127,8 @@ class Controller {
   // Shuts the controller down properly (CC.SHN, then Disconnect or close). Requests in flight end with 3/70h.
   // `closed` runs on reactors[0] when no connection is left; then the handle may be destroyed.
   virtual void close(std::function<void()> closed) = 0;
+  // The same at once, without a word to the target: for who must not wait for one that does not answer.
+  virtual void abandon(std::function<void()> closed) = 0;
 };
 
 // Reads the whole discovery log of a discovery controller at `options.address` (subsystem_nqn is ignored).

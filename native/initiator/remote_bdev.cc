@@ -43,7 +43,8 @@ bool has_volatile_write_cache(const ControllerInfo& info) {
 
 }  // namespace
 
-Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller> controller, uint32_t nsid) {
+Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller> controller, uint32_t nsid,
+                                                     const RemoteBdevOptions& options) {
   const ControllerInfo& info = controller->info();
   const auto found = std::find_if(info.namespaces.begin(), info.namespaces.end(),
                                   [nsid](const NamespaceInfo& one) { return one.nsid == nsid; });
@@ -56,6 +57,7 @@ Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller>
   if (info.io_queues_count == 0) return Error{Errc::unsupported, "the controller has no I/O queues"};
   RemoteNamespace remote;
   remote.nsid = nsid;
+  remote.retries = options.retries;
   remote.geometry = {found->block_size_bytes, found->blocks_count};
   remote.capabilities.unmap = found->supports_deallocate && found->deallocated_reads_zeroes;
   remote.capabilities.write_zeroes = found->supports_write_zeroes;

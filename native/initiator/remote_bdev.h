@@ -18,9 +18,16 @@ class RemoteBdev : public bdev::Bdev {
   virtual void resize(uint64_t blocks_count) = 0;
 };
 
+struct RemoteBdevOptions {
+  // A command that the target could not execute now is sent again for some seconds; else it ends with what it
+  // was answered.
+  bool retries = true;
+};
+
 // Channels open on reactors that have an I/O queue of the controller. Errc::unsupported: a block size
 // that is neither 512 nor 4096. The controller lives as long as the device.
-Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller> controller, uint32_t nsid);
+Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller> controller, uint32_t nsid,
+                                                     const RemoteBdevOptions& options = {});
 
 // What a completion means in the words of devices.
 bdev::Status status_of(nvme::Status status);

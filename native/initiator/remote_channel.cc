@@ -222,7 +222,7 @@ void RemoteChannel::command_done(IoRequest& request, nvme::Completion completion
 }
 
 void RemoteChannel::on_command_done(Command& command, nvme::Status status) {
-  if (is_worth_another_try(status) && command.retries < k_retries_max) [[unlikely]] {
+  if (remote_.retries && is_worth_another_try(status) && command.retries < k_retries_max) [[unlikely]] {
     ++command.retries;
     reactor_.arm(command.retry, k_retry_ns);
     return;

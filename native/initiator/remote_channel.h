@@ -16,6 +16,7 @@ struct RemoteNamespace {
   bdev::Capabilities capabilities;
   uint32_t nsid = 0;
   uint32_t blocks_per_transfer = 0;
+  bool retries = true;
 };
 
 class RemoteChannel final : public bdev::Channel {

@@ -367,6 +367,12 @@ void Head::stop(uint64_t now_ns) {
   advance(now_ns);
 }
 
+void Head::abandon() {
+  if (is_over()) return;
+  stop_wanted_ = true;
+  fence();
+}
+
 void Head::advance_stop(uint64_t now_ns) {
   // A member that failed on the way may have made it fence itself, or begin anew.
   if (state_ != HeadState::stopping || !lost_.empty()) return;

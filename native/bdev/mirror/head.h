@@ -64,6 +64,12 @@ struct AbsentSlot {
   bool everything = false;
 };
 
+// How far a member that joins has been brought.
+struct CopyProgress {
+  uint64_t total_bytes = 0;  // 0: nothing is being copied to it
+  uint64_t left_bytes = 0;
+};
+
 // What a member said of itself when it was sealed.
 struct SealedMember {
   Content content = Content::complete;
@@ -126,6 +132,9 @@ class Head {
   void start(uint64_t now_ns);
   // Ends what is in flight, clears all marks; then Action stopped. Later I/O ends with `fenced`.
   void stop(uint64_t now_ns);
+  // Ends at once, as if the process had: what is in flight ends with `fenced`, marks stay. Then Action
+  // stopped, unless it was over already.
+  void abandon();
   // At next_tick_ns() or later.
   void on_tick(uint64_t now_ns);
   // `current` is what the store has now; `ok`: it is what was asked for. Without an answer of the store:
@@ -165,6 +174,9 @@ class Head {
   std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }
   // What begin_absent tells `member`: whether all of the volume is missing there.
   bool absent_everything(uint32_t member) const { return member == join_.member; }
+  CopyProgress copy_progress(uint32_t member) const;
+  // That it has not had cleared yet.
+  uint64_t marked_regions() const { return marked_now_.count() + marked_before_.count() + clearing_.size(); }
   // For people who look for what it waits for.
   std::string describe() const;
 
@@ -243,6 +255,7 @@ class Head {
     uint64_t cursor = 0;
     uint32_t copies = 0;
     uint64_t next_copy_ns = 0;
+    uint64_t granules_count = 0;  // that were to be copied when it began
   };
   enum class StoreWish : uint8_t { none, claim, agree, remove, add };
 

@@ -94,6 +94,11 @@ void Head::advance_copies(uint64_t now_ns) {
   }
 }
 
+CopyProgress Head::copy_progress(uint32_t member) const {
+  if (member != join_.member || join_.step < JoinStep::copy) return {};
+  return {join_.granules_count * k_granule_bytes, join_.map->count() * k_granule_bytes};
+}
+
 // ---- the ends of all of them ----
 
 // As try_finish() for what is not the user's.

@@ -162,6 +162,10 @@ void HeadDriver::stop(std::function<void()> stopped) {
   }
 }
 
+void HeadDriver::abandon() {
+  tell([](Head& head, uint64_t) { head.abandon(); });
+}
+
 // The head asks for nothing more; what it had submitted may still be out.
 void HeadDriver::finish_stop() {
   const bool is_quiet = std::ranges::all_of(works_, [](const Work& work) { return work.out_count == 0; });

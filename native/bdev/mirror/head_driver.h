@@ -52,6 +52,8 @@ class HeadDriver final : public HomeDevice, private HeadAccess {
   // Waits for I/O in flight, clears the marks, lets the members go; I/O that comes later ends with `fenced`.
   // Called once.
   void stop(std::function<void()> stopped);
+  // After stop(): does not wait for the members or the store any more. The next head finds what is marked.
+  void abandon();
 
   // As Channel::submit(). Waits while as many I/Os as there are numbers for are in work.
   void submit_at_home(Io& io) override;

@@ -331,7 +331,10 @@ void Head::on_join_command(uint32_t member) {
       join_.step = JoinStep::drain;
       break;
     case JoinStep::read_absent: join_.step = JoinStep::read_intent; break;
-    case JoinStep::read_intent: join_.step = JoinStep::copy; break;
+    case JoinStep::read_intent:
+      join_.step = JoinStep::copy;
+      join_.granules_count = join_.map->count();
+      break;
     case JoinStep::clear_syncing: join_.step = JoinStep::store; break;
     case JoinStep::none:
     case JoinStep::drain:

@@ -1,0 +1,221 @@
+#include "engine/mirror_table.h"
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/blocking.h"
+#include "engine/remote_replica.h"
+#include "engine/volume.h"
+
+namespace ballast::engine {
+namespace {
+
+namespace mirror = bdev::mirror;
+
+// As much I/O of a volume as is in work at a time; more waits in line.
+constexpr uint32_t k_ios_max = 128;
+constexpr uint32_t k_lease_ms_min = 50, k_lease_ms_max = 60'000;
+constexpr auto k_proper_end = std::chrono::seconds(5);
+
+Error invalid(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
+
+mirror::HeadDriverOptions options_of(const Uuid& uuid, const MirrorConfig& config) {
+  mirror::HeadDriverOptions options{.volume = uuid};
+  options.head.node = config.node;
+  options.head.ops_max = k_ios_max;
+  options.head.lease_ns = config.lease_ms * k_ns_per_ms;
+  options.head.latency_budget_ns = config.latency_budget_ms * k_ns_per_ms;
+  options.head.resync_bytes_per_s = config.resync_bytes_per_s;
+  options.head.fail_below_min = config.fail_below_min;
+  for (uint32_t i = 0; i < config.members.size(); ++i) {
+    if (!config.members[i].local_replica.empty()) options.head.near_member = i;
+  }
+  return options;
+}
+
+const char* member_state_text(mirror::MemberState state) {
+  switch (state) {
+    case mirror::MemberState::down: return "down";
+    case mirror::MemberState::connecting: return "connecting";
+    case mirror::MemberState::sealed: return "sealed";
+    case mirror::MemberState::in_sync: return "in_sync";
+    case mirror::MemberState::joining: return "joining";
+    case mirror::MemberState::leaving: return "leaving";
+  }
+  return "unknown";
+}
+
+MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver) {
+  const mirror::Head& head = driver.head();
+  MirrorInfo info;
+  info.volume = volume;
+  info.state = head_state_text(head.state());
+  info.activity = activity_text(head.activity());
+  info.record = head.record();
+  info.unreconciled_regions = head.unreconciled().count();
+  info.marked_regions = head.marked_regions();
+  for (uint32_t i = 0; i < info.record.members_count; ++i) {
+    const mirror::MemberView view = driver.member(i);
+    MirrorMemberInfo& member = info.members.emplace_back();
+    member.uuid = info.record.members[i];
+    member.state = member_state_text(view.state);
+    member.text = view.trouble;
+    const mirror::CopyProgress progress = head.copy_progress(i);
+    member.resync_done_bytes = progress.total_bytes - progress.left_bytes;
+    member.resync_total_bytes = progress.total_bytes;
+  }
+  return info;
+}
+
+}  // namespace
+
+Outcome check_mirror_config(const MirrorConfig& config) {
+  const mirror::Record& record = config.record;
+  if (config.members.empty() || config.members.size() > mirror::k_members_max) {
+    return invalid("a mirrored volume has 1 to " + std::to_string(mirror::k_members_max) + " members");
+  }
+  if (record.members_count != config.members.size()) return invalid("the record has other members");
+  for (uint32_t i = 0; i < record.members_count; ++i) {
+    if (record.members[i] != config.members[i].uuid) return invalid("the record has other members");
+  }
+  if (record.in_sync.empty() || !record.all().has_all(record.in_sync)) {
+    return invalid("the record names no member that is in sync");
+  }
+  if (record.block_size_bytes != 512 && record.block_size_bytes != 4096) {
+    return invalid("the block size is 512 or 4096 bytes");
+  }
+  const uint64_t blocks_max = mirror::ReplicaLayout::k_size_bytes_max / record.block_size_bytes;
+  if (record.blocks_count == 0 || record.blocks_count > blocks_max) {
+    return invalid("no mirrored volume can be of this size");
+  }
+  if (record.min_in_sync == 0 || record.min_in_sync > record.members_count) {
+    return invalid("min_in_sync is 1 to the number of members");
+  }
+  if (config.lease_ms < k_lease_ms_min || config.lease_ms > k_lease_ms_max) {
+    return invalid("the lease is " + std::to_string(k_lease_ms_min) + " to " +
+                   std::to_string(k_lease_ms_max) + " ms");
+  }
+  if (config.latency_budget_ms < config.lease_ms) return invalid("the latency budget is below the lease");
+  if (config.node.is_nil()) return invalid("the node has no UUID");
+  return Unit{};
+}
+
+MirrorTable::MirrorTable(ReactorSet& reactors, ReplicaTable& replicas)
+    : reactors_(reactors), replicas_(replicas), drivers_(reactors.count()) {}
+
+MirrorTable::~MirrorTable() {
+  while (!mirrors_.empty()) close(std::string(mirrors_.begin()->first));
+}
+
+// By the name alone: whoever brings an answer knows nothing else.
+uint32_t MirrorTable::home_of(const std::string& volume) const {
+  return static_cast<uint32_t>(std::hash<std::string>{}(volume) % reactors_.count());
+}
+
+Result<std::vector<std::shared_ptr<mirror::ReplicaConnector>>> MirrorTable::connectors(
+    Reactor& home, const MirrorConfig& config) {
+  std::vector<std::shared_ptr<mirror::ReplicaConnector>> ways;
+  for (const MirrorMemberConfig& member : config.members) {
+    if (member.local_replica.empty()) {
+      ways.push_back(make_remote_connector(home, {.address = member.address,
+                                                  .replica = member.uuid,
+                                                  .host_nqn = config.host_nqn,
+                                                  .host_id = config.host_id}));
+      continue;
+    }
+    auto local = replicas_.connector(member.local_replica, home);
+    if (!local.ok()) {
+      release(home, ways);
+      return local.error();
+    }
+    ways.push_back(std::move(*local));
+  }
+  return ways;
+}
+
+void MirrorTable::release(Reactor& home, std::vector<std::shared_ptr<mirror::ReplicaConnector>>& connectors) {
+  run_on(home, [&] { connectors.clear(); });
+}
+
+Result<std::shared_ptr<bdev::Bdev>> MirrorTable::open(const std::string& volume, const Uuid& uuid,
+                                                      const MirrorConfig& config) {
+  TRY(const Unit checked, check_mirror_config(config));
+  static_cast<void>(checked);
+  BALLAST_ASSERT(!mirrors_.contains(volume));
+  BALLAST_ASSERT(sink_ != nullptr);
+  const uint32_t index = home_of(volume);
+  Reactor& home = reactors_.at(index);
+  Entry entry{.home = &home, .uuid = uuid};
+  TRY(entry.connectors, connectors(home, config));
+  std::vector<mirror::ReplicaConnector*> ways;
+  for (const auto& connector : entry.connectors) ways.push_back(connector.get());
+  run_on(home, [&] {
+    entry.driver = std::make_unique<mirror::HeadDriver>(
+        home, options_of(uuid, config), config.record, ways,
+        [this, volume](uint64_t expected, const mirror::Record& wanted) {
+          sink_({.volume = volume, .expected_revision = expected, .wanted = wanted});
+        });
+    drivers_[index].emplace(volume, entry.driver.get());
+    entry.driver->start();
+  });
+  auto device = mirror::make_mirror_bdev(*entry.driver);
+  mirrors_.emplace(volume, std::move(entry));
+  return device;
+}
+
+void MirrorTable::end(const std::string& volume) {
+  const auto found = mirrors_.find(volume);
+  if (found == mirrors_.end() || found->second.is_ended) return;
+  mirror::HeadDriver& driver = *found->second.driver;
+  found->second.is_ended = true;
+  Signal ended;
+  send_task(*found->second.home, [&driver, &ended] { driver.stop([&ended] { ended.raise(); }); });
+  if (ended.wait_for(k_proper_end)) return;
+  log(LogLevel::warning, "engine", "volume %s: its head could not end properly: marks are left",
+      log_escape(volume).c_str());
+  send_task(*found->second.home, [&driver] { driver.abandon(); });
+  ended.wait();
+}
+
+void MirrorTable::end_all() {
+  for (auto& [volume, entry] : mirrors_) end(volume);
+}
+
+void MirrorTable::close(const std::string& volume) {
+  const auto found = mirrors_.find(volume);
+  if (found == mirrors_.end()) return;
+  end(volume);
+  Entry entry = std::move(found->second);
+  mirrors_.erase(found);
+  run_on(*entry.home, [&] {
+    drivers_[home_of(volume)].erase(volume);
+    entry.driver.reset();
+    entry.connectors.clear();
+  });
+}
+
+Result<MirrorInfo> MirrorTable::info(const std::string& volume) {
+  const auto found = mirrors_.find(volume);
+  if (found == mirrors_.end()) return Error{Errc::not_found, "no mirrored volume of this name is served"};
+  MirrorInfo info;
+  run_on(*found->second.home, [&] { info = describe(volume, *found->second.driver); });
+  return info;
+}
+
+void MirrorTable::answer_store(const std::string& volume, const StoreAnswer& answer) {
+  const uint32_t index = home_of(volume);
+  send_task(reactors_.at(index), [this, index, volume, answer] {
+    const auto found = drivers_[index].find(volume);
+    if (found == drivers_[index].end()) return;
+    mirror::HeadDriver& driver = *found->second;
+    switch (answer.kind) {
+      case StoreAnswer::Kind::stored: return driver.on_stored(true, answer.current);
+      case StoreAnswer::Kind::differs: return driver.on_stored(false, answer.current);
+      case StoreAnswer::Kind::unavailable: return driver.on_store_unavailable();
+    }
+  });
+}
+
+}  // namespace ballast::engine

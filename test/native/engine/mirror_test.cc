@@ -1,0 +1,150 @@
+// A mirrored volume in one engine: one member of its own, one over NVMe/TCP, which is the same engine again.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "engine/engine.h"
+
+namespace ballast::engine {
+namespace {
+
+namespace mirror = bdev::mirror;
+
+Uuid number_uuid(uint8_t number) {
+  Uuid uuid;
+  uuid.bytes[15] = number;
+  uuid.bytes[0] = 1;
+  return uuid;
+}
+
+class EngineMirror : public ::testing::Test {
+ protected:
+  static constexpr uint64_t k_size_bytes = 8 << 20;
+
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("mirror" + std::to_string(getpid()));
+    std::filesystem::create_directory(folder_);
+    EngineOptions options;
+    options.reactors.reactors_count = 2;
+    auto started = Engine::start(options);
+    ASSERT_TRUE(started.ok()) << started.error().text;
+    engine_ = std::move(*started);
+    // The store: answers on the reactor that asks, as long as it is there.
+    engine_->set_store_request_sink([this](const StoreRequest& request) {
+      if (!store_answers_) return;
+      StoreAnswer answer{.kind = StoreAnswer::Kind::stored, .current = request.wanted};
+      answer.current.revision = request.expected_revision + 1;
+      engine_->answer_store(request.volume, answer);
+    });
+    auto bound = engine_->listen({.address = {"127.0.0.1", 0}});
+    ASSERT_TRUE(bound.ok());
+    address_ = *bound;
+    for (const std::string name : {"r0", "r1"}) {
+      const auto number = static_cast<uint8_t>(name[1] - '0');
+      const auto added = engine_->add_replica({.name = name,
+                                               .path = folder_ / name,
+                                               .size_bytes = k_size_bytes,
+                                               .uuid = number_uuid(number + 10),
+                                               .volume_uuid = number_uuid(1),
+                                               .content = mirror::Content::complete});
+      ASSERT_TRUE(added.ok()) << added.error().text;
+    }
+  }
+  void TearDown() override {
+    engine_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  VolumeConfig volume() const {
+    VolumeConfig config;
+    config.name = "v";
+    config.kind = VolumeKind::mirror;
+    config.nqn = "nqn.2026-11.dev.ballast:volume:test";
+    config.uuid = number_uuid(1);
+    MirrorConfig& members = config.mirror.emplace();
+    members.members = {{.uuid = number_uuid(10), .local_replica = "r0"},
+                       {.uuid = number_uuid(11), .address = address_}};
+    members.record.revision = 1;
+    members.record.members_count = 2;
+    members.record.members = {number_uuid(10), number_uuid(11)};
+    members.record.in_sync = members.record.all();
+    members.record.blocks_count = k_size_bytes / 4096;
+    members.node = number_uuid(2);
+    members.host_nqn = "nqn.2014-08.org.nvmexpress:uuid:01000000-0000-0000-0000-000000000002";
+    members.host_id = number_uuid(2);
+    members.lease_ms = 100;
+    return config;
+  }
+  bool becomes(const std::string& state) {
+    for (int turn = 0; turn < 600; ++turn) {
+      const auto info = engine_->mirror_info("v");
+      if (info.ok() && info->state == state) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Engine> engine_;
+  SocketAddress address_;
+  std::atomic<bool> store_answers_{true};
+};
+
+TEST_F(EngineMirror, ServesOverAMemberOfItsOwnAndOneOverTcp) {
+  const auto added = engine_->add_volume(volume());
+  ASSERT_TRUE(added.ok()) << added.error().text;
+  EXPECT_EQ(added->size_bytes, k_size_bytes);
+  EXPECT_TRUE(added->durable);
+  ASSERT_TRUE(becomes("serving"));
+  const auto info = engine_->mirror_info("v");
+  EXPECT_EQ(info->record.epoch, 1u);
+  for (const MirrorMemberInfo& member : info->members) EXPECT_EQ(member.state, "in_sync");
+  EXPECT_TRUE(engine_->replica_info("r1")->is_sealed);
+  EXPECT_EQ(engine_->remove_replica("r0").errc(), Errc::in_use);  // a head of this process has it
+  EXPECT_TRUE(engine_->remove_volume("v").ok());
+  EXPECT_EQ(engine_->mirror_info("v").errc(), Errc::not_found);
+  EXPECT_TRUE(engine_->remove_replica("r0").ok());
+}
+
+// Nobody may be there to answer any more when a process ends.
+TEST_F(EngineMirror, ClosesWithoutAStoreAndWithoutAMember) {
+  ASSERT_TRUE(engine_->add_volume(volume()).ok());
+  ASSERT_TRUE(becomes("serving"));
+  store_answers_ = false;
+  ASSERT_TRUE(engine_->remove_replica("r1").ok());  // the head is about to ask the store
+  engine_->close();
+}
+
+TEST_F(EngineMirror, RefusesWhatDoesNotFit) {
+  const auto refuses = [&](const std::function<void(VolumeConfig&)>& spoil) {
+    VolumeConfig config = volume();
+    spoil(config);
+    const auto added = engine_->add_volume(config);
+    if (added.ok()) static_cast<void>(engine_->remove_volume("v"));
+    return added.errc();
+  };
+  const Errc wrong = Errc::invalid_argument;
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror.reset(); }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.kind = VolumeKind::memory; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.size_bytes = 4096; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->members.pop_back(); }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->record.members[1] = number_uuid(9); }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->record.in_sync = {}; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->record.min_in_sync = 3; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->record.blocks_count = 0; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->lease_ms = 1; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->latency_budget_ms = 10; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->node = {}; }), wrong);
+  EXPECT_EQ(refuses([](VolumeConfig& config) { config.mirror->members[0].local_replica = "r9"; }),
+            Errc::not_found);
+  // Nothing of the refused ones is left.
+  EXPECT_TRUE(engine_->add_volume(volume()).ok());
+}
+
+}  // namespace
+}  // namespace ballast::engine
