@@ -2,7 +2,7 @@
 // lives until close(), or until its environment ends; a listener keeps the process alive, an idle engine does
 // not.
 import { formatTcp } from '../base/address.js';
-import { AbortedError, ClosedError, NativeError, VolumeOpenError } from '../base/errors.js';
+import { AbortedError, ClosedError, NativeError } from '../base/errors.js';
 import { checkNqn } from '../base/nqn.js';
 import { Attachment } from './attachment.js';
 import { binding, type NativeResults, type NativeVolumeStats } from './binding.js';
@@ -83,10 +83,6 @@ export class Engine extends EngineMirrors {
 
   async addVolume(options: VolumeOptions): Promise<VolumeInfo> {
     const native = checkVolumeOptions(options);
-    // TODO(someday): heads in the engine. Until then the addon has no call for them.
-    if (native.kind === 'mirror' && binding.mirrorInfo === undefined) {
-      throw new VolumeOpenError(native.name, 'mirrored volumes are not built yet; replicas are');
-    }
     this.#checkOpen();
     const { stats, ...info } = await operate<NativeResults['volume']>(
       (op) => binding.engineAddVolume(this.#id, op, native),

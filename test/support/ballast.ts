@@ -64,8 +64,15 @@ export class Workspace {
     return target;
   }
 
-  serveOptions(): string[] {
-    return ['--data', this.path('state'), '--listen', 'tcp://127.0.0.1:0'];
+  /** The same where it was before: on this port, which nobody else has taken meanwhile. */
+  async serveAt(port: number, ...argv: string[]): Promise<Target> {
+    const target = await this.start(program, ['serve', ...this.serveOptions(port), ...argv]);
+    await target.ready;
+    return target;
+  }
+
+  serveOptions(port = 0): string[] {
+    return ['--data', this.path('state'), '--listen', `tcp://127.0.0.1:${port}`];
   }
 
   async start(
@@ -138,6 +145,11 @@ export class Target {
 
   nqn(volume: string): string {
     return new RegExp(`^volume ${volume}: .* of (nqn\\.\\S+)$`, 'm').exec(this.stdout)?.[1] ?? '';
+  }
+
+  /** What `--mirror` takes for a replica of this process. */
+  replicaUri(replica: string): string {
+    return new RegExp(`^replica ${replica}: .*(tcp://\\S+)$`, 'm').exec(this.stdout)?.[1] ?? '';
   }
 
   volumeUri(volume: string): string {

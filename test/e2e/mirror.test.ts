@@ -1,0 +1,162 @@
+// A mirrored volume of three processes: each of them may be killed under load, and nothing that was
+// acknowledged is lost. Afterwards all members are equal, byte for byte.
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DomainError } from '../../src/base/errors.js';
+import { Engine } from '../../src/native/index.js';
+import { ballast, type Target, Workspace } from '../support/ballast.js';
+
+const blockBytes = 4096;
+const blocksCount = 2048; // 8 MiB: eight regions
+const writers = 8;
+const rounds = Number(process.env.BALLAST_MIRROR_ROUNDS ?? 1);
+const size = `${blocksCount * blockBytes}`;
+
+interface Node {
+  readonly workspace: Workspace;
+  target: Target;
+  readonly options: readonly string[];
+}
+
+let engine: Engine;
+let nodes: Node[] = [];
+
+beforeEach(async () => {
+  engine = await Engine.start({ onLog: () => undefined });
+});
+afterEach(async () => {
+  await engine.close();
+  for (const { workspace } of nodes) await workspace.remove();
+  nodes = [];
+});
+
+async function start(options: (workspace: Workspace) => string[]): Promise<Node> {
+  const workspace = await Workspace.create();
+  const given = options(workspace);
+  const node = { workspace, options: given, target: await workspace.serve(...given) };
+  nodes.push(node);
+  return node;
+}
+
+async function startAgain(node: Node): Promise<void> {
+  node.target = await node.workspace.serveAt(node.target.port, ...node.options);
+}
+
+const replica = (workspace: Workspace) => ['--replica', `r=file:${workspace.path('r.img')}:${size}`];
+
+async function startMirror(): Promise<Node> {
+  const first = await start(replica);
+  const second = await start(replica);
+  const members = [first, second].map(({ target }) => target.replicaUri('r')).join(',');
+  const own = (workspace: Workspace) => `file:${workspace.path('r.img')}:${size}`;
+  return start((workspace) => ['--mirror', `v=${own(workspace)},${members},lease=200`]);
+}
+
+async function mirror(head: Node): Promise<{ state: string; members: { state: string; inSync: boolean }[] }> {
+  const shown = await ballast(['mirror', 'show', 'v', '-o', 'json', '--data', head.workspace.path('state')]);
+  expect(shown.code, shown.stderr).toBe(0);
+  return JSON.parse(shown.stdout.toString('utf8'));
+}
+
+/** Until all members are in sync, for a minute at most. */
+async function inSync(head: Node): Promise<void> {
+  await head.target.api;
+  await expect
+    .poll(async () => (await mirror(head)).members.map((member) => member.inSync), {
+      timeout: 60_000,
+      interval: 200,
+    })
+    .toEqual([true, true, true]);
+}
+
+/** What was acknowledged of each block, and what may be there instead because its write had no answer. */
+class Written {
+  readonly acknowledged = new Map<number, Buffer>();
+  readonly unsettled = new Map<number, Buffer>();
+
+  async check(head: Node): Promise<void> {
+    const controller = await engine.connect({
+      host: '127.0.0.1',
+      port: head.target.port,
+      nqn: head.target.nqn('v'),
+    });
+    for (const [block, data] of this.acknowledged) {
+      const found = await controller.namespaces[0]!.read(BigInt(block), 1);
+      const sent = this.unsettled.get(block);
+      const kept = found.equals(data) || (sent !== undefined && found.equals(sent));
+      expect(kept, `block ${block} of ${this.acknowledged.size} acknowledged ones`).toBe(true);
+    }
+    await controller.close();
+  }
+}
+
+/** Writes until `ends` has resolved; each writer owns every eighth block. */
+async function load(head: Node, written: Written, ends: Promise<unknown>): Promise<number> {
+  const at = { host: '127.0.0.1', port: head.target.port, nqn: head.target.nqn('v'), ctrlLossTimeoutMs: 0 };
+  const controller = await engine.connect(at);
+  let over = false;
+  let writes = 0;
+  void ends.then(() => {
+    over = true;
+  });
+  const write = async (writer: number) => {
+    while (!over) {
+      const block = writer + writers * Math.floor(Math.random() * (blocksCount / writers));
+      const data = randomBytes(blockBytes);
+      // What an earlier one without an answer left there may be there no more.
+      written.unsettled.set(block, data);
+      try {
+        await controller.namespaces[0]!.write(BigInt(block), data);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DomainError);
+        return;
+      }
+      written.unsettled.delete(block);
+      written.acknowledged.set(block, data);
+      writes += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+  await controller.close();
+  return writes;
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('a mirrored volume of three processes', () => {
+  it(`loses nothing when each is killed in turn under load, ${rounds} times`, {
+    timeout: 120_000 * rounds,
+  }, async () => {
+    const head = await startMirror();
+    await inSync(head);
+    const written = new Written();
+    for (let round = 0; round < rounds; round += 1) {
+      for (const member of [nodes[0]!, nodes[1]!]) {
+        const kill = pause(300).then(() => member.target.kill());
+        // Writes go on without it.
+        const writes = await load(
+          head,
+          written,
+          kill.then(() => pause(700)),
+        );
+        expect(writes).toBeGreaterThan(0);
+        await startAgain(member);
+        await inSync(head);
+        await written.check(head);
+      }
+      await load(
+        head,
+        written,
+        pause(500).then(() => head.target.kill()),
+      );
+      await startAgain(head);
+      await inSync(head);
+      await written.check(head);
+    }
+    for (const { target } of [head, nodes[0]!, nodes[1]!]) expect(await target.stop()).toBe(0);
+    const images = await Promise.all(nodes.map(({ workspace }) => readFile(workspace.path('r.img'))));
+    expect(images[1]!.equals(images[0]!)).toBe(true);
+    expect(images[2]!.equals(images[0]!)).toBe(true);
+  });
+});
