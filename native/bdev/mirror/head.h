@@ -366,6 +366,10 @@ class Head {
   MemberSet leaving_;  // of the in-sync set; nothing is acknowledged until they are out of it
   MemberSet left_;     // out of it, and members are being told
   std::vector<LbaRange> absent_ranges_;
+  // Absent members that this head itself took out of the set, with all that was under way noted by the
+  // others: what such a one has marked differs nowhere else.
+  MemberSet left_in_order_;
+  bool has_refused_ = false;  // a write that all refused: what they made of it only marks know
 
   std::vector<Op> ops_;
   std::vector<OpIndex> free_ops_;

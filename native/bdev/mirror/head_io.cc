@@ -305,6 +305,7 @@ void Head::try_finish(uint64_t now_ns, Op& op) {
   }
   if (op.done.empty() && !op.refused.empty()) {
     // What each of them made of it nobody knows: they are made equal before anybody reads it.
+    has_refused_ = true;
     for (uint64_t region = first_region(op); region <= last_region(op); ++region) unreconciled_.set(region);
     return finish(op, op.status);
   }

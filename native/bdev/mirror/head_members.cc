@@ -113,7 +113,9 @@ void Head::on_intent(uint32_t member, uint32_t session, uint64_t first, std::spa
       const uint64_t region = first + 64 * i + static_cast<uint64_t>(std::countr_zero(bits));
       if (region >= join_.marks->regions_count()) break;
       join_.marks->set(region);
-      for (uint64_t at = 0; at < per_region && !planted(Planted::joined_own_marks); at += 64) {
+      const bool is_noted = join_.source != k_nobody && left_in_order_.has(member);
+      if (is_noted || planted(Planted::joined_own_marks)) continue;
+      for (uint64_t at = 0; at < per_region; at += 64) {
         join_.map->add_word(region * per_region + at, ~uint64_t{0});
       }
     }
@@ -268,6 +270,10 @@ void Head::on_left() {
   const MemberSet gone = leaving_ - record_.in_sync;
   leaving_ = leaving_ & record_.in_sync;
   if (!planted(Planted::absent_not_told)) left_ = left_ | gone;
+  left_in_order_ = left_in_order_ - gone;
+  // Of regions that are being made equal the others note nothing for it that they have already.
+  const bool all_is_noted = unreconciled_.empty() && !has_refused_;
+  if (all_is_noted || planted(Planted::left_in_disorder)) left_in_order_ = left_in_order_ | gone;
   gone.for_each([&](uint32_t member) { members_[member].state = MemberState::down; });
   record_.in_sync.for_each([&](uint32_t member) {
     if (planted(Planted::absent_not_told)) return;
@@ -425,6 +431,7 @@ bool Head::drain_for_join() {
 
 void Head::on_joined() {
   const uint32_t member = join_.member;
+  left_in_order_.remove(member);
   // The others may have cleared these; now it can, too.
   for (uint64_t region = 0; (region = join_.marks->next(region)) != RegionMap::k_none; ++region) {
     if (!planted(Planted::joined_marks_forgotten)) marked_before_.set(region);
