@@ -35,11 +35,11 @@ class EngineMirror : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.error().text;
     engine_ = std::move(*started);
     // The store: answers on the reactor that asks, as long as it is there.
-    engine_->set_store_request_sink([this](const StoreRequest& request) {
+    engine_->set_store_request_sink([this, engine = engine_.get()](const StoreRequest& request) {
       if (!store_answers_) return;
       StoreAnswer answer{.kind = StoreAnswer::Kind::stored, .current = request.wanted};
       answer.current.revision = request.expected_revision + 1;
-      engine_->answer_store(request.volume, answer);
+      engine->answer_store(request.volume, answer);
     });
     auto bound = engine_->listen({.address = {"127.0.0.1", 0}});
     ASSERT_TRUE(bound.ok());
