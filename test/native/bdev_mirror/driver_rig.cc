@@ -165,13 +165,16 @@ class MemoryConnection final : public ReplicaConnection {
   void request(const ReplicaRequest& request, Done done) override {
     EXPECT_FALSE(request_);
     request_ = std::move(done);
-    const uint64_t life = life_;
-    if (!alive_) return way_.later(0, [this] { end_request({Status::io_error, Refusal::none}); });
+    const std::shared_ptr<bool> life = life_;
+    if (!alive_)
+      return way_.later(0, [this, life] {
+        if (*life) end_request({Status::io_error, Refusal::none});
+      });
     way_.later(way_.delay_ns, [this, life, request] {
-      if (life != life_ || !alive_) return;
+      if (!*life || !alive_) return;
       way_.replica().command(association_, request, [this, life](const ReplicaAnswer& answer) {
         way_.later(way_.delay_ns, [this, life, answer] {
-          if (life == life_) end_request(answer);
+          if (*life) end_request(answer);
         });
       });
     });
@@ -180,15 +183,15 @@ class MemoryConnection final : public ReplicaConnection {
   void submit(Io& io) override {
     if (!alive_) return io.done(io, Status::io_error);
     out_.insert(&io);
-    const uint64_t life = life_;
+    const std::shared_ptr<bool> life = life_;
     way_.later(way_.delay_ns, [this, life, &io] {
-      if (life != life_ || !alive_) return;
+      if (!*life || !alive_) return;
       way_.replica().submit(
           association_, io,
           [this, life, &io](Status status, Refusal refusal, const std::vector<uint8_t>& read) {
-            if (life != life_ || !alive_) return;
+            if (!*life || !alive_) return;
             way_.later(way_.delay_ns, [this, life, &io, read, status = head_status(status, refusal)] {
-              if (life == life_ && out_.contains(&io)) end_io(io, status, read);
+              if (*life && out_.contains(&io)) end_io(io, status, read);
             });
           });
     });
@@ -211,10 +214,9 @@ class MemoryConnection final : public ReplicaConnection {
     alive_ = false;
     leave();
     way_.later(0, [this, why, life = life_] {
-      if (closing_) return;
+      if (!*life || closing_) return;
       end_all();
       lost_(why);
-      static_cast<void>(life);
     });
   }
   void leave() {
@@ -238,7 +240,7 @@ class MemoryConnection final : public ReplicaConnection {
     io.done(io, status);
   }
   void end_all() {
-    ++life_;
+    *life_ = false;
     end_request({Status::io_error, Refusal::none});
     for (Io* const io : std::exchange(out_, {})) io->done(*io, Status::io_error);
   }
@@ -246,7 +248,8 @@ class MemoryConnection final : public ReplicaConnection {
   MemoryConnector& way_;
   ReplicaConnector::Lost lost_;
   uint32_t association_ = 0;
-  uint64_t life_ = 0;
+  // Whether anybody still waits for anything; outlives the connection.
+  std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
   bool alive_ = true, closing_ = false, closed_ = false;
   Done request_;
   std::set<Io*> out_;
