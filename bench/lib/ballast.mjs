@@ -46,15 +46,26 @@ export function nqnOf(volume) {
 }
 
 /**
- * volumes: { name: SPEC }; reactors without cpus: that many, not pinned. Resolves when it is ready, with
- * { pid, pids(), port, command, startMs, ended(), uri(name), stop() }.
+ * volumes: { name: SPEC }; reactors without cpus: that many, not pinned; options: further ones; port: to be
+ * where one was before. Resolves when it is ready, with
+ * { pid, pids(), port, command, startMs, ended(), uri(name), stdout(), stop(), kill() }.
  */
-export async function serve({ volumes, cpus, reactors = 1, directory, spinUs, environment = {} }) {
+export async function serve({
+  volumes = {},
+  cpus,
+  reactors = 1,
+  directory,
+  spinUs,
+  options = [],
+  port: wantedPort = 0,
+  environment = {},
+}) {
   const command = pinned(cpus, [
-    ...[program, 'serve', '--data', directory, '--listen', 'tcp://127.0.0.1:0'],
+    ...[program, 'serve', '--data', directory, '--listen', `tcp://127.0.0.1:${wantedPort}`],
     ...['--reactors', cpus === undefined ? String(reactors) : reactorList(cpus)],
     ...(spinUs === undefined ? [] : ['--spin-us', spinUs]),
     ...Object.entries(volumes).flatMap(([name, spec]) => ['--volume', `${name}=${spec},nqn=${nqnOf(name)}`]),
+    ...options,
   ]);
   const begin = performance.now();
   // Several may run at once: none takes the port of the REST API. A program without one does not mind.
@@ -76,6 +87,13 @@ export async function serve({ volumes, cpus, reactors = 1, directory, spinUs, en
     startMs,
     ended: child.end,
     uri: (name) => `tcp://127.0.0.1:${port}/${nqnOf(name)}`,
+    stdout: child.stdout,
+    /** As a crash does it: SIGKILL, which is no error. */
+    async kill() {
+      child.signal('SIGKILL');
+      await child.ended;
+      await child.stop();
+    },
     async stop() {
       await child.stop();
       if (child.end() !== 0) throw new Error(`ballast serve ended with ${child.end()}\n${child.output()}`);

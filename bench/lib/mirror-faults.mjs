@@ -1,0 +1,113 @@
+// What a killed member or head of a mirrored volume costs: what is copied to a member that comes back, what a
+// head has to make equal after a crash, and how fast a new member is filled. Called by bench/mirror.mjs.
+
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { perf } from './ballast.mjs';
+import { runChild } from './child.mjs';
+import { MirrorNodes } from './mirror-nodes.mjs';
+
+const block = { blockBytes: 4096 };
+const pacedDepth = 4;
+const marginSeconds = 2;
+const commandTimeLimitMs = 120_000;
+
+/** Writes of `rw`, at QD 4; the pace is a limit of the volume. Its failure is given, not thrown. */
+function pacedLoad(nodes, rw, seconds, directory) {
+  const job = { ...block, rw, queueDepth: pacedDepth };
+  return perf({ uri: nodes.uri(), job, seconds, stateDirectory: directory }).then(
+    ({ write }) => ({ writes: write.ios }),
+    (error) => ({ failed: error.message }),
+  );
+}
+
+/**
+ * A member is killed under load, and started again after `downSeconds`. "Written" is what was acknowledged
+ * from the kill until the member got new writes again; what it missed is no more than that and what was in
+ * flight, and less where a block was written twice.
+ */
+export async function measureReturn({ mib, downSeconds, pace }, rw, directory) {
+  const nodes = await MirrorNodes.start({ directory, members: 3, mib, options: `,iops=${pace}` });
+  try {
+    await nodes.inSync();
+    await nodes.settled();
+    const [member] = nodes.members;
+    const load = pacedLoad(nodes, rw, downSeconds + 3 * marginSeconds, directory);
+    await sleep(marginSeconds * 1000);
+    const before = await nodes.writes();
+    await member.process.kill();
+    await sleep(downSeconds * 1000);
+    const begin = performance.now();
+    await member.start();
+    const readyMs = performance.now() - begin;
+    let joined;
+    let copiedBytes = 0;
+    await nodes.inSync(async ({ members }) => {
+      for (const { resync } of members) copiedBytes = Math.max(copiedBytes, Number(resync?.totalBytes ?? 0));
+      const back = members.every(({ state }) => state === 'joining' || state === 'in_sync');
+      if (back && joined === undefined) joined = await nodes.writes();
+    });
+    const inSyncSeconds = (performance.now() - begin) / 1000;
+    const writtenBytes = (joined - before) * block.blockBytes;
+    const { failed } = await load;
+    return {
+      ...{ rw, downSeconds, pace, writtenBytes, copiedBytes },
+      ratio: copiedBytes / writtenBytes,
+      ...{ startSeconds: readyMs / 1000, inSyncSeconds },
+      ...(failed !== undefined && { failed }),
+    };
+  } finally {
+    await nodes.stop();
+  }
+}
+
+/** The head is killed under load and started again: regions of 1 MiB that it has to make equal. */
+export async function measureReconciled({ mib, pace }, rw, directory) {
+  const nodes = await MirrorNodes.start({ directory, members: 3, mib, options: `,iops=${pace}` });
+  try {
+    await nodes.inSync();
+    await nodes.settled();
+    // The client sees its connection break, and may or may not find the head again: both are fine.
+    const load = pacedLoad(nodes, rw, 2 * marginSeconds, directory);
+    await sleep(marginSeconds * 1000);
+    await nodes.head.process.kill();
+    const begin = performance.now();
+    await nodes.head.start();
+    let unreconciledRegions = 0;
+    await nodes.inSync(async (shown) => {
+      unreconciledRegions = Math.max(unreconciledRegions, shown.unreconciledRegions);
+    });
+    const inSyncSeconds = (performance.now() - begin) / 1000;
+    await load;
+    return { rw, pace, regions: mib, unreconciledRegions, inSyncSeconds };
+  } finally {
+    await nodes.stop();
+  }
+}
+
+/** MB/s of the copy to a new member of two, and of dd from the one file into another, durable at its end. */
+export async function measureFullCopy({ mib }, directory) {
+  const begun = { directory, members: 2, mib };
+  const nodes = await MirrorNodes.start(begun);
+  // The head has begun a moment ago: what it has copied by now is not counted.
+  let first;
+  let last;
+  await nodes.inSync(async ({ members }) => {
+    const doneBytes = Number(members[1].resync?.doneBytes ?? 0);
+    if (doneBytes === 0) return;
+    last = { doneBytes, atMs: performance.now() };
+    first ??= last;
+  });
+  const inSyncMs = performance.now();
+  await nodes.stop();
+  const source = nodes.head.file;
+  const { size } = statSync(source);
+  const begin = performance.now();
+  const flags = ['bs=1M', 'iflag=direct', 'oflag=direct', 'conv=fsync', 'status=none'];
+  await runChild(['dd', `if=${source}`, `of=${join(directory, 'dd.raw')}`, ...flags], commandTimeLimitMs);
+  const ddSeconds = (performance.now() - begin) / 1000;
+  const mbPerSecond = first && (size - first.doneBytes) / 1000 / (inSyncMs - first.atMs);
+  const ddMbPerSecond = size / 1e6 / ddSeconds;
+  return { bytes: size, mbPerSecond, ddMbPerSecond, ratio: mbPerSecond && mbPerSecond / ddMbPerSecond };
+}
