@@ -175,8 +175,8 @@ class Head {
   // What begin_absent tells `member`: whether all of the volume is missing there.
   bool absent_everything(uint32_t member) const { return member == join_.member; }
   CopyProgress copy_progress(uint32_t member) const;
-  // That it has not had cleared yet.
-  uint64_t marked_regions() const { return marked_now_.count() + marked_before_.count() + clearing_.size(); }
+  // That it has not had cleared yet. Looks at all of them.
+  uint64_t marked_regions() const;
   // For people who look for what it waits for.
   std::string describe() const;
 

@@ -195,6 +195,14 @@ void Head::advance_intent(uint64_t now_ns) {
   });
 }
 
+uint64_t Head::marked_regions() const {
+  uint64_t count = marked_now_.count() + clearing_.size();
+  for (uint64_t region = 0; (region = marked_before_.next(region)) != RegionMap::k_none; ++region) {
+    if (!marked_now_.has(region)) ++count;
+  }
+  return count;
+}
+
 void Head::on_cleared() {
   for (const uint32_t region : clearing_) in_clearing_.clear(region);
   clearing_.clear();

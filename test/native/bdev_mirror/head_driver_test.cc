@@ -160,6 +160,17 @@ TEST(HeadDriver, StopLeavesNoMarkAndEndsWhatComesLater) {
   rig.world.on(rig.home, [&] { rig.driver.reset(); });
 }
 
+TEST(HeadDriver, CountsARegionThatIsWrittenAgainAndAgainOnce) {
+  DriverRig rig(2);
+  rig.options.head.intent_idle_ns = 200 * k_ms;
+  rig.start();
+  for (uint32_t turn = 0; turn < 30; ++turn) {
+    ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+    ASSERT_EQ(std::as_const(*rig.driver).head().marked_regions(), 1u);
+    rig.world.advance(30 * k_ms);
+  }
+}
+
 TEST(HeadDriver, StopsWhileItCannotConnect) {
   DriverRig rig(2);
   for (const auto& replica : rig.replicas) replica->be_unreachable(true);
