@@ -60,7 +60,7 @@ std::unique_ptr<ReplicaMetadata> SimulatedReplica::load_metadata(bool with_error
     return with_errors && one_in != 0 && world_.chance(one_in);
   };
   if (both_whole && is_bad()) copies[world_.prng().below(2)].clear();
-  ReplicaLoader loader(copies[0], copies[1]);
+  ReplicaLoader loader(copies[0], copies[1], UINT64_MAX);
   if (loader.state() != ReplicaLoader::State::reading) return nullptr;
   while (const auto block = loader.next_block()) {
     if (is_bad()) {

@@ -18,7 +18,7 @@ ReplicaMetadata::ReplicaMetadata(const ReplicaSuperblock& newest, const ReplicaL
   }
 }
 
-ReplicaLoader::ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1) {
+ReplicaLoader::ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1, uint64_t device_blocks) {
   std::array<ReplicaSuperblock, 2> copies;
   const std::array checks{decode_superblock(copy_0, 0, copies[0]), decode_superblock(copy_1, 1, copies[1])};
   const bool has_0 = checks[0] != SuperblockCheck::damaged, has_1 = checks[1] != SuperblockCheck::damaged;
@@ -32,6 +32,10 @@ ReplicaLoader::ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1) {
   }
   const std::optional<ReplicaLayout> layout = ReplicaLayout::of(copies[newest].size_max_bytes);
   BALLAST_ASSERT(layout.has_value());  // or it would be unknown
+  if (layout->blocks_count() > device_blocks) {
+    state_ = State::too_large;
+    return;
+  }
   metadata_ = std::make_unique<ReplicaMetadata>(copies[newest], *layout);
   const auto content = [](const ReplicaSuperblock& copy) {
     return bytes_of(copy).subspan(sizeof(BlockHead));

@@ -29,12 +29,14 @@ class ReplicaLoader {
  public:
   enum class State : uint8_t {
     reading,
-    unusable,  // no copy is whole, or they are of different replicas
-    unknown,   // written by a newer program, or makes no sense; changing it could lose what it says
+    unusable,   // no copy is whole, or they are of different replicas
+    unknown,    // written by a newer program, or makes no sense; changing it could lose what it says
+    too_large,  // its maps do not fit the device on which it lies: nothing was made of them
   };
 
   // A span that is not of 4 KiB stands for a block that could not be read, here and in take().
-  ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1);
+  // `device_blocks` of 4 KiB bound the memory that its maps may take.
+  ReplicaLoader(ByteSpan copy_0, ByteSpan copy_1, uint64_t device_blocks);
 
   State state() const { return state_; }
   // The newest whole one, while reading.

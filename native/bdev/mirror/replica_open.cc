@@ -156,7 +156,11 @@ class Opening {
   }
 
   void load() {
-    loader_.emplace(bytes_of_read(transfers_[0]), bytes_of_read(transfers_[1]));
+    loader_.emplace(bytes_of_read(transfers_[0]), bytes_of_read(transfers_[1]),
+                    metadata_->geometry().blocks_count);
+    if (loader_->state() == ReplicaLoader::State::too_large) {
+      return fail(invalid("the metadata device is smaller than the metadata"));
+    }
     if (loader_->state() == ReplicaLoader::State::unknown) {
       return fail(
           {Errc::unsupported, "the metadata is of a newer version, or makes no sense; it is left as it is"});
@@ -182,9 +186,6 @@ class Opening {
     if (superblock.blocks_count > data.blocks_count) {
       return invalid("the replica has " + std::to_string(superblock.blocks_count) + " blocks, its data " +
                      std::to_string(data.blocks_count));
-    }
-    if (ReplicaLayout::of(superblock.size_max_bytes)->blocks_count() > metadata_->geometry().blocks_count) {
-      return invalid("the metadata device is smaller than the metadata");
     }
     return Unit{};
   }

@@ -33,7 +33,7 @@ MemoryReplica::MemoryReplica(SimulatedWorld& world, Reactor& reactor, const Uuid
 MemoryReplica::~MemoryReplica() { EXPECT_TRUE(connections.empty()); }
 
 void MemoryReplica::open() {
-  ReplicaLoader loader(platter_[0], platter_[1]);
+  ReplicaLoader loader(platter_[0], platter_[1], platter_.size());
   while (const auto block = loader.next_block()) loader.take(platter_[*block]);
   core_ = std::make_unique<ReplicaCore>(k_replica_options, loader.finish());
   actions_ = std::make_unique<ReplicaActions>(core_->actions_max());

@@ -9,6 +9,8 @@
 namespace ballast::bdev::mirror::test {
 namespace {
 
+constexpr uint64_t k_device_blocks = UINT64_MAX;  // of no matter here
+
 ReplicaSuperblock sample(uint64_t generation) {
   ReplicaSuperblock superblock;
   superblock.head.replica_uuid = uuid_of(1);
@@ -63,7 +65,7 @@ TEST(ReplicaFormat, superblock_that_makes_no_sense_is_unknown) {
     finish_map_block(block, head);  // puts a right CRC on any block
     ReplicaSuperblock found;
     const SuperblockCheck result = decode_superblock(block, 0, found);
-    ReplicaLoader loader(block, {});
+    ReplicaLoader loader(block, {}, k_device_blocks);
     EXPECT_EQ(loader.state() == ReplicaLoader::State::unknown, result == SuperblockCheck::unknown);
     return result;
   };
@@ -189,7 +191,16 @@ TEST(ReplicaLoad, superblocks_of_two_replicas_are_unusable) {
   superblock.head.replica_uuid = uuid_of(9);
   superblock.head.generation = 1;
   encode_superblock(copy_1, superblock);
-  EXPECT_EQ(ReplicaLoader(copy_0, copy_1).state(), ReplicaLoader::State::unusable);
+  EXPECT_EQ(ReplicaLoader(copy_0, copy_1, k_device_blocks).state(), ReplicaLoader::State::unusable);
+}
+
+// A CRC can be right by accident or intent: what a device cannot hold must not take memory.
+TEST(ReplicaLoad, D8_superblock_of_a_larger_replica_than_its_device_is_refused_before_maps_are_made) {
+  ReplicaSuperblock superblock = sample(2);
+  superblock.size_max_bytes = ReplicaLayout::k_size_bytes_max;
+  ReplicaBlock block;
+  encode_superblock(block, superblock);
+  EXPECT_EQ(ReplicaLoader(block, {}, 1000).state(), ReplicaLoader::State::too_large);
 }
 
 // The block may read well the next time, without the mark: so the mark is written before the region is.

@@ -45,7 +45,7 @@ void Replica::open() {
   sealed_ = ReplicaCore::k_nobody;
   next_association_ = 0;
   dropped_.clear();
-  ReplicaLoader loader(platter_[0], platter_[1]);
+  ReplicaLoader loader(platter_[0], platter_[1], platter_.size());
   load_state_ = loader.state();
   std::unique_ptr<ReplicaMetadata> metadata;
   if (loader.state() == ReplicaLoader::State::reading) {
