@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/result.h"
 #include "reactor/reactor.h"
 
 namespace ballast::engine {
@@ -47,6 +48,16 @@ void wait_for(Start&& start) {
   Signal done;
   start([&done] { done.raise(); });
   done.wait();
+}
+
+// The same for a change that may be refused at once, as the target's: `start(done)` says so, and calls
+// nothing.
+template <typename Start>
+Outcome change(Start&& start) {
+  Signal changed;
+  TRY(const Unit started, start([&changed] { changed.raise(); }));
+  changed.wait();
+  return started;
 }
 
 }  // namespace ballast::engine

@@ -27,14 +27,6 @@ constexpr mirror::ReplicaOptions k_options{.associations_max = 64};
 
 Error invalid(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
 
-template <typename Start>
-Outcome change(Start&& start) {
-  Signal changed;
-  TRY(const Unit started, start([&changed] { changed.raise(); }));
-  changed.wait();
-  return started;
-}
-
 bool is_missing(FileSystem& files, const std::string& path) {
   return files.open(path, {.read_only = true}).errc() == Errc::not_found;
 }

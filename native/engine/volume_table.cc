@@ -9,15 +9,6 @@
 namespace ballast::engine {
 namespace {
 
-// Starts a change of the target and waits until every shard has made it; answers at once if it was refused.
-template <typename Start>
-Outcome change(Start&& start) {
-  Signal changed;
-  TRY(const Unit started, start([&changed] { changed.raise(); }));
-  changed.wait();
-  return started;
-}
-
 std::vector<std::string> sorted(std::vector<std::string> hosts) {
   std::sort(hosts.begin(), hosts.end());
   hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
