@@ -34,7 +34,7 @@ void MemberLink::start_attempt() {
   attempt_session_ = session_->number;
   connector_.connect(
       [this](Result<std::unique_ptr<ReplicaConnection>> connected) { on_connected(std::move(connected)); },
-      [this, session = session_->number](const std::string& why) { on_lost(session, why); });
+      [this, session = session_->number](const std::string& why) { fail(session, why); });
 }
 
 void MemberLink::on_connected(Result<std::unique_ptr<ReplicaConnection>> connected) {
@@ -53,8 +53,6 @@ void MemberLink::on_connected(Result<std::unique_ptr<ReplicaConnection>> connect
   session_->connection = std::move(*connected);
   send_request(*session_);
 }
-
-void MemberLink::on_lost(uint32_t session, const std::string& why) { fail(session, why); }
 
 // The head gives the session up then.
 void MemberLink::fail(uint32_t session, const std::string& why) {

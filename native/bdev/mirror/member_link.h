@@ -61,7 +61,6 @@ class MemberLink {
 
   void start_attempt();
   void on_connected(Result<std::unique_ptr<ReplicaConnection>> connected);
-  void on_lost(uint32_t session, const std::string& why);
   void fail(uint32_t session, const std::string& why);
   void send_request(Session& session);
   void on_answer(Session& session, const ReplicaAnswer& answer);
