@@ -1,6 +1,7 @@
 // The record of a mirrored volume as bytes of the store: JSON, with 64-bit numbers as decimal text
 // (docs/formats/mirror-record.md). Read without trust: who is in sync decides what data is served, so a
 // record that is not whole is refused, and nothing is guessed from it.
+import { isFields, parseFields } from '../base/json-fields.js';
 import { MirrorRecordError } from '../base/mirror-errors.js';
 import { membersMax } from '../base/mirror-spec.js';
 import { uuidPattern } from '../base/volume-spec.js';
@@ -13,8 +14,6 @@ export interface StoredMirror {
   /** Its revision is the store's, and not part of the bytes. */
   readonly record: MirrorRecord;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 export const nobody = '00000000-0000-0000-0000-000000000000';
 const u64Max = (1n << 64n) - 1n;
@@ -42,7 +41,7 @@ export function encodeMirror({ volumeUuid, record }: StoredMirror): Uint8Array {
 /** `name` is for the error. */
 export function decodeMirror(name: string, value: Uint8Array, revision: bigint): StoredMirror {
   const refuse = (reason: string) => new MirrorRecordError(name, reason);
-  const fields = parse(value);
+  const fields = parseFields(value);
   if (fields === undefined) throw refuse('is not JSON');
   if (fields.version !== 1) throw refuse(`is of version ${JSON.stringify(fields.version)}, and this knows 1`);
   const {
@@ -118,17 +117,4 @@ function number(value: unknown, name: string, refuse: Refuse): bigint {
 
 function isUuid(value: unknown, orNobody = false): value is string {
   return typeof value === 'string' && uuidPattern.test(value) && (orNobody || value !== nobody);
-}
-
-function parse(value: Uint8Array): Fields | undefined {
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(value).toString('utf8'));
-    return isFields(parsed) ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,10 +1,9 @@
 // The settings of a volume as they lie in the store, read without trust: a part that cannot be understood is
 // left out and told of, and hosts that cannot be understood are nobody. By hand: a library of schemas would
 // be loaded for it before anything is served.
+import { isFields, parseFields } from '../base/json-fields.js';
 import { uuidPattern } from '../base/volume-spec.js';
 import type { DecodedSettings, HostGrant, PodUse, QosSettings, VolumeSettings } from './volume-settings.js';
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const qosNumbers: readonly string[] = [
   'iops',
@@ -20,7 +19,7 @@ const qosNumbers: readonly string[] = [
 
 /** `pool`: UUID of the pool that the volume is of, where it can be read. */
 export function decodeSettings(value: Uint8Array): { decoded: DecodedSettings; pool: string | undefined } {
-  const fields = parse(value);
+  const fields = parseFields(value);
   if (fields === undefined) return { decoded: unreadable('is not JSON'), pool: undefined };
   const pool = isText(fields.pool) ? fields.pool : undefined;
   if (fields.version !== 1) return { decoded: unreadable('is of another version'), pool };
@@ -65,19 +64,6 @@ function isPod(value: unknown): value is PodUse {
   if (!isFields(value)) return false;
   const { uid, node, namespace, name, claim } = value;
   return [uid, node, namespace, name].every(isText) && (claim === undefined || isText(claim));
-}
-
-function parse(value: Uint8Array): Fields | undefined {
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(value).toString('utf8'));
-    return isFields(parsed) ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {
