@@ -280,7 +280,7 @@ class Head {
   void fence();
   void disconnect_all();
 
-  // head_members.cc: commands, failures, who comes back
+  // head_members.cc: commands, failures
   bool send_command(uint64_t now_ns, uint32_t member, CommandKind command, uint32_t about = 0,
                     bool flag = false);
   bool is_usable(uint32_t member) const;
@@ -293,13 +293,15 @@ class Head {
   void advance_leaving(uint64_t now_ns);
   void on_left();
   void start_over(uint64_t now_ns);
+  uint64_t lease_until_ns() const;
+  void ping(uint64_t now_ns);
+
+  // head_join.cc: who comes back
   void advance_join(uint64_t now_ns);
   bool drain_for_join();
   void on_join_command(uint32_t member);
   void on_joined();
   uint32_t find_absent_source(const Uuid& member) const;
-  uint64_t lease_until_ns() const;
-  void ping(uint64_t now_ns);
 
   // head_io.cc: the user's I/O
   Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);

@@ -1,0 +1,139 @@
+// How a member comes back: what it misses is found, copied by head_copy.cc, and it is made one of the set.
+#include <memory>
+#include <utility>
+
+#include "base/assert.h"
+#include "bdev/mirror/head.h"
+
+namespace ballast::bdev::mirror {
+
+uint32_t Head::find_absent_source(const Uuid& member) const {
+  uint32_t found = k_nobody;
+  record_.in_sync.for_each([&](uint32_t other) {
+    const MemberWork& work = members_[other];
+    if (work.state != MemberState::in_sync) return;
+    for (uint32_t i = 0; i < work.said.absent_count; ++i) {
+      const bool everything = work.said.absent[i].everything && !planted(Planted::absent_in_part);
+      if (work.said.absent[i].member == member && !everything) found = other;
+    }
+  });
+  return found;
+}
+
+void Head::on_join_command(uint32_t member) {
+  if (join_.member == k_nobody || members_[member].command_round != round_) return;
+  join_.asked = false;
+  switch (join_.step) {
+    case JoinStep::set_syncing:
+      // From now on it gets what is written. What began before may still be on its way past it.
+      members_[join_.member].state = MemberState::joining;
+      join_.step = JoinStep::drain;
+      break;
+    case JoinStep::read_absent: join_.step = JoinStep::read_intent; break;
+    case JoinStep::read_intent:
+      join_.step = JoinStep::copy;
+      join_.granules_count = join_.map->count();
+      break;
+    case JoinStep::clear_syncing: join_.step = JoinStep::store; break;
+    case JoinStep::none:
+    case JoinStep::drain:
+    case JoinStep::copy:
+    case JoinStep::tell:
+    case JoinStep::store: break;
+  }
+}
+
+void Head::advance_join(uint64_t now_ns) {
+  if (state_ != HeadState::serving) return;
+  if (join_.member == k_nobody) {
+    if (!leaving_.empty() || !left_.empty()) return;
+    (record_.all() - record_.in_sync).for_each([&](uint32_t member) {
+      if (join_.member == k_nobody && members_[member].state == MemberState::sealed) join_.member = member;
+    });
+    if (join_.member == k_nobody) return;
+    ++round_;
+    join_.step = JoinStep::set_syncing;
+    join_.map =
+        std::make_unique<RegionMap>(unreconciled_.regions_count() * (k_region_bytes / k_granule_bytes));
+    join_.marks = std::make_unique<RegionMap>(unreconciled_.regions_count());
+  }
+  MemberWork& work = members_[join_.member];
+  if (!is_usable(join_.member)) {
+    // It failed while the store was being asked to make it one of the set.
+    if (store_wish_ != StoreWish::add) join_ = {};
+    return;
+  }
+  switch (join_.step) {
+    case JoinStep::none: break;
+    case JoinStep::set_syncing:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, true);
+      break;
+    case JoinStep::drain: {
+      if (!drain_for_join()) break;
+      const uint64_t sealed_epoch = record_.sealed_epoch[join_.member];
+      const bool lost_all =
+          sealed_epoch == 0 || (work.said.content == Content::nothing && !planted(Planted::joined_older));
+      join_.source = lost_all ? k_nobody : find_absent_source(record_.members[join_.member]);
+      join_.step = join_.source == k_nobody ? JoinStep::read_intent : JoinStep::read_absent;
+      if (join_.source == k_nobody) set_all_granules();
+      return advance_join(now_ns);
+    }
+    case JoinStep::read_absent:
+      if (!join_.asked)
+        join_.asked = send_command(now_ns, join_.source, CommandKind::read_absent, join_.member);
+      break;
+    case JoinStep::read_intent:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::read_intent);
+      break;
+    case JoinStep::copy: advance_copies(now_ns); break;
+    case JoinStep::tell:
+      // It is to note what other absent members miss before anybody relies on it. What they have missed
+      // already only the others know: for them everything is missing here.
+      if (!leaving_.empty() || !left_.empty()) break;
+      if (!join_.asked) {
+        work.begin_absent = record_.all() - record_.in_sync - MemberSet::of(join_.member);
+        work.end_absent = slots_of(work) & (record_.in_sync | MemberSet::of(join_.member));
+        join_.asked = true;
+      }
+      if (!planted(Planted::joined_untold) && !tell_absent(now_ns, join_.member)) break;
+      join_.asked = false;
+      join_.step = JoinStep::clear_syncing;
+      [[fallthrough]];
+    case JoinStep::clear_syncing:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, false);
+      break;
+    case JoinStep::store:
+      if (leaving_.empty() && left_.empty()) ask_store(StoreWish::add);
+      break;
+  }
+}
+
+// True: nothing that is being written goes past it any more.
+bool Head::drain_for_join() {
+  if (planted(Planted::joined_undrained)) return true;
+  if (!leaving_.empty() || !left_.empty()) return false;
+  bool drained = true;
+  for (Op* op = active_.front(); op != nullptr; op = active_.after(*op)) {
+    if (op->targets.empty() || op->pending.has(join_.member) || op->done.has(join_.member)) continue;
+    // What waits for more members would wait for this one: it is written again, to it as well.
+    if (op->phase == Phase::held && !planted(Planted::joined_held)) to_waiting(*op);
+    if (op->phase == Phase::writing) drained = false;
+  }
+  return drained;
+}
+
+void Head::on_joined() {
+  const uint32_t member = join_.member;
+  left_in_order_.remove(member);
+  // The others may have cleared these; now it can, too.
+  for (uint64_t region = 0; (region = join_.marks->next(region)) != RegionMap::k_none; ++region) {
+    if (!planted(Planted::joined_marks_forgotten)) marked_before_.set(region);
+  }
+  join_ = {};
+  if (members_[member].state == MemberState::joining) members_[member].state = MemberState::in_sync;
+  record_.in_sync.for_each([&](uint32_t other) {
+    if (other != member) members_[other].end_absent.add(member);
+  });
+}
+
+}  // namespace ballast::bdev::mirror
