@@ -1,15 +1,18 @@
 // Makes the TypeScript types of an interface in proto/ from its descriptors:
 //   node proto/types.mjs csi > src/csi/messages.ts
+//   node proto/types.mjs etcd > src/store/etcd/messages.ts
 // Types are those of messages as src/rpc decodes them (loadServices there): no field is absent but those of a
 // oneof, an absent message is null, 64-bit numbers are decimal strings, enums are the names of their values.
-// test/unit/csi/proto.test.ts says when the file is not what this makes.
+// Tests beside those of the rooms say when a file is not what this makes.
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { loadSync } from '@grpc/proto-loader';
 
 const scalars = {
   TYPE_STRING: 'string',
+  TYPE_BYTES: 'Uint8Array',
   TYPE_INT64: 'string',
+  TYPE_UINT64: 'string',
   TYPE_INT32: 'number',
   TYPE_BOOL: 'boolean',
 };
@@ -128,11 +131,12 @@ function pathsOf(path, { nestedType = [], enumType = [] }) {
 }
 
 function serviceOf(path, methods) {
-  const lines = Object.entries(methods).map(([name, { requestType, responseType, responseStream }]) => {
-    const answer = `${responseStream ? 'stream' : 'response'}: ${responseType.type.name}`;
-    const line = `  ${name}: { request: ${requestType.type.name}; ${answer} };`;
+  const lines = Object.entries(methods).map(([name, method]) => {
+    const asked = `${method.requestStream ? 'requests' : 'request'}: ${method.requestType.type.name}`;
+    const answer = `${method.responseStream ? 'stream' : 'response'}: ${method.responseType.type.name}`;
+    const line = `  ${name}: { ${asked}; ${answer} };`;
     if (line.length <= 110) return line;
-    return `  ${name}: {\n    request: ${requestType.type.name};\n    ${answer};\n  };`;
+    return `  ${name}: {\n    ${asked};\n    ${answer};\n  };`;
   });
   return [`export interface ${typeName(path)}Service {`, ...lines, '}'];
 }

@@ -23,7 +23,7 @@ export const nativeRooms = {
 export const sourceRooms = {
   base: { values: [], types: [] },
   native: { values: ['base'], types: [] },
-  store: { values: ['base'], types: [] },
+  store: { values: ['base', 'rpc'], types: [] },
   auth: { values: ['base'], types: ['store'] },
   keys: { values: ['base'], types: [] },
   pools: { values: ['base'], types: ['native', 'store', 'keys'] },

@@ -23,6 +23,30 @@ export class StoreFailedError extends DomainError {
   }
 }
 
+/** Nothing was changed; the same again may succeed later. */
+export class StoreUnavailableError extends DomainError {
+  readonly code = 'STORE_UNAVAILABLE';
+  constructor(
+    readonly operation: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`store: ${operation}: ${reason}`, options);
+  }
+}
+
+/** Nobody knows whether the change was made; it may also be made a little later. Read before deciding. */
+export class StoreInDoubtError extends DomainError {
+  readonly code = 'STORE_IN_DOUBT';
+  constructor(
+    readonly operation: string,
+    readonly reason: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`store: ${operation}: the answer was lost (${reason}), so it may have been done or not`, options);
+  }
+}
+
 export class LeaseExpiredError extends DomainError {
   readonly code = 'LEASE_EXPIRED';
   constructor(readonly lease: string) {

@@ -28,7 +28,10 @@ export const errorCatalogue = {
   NATIVE: 'The native engine failed in a way that has no code of its own.',
   VOLUME_NOT_FOUND: 'This daemon serves no volume of this name.',
   STORE_GAP: 'The store no longer keeps the changes after the revision that is watched from: list again.',
-  STORE_FAILED: 'The store could not keep a change; it answers nothing more until it is opened again.',
+  STORE_FAILED:
+    'The store could not keep a change, or is not what it was; it answers nothing until it is opened again.',
+  STORE_UNAVAILABLE: 'The store cannot be reached now; nothing was changed.',
+  STORE_IN_DOUBT: 'The answer of the store was lost: the change was made, will be made, or was not.',
   LEASE_EXPIRED: 'The lease has ended, and what was kept under it is gone.',
   LIMIT_REACHED: 'There are as many of these as there may be.',
   TOKEN_NOT_FOUND: 'There is no token of this name.',
@@ -70,6 +73,10 @@ export const errorCatalogue = {
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorCatalogue, text);
+}
 
 export abstract class DomainError extends Error {
   abstract readonly code: ErrorCode;

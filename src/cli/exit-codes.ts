@@ -31,6 +31,8 @@ const exitCodes = {
   VOLUME_NOT_FOUND: exitFailed,
   STORE_GAP: exitFailed,
   STORE_FAILED: exitFailed,
+  STORE_UNAVAILABLE: exitUnreachable,
+  STORE_IN_DOUBT: exitFailed,
   LEASE_EXPIRED: exitFailed,
   LIMIT_REACHED: exitFailed,
   TOKEN_NOT_FOUND: exitFailed,

@@ -7,7 +7,7 @@ export interface Call {
 }
 
 /** A message as it is sent: what is absent is not in it. */
-export type Sent<T> = T extends string | number | boolean | null
+export type Sent<T> = T extends string | number | boolean | null | Uint8Array
   ? T
   : T extends readonly (infer Element)[]
     ? readonly Sent<Element>[]

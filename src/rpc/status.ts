@@ -1,7 +1,7 @@
 // From what was thrown to a gRPC status: the one place where errors of the catalogue become those of gRPC. A
 // code that is missing in the table does not compile. What is not ours is INTERNAL: the log has it, the
 // caller does not.
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { DomainError, type ErrorCode } from '../base/errors.js';
 import { printable } from './printable.js';
 
@@ -46,6 +46,8 @@ const statuses = {
   VOLUME_NOT_FOUND: 'NOT_FOUND',
   STORE_GAP: 'UNAVAILABLE',
   STORE_FAILED: 'UNAVAILABLE',
+  STORE_UNAVAILABLE: 'UNAVAILABLE',
+  STORE_IN_DOUBT: 'UNKNOWN',
   LEASE_EXPIRED: 'UNAVAILABLE',
   LIMIT_REACHED: 'RESOURCE_EXHAUSTED',
   TOKEN_NOT_FOUND: 'NOT_FOUND',
@@ -89,7 +91,12 @@ export interface RpcStatus {
   readonly name: StatusName;
   readonly code: number;
   readonly details: string;
+  /** Of an error of the catalogue: its code, under `errorCodeKey`. */
+  readonly metadata?: Metadata;
 }
+
+/** Under which clients of ours find the code of the catalogue: several have one status. */
+export const errorCodeKey = 'ballast-error-code';
 
 const detailsCharactersMax = 1024;
 
@@ -100,7 +107,14 @@ export function statusOf(error: unknown): RpcStatus {
     name: name ?? 'INTERNAL',
     code: status[name ?? 'INTERNAL'],
     details: printable(text, detailsCharactersMax),
+    ...(error instanceof DomainError && { metadata: codeOf(error) }),
   };
+}
+
+function codeOf({ code }: DomainError): Metadata {
+  const metadata = new Metadata();
+  metadata.set(errorCodeKey, code);
+  return metadata;
 }
 
 /** What is not the caller's fault, and worth a line in the log of its own. */

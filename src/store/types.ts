@@ -1,4 +1,4 @@
-// What a store is: keys with bytes under them, a revision that grows by one with every commit, changes that
+// What a store is: keys with bytes under them, a revision that grows with every commit, changes that
 // can be watched from a revision, and leases. Called by everything of the control plane that remembers; no
 // code outside src/store knows which store it has. What every implementation must do is said by the one
 // conformance suite, test/unit/store/contract.ts.
@@ -62,7 +62,9 @@ export interface Store {
   list(prefix: string): Promise<Listing>;
   /**
    * All comparisons hold and all writes are done, or nothing is. Resolves when it is on stable media (where
-   * the store has such); nobody sees it before. A key may be written once in a commit.
+   * the store has such); nobody sees it before. A key may be written once in a commit. Commits with a key in
+   * common are judged in the order they were asked for. Of a store that is reached over a network: fails with
+   * STORE_UNAVAILABLE where it was not made, with STORE_IN_DOUBT where the answer was lost.
    */
   commit(compare: readonly Compare[], write: readonly Write[]): Promise<CommitResult>;
   /**
@@ -72,7 +74,8 @@ export interface Store {
    */
   watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet>;
   /**
-   * Keys written under it are deleted when it ends. Leases of an embedded store end with its process.
+   * Keys written under it are deleted when it ends. It ends for its holder first, `ttlMs` after the last
+   * renewal was asked for; the keys may go later. Leases of an embedded store end with its process.
    */
   lease(ttlMs: number): Promise<Lease>;
   /** Commits under way finish; everything after fails with CLOSED. Idempotent. */

@@ -1,14 +1,16 @@
-// The contract over both stores, and what is only of the core below them: a medium that fails.
+// The contract over both stores of one process, and what is only of the core below them: its history, and a
+// medium that fails.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { historyCommitsMax } from '../../../src/store/history.js';
 import type { Effect } from '../../../src/store/key-space.js';
 import { openLevelStore } from '../../../src/store/level/level-store.js';
 import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
 import { RevisionStore } from '../../../src/store/revision-store.js';
 import { FakeClock } from '../../support/fake-clock.js';
-import { content, put, storeContract } from './contract.js';
+import { content, put, storeContract, take } from './contract.js';
 
 let directory: string;
 let opened = 0;
@@ -21,6 +23,26 @@ storeContract('the memory store', async (clock) => openMemoryStore(clock));
 storeContract('the level store', (clock) => {
   opened += 1;
   return openLevelStore(join(directory, `store${opened}`), clock);
+});
+
+describe('the history of a store in memory', () => {
+  it('ends for a watcher that is too slow, and is kept as far as it says', async () => {
+    const store = openMemoryStore(new FakeClock());
+    const { signal } = new AbortController();
+    const gap = expect.objectContaining({ code: 'STORE_GAP' });
+    const slow = store.watch('', 0n, signal)[Symbol.asyncIterator]();
+    const first = slow.next();
+    await store.commit([], [put('a', 'first')]);
+    expect((await first).value.revision).toBe(1n);
+    const commits = Array.from({ length: historyCommitsMax + 1 }, (_, index) =>
+      store.commit([], [put('a', String(index))]),
+    );
+    await Promise.all(commits);
+    await expect(slow.next()).rejects.toThrow(gap);
+    await expect(take(store.watch('', 1n, signal), 1)).rejects.toThrow(gap);
+    expect(await take(store.watch('', 2n, signal), 1)).toMatchObject([{ revision: 3n }]);
+    await store.close();
+  });
 });
 
 describe('a store above a medium', () => {

@@ -1,0 +1,238 @@
+// The store of a cluster of machines: etcd v3, below a prefix. Revisions are those of etcd, which counts the
+// commits of everybody: of ours each is above the one before it, and not always by one.
+import { setMaxListeners } from 'node:events';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { LeaseExpiredError } from '../../base/control-errors.js';
+import { ClosedError } from '../../base/errors.js';
+import { CallFailure } from '../../rpc/connection.js';
+import type { Sent } from '../../rpc/handlers.js';
+import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../checks.js';
+import { CommitOrder } from '../commit-order.js';
+import type { ChangeSet, CommitResult, Compare, Lease, Listing, Store, Versioned, Write } from '../types.js';
+import { type EndpointsOptions, EtcdEndpoints } from './endpoints.js';
+import { isCompacted, isLeaseUnknown, told, unavailable } from './failures.js';
+import { EtcdKeys } from './keys.js';
+import { EtcdLeases } from './leases.js';
+import { type EtcdMark, Lineage } from './lineage.js';
+import type { KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse } from './messages.js';
+import { etcdServices } from './services.js';
+import { watchEtcd } from './watch.js';
+
+export interface EtcdStoreOptions extends EndpointsOptions {
+  /** Of all keys; other users of the same etcd have another one. 1 to 128 printable ASCII characters. */
+  readonly prefix: string;
+  /** How far it was when it was used last: an etcd that is behind is refused with STORE_FAILED. */
+  readonly mark?: EtcdMark;
+  readonly clock?: Clock;
+}
+
+export interface EtcdStore extends Store {
+  /** How far it is, to be kept for the next start. */
+  readonly mark: EtcdMark | undefined;
+}
+
+interface Transaction extends Sent<TxnRequest> {
+  readonly success: readonly Sent<RequestOp>[];
+}
+
+interface Page {
+  readonly revision: bigint;
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+}
+
+const pageEntriesMax = 512;
+const listAttemptsMax = 5;
+
+/** Fails with STORE_UNAVAILABLE where no member answers, with STORE_FAILED where it is not what it was. */
+export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
+  const store = new EtcdStoreClient(options);
+  try {
+    await store.revision();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+class EtcdStoreClient implements EtcdStore {
+  readonly #keys: EtcdKeys;
+  readonly #endpoints: EtcdEndpoints;
+  readonly #lineage: Lineage;
+  readonly #leases: EtcdLeases;
+  readonly #order = new CommitOrder();
+  /** Ends watches, at once. */
+  readonly #ending = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  constructor({ prefix, mark, clock = systemClock, ...endpoints }: EtcdStoreOptions) {
+    setMaxListeners(0, this.#ending.signal); // one for each watch
+    this.#keys = new EtcdKeys(prefix);
+    this.#endpoints = new EtcdEndpoints(endpoints);
+    this.#lineage = new Lineage(mark);
+    this.#leases = new EtcdLeases(this.#endpoints, clock);
+  }
+
+  get mark(): EtcdMark | undefined {
+    return this.#lineage.mark;
+  }
+
+  async revision(): Promise<bigint> {
+    const { key } = this.#keys.range('');
+    return (await told('read', this.#range({ key, keysOnly: true }))).revision;
+  }
+
+  async get(key: string): Promise<Versioned | undefined> {
+    checkKey(key);
+    this.#checkUsable();
+    const { kvs } = await told('get', this.#range({ key: this.#keys.encode(key) }));
+    return kvs[0] === undefined ? undefined : this.#versioned(kvs[0]);
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    checkPrefix(prefix);
+    this.#checkUsable();
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        return await this.#list(prefix);
+      } catch (error) {
+        if (!(error instanceof CallFailure)) throw error;
+        // What the first page was of is gone before the last page was read: once more, as it is now.
+        if (!isCompacted(error) || attempts >= listAttemptsMax) throw unavailable('list', error);
+      }
+    }
+  }
+
+  async commit(compare: readonly Compare[], write: readonly Write[]): Promise<CommitResult> {
+    checkCommit(compare, write);
+    this.#checkUsable();
+    // Encoded at once: the caller may use its arrays again.
+    const request = {
+      compare: compare.map(({ key, revision }) => ({
+        result: 'EQUAL' as const,
+        target: 'MOD' as const,
+        key: this.#keys.encode(key),
+        modRevision: revision.toString(),
+      })),
+      success: write.map((one) => this.#operation(one)),
+    };
+    const leases = write.flatMap((one) => (one.type === 'put' && one.lease !== undefined ? [one.lease] : []));
+    const keys = new Set([...compare, ...write].map(({ key }) => key));
+    return this.#order.after([...keys], async () => {
+      for (const lease of leases) this.#leases.check(lease);
+      const floor = this.#lineage.floor;
+      const { header, succeeded } = await this.#transaction(request, leases);
+      return { ok: succeeded, revision: this.#lineage.note(header, floor) };
+    });
+  }
+
+  watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet> {
+    checkPrefix(prefix);
+    checkRevision(after);
+    return this.#watch(prefix, after, signal);
+  }
+
+  async lease(ttlMs: number): Promise<Lease> {
+    checkTtl(ttlMs);
+    this.#checkUsable();
+    return this.#leases.make(ttlMs);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#ending.abort();
+    await this.#order.idle();
+    await this.#leases.endAll();
+    this.#endpoints.close();
+  }
+
+  async *#watch(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<ChangeSet> {
+    if (signal.aborted) return;
+    this.#checkUsable();
+    const context = {
+      endpoints: this.#endpoints,
+      keys: this.#keys,
+      lineage: this.#lineage,
+      closing: this.#ending.signal,
+      revision: () => this.revision(),
+    };
+    yield* watchEtcd(context, prefix, after, signal);
+  }
+
+  /** All of one revision, in pages that are as small as their values are large. */
+  async #list(prefix: string): Promise<Listing> {
+    const { key: first, rangeEnd } = this.#keys.range(prefix);
+    const entries: Versioned[] = [];
+    let key: Uint8Array = first;
+    let limit = pageEntriesMax;
+    let revision = 0n;
+    for (;;) {
+      const request = { key, rangeEnd, limit: String(limit), revision: revision.toString() };
+      let page: Page;
+      try {
+        page = await this.#range(request);
+      } catch (error) {
+        const tooLarge = error instanceof CallFailure && error.status === 'RESOURCE_EXHAUSTED';
+        if (!tooLarge || limit === 1) throw error;
+        limit = Math.ceil(limit / 4);
+        continue;
+      }
+      if (revision === 0n) revision = page.revision;
+      entries.push(...page.kvs.map((kv) => this.#versioned(kv)));
+      const last = entries.at(-1);
+      if (!page.more || last === undefined) return { revision, entries };
+      key = this.#keys.next(last.key);
+    }
+  }
+
+  async #range(request: Sent<RangeRequest>): Promise<Page> {
+    const floor = this.#lineage.floor;
+    const { header, kvs, more } = await this.#endpoints.read(etcdServices().kv.Range, request);
+    return { revision: this.#lineage.note(header, floor), kvs, more };
+  }
+
+  async #transaction(request: Transaction, leases: readonly string[]): Promise<TxnResponse> {
+    const { Txn } = etcdServices().kv;
+    if (request.success.length === 0) {
+      // Without a read that asks the quorum, etcd would judge the comparisons by what one member knows.
+      const { key } = this.#keys.range('');
+      const success = [{ requestRange: { key, keysOnly: true } }];
+      return told('commit', this.#endpoints.read(Txn, { ...request, success }));
+    }
+    try {
+      return await this.#endpoints.change('commit', Txn, request);
+    } catch (error) {
+      const { cause } = error as Error;
+      const [lease] = leases;
+      if (lease !== undefined && cause instanceof CallFailure && isLeaseUnknown(cause)) {
+        throw new LeaseExpiredError(lease);
+      }
+      throw error;
+    }
+  }
+
+  #operation(write: Write): Sent<RequestOp> {
+    const key = this.#keys.encode(write.key);
+    if (write.type === 'delete') return { requestDeleteRange: { key } };
+    const { value, lease } = write;
+    return { requestPut: { key, value: Buffer.from(value), ...(lease !== undefined && { lease }) } };
+  }
+
+  #versioned({ key, value, modRevision }: KeyValue): Versioned {
+    return {
+      key: this.#keys.decode(key),
+      value: new Uint8Array(value),
+      revision: BigInt(modRevision),
+    };
+  }
+
+  #checkUsable(): void {
+    if (this.#closing !== undefined) throw new ClosedError('the store');
+    this.#lineage.check();
+  }
+}
