@@ -34,7 +34,10 @@ const rooms = {
     find(run, number, seeds) {
       const { found, text } = run(number, ['--seeds', seeds, '--until-failure'], {});
       const [, seed, why] = /^seed (\d+), \d+ nodes: (.*)$/m.exec(text) ?? [];
-      return found ? `seed ${seed}: ${(why ?? describe(text)).slice(0, 100)}` : undefined;
+      if (found) return `seed ${seed}: ${(why ?? describe(text)).slice(0, 100)}`;
+      const searched = run(number, ['--exhaustive', '0'], {});
+      const [, case_] = /^exhaustive: (.*)$/m.exec(searched.text) ?? [];
+      return searched.found ? `exhaustive: ${(case_ ?? describe(searched.text)).slice(0, 100)}` : undefined;
     },
   },
 };

@@ -82,8 +82,12 @@ async function vitest(project, minutes) {
 }
 
 async function sim() {
-  const args = ['scripts/sim.mjs', '--seeds', String(simulatedSeeds)];
-  return one(`sim: ${simulatedSeeds} seeds`, (await run(process.execPath, args, { minutes: 25 })) === 0);
+  const runs = async (name, args) =>
+    one(`sim: ${name}`, (await run(process.execPath, ['scripts/sim.mjs', ...args], { minutes: 25 })) === 0);
+  return sum([
+    await runs(`${simulatedSeeds} seeds`, ['--seeds', String(simulatedSeeds)]),
+    await runs('every crash of short runs', ['--exhaustive', '0']),
+  ]);
 }
 
 async function fuzz() {

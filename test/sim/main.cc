@@ -7,10 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "history/json_lines.h"
 #include "sim/simulator.h"
+#include "sim/small_scope.h"
 
 using namespace ballast;
 
@@ -29,6 +31,8 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
   --matrix         print how often each fault met a head in each of its states
   --hashes         print a hash of each run: the same seed gives the same
+  --exhaustive N   instead of seeds: all sequences of up to N I/Os (at most 3), with every set of nodes failing
+                   after every step, and everything that may be left on their disks; 0: the short form
   --help
 
 Exit status: 0; 1 when a seed fails; 2 for wrong options.
@@ -67,11 +71,12 @@ struct Settings {
   uint64_t seeds = 1000, from = 1;
   bool until_failure = false, hashes = false, matrix = false;
   std::string history_file;
+  std::optional<uint64_t> exhaustive;
   sim::Options run;
 };
 
 Settings parse(int count, char** words) {
-  static constexpr std::array<option, 11> k_options = {{{"seeds", required_argument, nullptr, 's'},
+  static constexpr std::array<option, 12> k_options = {{{"seeds", required_argument, nullptr, 's'},
                                                         {"from", required_argument, nullptr, 'f'},
                                                         {"faults", required_argument, nullptr, 'x'},
                                                         {"operations", required_argument, nullptr, 'o'},
@@ -80,6 +85,7 @@ Settings parse(int count, char** words) {
                                                         {"history", required_argument, nullptr, 'h'},
                                                         {"hashes", no_argument, nullptr, 'a'},
                                                         {"matrix", no_argument, nullptr, 'm'},
+                                                        {"exhaustive", required_argument, nullptr, 'e'},
                                                         {"help", no_argument, nullptr, 'i'},
                                                         {nullptr, 0, nullptr, 0}}};
   Settings settings;
@@ -99,6 +105,10 @@ Settings parse(int count, char** words) {
       case 'h': settings.history_file = optarg; break;
       case 'a': settings.hashes = true; break;
       case 'm': settings.matrix = true; break;
+      case 'e':
+        settings.exhaustive = parse_number(optarg);
+        if (*settings.exhaustive > 3) refuse("of more than 3 I/Os there are too many sequences");
+        break;
       case 'i': std::printf("%s", k_usage); std::exit(0);
       default: refuse("what is " + std::string(words[optind - 1]) + "?");
     }
@@ -133,10 +143,30 @@ void print(const sim::Matrix& matrix) {
   std::printf("\n%u of %u pairs were met\n", met, sim::k_faults_count * k_states);
 }
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+int run_exhaustive(uint64_t operations) {
+  sim::SmallScope scope{.operations_max = static_cast<uint32_t>(operations)};
+  if (operations == 0) scope = sim::k_small_scope_short;
+  const auto begin = std::chrono::steady_clock::now();
+  const sim::SmallScopeReport report = sim::run_small_scope(scope);
+  for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());
+  if (!report.failure.empty()) std::printf("exhaustive: %s\n", report.failure.c_str());
+  if (!report.is_complete) std::printf("not all of what may be left on disks was tried\n");
+  std::printf("%lu sequences, %lu crashes, %lu runs, %lu steps in %.1f s\n", report.sequences,
+              report.crash_points, report.runs, report.events, seconds_since(begin));
+  const bool ok = report.failure.empty() && report.is_complete;
+  std::printf("%d passed, %d failed\n", ok ? 1 : 0, ok ? 0 : 1);
+  return ok ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   Settings settings = parse(count, words);
+  if (settings.exhaustive) return run_exhaustive(*settings.exhaustive);
   const auto begin = std::chrono::steady_clock::now();
   sim::Matrix matrix{};
   uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0;
@@ -162,7 +192,7 @@ int main(int count, char** words) {
     if (settings.until_failure) break;
   }
   if (settings.matrix) print(matrix);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = seconds_since(begin);
   std::printf(
       "%lu seeds in %.1f s: %lu operations, %lu acknowledged writes, %lu takeovers, %lu I/Os of members "
       "(%.0f a second)\n",

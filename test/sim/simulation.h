@@ -1,5 +1,5 @@
 // The parts of a run, which simulator.h starts: nodes, heads, the network, the store, hosts. Included by the
-// simulator_*.cc alone.
+// simulator_*.cc, and by those that make other runs of the same parts.
 #pragma once
 
 #include <algorithm>
@@ -69,7 +69,7 @@ struct HostOp {
   uint32_t count = 1;
   uint64_t value = 0;
   std::vector<size_t> records;  // in the history, one a block
-  bool given_up = false;
+  bool is_finished = false;
 };
 
 // What a head has in work for one of its numbers.
@@ -105,12 +105,16 @@ struct Node {
 class Simulator {
  public:
   explicit Simulator(const Options& options) : options_(options), world_(options.seed, options.trace) {}
+  virtual ~Simulator() = default;
   Report run();
 
- private:
+ protected:
   // --- faults ---
   bool has(Fault fault) const { return (faults_ & fault) != 0 && !healing_; }
   void draw();
+  // Members that have everything, and the record that says so.
+  void make_volume(uint32_t nodes_count, uint64_t size_bytes);
+  void add_replica(uint32_t number);
   // For the matrix: this one takes effect now.
   void met(Fault fault) {
     for (const Node& node : nodes_) {
@@ -147,8 +151,10 @@ class Simulator {
 
   // --- heads ---
   uint64_t clock_of(uint32_t node) const { return world_.now_ns() / 1000 * nodes_[node].clock_permille; }
+  virtual HeadOptions head_options(uint32_t node);
   void start_head(uint32_t node);
   void keep_a_head();
+  void tend_heads();
   void tick(std::shared_ptr<HeadProcess> process);
   template <typename Call>
   void with_head(const std::shared_ptr<HeadProcess>& process, Call call) {
@@ -171,11 +177,17 @@ class Simulator {
 
   // --- hosts ---
   void host_turn(uint32_t host);
+  std::shared_ptr<HostOp> issue(const std::shared_ptr<HeadProcess>& process, bool is_read, uint64_t lba,
+                                uint32_t count);
   std::shared_ptr<HeadProcess> some_head();
   void finish_host(HostOp& op, bool ok, const std::vector<uint64_t>& values);
 
   void heal();
   bool all_well();
+  // Of heads that have stopped: members are equal, and nothing is marked.
+  void compare_members();
+  // What hosts saw; then the report is done.
+  Report conclude();
   void fail(std::string text) {
     for (const Node& node : nodes_) {
       if (node.head != nullptr) text += "\n  " + node.head->head->describe();

@@ -75,18 +75,25 @@ Report Simulator::run() {
     if (!run_until([&] { return stopped() || world_.now_ns() > stop_ns; }) || !stopped()) {
       fail("the head does not stop");
     }
-    for (size_t i = 1; i < nodes_.size() && report_.ok; ++i) {
-      if (nodes_[i].replica->disk().image().data != nodes_[0].replica->disk().image().data) {
-        fail("replica " + std::to_string(i) + " differs from replica 0");
-      }
-    }
-    for (const Node& node : nodes_) {
-      if (!report_.ok ||
-          (node.replica->metadata().marks.count() == 0 && node.replica->marks_on_device() == 0))
-        continue;
-      fail("a mark is left after a clean stop");
+    compare_members();
+  }
+  return conclude();
+}
+
+void Simulator::compare_members() {
+  for (size_t i = 1; i < nodes_.size() && report_.ok; ++i) {
+    if (nodes_[i].replica->disk().image().data != nodes_[0].replica->disk().image().data) {
+      fail("replica " + std::to_string(i) + " differs from replica 0");
     }
   }
+  for (const Node& node : nodes_) {
+    if (!report_.ok || (node.replica->metadata().marks.count() == 0 && node.replica->marks_on_device() == 0))
+      continue;
+    fail("a mark is left after a clean stop");
+  }
+}
+
+Report Simulator::conclude() {
   const auto verdict = history::check(history_);
   if (!verdict.ok()) {
     fail("the history cannot be judged: " + verdict.error().text);

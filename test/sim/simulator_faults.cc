@@ -14,21 +14,9 @@ void Simulator::draw() {
   report_.nodes = static_cast<uint32_t>(1 + prng.below(k_nodes_max));
   if (report_.nodes < 3 && prng.chance(1, 2)) report_.nodes = 3;
   if (prng.chance(1, 4)) block_size_bytes_ = 512;
-  blocks_count_ = k_volume_bytes / block_size_bytes_;
-  nodes_.resize(report_.nodes);
+  make_volume(report_.nodes, k_volume_bytes);
   for (Node& node : nodes_) {
     const auto number = static_cast<uint32_t>(&node - nodes_.data());
-    node.replica = std::make_unique<SimulatedReplica>(
-        world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_});
-    node.replica->poisoned = [this, number] {
-      world_.say("replica " + std::to_string(number) + " cannot write its metadata");
-      world_.after(world_.between(k_ms, 500 * k_ms), [this, number, life = nodes_[number].replica->life()] {
-        SimulatedReplica& replica = *nodes_[number].replica;
-        if (!nodes_[number].up || replica.life() != life) return;
-        replica.crash();
-        start_replica(number);
-      });
-    };
     DiskOptions& disk = node.replica->disk().options;
     disk.slow = [this] { met(fault_slow_disk); };
     disk.write_error = [this] { met(fault_write_error); };
@@ -40,17 +28,39 @@ void Simulator::draw() {
     if (has(fault_clock_rate)) node.clock_permille = 960 + prng.below(81);
   }
   lease_ns_ = (50 + prng.below(950)) * k_ms;
-  record_.revision = 1;
-  record_.members_count = report_.nodes;
-  for (uint32_t i = 0; i < report_.nodes; ++i) record_.members[i] = name_of(i);
-  record_.in_sync = record_.all();
   record_.min_in_sync = static_cast<uint32_t>(1 + prng.below(std::min(report_.nodes, 2u)));
-  record_.block_size_bytes = block_size_bytes_;
-  record_.blocks_count = blocks_count_;
   // One of them at a border of regions, sometimes.
   const uint64_t region_blocks = bdev::mirror::k_region_bytes / block_size_bytes_;
   if (prng.chance(1, 3)) hot_.push_back((1 + prng.below(3)) * region_blocks - 1);
   while (hot_.size() < 6) hot_.push_back(prng.below(blocks_count_ - 2));
+}
+
+void Simulator::make_volume(uint32_t nodes_count, uint64_t size_bytes) {
+  blocks_count_ = size_bytes / block_size_bytes_;
+  record_.revision = 1;
+  record_.members_count = nodes_count;
+  record_.block_size_bytes = block_size_bytes_;
+  record_.blocks_count = blocks_count_;
+  nodes_.resize(nodes_count);
+  for (uint32_t i = 0; i < nodes_count; ++i) {
+    record_.members[i] = name_of(i);
+    add_replica(i);
+  }
+  record_.in_sync = record_.all();
+}
+
+void Simulator::add_replica(uint32_t number) {
+  nodes_[number].replica = std::make_unique<SimulatedReplica>(
+      world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_});
+  nodes_[number].replica->poisoned = [this, number] {
+    world_.say("replica " + std::to_string(number) + " cannot write its metadata");
+    world_.after(world_.between(k_ms, 500 * k_ms), [this, number, life = nodes_[number].replica->life()] {
+      SimulatedReplica& replica = *nodes_[number].replica;
+      if (!nodes_[number].up || replica.life() != life) return;
+      replica.crash();
+      start_replica(number);
+    });
+  };
 }
 
 void Simulator::inject() {

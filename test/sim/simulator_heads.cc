@@ -5,11 +5,7 @@ namespace ballast::sim {
 
 // ---- heads ----
 
-void Simulator::start_head(uint32_t number) {
-  Node& node = nodes_[number];
-  const auto process = std::make_shared<HeadProcess>();
-  process->node = number;
-  process->life = node.life;
+HeadOptions Simulator::head_options(uint32_t number) {
   HeadOptions options;
   options.node = name_of(k_head_names + number);
   options.near_member = world_.chance(2) ? number : k_members_max;
@@ -21,7 +17,15 @@ void Simulator::start_head(uint32_t number) {
   options.intent_idle_ns = world_.between(100 * k_ms, 3 * k_s);
   options.intent_regions_max = 1 + world_.prng().below(4);
   options.copies_max = static_cast<uint32_t>(1 + world_.prng().below(4));
-  process->head = std::make_unique<Head>(options, record_, process->actions);
+  return options;
+}
+
+void Simulator::start_head(uint32_t number) {
+  Node& node = nodes_[number];
+  const auto process = std::make_shared<HeadProcess>();
+  process->node = number;
+  process->life = node.life;
+  process->head = std::make_unique<Head>(head_options(number), record_, process->actions);
   node.head = process;
   ++report_.takeovers;
   world_.say("node " + std::to_string(number) + " wants to be head after epoch " +
@@ -46,9 +50,17 @@ void Simulator::tick(std::shared_ptr<HeadProcess> process) {
   world_.after(std::max<uint64_t>(wait_ns, 100'000), [this, process] { tick(process); });
 }
 
-// What a controller would do: heads are told of the record, and whenever nobody is head, somebody becomes it.
+// What a controller would do: whenever nobody is head, somebody becomes it.
 void Simulator::keep_a_head() {
   world_.after(world_.between(50 * k_ms, 800 * k_ms), [this] { keep_a_head(); });
+  tend_heads();
+  if (some_head() != nullptr || stopping_) return;
+  const auto number = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  if (nodes_[number].up) start_head(number);
+}
+
+// Heads are told of the record, and of those that are none any more nothing stays.
+void Simulator::tend_heads() {
   for (Node& node : nodes_) {
     const std::shared_ptr<HeadProcess> process = node.head;
     if (process == nullptr || store_out_ || store_cut_.contains(process->node)) continue;
@@ -61,9 +73,6 @@ void Simulator::keep_a_head() {
       nodes_[i].head.reset();
     }
   }
-  if (some_head() != nullptr || stopping_) return;
-  const auto number = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
-  if (nodes_[number].up) start_head(number);
 }
 
 void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process) {

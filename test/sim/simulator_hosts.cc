@@ -19,37 +19,45 @@ void Simulator::host_turn(uint32_t host) {
     const std::shared_ptr<HeadProcess> process = some_head();
     if (process == nullptr || nodes_[process->node].paused_until_ns > world_.now_ns()) return host_turn(host);
     ++issued_;
-    const auto op = std::make_shared<HostOp>();
-    op->is_read = world_.chance(2);
-    op->lba = hot_[world_.prng().below(hot_.size())];
-    op->count = world_.chance(4) ? 2 : 1;
-    op->value = op->is_read ? 0 : next_value_++;
-    for (uint32_t i = 0; i < op->count; ++i) {
-      history::Operation record;
-      record.block = op->lba + i;
-      record.kind = op->is_read ? history::OperationKind::read : history::OperationKind::write;
-      record.value = op->value;
-      record.invoked_ns = world_.now_ns();
-      op->records.push_back(history_.size());
-      history_.push_back(record);
-    }
-    OpIndex index = 0;
-    bool taken = false;
-    with_head(process, [&](Head& head, uint64_t now_ns) {
-      const IoType type = op->is_read ? IoType::read : IoType::write;
-      taken = head.submit(now_ns, type, op->lba, op->count, index);
-      if (!taken) return;
-      Work& work = process->works[index];
-      work = {.used = true, .lba = op->lba, .buffer = {}, .host = op};
-      if (!op->is_read) work.buffer.assign(op->count, op->value);
-    });
-    if (!taken) finish_host(*op, false, {});
+    const bool is_read = world_.chance(2);
+    const uint64_t lba = hot_[world_.prng().below(hot_.size())];
+    issue(process, is_read, lba, world_.chance(4) ? 2 : 1);
     world_.after(world_.between(2 * k_ms, world_.chance(8) ? 3 * k_s : 15 * k_ms),
                  [this, host] { host_turn(host); });
   });
 }
 
+std::shared_ptr<HostOp> Simulator::issue(const std::shared_ptr<HeadProcess>& process, bool is_read,
+                                         uint64_t lba, uint32_t count) {
+  const auto op = std::make_shared<HostOp>();
+  op->is_read = is_read;
+  op->lba = lba;
+  op->count = count;
+  op->value = is_read ? 0 : next_value_++;
+  for (uint32_t i = 0; i < count; ++i) {
+    history::Operation record;
+    record.block = lba + i;
+    record.kind = is_read ? history::OperationKind::read : history::OperationKind::write;
+    record.value = op->value;
+    record.invoked_ns = world_.now_ns();
+    op->records.push_back(history_.size());
+    history_.push_back(record);
+  }
+  OpIndex index = 0;
+  bool taken = false;
+  with_head(process, [&](Head& head, uint64_t now_ns) {
+    taken = head.submit(now_ns, is_read ? IoType::read : IoType::write, lba, count, index);
+    if (!taken) return;
+    Work& work = process->works[index];
+    work = {.used = true, .lba = lba, .buffer = {}, .host = op};
+    if (!is_read) work.buffer.assign(count, op->value);
+  });
+  if (!taken) finish_host(*op, false, {});
+  return op;
+}
+
 void Simulator::finish_host(HostOp& op, bool ok, const std::vector<uint64_t>& values) {
+  op.is_finished = true;
   for (size_t i = 0; i < op.records.size(); ++i) {
     history::Operation& record = history_[op.records[i]];
     record.responded_ns = world_.now_ns();

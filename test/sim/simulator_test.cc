@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/small_scope.h"
+
 namespace ballast::sim {
 namespace {
 
@@ -29,6 +31,23 @@ TEST(Simulation, only_the_faults_that_are_asked_for_are_drawn) {
     EXPECT_EQ(run({.seed = seed, .faults = 0}).faults, 0u);
     EXPECT_EQ(run({.seed = seed, .faults = fault_pause}).faults & ~uint32_t{fault_pause}, 0u);
   }
+}
+
+TEST(SmallScope, one_io_survives_every_crash_whatever_is_left_on_the_disks) {
+  const SmallScopeReport report =
+      run_small_scope({.operations_max = 1, .members_max = 2, .crashes_max = 1, .lateness = false});
+  EXPECT_EQ(report.failure, "");
+  EXPECT_TRUE(report.is_complete);
+  EXPECT_EQ(report.sequences, 8u);
+  // After each of some steps: both nodes or one, away or not.
+  EXPECT_GT(report.crash_points, 400u);
+  EXPECT_GT(report.runs, report.crash_points);
+}
+
+TEST(SmallScope, says_when_it_was_cut_short) {
+  const SmallScopeReport report = run_small_scope({.operations_max = 1, .runs_max = 20});
+  EXPECT_FALSE(report.is_complete);
+  EXPECT_EQ(report.runs, 20u);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Virtual time and what is to happen in it.
+// Virtual time, what is to happen in it, and what decides how: chance by a seed, or a plan.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,38 @@
 
 namespace ballast::sim {
 
+// Leaves nothing to chance: everything takes as little time as it may, but for one thing that takes the most;
+// no accident happens; what is left to the hardware is decided as `choices` says, 0 where that ends.
+struct Plan {
+  static constexpr uint64_t k_none = UINT64_MAX;
+  uint64_t late = k_none;  // which delay, counted from 0
+  std::vector<uint64_t> choices;
+  // What came of it: so many delays, and of how many each was chosen.
+  uint64_t delays_count = 0;
+  std::vector<uint64_t> of;
+
+  uint64_t delay(uint64_t least, uint64_t most) { return delays_count++ == late ? most : least; }
+  uint64_t choose(uint64_t count) {
+    const size_t at = of.size();
+    of.push_back(count);
+    return at < choices.size() ? choices[at] : 0;
+  }
+};
+
 class World {
  public:
   World(uint64_t seed, bool traces) : prng_(seed), traces_(traces) {}
+  // `plan` outlives it.
+  void follow(Plan& plan) { plan_ = &plan; }
 
   uint64_t now_ns() const { return now_ns_; }
   Prng& prng() { return prng_; }
-  uint64_t between(uint64_t least, uint64_t most) { return least + prng_.below(most - least + 1); }
+  uint64_t between(uint64_t least, uint64_t most) {
+    return plan_ != nullptr ? plan_->delay(least, most) : least + prng_.below(most - least + 1);
+  }
   // What becomes of something that is left to the hardware.
-  uint64_t choose(uint64_t count) { return prng_.below(count); }
-  bool chance(uint64_t one_in) { return prng_.below(one_in) == 0; }
+  uint64_t choose(uint64_t count) { return plan_ != nullptr ? plan_->choose(count) : prng_.below(count); }
+  bool chance(uint64_t one_in) { return plan_ == nullptr && prng_.below(one_in) == 0; }
 
   void after(uint64_t ns, std::function<void()> what) {
     queue_.push({now_ns_ + ns, next_number_++, std::move(what)});
@@ -57,6 +79,7 @@ class World {
     }
   };
   Prng prng_;
+  Plan* plan_ = nullptr;
   bool traces_;
   uint64_t now_ns_ = 0, next_number_ = 0, events_ = 0;
   uint64_t hash_ = 0xcbf29ce484222325ull;
