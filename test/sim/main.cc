@@ -31,8 +31,8 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
   --matrix         print how often each fault met a head in each of its states
   --hashes         print a hash of each run: the same seed gives the same
-  --exhaustive N   instead of seeds: all sequences of up to N I/Os (at most 3), with every set of nodes failing
-                   after every step, and everything that may be left on their disks; 0: the short form
+  --exhaustive N   instead of seeds: all sequences of up to N I/Os (at most 3), with every set of nodes
+                   failing after every step, and everything that may be left on their disks; 0: the short form
   --help
 
 Exit status: 0; 1 when a seed fails; 2 for wrong options.
