@@ -45,7 +45,7 @@ export function addonLoader(files) {
 // What is constructed once, in src/main, and the room that has it.
 const services = [
   { home: 'native', made: /\bEngine\.start\(|\bnew Engine\(/ },
-  { home: 'store', made: /\bopen(?:Level|Memory|Etcd)Store\(/ },
+  { home: 'store', made: /\bopen(?:Level|Memory|Etcd|Daemon)Store\(/ },
   { home: 'auth', made: /\bnew (?:Authenticator|TokenRegistry)\(/ },
   { home: 'api', made: /\bnew ApiDoors\(|\bcreateApp\(/ },
 ];

@@ -20,6 +20,7 @@ import { checkMirrors, replicasMadeFor } from './mirror-settings.js';
 import { type MirrorSpec, parseMirrorOption, parseMirrorSpec } from './mirror-spec.js';
 import { parseReplicaOption, parseReplicaSpec, type ReplicaSpec } from './replica-spec.js';
 import { parseDeviceSize, parseSize } from './sizes.js';
+import { parseStoreSource, type StoreFlags, type StoreSource, storeOptions } from './store-source.js';
 import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern } from './volume-spec.js';
 
 export const reactorsMax = 64;
@@ -32,7 +33,7 @@ export interface Reactors {
   readonly cpus?: readonly number[];
 }
 
-export interface ServeFlags {
+export interface ServeFlags extends StoreFlags {
   readonly data?: string;
   readonly listen?: readonly string[];
   readonly storageInterface?: string;
@@ -77,6 +78,7 @@ export interface ServeSettings {
   /** Where metrics are had without a token; absent: nowhere. */
   readonly metricsListen?: HostPort;
   readonly keySource: KeySource;
+  readonly storeSource: StoreSource;
   readonly reactors: Reactors;
   /** Infinity spins always; absent is the engine's measured default. */
   readonly spinUs?: number;
@@ -118,6 +120,7 @@ export function resolveServeSettings(
       first(flags.keyFile, 'BALLAST_KEY_FILE', config.keyFile),
       first(flags.keyCommand, 'BALLAST_KEY_COMMAND', config.keyCommand),
     ),
+    storeSource: storeSource(flags, environment, config),
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     ...served,
@@ -127,6 +130,20 @@ export function resolveServeSettings(
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
     ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),
   };
+}
+
+function storeSource(flags: ServeFlags, environment: Environment, config: Config): StoreSource {
+  const given: { -readonly [Name in keyof StoreFlags]: string } = {};
+  for (const name of storeOptions) {
+    const value = flags[name] ?? (environment[variableOf(name)] || undefined) ?? config[name];
+    if (value !== undefined) given[name] = value;
+  }
+  return parseStoreSource(given);
+}
+
+/** storeCa: BALLAST_STORE_CA */
+function variableOf(name: string): string {
+  return `BALLAST_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
 }
 
 export function dataDirectory(flag: string | undefined, environment: Environment, fromFile?: string): string {

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.js';
 import type { MirrorSpec } from '../base/mirror-spec.js';
 import type { ReplicaSpec } from '../base/replica-spec.js';
 import type { ApiListen, EnsuredSettings, KeySource } from '../base/settings.js';
+import type { StoreSource } from '../base/store-source.js';
 import type { VolumeIdentity } from '../base/volume-identities.js';
 import type { Endpoint } from '../client/endpoint.js';
 import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
@@ -68,6 +69,7 @@ export interface ControlOptions {
   /** Absent: none. */
   readonly metricsListen?: HostPort;
   readonly keySource: KeySource;
+  readonly storeSource: StoreSource;
   readonly log: Log;
 }
 

@@ -67,6 +67,12 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--ensure-volume <name=size>', 'make this volume where there is none, in that or the only pool')
     .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
     .option('--key-command <file>', 'a program that wraps them instead, such as a client of a KMS')
+    .option('--store <uri>', 'etcd://HOST:PORT[,...][/PREFIX] or etcds://, instead of the state directory')
+    .option('--store-ca <file>', 'certificate of the authority that signed those of etcd')
+    .option('--store-cert <file>', 'certificate of this daemon, for etcd')
+    .option('--store-key <file>', 'its key')
+    .option('--store-user <name>', 'user of etcd')
+    .option('--store-password-file <file>', 'a file with the password of that user')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .action((options: ServeOptions) => serve(context, options));
 }
@@ -79,11 +85,12 @@ async function serve(context: CliContext, options: ServeOptions): Promise<void> 
   await checkAddressesFree(settings.listen);
 
   const log = createLog(settings.logLevel);
-  const { dataDirectory: stateDirectory, apiListen, metricsListen, keySource } = settings;
+  const { dataDirectory: stateDirectory, apiListen, metricsListen, keySource, storeSource } = settings;
   const control = await context.startControl({
     stateDirectory,
     apiListen,
     keySource,
+    storeSource,
     log,
     ...(metricsListen !== undefined && { metricsListen }),
   });

@@ -29,7 +29,7 @@ import { qosPrefix } from '../pools/qos-keys.js';
 import { poolsPrefix } from '../pools/records.js';
 import type { ReplicaData } from '../pools/replica-volumes.js';
 import type { VolumeView } from '../pools/types.js';
-import { openLevelStore } from '../store/level/level-store.js';
+import { type DaemonStore, openDaemonStore } from '../store/daemon-store.js';
 import type { Store } from '../store/types.js';
 import { MetricsDoor } from './metrics-door.js';
 import { metricsSource } from './metrics-source.js';
@@ -45,6 +45,7 @@ export class ControlPlane implements ControlPort {
   readonly #doors: ApiDoors;
   readonly #metricsDoor: MetricsDoor;
   readonly #bound: HostPort | undefined;
+  readonly #opened: DaemonStore;
   readonly #store: Store;
   readonly #adminHash: Uint8Array;
   #makePools: (() => Promise<PoolService>) | undefined;
@@ -57,7 +58,7 @@ export class ControlPlane implements ControlPort {
     doors: ApiDoors,
     metricsDoor: MetricsDoor,
     bound: HostPort | undefined,
-    store: Store,
+    opened: DaemonStore,
     adminHash: Uint8Array,
   ) {
     this.#options = options;
@@ -65,27 +66,28 @@ export class ControlPlane implements ControlPort {
     this.#doors = doors;
     this.#metricsDoor = metricsDoor;
     this.#bound = bound;
-    this.#store = store;
+    this.#opened = opened;
+    this.#store = opened.store;
     this.#adminHash = adminHash;
   }
 
   static async start(options: Options): Promise<ControlPlane> {
     const paths = statePaths(options.stateDirectory);
     const doors = new ApiDoors();
-    let store: Store | undefined;
+    let opened: DaemonStore | undefined;
     let metricsDoor: MetricsDoor | undefined;
     try {
       const bound = await openTcp(doors, options); // changes nothing, so it is the first to be refused
       metricsDoor = await MetricsDoor.open(options.metricsListen);
       await makeStateDirectory(paths.directory);
-      store = await openLevelStore(paths.store);
+      opened = await openDaemonStore(paths.store, options.storeSource, options.log);
       const adminHash = await adminTokenHash(paths.apiToken);
       await doors.openSocket(paths.apiSocket);
-      return new ControlPlane(options, paths, doors, metricsDoor, bound, store, adminHash);
+      return new ControlPlane(options, paths, doors, metricsDoor, bound, opened, adminHash);
     } catch (error) {
       await doors.close();
       await metricsDoor?.close();
-      await store?.close();
+      await opened?.close();
       throw error;
     }
   }
@@ -186,7 +188,7 @@ export class ControlPlane implements ControlPort {
   async close(): Promise<void> {
     await this.closeApi();
     await this.#mirrors?.close();
-    await this.#store.close();
+    await this.#opened.close();
   }
 }
 

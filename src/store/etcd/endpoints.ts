@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import type { HostPort } from '../../base/address.js';
 import { ClosedError, InvalidArgumentError } from '../../base/errors.js';
+import { etcdEndpointsMax } from '../../base/store-source.js';
 import { CallFailure, type ClientTls, RpcConnection } from '../../rpc/connection.js';
 import { changeFailed, isPassing, isSilence, needsNewToken, told } from './failures.js';
 import { etcdServices } from './services.js';
@@ -22,7 +23,6 @@ export interface EndpointsOptions {
   readonly attemptMs?: number;
 }
 
-export const endpointsMax = 16;
 const attemptsMax = 16;
 const backoffMsMin = 25;
 const backoffMsMax = 500;
@@ -48,8 +48,8 @@ export class EtcdEndpoints {
   #token: Promise<string> | undefined;
 
   constructor({ endpoints, tls, user, requestMs = 4_000, attemptMs = 1_500 }: EndpointsOptions) {
-    if (endpoints.length < 1 || endpoints.length > endpointsMax) {
-      throw new InvalidArgumentError('endpoints', `1 to ${endpointsMax} addresses of etcd`);
+    if (endpoints.length < 1 || endpoints.length > etcdEndpointsMax) {
+      throw new InvalidArgumentError('endpoints', `1 to ${etcdEndpointsMax} addresses of etcd`);
     }
     this.#endpoints = endpoints.map((address) => ({
       connection: new RpcConnection(address, { messageBytesMax, ...(tls !== undefined && { tls }) }),
@@ -185,9 +185,7 @@ export class EtcdEndpoints {
       const failure = await connection
         .unary(kv.Range, { key: Buffer.of(0) }, { timeoutMs: 50 })
         .then(() => 'answers now')
-        .catch(({ details }: CallFailure) =>
-          details.replace(/^No connection established\. Last error: /, ''),
-        );
+        .catch(({ details }: CallFailure) => plain(details));
       return `${connection.name}: ${failure}`;
     });
     return `no etcd can be reached (${(await Promise.all(reasons)).join('; ')})`;
@@ -218,6 +216,13 @@ export class EtcdEndpoints {
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new ClosedError('the store');
   }
+}
+
+/** Without what grpc-js puts around the error of the socket. */
+function plain(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
+    .replace(/\.? Resolution note: $/, '');
 }
 
 async function connected(endpoints: readonly Endpoint[], timeoutMs: number): Promise<Endpoint | undefined> {

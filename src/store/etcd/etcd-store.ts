@@ -23,6 +23,8 @@ export interface EtcdStoreOptions extends EndpointsOptions {
   readonly prefix: string;
   /** How far it was when it was used last: an etcd that is behind is refused with STORE_FAILED. */
   readonly mark?: EtcdMark;
+  /** How long the first answer may take, in milliseconds. Default: as long as any. */
+  readonly openMs?: number;
   readonly clock?: Clock;
 }
 
@@ -48,7 +50,7 @@ const listAttemptsMax = 5;
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
   const store = new EtcdStoreClient(options);
   try {
-    await store.revision();
+    await store.revision(options.openMs);
     return store;
   } catch (error) {
     await store.close();
@@ -66,7 +68,7 @@ class EtcdStoreClient implements EtcdStore {
   readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
 
-  constructor({ prefix, mark, clock = systemClock, ...endpoints }: EtcdStoreOptions) {
+  constructor({ prefix, mark, openMs: _openMs, clock = systemClock, ...endpoints }: EtcdStoreOptions) {
     setMaxListeners(0, this.#ending.signal); // one for each watch
     this.#keys = new EtcdKeys(prefix);
     this.#endpoints = new EtcdEndpoints(endpoints);
@@ -78,9 +80,9 @@ class EtcdStoreClient implements EtcdStore {
     return this.#lineage.mark;
   }
 
-  async revision(): Promise<bigint> {
+  async revision(requestMs?: number): Promise<bigint> {
     const { key } = this.#keys.range('');
-    return (await told('read', this.#range({ key, keysOnly: true }))).revision;
+    return (await told('read', this.#range({ key, keysOnly: true }, requestMs))).revision;
   }
 
   async get(key: string): Promise<Versioned | undefined> {
@@ -190,9 +192,9 @@ class EtcdStoreClient implements EtcdStore {
     }
   }
 
-  async #range(request: Sent<RangeRequest>): Promise<Page> {
+  async #range(request: Sent<RangeRequest>, requestMs?: number): Promise<Page> {
     const floor = this.#lineage.floor;
-    const { header, kvs, more } = await this.#endpoints.read(etcdServices().kv.Range, request);
+    const { header, kvs, more } = await this.#endpoints.read(etcdServices().kv.Range, request, requestMs);
     return { revision: this.#lineage.note(header, floor), kvs, more };
   }
 

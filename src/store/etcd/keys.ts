@@ -1,7 +1,6 @@
 // Keys of the store as keys of etcd, below a prefix that other users of the same etcd do not have.
 import { InvalidArgumentError } from '../../base/errors.js';
-
-export const etcdPrefixPattern = /^[\x21-\x7e]{1,128}$/;
+import { etcdPrefixPattern } from '../../base/store-source.js';
 
 /** From `key` to before `rangeEnd`. */
 export interface KeyRange {

@@ -27,6 +27,7 @@ describe('resolveServeSettings', () => {
     expect(resolveServeSettings({}, {}, {})).toEqual({
       ensured: {},
       keySource: undefined,
+      storeSource: { kind: 'level' },
       dataDirectory: './var',
       listen: [{ host: '127.0.0.1', port: 4420 }],
       apiListen: { address: { host: '127.0.0.1', port: 8420 }, chosen: false },
