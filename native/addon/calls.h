@@ -17,8 +17,11 @@ void export_controller_calls(Napi::Env env, Napi::Object exports);  // controlle
 void export_attach_calls(Napi::Env env, Napi::Object exports);      // attach_calls.cc
 void export_mirror_calls(Napi::Env env, Napi::Object exports);      // mirror_calls.cc
 
-// Delivers what heads of this engine want of the store, as ["store", engine, volume, revision, record]. The
-// environment outlives the engine.
+// Deliver what heads of this engine want of the store, as ["store", engine, volume, revision, record], what
+// becomes of them, as ["head", engine, volume, state], and whether heads use replicas of this engine, as
+// ["seal", engine, replica, boolean]. The environment outlives the engine.
 engine::StoreRequestSink store_request_sink(Environment& environment, uint32_t engine_id);
+engine::HeadStateSink head_state_sink(Environment& environment, uint32_t engine_id);
+engine::ReplicaSealSink replica_seal_sink(Environment& environment, uint32_t engine_id);
 
 }  // namespace ballast::addon

@@ -19,6 +19,8 @@ Napi::Value engine_start(const Napi::CallbackInfo& info) {
         if (!started.ok()) return event.fail(started.error());
         handle.engine = std::move(started.value());
         handle.engine->set_store_request_sink(store_request_sink(environment, handle.id));
+        handle.engine->set_head_state_sink(head_state_sink(environment, handle.id));
+        handle.engine->set_replica_seal_sink(replica_seal_sink(environment, handle.id));
         event.succeed();
       });
   return Napi::Number::New(info.Env(), handle.id);

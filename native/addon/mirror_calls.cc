@@ -44,6 +44,25 @@ Napi::Value mirror_info(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, mirror)
+Napi::Value mirror_promote(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2]), config = to_mirror_config(info[3].As<Napi::Object>())](
+                        engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.promote_mirror(name, config));
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume)
+Napi::Value mirror_demote(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.demote_mirror(name));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, volume, kind, record | undefined). Not by the control thread, which may be waiting for this: it
 // ends a head that ends when it is answered.
 Napi::Value mirror_answer_store(const Napi::CallbackInfo& info) {
@@ -65,11 +84,29 @@ engine::StoreRequestSink store_request_sink(Environment& environment, uint32_t e
   };
 }
 
+engine::HeadStateSink head_state_sink(Environment& environment, uint32_t engine_id) {
+  return [&environment, engine_id](const std::string& volume, const std::string& state) {
+    environment.post(*new NoticeEvent(environment, [engine_id, volume, state](Napi::Env env) {
+      return tuple(env, "head", engine_id, volume, state);
+    }));
+  };
+}
+
+engine::ReplicaSealSink replica_seal_sink(Environment& environment, uint32_t engine_id) {
+  return [&environment, engine_id](const std::string& replica, bool is_sealed) {
+    environment.post(*new NoticeEvent(environment, [engine_id, replica, is_sealed](Napi::Env env) {
+      return tuple(env, "seal", engine_id, replica, is_sealed);
+    }));
+  };
+}
+
 void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("replicaAdd", Napi::Function::New(env, replica_add));
   exports.Set("replicaRemove", Napi::Function::New(env, replica_remove));
   exports.Set("replicaInfo", Napi::Function::New(env, replica_info));
   exports.Set("mirrorInfo", Napi::Function::New(env, mirror_info));
+  exports.Set("mirrorPromote", Napi::Function::New(env, mirror_promote));
+  exports.Set("mirrorDemote", Napi::Function::New(env, mirror_demote));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));
 }
 

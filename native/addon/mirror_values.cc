@@ -30,6 +30,7 @@ bdev::mirror::Record to_record(const Napi::Object& object) {
   record.revision = to_u64(object.Get("revision"));
   record.epoch = to_u64(object.Get("epoch"));
   record.head = to_uuid(object.Get("head"));
+  record.head_stopped = object.Get("headStopped").ToBoolean();
   const auto members = object.Get("members").As<Napi::Array>();
   record.members_count = members.Length();
   BALLAST_ASSERT(record.members_count >= 1);
@@ -66,6 +67,7 @@ engine::ReplicaConfig to_replica_config(const Napi::Object& object) {
 
 engine::MirrorConfig to_mirror_config(const Napi::Object& object) {
   engine::MirrorConfig config;
+  config.is_head = object.Get("isHead").ToBoolean();
   const auto members = object.Get("members").As<Napi::Array>();
   for (uint32_t i = 0; i < members.Length(); ++i) {
     const auto member = members.Get(i).As<Napi::Object>();
@@ -119,6 +121,7 @@ Napi::Object from_record(Napi::Env env, const bdev::mirror::Record& record) {
   object.Set("revision", big(env, record.revision));
   object.Set("epoch", big(env, record.epoch));
   object.Set("head", record.head.text());
+  object.Set("headStopped", record.head_stopped);
   Napi::Array members = Napi::Array::New(env, record.members_count);
   for (uint32_t i = 0; i < record.members_count; ++i) {
     Napi::Object member = Napi::Object::New(env);

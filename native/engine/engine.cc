@@ -148,6 +148,26 @@ void Engine::answer_store(const std::string& volume, const StoreAnswer& answer) 
   mirrors_->answer_store(volume, answer);
 }
 
+Outcome Engine::promote_mirror(const std::string& volume, const MirrorConfig& config) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->promote(volume, config);
+}
+
+Outcome Engine::demote_mirror(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->demote(volume);
+}
+
+void Engine::set_head_state_sink(HeadStateSink sink) {
+  BALLAST_ASSERT(!closed_);
+  mirrors_->set_head_state_sink(std::move(sink));
+}
+
+void Engine::set_replica_seal_sink(ReplicaSealSink sink) {
+  BALLAST_ASSERT(!closed_);
+  replicas_->set_seal_sink(std::move(sink));
+}
+
 Result<MirrorInfo> Engine::mirror_info(const std::string& volume) {
   BALLAST_ASSERT(!closed_);
   return mirrors_->info(volume);

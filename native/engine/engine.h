@@ -68,6 +68,13 @@ class Engine {
   // Any thread, as long as the engine is not closed: a control member may be waiting for it.
   void answer_store(const std::string& volume, const StoreAnswer& answer);
   Result<MirrorInfo> mirror_info(const std::string& volume);
+  // The head of a mirrored volume that is served here comes to this process, or leaves it (MirrorTable).
+  // Hosts stay connected; without a head their I/O ends as a path error.
+  Outcome promote_mirror(const std::string& volume, const MirrorConfig& config);
+  Outcome demote_mirror(const std::string& volume);
+  // Before the first mirrored volume, and before the first replica. Called on reactors.
+  void set_head_state_sink(HeadStateSink sink);
+  void set_replica_seal_sink(ReplicaSealSink sink);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.

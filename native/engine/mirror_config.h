@@ -53,6 +53,9 @@ struct MirrorMemberConfig {
 };
 
 struct MirrorConfig {
+  // Its head runs here; else only the volume is here, its I/O ends as a path error, and only the size of what
+  // follows is looked at.
+  bool is_head = true;
   std::vector<MirrorMemberConfig> members;  // in the order of record.members
   // What the store says of the volume.
   bdev::mirror::Record record;
@@ -84,6 +87,12 @@ struct StoreAnswer {
   bdev::mirror::Record current;
 };
 
+// Of a head: what MirrorInfo::state says. Called on a reactor.
+using HeadStateSink = std::function<void(const std::string& volume, const std::string& state)>;
+// Of a replica: a head uses it (has sealed it), or none does any more: it left or is gone. Called on a
+// reactor.
+using ReplicaSealSink = std::function<void(const std::string& replica, bool is_sealed)>;
+
 struct MirrorMemberInfo {
   Uuid uuid;
   std::string state;  // down, connecting, sealed, in_sync, joining, leaving
@@ -94,7 +103,9 @@ struct MirrorMemberInfo {
 
 struct MirrorInfo {
   std::string volume;
-  std::string state;     // claiming, sealing, agreeing, waiting, serving, stopping, fenced, stopped
+  // standby: no head of it runs here. Else claiming, sealing, agreeing, waiting, serving, stopping, fenced,
+  // stopped.
+  std::string state;
   std::string activity;  // the most particular thing that it does
   bdev::mirror::Record record;
   std::vector<MirrorMemberInfo> members;

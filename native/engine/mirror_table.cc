@@ -20,6 +20,7 @@ constexpr uint32_t k_lease_ms_min = 50, k_lease_ms_max = 60'000;
 constexpr auto k_proper_end = std::chrono::seconds(5);
 
 Error invalid(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
+Error unknown_volume() { return Error{Errc::not_found, "no mirrored volume of this name is served"}; }
 
 mirror::HeadDriverOptions options_of(const Uuid& uuid, const MirrorConfig& config) {
   mirror::HeadDriverOptions options{.volume = uuid};
@@ -144,30 +145,94 @@ Result<std::shared_ptr<bdev::Bdev>> MirrorTable::open(const std::string& volume,
   TRY(const Unit checked, check_mirror_config(config));
   static_cast<void>(checked);
   BALLAST_ASSERT(!mirrors_.contains(volume));
-  BALLAST_ASSERT(sink_ != nullptr);
-  const uint32_t index = home_of(volume);
-  Reactor& home = reactors_.at(index);
-  Entry entry{.home = &home, .uuid = uuid};
-  TRY(entry.connectors, connectors(home, config));
-  std::vector<mirror::ReplicaConnector*> ways;
-  for (const auto& connector : entry.connectors) ways.push_back(connector.get());
-  run_on(home, [&] {
-    entry.driver = std::make_unique<mirror::HeadDriver>(
-        home, options_of(uuid, config), config.record, ways,
-        [this, volume](uint64_t expected, const mirror::Record& wanted) {
-          sink_({.volume = volume, .expected_revision = expected, .wanted = wanted});
-        });
-    drivers_[index].emplace(volume, entry.driver.get());
-    entry.driver->start();
-  });
-  auto device = mirror::make_mirror_bdev(*entry.driver);
+  Entry entry{.home = &reactors_.at(home_of(volume)), .uuid = uuid, .known = config.record};
+  const bdev::Geometry geometry{config.record.block_size_bytes, config.record.blocks_count};
+  entry.slot = std::make_unique<mirror::HeadSlot>(*entry.home, geometry);
+  if (config.is_head) {
+    TRY(const Unit started, start_head(volume, entry, config));
+    static_cast<void>(started);
+  }
+  auto device = mirror::make_mirror_bdev(*entry.slot);
   mirrors_.emplace(volume, std::move(entry));
   return device;
 }
 
+Outcome MirrorTable::start_head(const std::string& volume, Entry& entry, const MirrorConfig& config) {
+  BALLAST_ASSERT(sink_ != nullptr);
+  Reactor& home = *entry.home;
+  TRY(entry.connectors, connectors(home, config));
+  std::vector<mirror::ReplicaConnector*> ways;
+  for (const auto& connector : entry.connectors) ways.push_back(connector.get());
+  mirror::HeadDriverOptions options = options_of(entry.uuid, config);
+  if (state_sink_) {
+    options.on_state = [this, volume](mirror::HeadState state) {
+      state_sink_(volume, head_state_text(state));
+    };
+  }
+  entry.is_ended = false;
+  run_on(home, [&] {
+    entry.driver = std::make_unique<mirror::HeadDriver>(
+        home, options, config.record, ways, [this, volume](uint64_t expected, const mirror::Record& wanted) {
+          sink_({.volume = volume, .expected_revision = expected, .wanted = wanted});
+        });
+    drivers_[home_of(volume)].emplace(volume, entry.driver.get());
+    entry.slot->put(*entry.driver);
+    entry.driver->start();
+  });
+  return Unit{};
+}
+
+// After end().
+void MirrorTable::drop_head(const std::string& volume, Entry& entry) {
+  run_on(*entry.home, [&] {
+    entry.slot->clear();
+    if (entry.driver != nullptr) entry.known = std::as_const(*entry.driver).head().record();
+    drivers_[home_of(volume)].erase(volume);
+    entry.driver.reset();
+    entry.connectors.clear();
+  });
+}
+
+bool MirrorTable::runs(Entry& entry) {
+  if (entry.driver == nullptr) return false;
+  bool is_over = false;
+  run_on(*entry.home, [&] {
+    const mirror::HeadState state = std::as_const(*entry.driver).head().state();
+    is_over = state == mirror::HeadState::fenced || state == mirror::HeadState::stopped;
+  });
+  return !is_over;
+}
+
+Outcome MirrorTable::promote(const std::string& volume, const MirrorConfig& config) {
+  TRY(const Unit checked, check_mirror_config(config));
+  static_cast<void>(checked);
+  const auto found = mirrors_.find(volume);
+  if (found == mirrors_.end()) return unknown_volume();
+  Entry& entry = found->second;
+  const bdev::Geometry& geometry = entry.slot->geometry();
+  if (config.record.block_size_bytes != geometry.block_size_bytes ||
+      config.record.blocks_count != geometry.blocks_count) {
+    return invalid("the record is of a volume of another size");
+  }
+  if (runs(entry)) return Error{Errc::already_exists, "its head runs here already"};
+  TRY(const Unit ended, demote(volume));
+  static_cast<void>(ended);
+  return start_head(volume, entry, config);
+}
+
+Outcome MirrorTable::demote(const std::string& volume) {
+  const auto found = mirrors_.find(volume);
+  if (found == mirrors_.end()) return unknown_volume();
+  Entry& entry = found->second;
+  if (entry.driver == nullptr) return Unit{};
+  end(volume);
+  drop_head(volume, entry);
+  return Unit{};
+}
+
 void MirrorTable::end(const std::string& volume) {
   const auto found = mirrors_.find(volume);
-  if (found == mirrors_.end() || found->second.is_ended) return;
+  if (found == mirrors_.end() || found->second.driver == nullptr || found->second.is_ended) return;
   mirror::HeadDriver& driver = *found->second.driver;
   found->second.is_ended = true;
   Signal ended;
@@ -187,20 +252,18 @@ void MirrorTable::close(const std::string& volume) {
   const auto found = mirrors_.find(volume);
   if (found == mirrors_.end()) return;
   end(volume);
-  Entry entry = std::move(found->second);
+  drop_head(volume, found->second);
   mirrors_.erase(found);
-  run_on(*entry.home, [&] {
-    drivers_[home_of(volume)].erase(volume);
-    entry.driver.reset();
-    entry.connectors.clear();
-  });
 }
 
 Result<MirrorInfo> MirrorTable::info(const std::string& volume) {
   const auto found = mirrors_.find(volume);
-  if (found == mirrors_.end()) return Error{Errc::not_found, "no mirrored volume of this name is served"};
+  if (found == mirrors_.end()) return unknown_volume();
+  const Entry& entry = found->second;
+  if (entry.driver == nullptr)
+    return MirrorInfo{.volume = volume, .state = "standby", .activity = "standby", .record = entry.known};
   MirrorInfo info;
-  run_on(*found->second.home, [&] { info = describe(volume, *found->second.driver); });
+  run_on(*entry.home, [&] { info = describe(volume, *entry.driver); });
   return info;
 }
 

@@ -1,5 +1,5 @@
-// The heads of mirrored volumes that this process runs. Used by the engine's control thread alone, which may
-// block, but for answer_store().
+// The mirrored volumes of this process, and the heads of them that it runs. Used by the engine's control
+// thread alone, which may block, but for answer_store().
 #pragma once
 
 #include <map>
@@ -22,11 +22,18 @@ class MirrorTable {
 
   // Before the first open(); called on reactors.
   void set_store_request_sink(StoreRequestSink sink) { sink_ = std::move(sink); }
+  void set_head_state_sink(HeadStateSink sink) { state_sink_ = std::move(sink); }
 
-  // Starts the head. I/O waits until it serves, which the store, the members and one lease decide. Errc:
-  // invalid_argument, not_found (a replica of this process), too_many.
+  // Makes the volume's device, and starts its head if it is to be here. Errc: as promote().
   Result<std::shared_ptr<bdev::Bdev>> open(const std::string& volume, const Uuid& uuid,
                                            const MirrorConfig& config);
+  // Starts a head; one that has fenced itself is ended before. I/O waits until it serves, which the store,
+  // the members and one lease decide. Errc: invalid_argument, also of another size than the volume's;
+  // not_found (the volume, or a replica of this process); too_many; already_exists: a head runs.
+  Outcome promote(const std::string& volume, const MirrorConfig& config);
+  // Ends the head, as end() does; I/O ends with `fenced` until there is another. No error if none runs.
+  // not_found: the volume.
+  Outcome demote(const std::string& volume);
   // Ends the head: properly if that is possible within a few seconds, which leaves nothing for the next one
   // to reconcile. I/O in flight ends, later I/O with `fenced`. No error if there is none.
   void end(const std::string& volume);
@@ -42,14 +49,20 @@ class MirrorTable {
   struct Entry {
     Reactor* home = nullptr;
     Uuid uuid;
+    std::unique_ptr<bdev::mirror::HeadSlot> slot;
+    // Of the head; none: it is not here.
     std::vector<std::shared_ptr<bdev::mirror::ReplicaConnector>> connectors;
     std::unique_ptr<bdev::mirror::HeadDriver> driver;  // made, used and destroyed on home
     bool is_ended = false;
+    bdev::mirror::Record known;  // of no head: as it was when there was one here, or at the beginning
   };
   // By name of the volume; each of its reactor alone.
   using Drivers = std::map<std::string, bdev::mirror::HeadDriver*>;
 
   uint32_t home_of(const std::string& volume) const;
+  Outcome start_head(const std::string& volume, Entry& entry, const MirrorConfig& config);
+  void drop_head(const std::string& volume, Entry& entry);
+  bool runs(Entry& entry);
   Result<std::vector<std::shared_ptr<bdev::mirror::ReplicaConnector>>> connectors(Reactor& home,
                                                                                   const MirrorConfig& config);
   static void release(Reactor& home,
@@ -58,6 +71,7 @@ class MirrorTable {
   ReactorSet& reactors_;
   ReplicaTable& replicas_;
   StoreRequestSink sink_;
+  HeadStateSink state_sink_;
   std::map<std::string, Entry> mirrors_;
   std::vector<Drivers> drivers_;  // by reactor
 };

@@ -174,6 +174,11 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
   ended.wait();
   if (!opened.ok()) return opened.error();
   entry.replica = std::move(*opened);
+  if (seal_sink_) {
+    run_on(home, [&] {
+      entry.replica->set_on_seal([this, name = config.name](bool is_sealed) { seal_sink_(name, is_sealed); });
+    });
+  }
   // A copied disk, or the same one twice.
   for (const auto& [name, other] : replicas_) {
     if (other.replica->uuid() != entry.replica->uuid()) continue;

@@ -22,6 +22,9 @@ class ReplicaTable {
   ReplicaTable(target::Target& target, ReactorSet& reactors, PoolTable& pools);
   ~ReplicaTable();  // close_all() was called
 
+  // Before the first add(); called on reactors.
+  void set_seal_sink(ReplicaSealSink sink) { seal_sink_ = std::move(sink); }
+
   // Opens the replica, or makes it where there is none, and serves it. Errc: what the config, the devices and
   // open_replica() say; in_use: the volume is served; already_exists: its name or its UUID is taken;
   // permission_denied: the volume is encrypted.
@@ -65,6 +68,7 @@ class ReplicaTable {
   target::Target& target_;
   ReactorSet& reactors_;
   PoolTable& pools_;
+  ReplicaSealSink seal_sink_;
   std::map<std::string, Entry> replicas_;
 };
 

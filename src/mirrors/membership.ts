@@ -65,6 +65,7 @@ export function newMirror(
     revision: 0n,
     epoch: 0n,
     head: nobody,
+    headStopped: true, // there was none
     members: members.map(({ uuid }, index) => ({ uuid, inSync: index === 0, sealedEpoch: 0n })),
     minInSync,
     blockSizeBytes: first.blockSizeBytes,

@@ -73,7 +73,7 @@ export class MirrorService {
     const volumes: VolumeInfo[] = [];
     const problems = [...opened.problems];
     if (mirrors.length === 0) return { replicas: opened.opened, volumes, problems };
-    this.#engine.onStoreRequest((request) => this.#bridge.request(request));
+    this.#engine.listenToMirrors({ onStoreRequest: (request) => this.#bridge.request(request) });
     const node = await this.#records.node();
     for (const wanted of mirrors) {
       const { spec } = wanted;

@@ -19,13 +19,14 @@ export const nobody = '00000000-0000-0000-0000-000000000000';
 const u64Max = (1n << 64n) - 1n;
 
 export function encodeMirror({ volumeUuid, record }: StoredMirror): Uint8Array {
-  const { epoch, head, members, minInSync, blockSizeBytes, blocksCount } = record;
+  const { epoch, head, headStopped, members, minInSync, blockSizeBytes, blocksCount } = record;
   return Buffer.from(
     JSON.stringify({
-      version: 1,
+      version: 2,
       volumeUuid,
       epoch: epoch.toString(),
       head,
+      headStopped,
       members: members.map(({ uuid, inSync, sealedEpoch }) => ({
         uuid,
         inSync,
@@ -43,12 +44,16 @@ export function decodeMirror(name: string, value: Uint8Array, revision: bigint):
   const refuse = (reason: string) => new MirrorRecordError(name, reason);
   const fields = parseFields(value);
   if (fields === undefined) throw refuse('is not JSON');
-  if (fields.version !== 1) throw refuse(`is of version ${JSON.stringify(fields.version)}, and this knows 1`);
+  if (fields.version !== 1 && fields.version !== 2) {
+    throw refuse(`is of version ${JSON.stringify(fields.version)}, and this knows 1 and 2`);
+  }
   const {
-    version: _version,
+    version,
     volumeUuid,
     epoch,
     head,
+    // Not known to version 1: nobody has said so.
+    headStopped = version === 1 ? false : undefined,
     members,
     minInSync,
     blockSizeBytes,
@@ -61,6 +66,7 @@ export function decodeMirror(name: string, value: Uint8Array, revision: bigint):
     revision,
     epoch: number(epoch, 'epoch', refuse),
     head: isUuid(head, true) ? head : fail(refuse('has no head')),
+    headStopped: typeof headStopped === 'boolean' ? headStopped : fail(refuse('has no headStopped')),
     members: Array.isArray(members)
       ? members.map((member) => decodeMember(member, refuse))
       : fail(refuse('has no members')),
@@ -73,7 +79,8 @@ export function decodeMirror(name: string, value: Uint8Array, revision: bigint):
 }
 
 const fieldNames: ReadonlySet<string> = new Set([
-  ...['version', 'volumeUuid', 'epoch', 'head', 'members', 'minInSync', 'blockSizeBytes', 'blocksCount'],
+  ...['version', 'volumeUuid', 'epoch', 'head', 'headStopped', 'members'],
+  ...['minInSync', 'blockSizeBytes', 'blocksCount'],
 ]);
 
 type Refuse = (reason: string) => MirrorRecordError;

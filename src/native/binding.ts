@@ -75,6 +75,7 @@ export interface NativeReplica {
 }
 
 export interface NativeMirror {
+  readonly isHead: boolean;
   readonly members: readonly {
     readonly uuid: string;
     /** Empty: it is at the address. */
@@ -209,6 +210,8 @@ export type NativeEvent =
   | readonly ['state', controller: number, state: string, text: string]
   | readonly ['namespaces', controller: number]
   | readonly ['store', engine: number, volume: string, expectedRevision: bigint, wanted: MirrorRecord]
+  | readonly ['head', engine: number, volume: string, state: string]
+  | readonly ['seal', engine: number, replica: string, sealed: boolean]
   | readonly [
       'perf',
       op: number,
@@ -305,6 +308,8 @@ export interface NativeBinding {
   replicaRemove(engine: number, op: number, name: string): void;
   replicaInfo(engine: number, op: number, name: string): void;
   mirrorInfo(engine: number, op: number, volume: string): void;
+  mirrorPromote(engine: number, op: number, volume: string, mirror: NativeMirror): void;
+  mirrorDemote(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */
   mirrorAnswerStore(
     engine: number,

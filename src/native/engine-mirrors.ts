@@ -1,19 +1,20 @@
 // The engine's members for replicas and mirrored volumes: arguments are checked, the addon is called,
 // failures become errors. `Engine` is made of it.
 import { binding, type NativeResults } from './binding.js';
-import { checkFunction, checkText } from './checks.js';
+import { checkFunction, checkObject, checkText } from './checks.js';
 import { EnginePools } from './engine-pools.js';
-import { mirrorFailure, replicaFailure } from './failures.js';
-import { checkReplicaOptions, checkStoreAnswer } from './mirror-arguments.js';
+import { headFailure, mirrorFailure, replicaFailure } from './failures.js';
+import { checkMirrorOptions, checkReplicaOptions, checkStoreAnswer } from './mirror-arguments.js';
 import type {
   MirrorEngine,
   MirrorInfo,
+  MirrorListeners,
+  MirrorOptions,
   ReplicaInfo,
   ReplicaOptions,
   StoreAnswer,
-  StoreRequest,
 } from './mirror-types.js';
-import { listenToStore, operate } from './operations.js';
+import { listenToMirrors, operate } from './operations.js';
 
 export abstract class EngineMirrors extends EnginePools implements MirrorEngine {
   async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
@@ -50,9 +51,26 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     );
   }
 
-  onStoreRequest(listener: (request: StoreRequest) => void): void {
-    checkFunction(listener, 'listener');
-    listenToStore(this.useEngine(), listener);
+  async promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const native = { ...checkMirrorOptions(mirror), isHead: true };
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorPromote(engine, op, volume, native), headFailure(volume));
+  }
+
+  async demoteMirror(volume: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorDemote(engine, op, volume), mirrorFailure(volume));
+  }
+
+  listenToMirrors(listeners: MirrorListeners): void {
+    checkObject(listeners, 'listeners');
+    const { onStoreRequest, onHeadState, onSeal } = listeners;
+    checkFunction(onStoreRequest, 'listeners.onStoreRequest');
+    if (onHeadState !== undefined) checkFunction(onHeadState, 'listeners.onHeadState');
+    if (onSeal !== undefined) checkFunction(onSeal, 'listeners.onSeal');
+    listenToMirrors(this.useEngine(), listeners);
   }
 
   /** Also while the engine closes: what it closes waits for this. */

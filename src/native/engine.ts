@@ -29,7 +29,7 @@ import {
   volumeFailure,
 } from './failures.js';
 import { untilAborted } from './namespace.js';
-import { forgetState, forgetStore, listenToLog, listenToState, operate } from './operations.js';
+import { forgetMirrors, forgetState, listenToLog, listenToState, operate } from './operations.js';
 import { readStats, readStatsByVolume } from './stats.js';
 import type {
   AttachOptions,
@@ -277,7 +277,7 @@ export class Engine extends EngineMirrors {
       (op) => binding.engineClose(this.#id, op),
       ({ text }) => new NativeError('close', text),
     );
-    forgetStore(this.#id);
+    forgetMirrors(this.#id);
     this.#forgetLog?.();
   }
 

@@ -17,7 +17,7 @@ import {
   UnreachableError,
   VolumeOpenError,
 } from '../base/errors.js';
-import { MirrorNotFoundError, ReplicaOpenError } from '../base/mirror-errors.js';
+import { MirrorConflictError, MirrorNotFoundError, ReplicaOpenError } from '../base/mirror-errors.js';
 import {
   NoSpaceError,
   PoolDeviceError,
@@ -66,6 +66,20 @@ export function mirrorFailure(volume: string): ToError {
     failure.code === 'NOT_FOUND'
       ? new MirrorNotFoundError(volume)
       : engineFailure(`look at mirrored volume '${volume}'`)(failure);
+}
+
+/** Of making a head: also what it needs may not be there. */
+export function headFailure(volume: string): ToError {
+  return (failure) => {
+    switch (failure.code) {
+      case 'NOT_FOUND':
+      case 'ALREADY_EXISTS':
+      case 'INVALID_ARGUMENT':
+        return new MirrorConflictError(volume, reasonOf(failure));
+      default:
+        return engineFailure(`become head of volume '${volume}'`)(failure);
+    }
+  };
 }
 
 export function qosFailure(name: string): ToError {

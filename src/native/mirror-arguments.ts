@@ -76,6 +76,7 @@ export function checkMirrorOptions(options: MirrorOptions): NativeMirror {
     'as many as the record has',
   );
   return {
+    isHead: !checkBoolean(options.standby, 'standby'),
     members: members.map((member, index) => checkMember(member, record.members[index]?.uuid)),
     record,
     node: checkRealUuid(options.node, 'node'),
@@ -128,6 +129,7 @@ export function checkMirrorRecord(record: MirrorRecord): MirrorRecord {
     revision: checkU64(record.revision, 'record.revision'),
     epoch: checkU64(record.epoch, 'record.epoch'),
     head: checkUuid(record.head, 'record.head').toLowerCase(),
+    headStopped: checkBoolean(record.headStopped, 'record.headStopped'),
     members: checked,
     minInSync: checkInteger(minInSync, 'record.minInSync', 1, members.length),
     blockSizeBytes,

@@ -59,6 +59,8 @@ export interface MirrorRecord {
   readonly epoch: bigint;
   /** UUID of the node; `nobody`: of none yet. */
   readonly head: string;
+  /** It has ended properly: the next one need not wait until its lease is over. */
+  readonly headStopped: boolean;
   readonly members: readonly MirrorRecordMember[];
   readonly minInSync: number;
   readonly blockSizeBytes: number;
@@ -74,6 +76,11 @@ export interface MirrorMemberOptions {
 
 /** Of a volume of kind `mirror`. */
 export interface MirrorOptions {
+  /**
+   * Only the volume is here: hosts may connect, their I/O ends as a path error until promoteMirror(). Default
+   * false: its head is here, too.
+   */
+  readonly standby?: boolean;
   /** In the order of the record's. */
   readonly members: readonly MirrorMemberOptions[];
   readonly record: MirrorRecord;
@@ -117,18 +124,42 @@ export interface MirrorMemberInfo {
   readonly resyncTotalBytes: bigint;
 }
 
+/** standby: no head of the volume runs here. fenced: another one is head. */
+export type HeadState =
+  | 'standby'
+  | 'claiming'
+  | 'sealing'
+  | 'agreeing'
+  | 'waiting'
+  | 'serving'
+  | 'stopping'
+  | 'fenced'
+  | 'stopped';
+
 export interface MirrorInfo {
   readonly volume: string;
-  /** claiming, sealing, agreeing, waiting, serving, stopping, fenced, stopped */
-  readonly state: string;
+  readonly state: HeadState;
   /** The most particular thing that it does. */
   readonly activity: string;
+  /** Without a head: as it was known last. */
   readonly record: MirrorRecord;
   readonly members: readonly MirrorMemberInfo[];
   /** That an unclean end left, and that are not equal yet. */
   readonly unreconciledRegions: number;
   /** That are being written, or were a moment ago. */
   readonly markedRegions: number;
+}
+
+export interface MirrorListeners {
+  /** To be answered by answerStore(). */
+  readonly onStoreRequest: (request: StoreRequest) => void;
+  /** The state of a head of this engine is another one. */
+  readonly onHeadState?: (volume: string, state: HeadState) => void;
+  /**
+   * A head uses the replica, or none does any more: it left, its connection broke, or another one is about to
+   * seal it.
+   */
+  readonly onSeal?: (replica: string, sealed: boolean) => void;
 }
 
 /** What an engine does with replicas and mirrored volumes, beside addVolume() and removeVolume(). */
@@ -138,7 +169,17 @@ export interface MirrorEngine {
   removeReplica(name: string): Promise<void>;
   replicaInfo(name: string): Promise<ReplicaInfo>;
   mirrorInfo(volume: string): Promise<MirrorInfo>;
-  /** Who is asked for what heads want of the store; one at a time. Before the first mirrored volume. */
-  onStoreRequest(listener: (request: StoreRequest) => void): void;
+  /**
+   * Makes this engine head of a volume that is served here, in place of a head of it that was fenced. Answers
+   * when it has begun; onHeadState says when it serves. `mirror.standby` is not looked at.
+   */
+  promoteMirror(volume: string, mirror: MirrorOptions): Promise<void>;
+  /**
+   * Ends its head properly, or after a few seconds not so; hosts stay connected. Answers when nothing of the
+   * head is under way any more. Nothing happens where none runs.
+   */
+  demoteMirror(volume: string): Promise<void>;
+  /** Who is told, in place of who was before. Before the first replica and the first mirrored volume. */
+  listenToMirrors(listeners: MirrorListeners): void;
   answerStore(volume: string, answer: StoreAnswer): void;
 }

@@ -2,7 +2,7 @@
 // that the addon delivers are taken apart here. One table per environment, as the addon has one state per
 // environment. What a callback of the user throws becomes an uncaught exception and disturbs nothing else.
 import { binding, type NativeEvent } from './binding.js';
-import type { StoreRequest } from './mirror-types.js';
+import type { HeadState, MirrorListeners } from './mirror-types.js';
 import type { ControllerState, LogEntry, PerfProgress } from './types.js';
 
 /** Why an operation failed, in the words of the data plane; callers make a DomainError of it. */
@@ -22,7 +22,7 @@ const operations = new Map<number, PendingOperation>();
 const ios = new Map<number, (status: number) => void>();
 const stateListeners = new Map<number, StateListener>();
 const namespaceListeners = new Map<number, () => void>();
-const storeListeners = new Map<number, (request: StoreRequest) => void>();
+const mirrorListeners = new Map<number, MirrorListeners>();
 const progressListeners = new Map<number, (progress: PerfProgress) => void>();
 const logListeners = new Set<(entry: LogEntry) => void>();
 let lastNumber = 0;
@@ -75,13 +75,13 @@ export function forgetState(controller: number): void {
   namespaceListeners.delete(controller);
 }
 
-/** Heads of this engine want something of the store. Ends with forgetStore(). */
-export function listenToStore(engine: number, listener: (request: StoreRequest) => void): void {
-  storeListeners.set(engine, listener);
+/** What heads of this engine want of the store, and more; in place of those before. Until forgetMirrors(). */
+export function listenToMirrors(engine: number, listeners: MirrorListeners): void {
+  mirrorListeners.set(engine, listeners);
 }
 
-export function forgetStore(engine: number): void {
-  storeListeners.delete(engine);
+export function forgetMirrors(engine: number): void {
+  mirrorListeners.delete(engine);
 }
 
 export function listenToProgress(op: number, listener: (progress: PerfProgress) => void): () => void {
@@ -138,8 +138,17 @@ function deliverEvent(event: NativeEvent): void {
     }
     case 'store': {
       const [, engine, volume, expectedRevision, wanted] = event;
-      const listener = storeListeners.get(engine);
-      if (listener !== undefined) callUser(() => listener({ volume, expectedRevision, wanted }));
+      callUser(() => mirrorListeners.get(engine)?.onStoreRequest({ volume, expectedRevision, wanted }));
+      return;
+    }
+    case 'head': {
+      const [, engine, volume, state] = event;
+      callUser(() => mirrorListeners.get(engine)?.onHeadState?.(volume, state as HeadState));
+      return;
+    }
+    case 'seal': {
+      const [, engine, replica, sealed] = event;
+      callUser(() => mirrorListeners.get(engine)?.onSeal?.(replica, sealed));
       return;
     }
     case 'perf': {

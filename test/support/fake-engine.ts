@@ -6,10 +6,11 @@ import { DuplicateVolumeError, NamespaceNotFoundError, VolumeOpenError } from '.
 import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/engine-port.js';
 import type {
   MirrorInfo,
+  MirrorListeners,
+  MirrorOptions,
   ReplicaInfo,
   ReplicaOptions,
   StoreAnswer,
-  StoreRequest,
 } from '../../src/native/mirror-types.js';
 import type {
   ConnectOptions,
@@ -150,8 +151,16 @@ export class FakeEngine extends FakePools implements EnginePort {
     return this.mirrors.mirrorInfo(volume);
   }
 
-  onStoreRequest(listener: (request: StoreRequest) => void): void {
-    this.mirrors.listener = listener;
+  promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {
+    return this.run('promote', volume, () => this.mirrors.promote(volume, mirror));
+  }
+
+  demoteMirror(volume: string): Promise<void> {
+    return this.run('demote', volume, () => this.mirrors.demote(volume));
+  }
+
+  listenToMirrors(listeners: MirrorListeners): void {
+    this.mirrors.listeners = listeners;
   }
 
   answerStore(volume: string, answer: StoreAnswer): void {

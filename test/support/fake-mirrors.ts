@@ -4,19 +4,19 @@ import { MirrorNotFoundError, ReplicaOpenError } from '../../src/base/mirror-err
 import { replicaNqn } from '../../src/base/nqn.js';
 import type {
   MirrorInfo,
+  MirrorListeners,
   MirrorMemberInfo,
   MirrorOptions,
   MirrorRecord,
   ReplicaInfo,
   ReplicaOptions,
   StoreAnswer,
-  StoreRequest,
 } from '../../src/native/mirror-types.js';
 
 const blankBytes = 1n << 24n;
 
 interface FakeHead {
-  readonly options: MirrorOptions;
+  options: MirrorOptions;
   record: MirrorRecord;
   readonly answers: StoreAnswer[];
   members: readonly MirrorMemberInfo[];
@@ -27,7 +27,7 @@ export class FakeMirrors {
   readonly replicas = new Map<string, ReplicaInfo>();
   readonly asked: ReplicaOptions[] = [];
   readonly heads = new Map<string, FakeHead>();
-  listener: ((request: StoreRequest) => void) | undefined;
+  listeners: MirrorListeners | undefined;
 
   constructor(
     readonly places: Map<string, ReplicaInfo>,
@@ -72,6 +72,17 @@ export class FakeMirrors {
     this.heads.set(volume, { options, record, answers: [], members, waiting: undefined });
   }
 
+  promote(volume: string, options: MirrorOptions): void {
+    const head = this.head(volume);
+    head.options = { ...options, standby: false };
+    head.record = options.record;
+  }
+
+  demote(volume: string): void {
+    const head = this.head(volume);
+    head.options = { ...head.options, standby: true };
+  }
+
   head(volume: string): FakeHead {
     const found = this.heads.get(volume);
     if (found === undefined) throw new MirrorNotFoundError(volume);
@@ -84,7 +95,7 @@ export class FakeMirrors {
     return new Promise((resolve) => {
       head.waiting = resolve;
       const wanted = { ...head.record, ...change };
-      this.listener?.({ volume, expectedRevision: head.record.revision, wanted });
+      this.listeners?.onStoreRequest({ volume, expectedRevision: head.record.revision, wanted });
     });
   }
 
@@ -97,10 +108,9 @@ export class FakeMirrors {
   }
 
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
-    const { record, members } = this.head(volume);
-    return {
-      ...{ volume, record, members },
-      ...{ state: 'serving', activity: 'degraded', unreconciledRegions: 3, markedRegions: 2 },
-    };
+    const { record, members, options } = this.head(volume);
+    const info = { volume, record, members, unreconciledRegions: 3, markedRegions: 2 };
+    if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };
+    return { ...info, state: 'serving', activity: 'degraded' };
   }
 }

@@ -124,6 +124,8 @@ export type Verb =
   | 'removeVolume'
   | 'setHosts'
   | 'hosts'
+  | 'promote'
+  | 'demote'
   | 'setQos'
   | 'setQosBudget';
 

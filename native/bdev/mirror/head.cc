@@ -78,6 +78,8 @@ void Head::ask_store(StoreWish wish) {
     case StoreWish::claim:
       if (!planted(Planted::epoch_not_raised) || record_.epoch == 0) ++store_record_.epoch;
       store_record_.head = options_.node;
+      store_record_.head_stopped = false;
+      predecessor_stopped_ = record_.head_stopped;
       break;
     case StoreWish::agree:
       if (!planted(Planted::unsealed_kept)) store_record_.in_sync = ready();
@@ -89,6 +91,7 @@ void Head::ask_store(StoreWish wish) {
       store_record_.in_sync.add(join_.member);
       store_record_.sealed_epoch[join_.member] = record_.epoch;
       break;
+    case StoreWish::stop: store_record_.head_stopped = true; break;
   }
   BALLAST_ASSERT(!store_record_.in_sync.empty());
   send_to_store();
@@ -117,7 +120,8 @@ void Head::on_stored(uint64_t now_ns, bool ok, const Record& current) {
   if (store_in_doubt_ && planted(Planted::doubt_taken_for_yes)) ok = true;
   if (!ok && store_in_doubt_ && !planted(Planted::doubt_taken_for_no)) {
     ok = current.epoch == store_record_.epoch && current.head == store_record_.head &&
-         current.in_sync == store_record_.in_sync && current.sealed_epoch == store_record_.sealed_epoch;
+         current.head_stopped == store_record_.head_stopped && current.in_sync == store_record_.in_sync &&
+         current.sealed_epoch == store_record_.sealed_epoch;
   }
   const StoreWish wish = std::exchange(store_wish_, StoreWish::none);
   const bool is_ours = current.epoch == record_.epoch && current.head == options_.node;
@@ -134,6 +138,7 @@ void Head::on_stored(uint64_t now_ns, bool ok, const Record& current) {
     case StoreWish::agree: on_agreed(now_ns); break;
     case StoreWish::remove: on_left(); break;
     case StoreWish::add: on_joined(); break;
+    case StoreWish::stop: break;
   }
   advance(now_ns);
 }
@@ -299,7 +304,7 @@ void Head::advance_waiting(uint64_t now_ns) {
     state_ = HeadState::sealing;
     return;
   }
-  if (!has_served_ && !options_.predecessor_stopped && now_ns < first_answer_ns()) return;
+  if (!has_served_ && !predecessor_stopped_ && now_ns < first_answer_ns()) return;
   state_ = HeadState::serving;
   has_served_ = true;
   pump(now_ns);
@@ -364,6 +369,7 @@ void Head::stop(uint64_t now_ns) {
   if (state_ != HeadState::serving) return fence();  // nothing was served: nothing to put in order
   state_ = HeadState::stopping;
   if (join_.member != k_nobody && is_usable(join_.member)) drop_member(now_ns, join_.member);
+  if (planted(Planted::stopped_while_reading)) ask_store(StoreWish::stop);
   advance(now_ns);
 }
 
@@ -379,6 +385,7 @@ void Head::advance_stop(uint64_t now_ns) {
   if (!active_.empty() || !leaving_.empty() || !left_.empty() || !clearing_.empty() || store_asked_) return;
   if (!unreconciled_.empty()) return;
   if (!marked_now_.empty() || !marked_before_.empty()) return advance_intent(now_ns);
+  if (!record_.head_stopped) return ask_store(StoreWish::stop);
   disconnect_all();
   state_ = HeadState::stopped;
   act(Action::Kind::stopped, 0);

@@ -48,8 +48,6 @@ struct HeadOptions {
   uint64_t store_retry_ns = 200'000'000;
   // With too few members in sync writes wait; or they end with `busy`, which a host takes to another path.
   bool fail_below_min = false;
-  // The head before is known to have stopped: nobody can still be reading by its lease.
-  bool predecessor_stopped = false;
   // Marks of regions are cleared after so long without a write, or when there are too many.
   uint64_t intent_idle_ns = 5'000'000'000;
   uint64_t intent_regions_max = 2048;
@@ -83,7 +81,7 @@ enum class HeadState : uint8_t {
   agreeing,  // those that could not be sealed leave, the others learn what is to be reconciled
   waiting,   // until no read of the head before can still be answered
   serving,
-  stopping,  // what is in flight ends, marks are cleared
+  stopping,  // what is in flight ends, marks are cleared, the store is told
   fenced,    // another is head, or was: nothing is acknowledged any more
   stopped,
 };
@@ -130,7 +128,8 @@ class Head {
 
   // --- what happens ---
   void start(uint64_t now_ns);
-  // Ends what is in flight, clears all marks; then Action stopped. Later I/O ends with `fenced`.
+  // Ends what is in flight, clears all marks, has the store say that this head has stopped, so that the next
+  // one waits for no lease; then Action stopped. Later I/O ends with `fenced`.
   void stop(uint64_t now_ns);
   // Ends at once, as if the process had: what is in flight ends with `fenced`, marks stay. Then Action
   // stopped, unless it was over already.
@@ -257,7 +256,7 @@ class Head {
     uint64_t next_copy_ns = 0;
     uint64_t granules_count = 0;  // that were to be copied when it began
   };
-  enum class StoreWish : uint8_t { none, claim, agree, remove, add };
+  enum class StoreWish : uint8_t { none, claim, agree, remove, add, stop };
 
   // head.cc: from the claim to serving, and the end
   void act(Action::Kind kind, uint32_t member);
@@ -348,6 +347,8 @@ class Head {
   const uint64_t granule_blocks_;
   HeadState state_ = HeadState::claiming;
   bool stop_wanted_ = false;
+  // The head before has stopped: nobody can still be reading by its lease.
+  bool predecessor_stopped_ = false;
   // Counts agreements and joins: a command that was sent for an earlier one tells nothing of this.
   uint64_t round_ = 0;
   bool agreed_ = false;  // the store says so, members are being told

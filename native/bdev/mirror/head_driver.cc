@@ -16,6 +16,7 @@ HeadDriver::HeadDriver(Reactor& reactor, const HeadDriverOptions& options, const
       block_size_bytes_(record.block_size_bytes),
       ops_max_(options.head.ops_max),
       ask_store_(std::move(ask_store)),
+      on_state_(options.on_state),
       head_(options.head, record, actions_),
       works_(Head::ops_count(options.head)),
       children_(new Child[works_.size() * members_count_]),
@@ -83,6 +84,7 @@ void HeadDriver::run() {
   }
   is_running_ = false;
   arm_timer();
+  if (on_state_ && head_.state() != said_state_) on_state_(said_state_ = head_.state());
   if (head_stopped_) finish_stop();
 }
 
@@ -104,7 +106,7 @@ void HeadDriver::carry_out(const Action& action) {
   }
 }
 
-void HeadDriver::submit_at_home(Io& io) {
+void HeadDriver::submit(Io& io) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   Line& line = *new (io.layer_scratch + sizeof(HomeScratch)) Line;
   line.io = &io;

@@ -31,6 +31,9 @@ namespace ballast::bdev::mirror {
 struct HeadDriverOptions {
   Uuid volume;
   HeadOptions head;
+  // Called on the driver's reactor when the head's state is another one than at the last call, from inside
+  // of whatever changed it: to pass it on. May be empty.
+  std::function<void(HeadState)> on_state;
 };
 
 // A compare-and-swap of the record. The answer is HeadDriver::on_stored() or on_store_unavailable(), later.
@@ -41,7 +44,7 @@ struct MemberView {
   std::string trouble;  // why it is down
 };
 
-class HeadDriver final : public HomeDevice, private HeadAccess {
+class HeadDriver final : private HeadAccess {
  public:
   // `connectors` are those of record.members, in their order; all must outlive it.
   HeadDriver(Reactor& reactor, const HeadDriverOptions& options, const Record& record,
@@ -55,9 +58,9 @@ class HeadDriver final : public HomeDevice, private HeadAccess {
   // After stop(): does not wait for the members or the store any more. The next head finds what is marked.
   void abandon();
 
-  // As Channel::submit(). Waits while as many I/Os as there are numbers for are in work.
-  void submit_at_home(Io& io) override;
-  Reactor& home() override { return reactor_; }
+  // As Channel::submit(), through a home channel. Waits while as many I/Os as there are numbers for are in
+  // work.
+  void submit(Io& io);
 
   // --- from the store ---
   void on_stored(bool ok, const Record& current);
@@ -132,6 +135,8 @@ class HeadDriver final : public HomeDevice, private HeadAccess {
   const uint32_t block_size_bytes_;
   const uint32_t ops_max_;
   AskStore ask_store_;
+  const std::function<void(HeadState)> on_state_;
+  HeadState said_state_ = HeadState::claiming;
   Actions actions_, at_work_;  // the head's, and those that are being carried out
   Head head_;
   std::vector<std::unique_ptr<MemberLink>> links_;

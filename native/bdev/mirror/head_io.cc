@@ -51,7 +51,7 @@ bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_co
   BALLAST_ASSERT(op != nullptr);
   ++user_ops_count_;
   index = index_of(*op);
-  if (is_over() || stop_wanted_) {
+  if (is_over() || (stop_wanted_ && !planted(Planted::stopped_while_reading))) {
     finish(*op, Status::fenced);
   } else if (type == IoType::copy) {
     finish(*op, Status::unsupported);

@@ -5,11 +5,7 @@ namespace {
 
 class MirrorBdev final : public Bdev {
  public:
-  explicit MirrorBdev(HeadDriver& driver) : driver_(driver) {
-    const HeadDriver& known = driver;
-    const Record& record = known.head().record();
-    geometry_ = {record.block_size_bytes, record.blocks_count};
-  }
+  explicit MirrorBdev(HeadSlot& slot) : slot_(slot), geometry_(slot.geometry()) {}
   const Geometry& geometry() const override { return geometry_; }
   const Capabilities& capabilities() const override {
     static constexpr Capabilities k_capabilities{
@@ -17,15 +13,32 @@ class MirrorBdev final : public Bdev {
     return k_capabilities;
   }
   const char* kind() const override { return "mirror"; }
-  std::unique_ptr<Channel> open(Reactor& reactor) override { return open_home_channel(driver_, reactor); }
+  std::unique_ptr<Channel> open(Reactor& reactor) override { return open_home_channel(slot_, reactor); }
 
  private:
-  HeadDriver& driver_;
-  Geometry geometry_;
+  HeadSlot& slot_;
+  const Geometry geometry_;
 };
 
 }  // namespace
 
-std::shared_ptr<Bdev> make_mirror_bdev(HeadDriver& driver) { return std::make_shared<MirrorBdev>(driver); }
+void HeadSlot::submit_at_home(Io& io) {
+  BALLAST_ASSERT_ON_REACTOR(home_);
+  if (driver_ == nullptr) return io.done(io, Status::fenced);
+  driver_->submit(io);
+}
+
+void HeadSlot::put(HeadDriver& driver) {
+  BALLAST_ASSERT_ON_REACTOR(home_);
+  BALLAST_ASSERT(driver_ == nullptr);
+  driver_ = &driver;
+}
+
+void HeadSlot::clear() {
+  BALLAST_ASSERT_ON_REACTOR(home_);
+  driver_ = nullptr;
+}
+
+std::shared_ptr<Bdev> make_mirror_bdev(HeadSlot& slot) { return std::make_shared<MirrorBdev>(slot); }
 
 }  // namespace ballast::bdev::mirror

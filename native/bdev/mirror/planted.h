@@ -17,6 +17,7 @@ enum class Planted : uint8_t {
   lease_ignored,               // reads are answered however long members have said nothing
   lease_without_new_member,    // nor is one that the store may have added asked
   no_wait_after_seal,          // a new head answers while the old one's reads may still
+  stopped_while_reading,       // a head has the store say that it stopped while it still answers
   reads_pass_writes,           // a read shows what a failure may undo
   writes_pass_writes,          // members apply them in different orders
   writes_pass_reads,           // a read shows half of what a failure may undo

@@ -16,6 +16,9 @@ struct Record {
   // Granted to one head each.
   uint64_t epoch = 0;
   Uuid head;
+  // It has ended properly: nothing of it is in flight, and it answers nothing any more, by its lease or
+  // without.
+  bool head_stopped = false;
   uint32_t members_count = 0;
   std::array<Uuid, k_members_max> members{};  // replicas
   // Those that have everything that was acknowledged. Never empty.

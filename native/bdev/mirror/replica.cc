@@ -75,6 +75,8 @@ void Replica::drive() {
     is_awaited_ = true;
     home_.send(wake_);
   }
+  const bool is_sealed = core_.sealed_association() != ReplicaCore::k_nobody;
+  if (on_seal_ && is_sealed != said_sealed_) on_seal_(said_sealed_ = is_sealed);
   finish_close_if_idle();
 }
 

@@ -89,6 +89,9 @@ class Replica {
   // Of an Io in which a port has prepared its place; the answer goes to the port.
   void submit(Io& io);
   void command(ReplicaOrder& order);
+  // Called on home when a head has sealed it, and when none has any more: it left, its connection broke, or
+  // another one is about to. From inside of what changed it: to pass it on.
+  void set_on_seal(std::function<void(bool is_sealed)> on_seal) { on_seal_ = std::move(on_seal); }
   // Drops all associations; `closed` comes later, when they have been closed and no device has anything to
   // do.
   void close(std::function<void()> closed);
@@ -172,6 +175,8 @@ class Replica {
   IntrusiveList<ReplicaOrder, &ReplicaOrder::node> command_line_;
   std::array<MetadataIo, ReplicaCore::k_metadata_writes_max> metadata_ios_;
   uint32_t metadata_writes_count_ = 0;
+  std::function<void(bool)> on_seal_;
+  bool said_sealed_ = false;
   bool is_closing_ = false;
   std::function<void()> closed_;
 };

@@ -328,7 +328,7 @@ DriverRig::DriverRig(uint32_t members_count, uint64_t seed, bool user_is_away)
 }
 
 DriverRig::~DriverRig() {
-  if (driver != nullptr) stop();
+  if (slot != nullptr) stop();
 }
 
 void DriverRig::start() {
@@ -340,17 +340,30 @@ void DriverRig::start() {
         [this](uint64_t expected, const Record& wanted) { ask_store(expected, wanted); });
     driver->start();
   });
-  device = make_mirror_bdev(*driver);
-  world.on(user, [&] { channel = device->open(user); });
+  if (slot == nullptr) {
+    slot = std::make_unique<HeadSlot>(home, Geometry{record.block_size_bytes, record.blocks_count});
+    device = make_mirror_bdev(*slot);
+    world.on(user, [&] { channel = device->open(user); });
+  }
+  world.on(home, [&] { slot->put(*driver); });
 }
 
-void DriverRig::stop() {
+void DriverRig::stop_head() {
   bool stopped = false;
   world.on(home, [&] { driver->stop([&stopped] { stopped = true; }); });
   EXPECT_TRUE(wait_for([&] { return stopped; })) << std::as_const(*driver).head().describe();
+  world.on(home, [&] {
+    slot->clear();
+    driver.reset();
+  });
+}
+
+void DriverRig::stop() {
+  if (driver != nullptr) stop_head();
   world.on(user, [&] { channel.reset(); });
   device.reset();
-  world.on(home, [&] { driver.reset(); });
+  slot.reset();
+  world.advance(k_ns_per_s);  // what is still on its way arrives nowhere
 }
 
 void DriverRig::ask_store(uint64_t expected_revision, const Record& wanted) {

@@ -116,9 +116,9 @@ class DriverRig {
 
   // Until the head serves; a record that there is already is gone on with.
   void start();
+  // The device stays, and start() gives it another head.
+  void stop_head();
   void stop();
-  // Stops nothing: as when the process is killed.
-  void kill();
 
   struct Op {
     Io io;
@@ -143,6 +143,7 @@ class DriverRig {
   std::vector<std::unique_ptr<MemoryReplica>> replicas;
   std::vector<std::unique_ptr<MemoryConnector>> connectors;
   std::unique_ptr<HeadDriver> driver;
+  std::unique_ptr<HeadSlot> slot;  // made by the first start(); another head may be put into it
   std::shared_ptr<Bdev> device;
   std::unique_ptr<Channel> channel;
   enum class Store { answers, holds, is_down } store = Store::answers;

@@ -155,9 +155,49 @@ TEST(HeadDriver, StopLeavesNoMarkAndEndsWhatComesLater) {
   ASSERT_TRUE(rig.wait_for([&] { return stopped; }));
   for (const auto& replica : rig.replicas) EXPECT_EQ(replica->metadata().marks.count(), 0u);
   EXPECT_EQ(rig.write(0, 1, 1), Status::fenced);
-  rig.world.on(rig.user, [&] { rig.channel.reset(); });
-  rig.device.reset();
-  rig.world.on(rig.home, [&] { rig.driver.reset(); });
+  rig.world.on(rig.home, [&] {
+    rig.slot->clear();
+    rig.driver.reset();
+  });
+}
+
+TEST(HeadDriver, AnotherHeadTakesThePlaceOfOneThatStoppedAndWaitsForNoLease) {
+  std::vector<HeadState> states;
+  DriverRig rig(2);
+  rig.options.head.lease_ns = 10 * k_ns_per_s;
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  rig.stop_head();
+  EXPECT_TRUE(rig.record.head_stopped);
+  EXPECT_EQ(rig.write(0, 1, 2), Status::fenced);
+  rig.options.on_state = [&](HeadState state) { states.push_back(state); };
+  rig.start();
+  const auto serves = [&] { return std::as_const(*rig.driver).head().state() == HeadState::serving; };
+  EXPECT_TRUE(rig.wait_for(serves, k_ns_per_s));
+  EXPECT_EQ(states.back(), HeadState::serving);
+  EXPECT_FALSE(rig.record.head_stopped);
+  EXPECT_EQ(rig.read(0, 1), std::vector<uint8_t>(k_block_bytes, 1));
+}
+
+TEST(HeadDriver, AHeadThatWasAbandonedHasNotStopped) {
+  DriverRig rig(2);
+  rig.options.head.lease_ns = 10 * k_ns_per_s;
+  rig.start();
+  bool stopped = false;
+  rig.world.on(rig.home, [&] {
+    rig.driver->stop([&] { stopped = true; });
+    rig.driver->abandon();
+  });
+  ASSERT_TRUE(rig.wait_for([&] { return stopped; }));
+  EXPECT_FALSE(rig.record.head_stopped);
+  rig.world.on(rig.home, [&] {
+    rig.slot->clear();
+    rig.driver.reset();
+  });
+  rig.start();
+  const auto serves = [&] { return std::as_const(*rig.driver).head().state() == HeadState::serving; };
+  EXPECT_FALSE(rig.wait_for(serves, 9 * k_ns_per_s));
+  EXPECT_TRUE(rig.wait_for(serves, 3 * k_ns_per_s));
 }
 
 TEST(HeadDriver, CountsARegionThatIsWrittenAgainAndAgainOnce) {

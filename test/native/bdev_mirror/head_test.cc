@@ -21,11 +21,11 @@ class ServingHead : public testing::Test {
     record.members_count = 2;
     record.members = {Uuid{{1}}, Uuid{{2}}};
     record.in_sync = record.all();
+    record.head_stopped = true;
     record.blocks_count = 1024;
     HeadOptions options;
     options.near_member = 0;
     options.ops_max = k_ops_max;
-    options.predecessor_stopped = true;
     head_ = std::make_unique<Head>(options, record, actions_);
     head_->start(0);
     carry_out();
@@ -95,10 +95,10 @@ class JoiningHead : public ServingHead {
     record.members_count = 5;
     for (uint8_t i = 0; i < 5; ++i) record.members[i] = Uuid{{static_cast<uint8_t>(i + 1)}};
     record.in_sync = MemberSet::first(3);
+    record.head_stopped = true;
     record.blocks_count = 1024;
     HeadOptions options;
     options.ops_max = k_ops_max;
-    options.predecessor_stopped = true;
     head_ = std::make_unique<Head>(options, record, actions_);
     head_->start(0);
     run();

@@ -35,11 +35,11 @@ class MemberCommandsTest : public testing::Test {
     record_.members = {uuid_of(k_replica), uuid_of(k_other)};
     record_.in_sync = record_.all();
     record_.block_size_bytes = block_size_bytes;
+    record_.head_stopped = true;
     record_.blocks_count = blocks_count;
     HeadOptions options;
     options.node = uuid_of(k_head);
     options.near_member = 0;
-    options.predecessor_stopped = true;
     head_ = std::make_unique<Head>(options, record_, actions_);
     head_->start(0);
     carry_out();

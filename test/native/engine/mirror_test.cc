@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -39,7 +42,19 @@ class EngineMirror : public ::testing::Test {
       if (!store_answers_) return;
       StoreAnswer answer{.kind = StoreAnswer::Kind::stored, .current = request.wanted};
       answer.current.revision = request.expected_revision + 1;
+      {
+        const std::lock_guard lock(mutex_);
+        stored_ = answer.current;
+      }
       engine->answer_store(request.volume, answer);
+    });
+    engine_->set_head_state_sink([this](const std::string& volume, const std::string& state) {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(volume + " " + state);
+    });
+    engine_->set_replica_seal_sink([this](const std::string& replica, bool is_sealed) {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(replica + (is_sealed ? " sealed" : " left"));
     });
     auto bound = engine_->listen({.address = {"127.0.0.1", 0}});
     ASSERT_TRUE(bound.ok());
@@ -89,6 +104,24 @@ class EngineMirror : public ::testing::Test {
     return false;
   }
 
+  bool happened(const std::string& event) {
+    for (int turn = 0; turn < 600; ++turn) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (std::ranges::count(events_, event) > 0) return true;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  mirror::Record stored() {
+    const std::lock_guard lock(mutex_);
+    return stored_;
+  }
+
+  std::mutex mutex_;
+  mirror::Record stored_;
+  std::vector<std::string> events_;
   std::filesystem::path folder_;
   std::unique_ptr<Engine> engine_;
   SocketAddress address_;
@@ -109,6 +142,50 @@ TEST_F(EngineMirror, ServesOverAMemberOfItsOwnAndOneOverTcp) {
   EXPECT_TRUE(engine_->remove_volume("v").ok());
   EXPECT_EQ(engine_->mirror_info("v").errc(), Errc::not_found);
   EXPECT_TRUE(engine_->remove_replica("r0").ok());
+}
+
+TEST_F(EngineMirror, StaysWhileItsHeadComesAndGoes) {
+  VolumeConfig config = volume();
+  config.mirror->is_head = false;
+  ASSERT_TRUE(engine_->add_volume(config).ok());
+  EXPECT_EQ(engine_->mirror_info("v")->state, "standby");
+  EXPECT_FALSE(engine_->replica_info("r0")->is_sealed);
+
+  ASSERT_TRUE(engine_->promote_mirror("v", *config.mirror).ok());
+  EXPECT_TRUE(happened("v serving"));
+  EXPECT_TRUE(happened("r0 sealed"));
+  EXPECT_TRUE(happened("r1 sealed"));
+  EXPECT_FALSE(stored().head_stopped);
+  EXPECT_EQ(engine_->promote_mirror("v", *config.mirror).errc(), Errc::already_exists);
+
+  ASSERT_TRUE(engine_->demote_mirror("v").ok());
+  EXPECT_EQ(engine_->mirror_info("v")->state, "standby");
+  EXPECT_EQ(engine_->mirror_info("v")->record, stored());
+  EXPECT_TRUE(stored().head_stopped);  // the next one waits for no lease
+  EXPECT_TRUE(happened("r0 left"));
+  EXPECT_TRUE(happened("r1 left"));
+  EXPECT_TRUE(engine_->demote_mirror("v").ok());
+
+  config.mirror->record = stored();
+  ASSERT_TRUE(engine_->promote_mirror("v", *config.mirror).ok());
+  ASSERT_TRUE(becomes("serving"));
+  EXPECT_EQ(stored().epoch, 2u);
+}
+
+TEST_F(EngineMirror, PromotesNothingThatDoesNotFit) {
+  VolumeConfig config = volume();
+  config.mirror->is_head = false;
+  EXPECT_EQ(engine_->promote_mirror("v", *config.mirror).errc(), Errc::not_found);
+  EXPECT_EQ(engine_->demote_mirror("v").errc(), Errc::not_found);
+  ASSERT_TRUE(engine_->add_volume(config).ok());
+  MirrorConfig other = *config.mirror;
+  other.record.blocks_count /= 2;
+  EXPECT_EQ(engine_->promote_mirror("v", other).errc(), Errc::invalid_argument);
+  other = *config.mirror;
+  other.members[0].local_replica = "r9";
+  EXPECT_EQ(engine_->promote_mirror("v", other).errc(), Errc::not_found);
+  EXPECT_EQ(engine_->mirror_info("v")->state, "standby");
+  EXPECT_TRUE(engine_->promote_mirror("v", *config.mirror).ok());
 }
 
 // Nobody may be there to answer any more when a process ends.

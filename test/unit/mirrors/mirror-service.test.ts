@@ -77,6 +77,7 @@ describe('a new mirrored volume', () => {
       revision: expect.any(BigInt),
       epoch: 0n,
       head: nobody,
+      headStopped: true,
       members: [
         { uuid: local?.uuid, inSync: true, sealedEpoch: 0n },
         { uuid: uuid('b'), inSync: false, sealedEpoch: 0n },

@@ -12,6 +12,7 @@ const mirror: StoredMirror = {
     revision: 5n,
     epoch: (1n << 60n) + 1n,
     head: node,
+    headStopped: true,
     members: [
       { uuid: first, inSync: true, sealedEpoch: 1n << 60n },
       { uuid: second, inSync: false, sealedEpoch: 0n },
@@ -30,11 +31,17 @@ describe('the record of a mirrored volume', () => {
     expect(decodeMirror('db', encodeMirror(mirror), 5n)).toEqual(mirror);
   });
 
+  it('of version 1 does not know whether its head has stopped: it has not', () => {
+    const { headStopped: _none, ...first } = fields();
+    const value = Buffer.from(JSON.stringify({ ...first, version: 1 }));
+    expect(decodeMirror('db', value, 5n).record).toEqual({ ...mirror.record, headStopped: false });
+  });
+
   it.each([
     ['not JSON', Buffer.from('{"version":1')],
     ['a list', Buffer.from('[]')],
     ['nothing', Buffer.alloc(0)],
-    ['another version', { version: 2 }],
+    ['another version', { version: 3 }],
     ['a field that is not known', { extra: 1 }],
     ['no UUID of the volume', { volumeUuid: 'x' }],
     ['the nil UUID of the volume', { volumeUuid: nobody }],
@@ -42,6 +49,8 @@ describe('the record of a mirrored volume', () => {
     ['a negative epoch', { epoch: '-1' }],
     ['an epoch above 2^64', { epoch: '18446744073709551616' }],
     ['no head', { head: '' }],
+    ['a head that may have stopped', { headStopped: 'yes' }],
+    ['nothing of whether its head stopped', { headStopped: undefined }],
     ['an epoch without a head', { head: nobody }],
     ['a head without an epoch', { epoch: '0', members: member({ sealedEpoch: '0' }), minInSync: 1 }],
     ['no members', { members: [] }],

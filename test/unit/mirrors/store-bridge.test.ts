@@ -18,6 +18,7 @@ const first: MirrorRecord = {
   revision: 0n,
   epoch: 0n,
   head: nobody,
+  headStopped: true,
   members: [uuid('a'), uuid('b')].map((member, i) => ({ uuid: member, inSync: i === 0, sealedEpoch: 0n })),
   minInSync: 1,
   blockSizeBytes: 4096,

@@ -1,9 +1,16 @@
-// What JavaScript may not ask of replicas and mirrored volumes; what they do is in test/e2e/mirror.test.ts.
+// What JavaScript may not ask of replicas and mirrored volumes, and heads that come and go; what members and
+// heads do is in test/e2e/mirror.test.ts.
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/native/index.js';
-import type { MirrorOptions, ReplicaOptions, StoreAnswer } from '../../../src/native/mirror-types.js';
+import type {
+  MirrorOptions,
+  MirrorRecord,
+  ReplicaOptions,
+  StoreAnswer,
+} from '../../../src/native/mirror-types.js';
 import type { VolumeOptions } from '../../../src/native/types.js';
-import { rejection, startEngine } from './helpers.js';
+import { rejection, startEngine, temporaryFolder } from './helpers.js';
 
 const loose = <T>(value: unknown): T => value as T;
 const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-444444444444`;
@@ -18,6 +25,7 @@ const record = {
   revision: 1n,
   epoch: 0n,
   head: nil,
+  headStopped: true,
   members: [
     { uuid: uuid('a'), inSync: true, sealedEpoch: 0n },
     { uuid: uuid('b'), inSync: false, sealedEpoch: 0n },
@@ -111,5 +119,68 @@ describe('answerStore', () => {
     expect(() => engine.answerStore('db', loose<StoreAnswer>(answer))).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', argument }),
     );
+  });
+});
+
+describe('a head that comes and goes', () => {
+  const replica = uuid('a');
+  const one: MirrorRecord = {
+    ...record,
+    members: [{ uuid: replica, inSync: true, sealedEpoch: 0n }],
+    blockSizeBytes: 4096,
+    blocksCount: 256n,
+  };
+  const nqn = 'nqn.2026-11.dev.ballast:volume:db';
+  const mirror: MirrorOptions = {
+    members: [{ uuid: replica, replica: 'r1' }],
+    record: one,
+    ...{ node: uuid('c'), hostNqn: 'nqn.2026-11.dev.ballast:host:a', hostId: uuid('d'), leaseMs: 100 },
+  };
+
+  it('leaves the volume to its hosts, whose I/O is a path error until there is one', async () => {
+    let stored: MirrorRecord = one;
+    const events: string[] = [];
+    engine.listenToMirrors({
+      onStoreRequest: ({ volume, expectedRevision, wanted }) => {
+        stored = { ...wanted, revision: expectedRevision + 1n };
+        engine.answerStore(volume, { kind: 'stored', current: stored });
+      },
+      onHeadState: (volume, state) => events.push(`${volume} ${state}`),
+      onSeal: (name, sealed) => events.push(`${name} ${sealed ? 'sealed' : 'left'}`),
+    });
+    const path = join(temporaryFolder(), 'r1');
+    const kept = { name: 'r1', path, sizeBytes: 1n << 20n, uuid: replica, content: 'complete' } as const;
+    await engine.addReplica(kept);
+    await engine.addVolume({
+      ...{ name: 'db', kind: 'mirror', nqn, uuid: uuid('e') },
+      mirror: { ...mirror, standby: true },
+    });
+    const { host, port } = await engine.listen({ host: '127.0.0.1', port: 0 });
+    const controller = await engine.connect({ host, port, nqn });
+    const namespace = controller.namespace(1);
+    if (namespace === undefined) throw new Error('the volume has no namespace');
+    const data = Buffer.alloc(4096, 7);
+    const noHead = { code: 'NVME_STATUS', status: { name: 'Asymmetric Access Inaccessible' } };
+    expect(await rejection(namespace.write(0n, data))).toMatchObject(noHead);
+    expect((await engine.mirrorInfo('db')).state).toBe('standby');
+
+    await engine.promoteMirror('db', mirror);
+    await namespace.write(0n, data); // waits until it serves
+    expect(events).toContain('r1 sealed');
+    expect(events).toContain('db serving');
+    expect((await engine.mirrorInfo('db')).state).toBe('serving');
+    expect(await rejection(engine.promoteMirror('db', mirror))).toMatchObject({ code: 'MIRROR_CONFLICT' });
+
+    await engine.demoteMirror('db');
+    expect(stored).toMatchObject({ epoch: 1n, headStopped: true });
+    expect(events).toContain('r1 left');
+    expect((await engine.mirrorInfo('db')).record).toEqual(stored);
+    expect(await rejection(namespace.read(0n, 1))).toMatchObject(noHead);
+    await controller.close();
+  });
+
+  it('is of a volume that is served', async () => {
+    expect(await rejection(engine.promoteMirror('db', mirror))).toMatchObject({ code: 'MIRROR_CONFLICT' });
+    expect(await rejection(engine.demoteMirror('db'))).toMatchObject({ code: 'MIRROR_NOT_FOUND' });
   });
 });
