@@ -50,7 +50,7 @@ inline constexpr uint8_t k_lpa_supported_pages = 1 << 5;
 // FRMW: one slot, read only
 inline constexpr uint8_t k_frmw_one_read_only_slot = 1 << 1 | 1 << 0;
 // ANACAP
-inline constexpr uint8_t k_anacap_optimized = 1 << 0;
+inline constexpr uint8_t k_anacap_all_states = 0x1f;     // optimized to change, one bit each
 inline constexpr uint8_t k_anacap_group_fixed = 1 << 6;  // ANAGRPID does not change while attached
 // ONCS
 inline constexpr uint16_t k_oncs_compare = 1 << 0;

@@ -15,6 +15,7 @@ inline constexpr uint32_t k_namespaces_per_subsystem_max = 1024;
 inline constexpr uint32_t k_async_event_requests_max = 8;      // AERL is this - 1
 inline constexpr uint32_t k_abort_commands_max = 8;            // ACL is this - 1
 inline constexpr uint32_t k_error_log_entries_max = 64;        // ELPE is this - 1
+inline constexpr uint16_t k_controller_id_max = 0xffef;        // CNTLIDs above are reserved
 inline constexpr uint32_t k_nqn_bytes_max = 223;               // Base 2.1, "NVMe Qualified Names"
 inline constexpr uint32_t k_keep_alive_granularity_ms = 1000;  // KAS is 10: units of 100 ms
 inline constexpr char k_discovery_nqn[] = "nqn.2014-08.org.nvmexpress.discovery";

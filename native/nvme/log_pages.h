@@ -159,6 +159,18 @@ enum class AnaState : uint8_t {
   persistent_loss = 0x4,
   change = 0xf,
 };
+// What a command is answered with whose namespace is in this state: "Asymmetric Namespace Access states".
+// Success: it is executed. Never with DNR: the host tries another path, or this one later.
+inline constexpr Status ana_status(AnaState state) {
+  switch (state) {
+    case AnaState::optimized:
+    case AnaState::non_optimized: return status::success;
+    case AnaState::inaccessible: return status::ana_inaccessible;
+    case AnaState::persistent_loss: return status::ana_persistent_loss;
+    case AnaState::change: break;
+  }
+  return status::ana_transition;
+}
 struct AnaLogHeader {
   uint64_t change_count = 0;
   uint16_t groups_count = 0;

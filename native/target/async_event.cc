@@ -20,6 +20,9 @@ EventWords words_of(Event event) {
       return {nvme::k_event_namespace_attribute,
               nvme::async_event(EventType::notice, nvme::k_notice_namespace_attribute,
                                 nvme::LogPage::changed_namespaces)};
+    case Event::ana_change:
+      return {nvme::k_event_ana_change,
+              nvme::async_event(EventType::notice, nvme::k_notice_ana_change, nvme::LogPage::ana)};
     case Event::discovery_change:
       return {
           nvme::k_event_discovery_change,

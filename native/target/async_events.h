@@ -13,8 +13,8 @@ namespace ballast::target {
 
 class Controller;
 
-enum class Event : uint8_t { namespace_attribute, discovery_change };
-inline constexpr size_t k_events_count = 2;
+enum class Event : uint8_t { namespace_attribute, ana_change, discovery_change };
+inline constexpr size_t k_events_count = 3;
 
 class AsyncEvents {
  public:

@@ -66,6 +66,7 @@ class Controller final : public transport::QpairObserver {
 
   // --- what happens elsewhere ---
   void namespace_changed(uint32_t nsid);
+  void ana_changed() { events_.raise(Event::ana_change); }
   void discovery_changed() { events_.raise(Event::discovery_change); }
 
   // --- I/O queues (controller_queues.cc) ---

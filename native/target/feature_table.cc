@@ -9,17 +9,17 @@ using nvme::FeatureId;
 constexpr uint32_t k_changeable = nvme::k_feature_changeable;
 
 constexpr FeatureInfo k_features[] = {
-    {FeatureId::arbitration, k_changeable, false},
-    {FeatureId::power_management, k_changeable, false},
-    {FeatureId::temperature_threshold, k_changeable, false},
-    {FeatureId::error_recovery, k_changeable | nvme::k_feature_namespace_specific, false},
-    {FeatureId::volatile_write_cache, 0, false},
-    {FeatureId::number_of_queues, k_changeable, false},
-    {FeatureId::write_atomicity_normal, k_changeable, false},
-    {FeatureId::async_event_configuration, k_changeable, true},
-    {FeatureId::keep_alive_timer, k_changeable, true},
-    {FeatureId::host_behavior_support, k_changeable, false},
-    {FeatureId::host_identifier, 0, false},
+    {FeatureId::arbitration, k_changeable, false, false},
+    {FeatureId::power_management, k_changeable, false, false},
+    {FeatureId::temperature_threshold, k_changeable, false, false},
+    {FeatureId::error_recovery, k_changeable | nvme::k_feature_namespace_specific, false, true},
+    {FeatureId::volatile_write_cache, 0, false, false},
+    {FeatureId::number_of_queues, k_changeable, false, false},
+    {FeatureId::write_atomicity_normal, k_changeable, false, true},
+    {FeatureId::async_event_configuration, k_changeable, true, false},
+    {FeatureId::keep_alive_timer, k_changeable, true, false},
+    {FeatureId::host_behavior_support, k_changeable, false, false},
+    {FeatureId::host_identifier, 0, false, false},
 };
 
 }  // namespace
@@ -54,6 +54,16 @@ nvme::Status check_feature_fields(Controller& controller, const FeatureInfo& inf
     if ((sensor != 0 && sensor != 15) || kind > 1) return nvme::status::invalid_field.with_dnr();
   }
   return nvme::status::success;
+}
+
+nvme::Status check_feature_path(Controller& controller, const FeatureInfo& info,
+                                const nvme::Command& command) {
+  const nvme::Status path = controller.subsystem().path_status(command.nsid);
+  if (path.ok()) return path;
+  const bool sets = command.opcode == static_cast<uint8_t>(nvme::AdminOpcode::set_features);
+  const bool sets_all = sets && command.nsid == nvme::k_nsid_broadcast;
+  const bool sets_lost = sets && path.is(nvme::status::ana_persistent_loss);
+  return info.of_command_set || sets_all || sets_lost ? path : nvme::status::success;
 }
 
 uint32_t events_supported(Controller& controller) {

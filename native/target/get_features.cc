@@ -65,6 +65,8 @@ void get_features(Controller& controller, transport::Request& request) {
   }
   const nvme::Status status = check_feature_fields(controller, *info, command);
   if (!status.ok()) return controller.reply(request, status);
+  const nvme::Status path = check_feature_path(controller, *info, command);
+  if (!path.ok()) return controller.reply(request, path);
 
   switch (static_cast<FeatureSelect>(select)) {
     case FeatureSelect::capabilities:

@@ -16,7 +16,6 @@ namespace {
 using nvme::Cns;
 constexpr nvme::Status k_invalid_field = nvme::status::invalid_field.with_dnr();
 constexpr nvme::Status k_invalid_namespace = nvme::status::invalid_namespace_or_format.with_dnr();
-constexpr uint32_t k_ana_group = 1;
 
 uint8_t csi_of(const nvme::Command& command) { return static_cast<uint8_t>(command.cdw11 >> 24); }
 
@@ -26,13 +25,21 @@ uint8_t namespace_attributes(const NamespaceShard& shard) {
   return shard.read_only() ? nvme::k_nsattr_write_protected : 0;
 }
 
+// "ANA effects on Command Processing": what is used of a namespace is not told by who cannot reach it. Its
+// size is: hosts take a namespace of size 0 for gone.
+bool is_utilization_known(const NamespaceShard& shard) {
+  return shard.ana_state() != nvme::AnaState::inaccessible &&
+         shard.ana_state() != nvme::AnaState::persistent_loss;
+}
+
 // A valid NSID without a namespace answers zeroes, as for all structures of inactive namespaces.
 nvme::Status fill_namespace(Controller& controller, const nvme::Command& command, MutableByteSpan data) {
   if (!is_valid_nsid(command.nsid)) return k_invalid_namespace;
   const NamespaceShard* const shard = controller.subsystem().visible(command.nsid);
   if (shard == nullptr) return nvme::status::success;
   nvme::IdentifyNamespace identify;
-  identify.nsze = identify.ncap = identify.nuse = shard->geometry().blocks_count;
+  identify.nsze = identify.ncap = shard->geometry().blocks_count;
+  if (is_utilization_known(*shard)) identify.nuse = shard->geometry().blocks_count;
   identify.nsfeat = nvme::k_nsfeat_ids_not_reused;
   identify.nmic = nvme::k_nmic_shared;
   if (shard->capabilities().unmap) identify.dlfeat = k_dlfeat;
@@ -41,7 +48,7 @@ nvme::Status fill_namespace(Controller& controller, const nvme::Command& command
     identify.mcl = k_copy_blocks_max;
     identify.msrc = k_copy_source_ranges_max - 1;
   }
-  identify.anagrpid = k_ana_group;
+  identify.anagrpid = shard->nsid();
   identify.nsattr = namespace_attributes(*shard);
   std::memcpy(identify.nguid, shard->uuid().bytes.data(), sizeof(identify.nguid));
   identify.lba_formats[0].data_size_log2 =
@@ -98,7 +105,7 @@ nvme::Status fill_independent(Controller& controller, const nvme::Command& comma
   nvme::IdentifyIndependentNamespace identify;
   identify.nsfeat = nvme::k_nsfeat_ids_not_reused;
   identify.nmic = nvme::k_nmic_shared;
-  identify.anagrpid = k_ana_group;
+  identify.anagrpid = shard->nsid();
   identify.nsattr = namespace_attributes(*shard);
   identify.nstat = nvme::k_nstat_ready;
   store(data, identify);

@@ -12,6 +12,9 @@
 namespace ballast::target {
 namespace {
 
+// ANATT: how long hosts wait for the end of a transition before they take a path for lost.
+constexpr uint8_t k_ana_transition_s_max = 10;
+
 // "ASCII strings" are padded with spaces.
 void store_text(std::span<char> field, std::string_view text) {
   std::fill(field.begin(), field.end(), ' ');
@@ -66,11 +69,10 @@ void fill_io_controller(nvme::IdentifyController& identify, Controller& controll
   identify.cmic = nvme::k_cmic_ports | nvme::k_cmic_controllers | nvme::k_cmic_ana;
   identify.frmw = nvme::k_frmw_one_read_only_slot;
   identify.lpa |= nvme::k_lpa_smart_per_namespace | nvme::k_lpa_command_effects;
-  // One group, always optimized.
-  identify.anatt = 10;
-  identify.anacap = nvme::k_anacap_optimized | nvme::k_anacap_group_fixed;
-  identify.anagrpmax = 1;
-  identify.nanagrpid = 1;
+  identify.anatt = k_ana_transition_s_max;
+  identify.anacap = nvme::k_anacap_all_states | nvme::k_anacap_group_fixed;
+  identify.anagrpmax = nvme::k_namespaces_per_subsystem_max;
+  identify.nanagrpid = nvme::k_namespaces_per_subsystem_max;
   identify.sqes = 6 << 4 | 6;
   identify.cqes = 4 << 4 | 4;
   identify.nn = nvme::k_namespaces_per_subsystem_max;

@@ -121,6 +121,8 @@ bool IoCommand::changes_medium() const {
 }
 
 nvme::Status check_namespace_state(const IoCommand& command, const NamespaceShard& shard) {
+  if (!shard.path_status().ok()) [[unlikely]]
+    return shard.path_status();
   if (command.changes_medium() && shard.read_only()) return status::namespace_write_protected.with_dnr();
   if (command.blocks_count > 0 && !shard.geometry().contains(command.lba, command.blocks_count)) {
     return status::lba_out_of_range.with_dnr();
@@ -135,7 +137,8 @@ nvme::Status check_io_command(const nvme::Command& command, uint32_t sgl_length_
   if (const nvme::Status fuse = check_fuse(command); !fuse.ok()) return fuse;
   decoded = decode(command);
 
-  if (decoded.opcode == NvmOpcode::flush && decoded.nsid == k_nsid_all) return status::success;
+  if (decoded.opcode == NvmOpcode::flush && decoded.nsid == k_nsid_all)
+    return namespaces.path_status_of_all();
   NamespaceShard* const shard = namespaces.find(decoded.nsid);
   if (shard == nullptr) return status::invalid_namespace_or_format.with_dnr();
   if (const nvme::Status served = check_capability(command, decoded, shard->capabilities()); !served.ok()) {

@@ -27,12 +27,13 @@ struct IoCommand {
   bool changes_medium() const;
 };
 
-// All checks that need no data, in the order opcode, PSDT, FUSE, NSID, capability, access mode, range,
-// length of the SGL, MDTS. Fills `decoded` when it answers success.
+// All checks that need no data, in the order opcode, PSDT, FUSE, NSID, capability, ANA state, access mode,
+// range, length of the SGL, MDTS. Fills `decoded` when it answers success.
 nvme::Status check_io_command(const nvme::Command& command, uint32_t sgl_length_bytes,
                               NamespaceTable& namespaces, IoCommand& decoded);
 
-// The part that may have changed while the command waited for data: the namespace's access mode and size.
+// The part that may have changed while the command waited for data: the namespace's ANA state, access mode
+// and size.
 nvme::Status check_namespace_state(const IoCommand& command, const NamespaceShard& shard);
 
 }  // namespace ballast::target

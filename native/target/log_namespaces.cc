@@ -5,7 +5,7 @@
 namespace ballast::target {
 namespace {
 
-constexpr uint32_t k_group = 1;
+constexpr uint64_t k_ana_group_bytes = sizeof(nvme::AnaGroupDescriptor) + sizeof(uint32_t);  // and its NSID
 
 }  // namespace
 
@@ -23,34 +23,35 @@ void changed_namespaces_were_read(Controller& controller) {
 }
 
 uint64_t ana_log_bytes(Controller& controller) {
-  return sizeof(nvme::AnaLogHeader) + sizeof(nvme::AnaGroupDescriptor) +
-         controller.subsystem().visible_count() * sizeof(uint32_t);
+  return sizeof(nvme::AnaLogHeader) + controller.subsystem().visible_count() * k_ana_group_bytes;
 }
 
-// All namespaces are in one group, and every path to it is as good as any other.
+// A group for each namespace, in ascending order.
 void write_ana_log(Controller& controller, uint32_t, uint8_t specific, LogWindow& window) {
   SubsystemShard& subsystem = controller.subsystem();
+  const bool lists_namespaces = (specific & nvme::k_ana_groups_only) == 0;
   nvme::AnaLogHeader header;
   header.change_count = subsystem.ana_change_count();
-  header.groups_count = 1;
+  header.groups_count = static_cast<uint16_t>(subsystem.visible_count());
   window.put(0, bytes_of(header));
 
-  const bool lists_namespaces = (specific & nvme::k_ana_groups_only) == 0;
-  nvme::AnaGroupDescriptor group;
-  group.group_id = k_group;
-  group.nsids_count = lists_namespaces ? subsystem.visible_count() : 0;
-  group.change_count = subsystem.ana_change_count();
-  group.state = static_cast<uint8_t>(nvme::AnaState::optimized);
-  window.put(sizeof(header), bytes_of(group));
-  if (!lists_namespaces) return;
-
-  uint64_t position = sizeof(header) + sizeof(group);
+  uint64_t position = sizeof(header);
   for (NamespaceShard* shard = subsystem.next_visible(0); shard != nullptr;
        shard = subsystem.next_visible(shard->nsid())) {
     const uint32_t nsid = shard->nsid();
+    nvme::AnaGroupDescriptor group;
+    group.group_id = nsid;
+    group.nsids_count = lists_namespaces ? 1 : 0;
+    group.change_count = subsystem.ana_change_count(nsid);
+    group.state = static_cast<uint8_t>(shard->ana_state());
+    window.put(position, bytes_of(group));
+    position += sizeof(group);
+    if (!lists_namespaces) continue;
     window.put(position, bytes_of(nsid));
     position += sizeof(nsid);
   }
 }
+
+void ana_log_was_read(Controller& controller) { controller.events().log_was_read(Event::ana_change); }
 
 }  // namespace ballast::target

@@ -32,6 +32,7 @@ void write_changed_namespaces(Controller& controller, uint32_t nsid, uint8_t spe
 void changed_namespaces_were_read(Controller& controller);
 uint64_t ana_log_bytes(Controller& controller);
 void write_ana_log(Controller& controller, uint32_t nsid, uint8_t specific, LogWindow& window);
+void ana_log_was_read(Controller& controller);
 // log_effects.cc
 void write_command_effects(Controller& controller, uint32_t nsid, uint8_t specific, LogWindow& window);
 void write_feature_effects(Controller& controller, uint32_t nsid, uint8_t specific, LogWindow& window);

@@ -9,13 +9,30 @@
 namespace ballast::target {
 
 NamespaceShard::NamespaceShard(const NamespaceShardConfig& config, uint64_t generation, Reactor& reactor)
-    : config_(config), generation_(generation), channel_(config.bdev->open(reactor)) {
+    : reactor_(reactor),
+      config_(config),
+      path_status_(nvme::ana_status(config.ana_state)),
+      generation_(generation),
+      channel_(config.bdev->open(reactor)) {
   update(config.read_only);
 }
 
 void NamespaceShard::update(bool read_only) {
   config_.read_only = read_only;
   geometry_ = config_.bdev->geometry();
+}
+
+void NamespaceShard::set_ana_state(nvme::AnaState state) {
+  config_.ana_state = state;
+  path_status_ = nvme::ana_status(state);
+  if (path_status_.ok()) tell_idle();  // I/O may go on for ever now: who waits has been overtaken
+}
+
+// Later: an I/O is on its way out, and what runs then may remove the namespace.
+void NamespaceShard::tell_idle() {
+  for (std::function<void()>& waiting : std::exchange(idle_waiting_, {})) {
+    send_task(reactor_, std::move(waiting));
+  }
 }
 
 NamespaceTable::~NamespaceTable() {
@@ -82,11 +99,34 @@ Outcome NamespaceTable::update(uint32_t nsid, bool read_only) {
   return Unit{};
 }
 
+Result<bool> NamespaceTable::set_ana_state(uint32_t nsid, nvme::AnaState state) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  NamespaceShard* const shard = find(nsid);
+  if (shard == nullptr) return Errc::not_found;
+  if (shard->ana_state() == state) return false;
+  shard->set_ana_state(state);
+  return true;
+}
+
+void NamespaceTable::when_path_idle(uint32_t nsid, Done done) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  NamespaceShard* const shard = find(nsid);
+  if (shard == nullptr || shard->path_status().ok() || shard->in_flight_.inside() == 0) return done();
+  shard->idle_waiting_.push_back(std::move(done));
+}
+
 NamespaceShard* NamespaceTable::next(uint32_t nsid) {
   for (size_t i = nsid; i < shards_.size(); ++i) {
     if (shards_[i] != nullptr) return shards_[i].get();
   }
   return nullptr;
+}
+
+nvme::Status NamespaceTable::path_status_of_all() {
+  for (NamespaceShard* shard = next(0); shard != nullptr; shard = next(shard->nsid())) {
+    if (!shard->path_status().ok()) return shard->path_status();
+  }
+  return nvme::status::success;
 }
 
 bool NamespaceTable::has_volatile_write_cache() {

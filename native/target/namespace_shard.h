@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/uuid.h"
 #include "bdev/bdev.h"
+#include "nvme/log_pages.h"
 #include "reactor/reactor.h"
 #include "target/io_counters.h"
 
@@ -23,6 +24,7 @@ struct NamespaceShardConfig {
   std::shared_ptr<bdev::Bdev> bdev;
   bool read_only = false;
   IoCounters* counters = nullptr;  // of this reactor; must outlive the shard
+  nvme::AnaState ana_state = nvme::AnaState::optimized;
 };
 
 class NamespaceShard {
@@ -35,6 +37,10 @@ class NamespaceShard {
   const bdev::Capabilities& capabilities() const { return config_.bdev->capabilities(); }
   const bdev::Bdev& device() const { return *config_.bdev; }
   IoCounters& counters() { return *config_.counters; }
+  // How good the way over this process is, and what it does to every command: success, or the status that it
+  // is answered with.
+  nvme::AnaState ana_state() const { return config_.ana_state; }
+  nvme::Status path_status() const { return path_status_; }
   // Differs between two namespaces that had the same nsid one after the other.
   uint64_t generation() const { return generation_; }
 
@@ -42,18 +48,27 @@ class NamespaceShard {
   // Around everything that uses the channel: an I/O, a mapped read. Removal waits for the last leave().
   // After leave() the shard may be gone.
   [[nodiscard]] bool try_enter() { return in_flight_.try_enter(); }
-  void leave() { in_flight_.leave(); }
+  void leave() {
+    if (in_flight_.inside() == 1 && !idle_waiting_.empty()) [[unlikely]]
+      tell_idle();
+    in_flight_.leave();
+  }
 
  private:
   friend class NamespaceTable;
   NamespaceShard(const NamespaceShardConfig& config, uint64_t generation, Reactor& reactor);
   void update(bool read_only);
+  void set_ana_state(nvme::AnaState state);
+  void tell_idle();
 
+  Reactor& reactor_;
   NamespaceShardConfig config_;
+  nvme::Status path_status_;
   bdev::Geometry geometry_;
   uint64_t generation_;
   std::unique_ptr<bdev::Channel> channel_;
   Gate in_flight_;
+  std::vector<std::function<void()>> idle_waiting_;  // for a path that is closed to be without I/O
 };
 
 class NamespaceTable {
@@ -73,6 +88,12 @@ class NamespaceTable {
   // Takes over the device's present size and the access mode.
   Outcome update(uint32_t nsid, bool read_only);
 
+  // Holds for every command that has not reached the device. False: it was in this state. not_found.
+  Result<bool> set_ana_state(uint32_t nsid, nvme::AnaState state);
+  // `done` runs when none of the I/O is in flight that came before the path was closed: from inside when
+  // there is none, and when the path is open (again).
+  void when_path_idle(uint32_t nsid, Done done);
+
   // Null when there is none, whatever the number: 0, FFFFFFFFh and those of other subsystems alike.
   NamespaceShard* find(uint32_t nsid) {
     return nsid == 0 || nsid > shards_.size() ? nullptr : shards_[nsid - 1].get();
@@ -81,6 +102,8 @@ class NamespaceTable {
   NamespaceShard* next(uint32_t nsid);
   uint32_t count() const { return count_; }
   bool has_volatile_write_cache();
+  // Success, or the status of a namespace that cannot be reached here.
+  nvme::Status path_status_of_all();
 
  private:
   struct Removal {

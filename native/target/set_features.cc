@@ -95,6 +95,8 @@ void set_features(Controller& controller, transport::Request& request) {
   }
   const nvme::Status status = check_feature_fields(controller, *info, command);
   if (!status.ok()) return controller.reply(request, status);
+  const nvme::Status path = check_feature_path(controller, *info, command);
+  if (!path.ok()) return controller.reply(request, path);
   if (id == FeatureId::host_behavior_support) {
     return controller.take_data(request, sizeof(nvme::HostBehaviorSupport), use_host_behavior);
   }

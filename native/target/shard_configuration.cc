@@ -55,8 +55,8 @@ void TargetShard::drop_subsystem(const std::string& nqn, Countdown& parts) {
 void TargetShard::add_namespace(const std::string& nqn, const NamespaceConfig& config, IoCounters* counters) {
   SubsystemShard* const subsystem = find_subsystem(nqn);
   BALLAST_ASSERT(subsystem != nullptr);
-  const Outcome added =
-      subsystem->namespaces().add({config.nsid, config.uuid, config.bdev, config.read_only, counters});
+  const Outcome added = subsystem->namespaces().add(
+      {config.nsid, config.uuid, config.bdev, config.read_only, counters, config.ana_state});
   if (!added.ok()) {
     log(LogLevel::error, "target", "namespace %u of %s: %s", config.nsid, nqn.c_str(),
         errc_text(added.errc()));
@@ -85,6 +85,19 @@ void TargetShard::update_namespace(const std::string& nqn, uint32_t nsid, bool r
   static_cast<void>(updated);
 }
 
+void TargetShard::set_ana_state(const std::string& nqn, uint32_t nsid, nvme::AnaState state) {
+  find_subsystem(nqn)->set_ana_state(nsid, state);
+}
+
+void TargetShard::finish_ana_change(const std::string& nqn, uint32_t nsid, bool is_news, Countdown& parts) {
+  SubsystemShard* const subsystem = find_subsystem(nqn);
+  if (subsystem == nullptr) return parts.finish();  // removed meanwhile: its I/O has ended
+  for (auto& [id, controller] : controllers_) {
+    if (is_news && &controller->subsystem() == subsystem) controller->ana_changed();
+  }
+  subsystem->namespaces().when_path_idle(nsid, [&parts] { parts.finish(); });
+}
+
 void TargetShard::notify_namespace_changed(const std::string& nqn, uint32_t nsid) {
   SubsystemShard* const subsystem = find_subsystem(nqn);
   for (auto& [id, controller] : controllers_) {
@@ -100,6 +113,15 @@ void TargetShard::set_hosts(const std::string& nqn, bool allow_any_host,
   terminate_controllers(
       [subsystem](Controller& controller) {
         return &controller.subsystem() == subsystem && !subsystem->allows(controller.host_nqn());
+      },
+      parts);
+}
+
+void TargetShard::drop_controllers(const std::string& nqn, const std::string& host_nqn, Countdown& parts) {
+  SubsystemShard* const subsystem = find_subsystem(nqn);
+  terminate_controllers(
+      [subsystem, &host_nqn](Controller& controller) {
+        return &controller.subsystem() == subsystem && controller.host_nqn() == host_nqn;
       },
       parts);
 }

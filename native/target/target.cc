@@ -19,6 +19,7 @@ struct NamespaceRecord {
   explicit NamespaceRecord(uint32_t reactors_count) : counters(new IoCounters[reactors_count]) {}
   std::shared_ptr<IoCounters[]> counters;  // by reactor; the shards point into it
   bool read_only = false;
+  nvme::AnaState ana_state = nvme::AnaState::optimized;
   bool removing = false;
   std::atomic<bool> gone{false};  // the shards have let go of it
 };
@@ -113,6 +114,7 @@ class ShardedTarget final : public Target {
     const uint32_t nsid = config.nsid;
     auto added = std::make_unique<NamespaceRecord>(static_cast<uint32_t>(shards_.size()));
     added->read_only = config.read_only;
+    added->ana_state = config.ana_state;
     IoCounters* const counters = added->counters.get();
     subsystem->namespaces.emplace(nsid, std::move(added));
     on_all(
@@ -162,6 +164,42 @@ class ShardedTarget final : public Target {
               std::move(done));
         });
     return Unit{};
+  }
+
+  // As with a new size. What waits for I/O waits behind the telling: that is what makes hosts go elsewhere.
+  Outcome set_ana_state(const std::string& nqn, uint32_t nsid, nvme::AnaState state, Done done) override {
+    forget_gone();
+    TRY(NamespaceRecord* const record, find(nqn, nsid));
+    const nvme::AnaState before = record->ana_state;
+    if (before == nvme::AnaState::persistent_loss && state != before) {
+      return Error{Errc::invalid_argument,
+                   "the path to namespace " + std::to_string(nsid) + " of " + nqn + " is lost for good"};
+    }
+    record->ana_state = state;
+    on_all(
+        [nqn, nsid, state](TargetShard& shard, Countdown& parts) {
+          shard.set_ana_state(nqn, nsid, state);
+          parts.finish();
+        },
+        [this, nqn, nsid, is_news = state != before, done = std::move(done)]() mutable {
+          on_all(
+              [nqn, nsid, is_news](TargetShard& shard, Countdown& parts) {
+                shard.finish_ana_change(nqn, nsid, is_news, parts);
+              },
+              std::move(done));
+        });
+    return Unit{};
+  }
+
+  Outcome drop_controllers(const std::string& nqn, const std::string& host_nqn, Done done) override {
+    forget_gone();
+    TRY(SubsystemRecord* const record, find(nqn));
+    static_cast<void>(record);
+    TRY(const Unit checked, check_hosts({host_nqn}));
+    on_all([nqn, host_nqn](TargetShard& shard,
+                           Countdown& parts) { shard.drop_controllers(nqn, host_nqn, parts); },
+           std::move(done));
+    return checked;
   }
 
   Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,

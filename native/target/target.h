@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "bdev/bdev.h"
 #include "nvme/limits.h"
+#include "nvme/log_pages.h"
 #include "target/io_counters.h"
 #include "target/subsystem_extension.h"
 #include "transport/transport.h"
@@ -26,6 +27,9 @@ struct NamespaceConfig {
              // (a memory device after a restart): hosts then refuse the namespace instead of trusting caches.
   std::shared_ptr<bdev::Bdev> bdev;  // kept until the last channel of every reactor is closed
   bool read_only = false;
+  // How good the way over this process is, in the words of the other nodes that serve the same subsystem. The
+  // namespace is an ANA group of its own, whose identifier is the NSID.
+  nvme::AnaState ana_state = nvme::AnaState::optimized;
 };
 
 struct SubsystemConfig {
@@ -46,7 +50,7 @@ struct ListenerConfig {
 
 struct TargetOptions {
   uint16_t controller_id_first = 1;  // this process's range of CNTLID, for several nodes behind one NQN
-  uint16_t controller_id_last = 0xffef;
+  uint16_t controller_id_last = nvme::k_controller_id_max;
   uint32_t in_capsule_bytes = 8 * 1024;          // IOCCSZ, as configured at the transport
   uint64_t connect_timeout_ns = 5 * k_ns_per_s;  // from connection to Connect
   uint64_t association_timeout_ns =
@@ -88,6 +92,14 @@ class Target {
                                    Done done) = 0;  // in-flight I/O finishes first
   // The device of a namespace has another size, or another access mode: hosts are told by an event.
   virtual Outcome namespace_changed(const std::string& nqn, uint32_t nsid, Done done) = 0;
+  // Base 2.1, "Asymmetric Namespace Access states". From now on commands are executed, or answered with the
+  // status of the state, on every reactor before any host hears of it by an event. `done` runs when no I/O is
+  // in flight that the state forbids; a later call, or the end of the namespace, ends the wait of an earlier
+  // one. Refused: invalid_argument, when the path is lost for good; not_found.
+  virtual Outcome set_ana_state(const std::string& nqn, uint32_t nsid, nvme::AnaState state, Done done) = 0;
+  // Ends every controller that this host has of the subsystem here; it may connect again at once. None of
+  // their I/O takes effect after `done`: for who lets the host's I/O in over another path.
+  virtual Outcome drop_controllers(const std::string& nqn, const std::string& host_nqn, Done done) = 0;
   // Queues of hosts that lost access are closed within a second; none of their I/O takes effect after `done`.
   virtual Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                             Done done) = 0;

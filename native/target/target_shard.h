@@ -104,10 +104,16 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   void announce_namespace(const std::string& nqn, uint32_t nsid, const IoCounters* counters_of_all);
   void remove_namespace(const std::string& nqn, uint32_t nsid, Countdown& parts);
   void update_namespace(const std::string& nqn, uint32_t nsid, bool read_only);
+  // For I/O at once. The count of changes goes with it.
+  void set_ana_state(const std::string& nqn, uint32_t nsid, nvme::AnaState state);
+  // Tells the hosts connected here, if there is news; `parts` is finished when no I/O is left that the state
+  // forbids.
+  void finish_ana_change(const std::string& nqn, uint32_t nsid, bool is_news, Countdown& parts);
   // Tells the hosts connected here.
   void notify_namespace_changed(const std::string& nqn, uint32_t nsid);
   void set_hosts(const std::string& nqn, bool allow_any_host, const std::vector<std::string>& hosts,
                  Countdown& parts);
+  void drop_controllers(const std::string& nqn, const std::string& host_nqn, Countdown& parts);
   std::vector<std::string> hosts_of(const std::string& nqn);  // NQNs, once for each controller here
   void set_listeners(const std::vector<ListenerConfig>& listeners);
   void close_connections(Countdown& parts);  // no connection or controller is left here

@@ -132,9 +132,9 @@ TEST_F(Identify, controller_has_what_a_linux_host_checks) {
   // Asymmetric Namespace Access is whole or not at all.
   EXPECT_EQ(identify.cmic, 0x0b);
   EXPECT_NE(identify.anatt, 0);
-  EXPECT_NE(identify.anacap & 1, 0);
-  EXPECT_EQ(identify.anagrpmax, 1u);
-  EXPECT_EQ(identify.nanagrpid, 1u);
+  EXPECT_EQ(identify.anacap, 0x5f) << "every state, and a namespace stays in its group";
+  EXPECT_EQ(identify.anagrpmax, 1024u);
+  EXPECT_EQ(identify.nanagrpid, 1024u);
   EXPECT_EQ(identify.vwc & 1, 0) << "a write is durable, or as durable as it gets, when it is done";
   EXPECT_EQ(identify.fuses, 1);
 }

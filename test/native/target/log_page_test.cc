@@ -163,24 +163,6 @@ TEST_P(LogPages, smart_counts_what_hosts_did_on_all_reactors) {
   EXPECT_EQ(counters.write_bytes, 4u * 8192);
 }
 
-TEST_P(LogPages, ana_has_one_optimized_group_of_all_namespaces) {
-  RawController controller(target, 0);
-  const Answer answer = controller.execute(log_command(LogPage::ana, 16 + 32 + 8));
-  const auto header = load<nvme::AnaLogHeader>(answer.data);
-  EXPECT_EQ(header.groups_count, 1);
-  const auto group = load<nvme::AnaGroupDescriptor>(ByteSpan(answer.data).subspan(16));
-  EXPECT_EQ(group.group_id, 1u);
-  EXPECT_EQ(group.nsids_count, 2u);
-  EXPECT_EQ(group.state, 1);
-  EXPECT_EQ(load<uint32_t>(ByteSpan(answer.data).subspan(48)), 1u);
-  EXPECT_EQ(load<uint32_t>(ByteSpan(answer.data).subspan(52)), 5u);
-
-  nvme::Command groups_only = log_command(LogPage::ana, 48);
-  groups_only.cdw10 |= 1u << 8;
-  const Bytes data = controller.execute(groups_only).data;
-  EXPECT_EQ(load<nvme::AnaGroupDescriptor>(ByteSpan(data).subspan(16)).nsids_count, 0u);
-}
-
 TEST_P(LogPages, supported_pages_are_those_that_answer) {
   RawController controller(target, 0);
   const auto supported = controller.log<nvme::SupportedLogPagesLog>(LogPage::supported_log_pages);
