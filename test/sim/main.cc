@@ -9,6 +9,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "history/json_lines.h"
 #include "sim/simulator.h"
@@ -24,15 +25,18 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --seeds N        how many (default: 1000)
   --from S         the first (default: 1)
   --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
-                   write-error, read-error, takeover, late, clock-rate, replace, rot; or none
+                   write-error, read-error, takeover, late, clock-rate, replace, rot,
+                   no-space; or none
   --operations N   of the hosts, in each (default: 300)
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens
   --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
   --matrix         print how often each fault met a head in each of its states
   --hashes         print a hash of each run: the same seed gives the same
-  --exhaustive N   instead of seeds: all sequences of up to N I/Os (at most 3), with every set of nodes
-                   failing after every step, and everything that may be left on their disks; 0: the short form
+  --exhaustive N[,M[,C[,L]]]
+                   instead of seeds: all sequences of up to N I/Os (at most 3) on 2 to M members (3), with
+                   every set of nodes failing after every step, of single I/Os C times (2), up to L ways to
+                   members slow (1), and everything that may be left on disks; 0: the short form
   --help
 
 Exit status: 0; 1 when a seed fails; 2 for wrong options.
@@ -67,11 +71,29 @@ uint32_t parse_faults(std::string text) {
   return faults;
 }
 
+sim::SmallScope parse_scope(std::string text) {
+  if (text == "0") return sim::k_small_scope_short;
+  sim::SmallScope scope;
+  const std::array<std::pair<uint32_t*, uint64_t>, 4> bounds = {{{&scope.operations_max, 3},
+                                                                 {&scope.members_max, 4},
+                                                                 {&scope.crashes_max, 2},
+                                                                 {&scope.slow_lanes_max, 3}}};
+  for (const auto& [value, most] : bounds) {
+    const size_t comma = text.find(',');
+    const uint64_t number = parse_number(text.substr(0, comma));
+    if (number > most) refuse(std::to_string(number) + " are too many");
+    *value = static_cast<uint32_t>(number);
+    if (comma == std::string::npos) return scope;
+    text = text.substr(comma + 1);
+  }
+  refuse("four numbers at most say what --exhaustive tries");
+}
+
 struct Settings {
   uint64_t seeds = 1000, from = 1;
   bool until_failure = false, hashes = false, matrix = false;
   std::string history_file;
-  std::optional<uint64_t> exhaustive;
+  std::optional<sim::SmallScope> exhaustive;
   sim::Options run;
 };
 
@@ -105,10 +127,7 @@ Settings parse(int count, char** words) {
       case 'h': settings.history_file = optarg; break;
       case 'a': settings.hashes = true; break;
       case 'm': settings.matrix = true; break;
-      case 'e':
-        settings.exhaustive = parse_number(optarg);
-        if (*settings.exhaustive > 3) refuse("of more than 3 I/Os there are too many sequences");
-        break;
+      case 'e': settings.exhaustive = parse_scope(optarg); break;
       case 'i': std::printf("%s", k_usage); std::exit(0);
       default: refuse("what is " + std::string(words[optind - 1]) + "?");
     }
@@ -147,9 +166,7 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-int run_exhaustive(uint64_t operations) {
-  sim::SmallScope scope{.operations_max = static_cast<uint32_t>(operations)};
-  if (operations == 0) scope = sim::k_small_scope_short;
+int run_exhaustive(const sim::SmallScope& scope) {
   const auto begin = std::chrono::steady_clock::now();
   const sim::SmallScopeReport report = sim::run_small_scope(scope);
   for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());

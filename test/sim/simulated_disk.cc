@@ -11,20 +11,33 @@ SimulatedDisk::SimulatedDisk(World& world, uint64_t data_blocks, uint64_t metada
   image_.metadata.assign(metadata_blocks, ReplicaBlock{});
 }
 
-uint64_t SimulatedDisk::delay() {
+uint64_t SimulatedDisk::delay(Lane lane) {
   if (options.slow_one_in != 0 && !options.heals && world_.chance(options.slow_one_in)) {
     options.slow();
     return world_.between(10'000'000, 8'000'000'000);
   }
-  return world_.between(options.delay_least_ns, options.delay_most_ns);
+  return world_.delay(lane_of(options.member, lane), options.delay_least_ns, options.delay_most_ns);
 }
 
 bool SimulatedDisk::fails(uint32_t one_in) { return one_in != 0 && !options.heals && world_.chance(one_in); }
 
-void SimulatedDisk::later(std::function<void()> what) {
-  world_.after(delay(), [this, life = life_, what = std::move(what)] {
+void SimulatedDisk::later(Lane lane, std::function<void()> what) {
+  world_.after(delay(lane), [this, life = life_, what = std::move(what)] {
     if (life == life_) what();
   });
+}
+
+void SimulatedDisk::heal() {
+  options.heals = true;
+  options.data_full_until_ns = options.metadata_full_until_ns = 0;
+  spoiled_.clear();
+}
+
+bool SimulatedDisk::is_spoiled(uint64_t lba, uint64_t count) const {
+  for (auto at = spoiled_.lower_bound(lba); at != spoiled_.end() && at->first < lba + count; ++at) {
+    if (world_.now_ns() < at->second) return true;
+  }
+  return false;
 }
 
 void SimulatedDisk::crash() {
@@ -54,22 +67,29 @@ void SimulatedDisk::write(uint64_t lba, std::vector<uint64_t> values, Done done)
   const uint64_t number = next_number_++;
   data_writes_[number] = {lba, std::move(values)};
   const bool is_bad = fails(options.write_error_one_in);
-  later([this, number, is_bad, done = std::move(done)] {
+  later(Lane::data, [this, number, is_bad, done = std::move(done)] {
     const DataWrite ended = std::move(data_writes_.extract(number).mapped());
+    if (world_.now_ns() < options.data_full_until_ns) {
+      tear(ended);
+      return done(Status::no_space);
+    }
     if (is_bad) {
       options.write_error();
       tear(ended);
-    } else {
-      std::ranges::copy(ended.values, image_.data.begin() + static_cast<int64_t>(ended.lba));
+      return done(Status::io_error);
     }
-    done(is_bad ? Status::io_error : Status::ok);
+    std::ranges::copy(ended.values, image_.data.begin() + static_cast<int64_t>(ended.lba));
+    if (!spoiled_.empty()) {
+      for (uint64_t i = 0; i < ended.values.size(); ++i) spoiled_.erase(ended.lba + i);
+    }
+    done(Status::ok);
   });
 }
 
 void SimulatedDisk::read(uint64_t lba, uint32_t count, ReadDone done) {
   const bool is_bad = fails(options.read_error_one_in);
-  later([this, lba, count, is_bad, done = std::move(done)] {
-    if (is_bad) {
+  later(Lane::data, [this, lba, count, is_bad, done = std::move(done)] {
+    if (is_bad || is_spoiled(lba, count)) {
       options.read_error();
       return done(Status::media_error, {});
     }
@@ -83,15 +103,19 @@ void SimulatedDisk::write_metadata(uint64_t block, const ReplicaBlock& bytes, Do
   metadata_writes_[number] = {block, bytes};
   // Less often than of data: each of these ends the replica's process.
   const bool is_bad = fails(options.write_error_one_in * 4);
-  later([this, number, is_bad, done = std::move(done)] {
+  later(Lane::metadata, [this, number, is_bad, done = std::move(done)] {
     const MetadataWrite ended = std::move(metadata_writes_.extract(number).mapped());
+    if (world_.now_ns() < options.metadata_full_until_ns) {
+      tear(ended);
+      return done(Status::no_space);
+    }
     if (is_bad) {
       options.write_error();
       tear(ended);
-    } else {
-      image_.metadata[ended.block] = ended.bytes;
+      return done(Status::io_error);
     }
-    done(is_bad ? Status::io_error : Status::ok);
+    image_.metadata[ended.block] = ended.bytes;
+    done(Status::ok);
   });
 }
 

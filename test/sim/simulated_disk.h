@@ -19,11 +19,14 @@ using bdev::Status;
 using bdev::mirror::ReplicaBlock;
 
 struct DiskOptions {
+  uint32_t member = 0;
   uint64_t delay_least_ns = 20'000, delay_most_ns = 200'000;
   uint32_t write_error_one_in = 0, read_error_one_in = 0;  // 0: never
   uint32_t slow_one_in = 0;
   bool heals = false;                                   // no more of these
   std::function<void()> slow, write_error, read_error;  // told when one comes
+  // Until then there is no space: what is written is there in part, or not at all.
+  uint64_t data_full_until_ns = 0, metadata_full_until_ns = 0;
 };
 
 // What is on it, to be kept or put back.
@@ -43,6 +46,10 @@ class SimulatedDisk {
 
   // Power fails, and comes back: nothing that is under way is told of.
   void crash();
+  // Everything that is broken is mended.
+  void heal();
+  // A block of data cannot be read until then, or until it is written.
+  void spoil(uint64_t lba, uint64_t until_ns) { spoiled_[lba] = until_ns; }
   void write(uint64_t lba, std::vector<uint64_t> values, Done done);
   void read(uint64_t lba, uint32_t count, ReadDone done);
   void write_metadata(uint64_t block, const ReplicaBlock& bytes, Done done);
@@ -61,9 +68,10 @@ class SimulatedDisk {
     uint64_t block = 0;
     ReplicaBlock bytes;
   };
-  uint64_t delay();
+  uint64_t delay(Lane lane);
   bool fails(uint32_t one_in);
-  void later(std::function<void()> what);
+  bool is_spoiled(uint64_t lba, uint64_t count) const;
+  void later(Lane lane, std::function<void()> what);
   // Some of it.
   void tear(const DataWrite& write);
   void tear(const MetadataWrite& write);
@@ -72,6 +80,7 @@ class SimulatedDisk {
   DiskImage image_;
   uint64_t life_ = 0;  // power has failed so often
   uint64_t next_number_ = 0;
+  std::map<uint64_t, uint64_t> spoiled_;
   std::map<uint64_t, DataWrite> data_writes_;
   std::map<uint64_t, MetadataWrite> metadata_writes_;
 };

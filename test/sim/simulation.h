@@ -134,6 +134,12 @@ class Simulator {
     return set;
   }
   void inject();
+  void strike(Fault fault, uint32_t node);
+  void ambush(const HeadProcess& process, const Action& action);
+  void lose_power();
+  void break_some(uint32_t node);
+  void spoil_some(uint32_t node, uint64_t for_ns);
+  void run_out_of_space(uint32_t node, uint64_t for_ns);
   void isolate(uint32_t node, uint64_t for_ns);
   void crash(uint32_t node);
   void restart(uint32_t node);
@@ -142,7 +148,8 @@ class Simulator {
   bool is_cut(uint32_t from, uint32_t to) const { return cut_.contains({from, to}); }
 
   // --- messages ---
-  void deliver(const std::shared_ptr<Connection>& connection, bool to_member, std::function<void()> what);
+  void deliver(const std::shared_ptr<Connection>& connection, bool to_member, Lane lane,
+               std::function<void()> what);
   void attempt_delivery(const std::shared_ptr<Connection>& connection, bool to_member,
                         std::function<void()> what);
   void break_connection(const std::shared_ptr<Connection>& connection);
@@ -200,6 +207,7 @@ class Simulator {
   World world_;
   Report report_;
   uint32_t faults_ = 0;
+  bool ambushes_ = false;  // faults follow closely on what heads do, too
   bool healing_ = false;
   std::vector<Node> nodes_;
   std::set<std::pair<uint32_t, uint32_t>> cut_;
@@ -218,6 +226,7 @@ class Simulator {
   uint64_t hosts_ = 0;
   std::vector<uint64_t> hot_;
   bool stopping_ = false;
+  bool ended_in_order_ = false;  // the last head that stopped, with all members
 };
 
 }  // namespace ballast::sim

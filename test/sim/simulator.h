@@ -15,21 +15,22 @@ namespace ballast::sim {
 
 // What may go wrong, each a bit: a run draws some of them, so that no fault hides behind another.
 enum Fault : uint32_t {
-  fault_crash = 1u << 0,         // a node ends at any moment and starts again
+  fault_crash = 1u << 0,         // a node ends at any moment and starts again; or all at once
   fault_pause = 1u << 1,         // a node stands still, its timers and messages with it
   fault_partition = 1u << 2,     // two nodes do not hear each other, or one the other
-  fault_break = 1u << 3,         // a connection breaks
+  fault_break = 1u << 3,         // a connection breaks, or all of a head
   fault_store_outage = 1u << 4,  // the store answers nothing; what was asked may be done
   fault_slow_disk = 1u << 5,
   fault_write_error = 1u << 6,
-  fault_read_error = 1u << 7,
+  fault_read_error = 1u << 7,   // once, or of a block for a while, at one member or at all
   fault_takeover = 1u << 8,     // another node claims the volume while a head lives; a head is asked to end
   fault_late = 1u << 9,         // what is on a broken connection still arrives, much later
   fault_clock_rate = 1u << 10,  // clocks of nodes differ by up to the margin
   fault_replace = 1u << 11,     // a node comes back with an empty disk, or an old copy of its own
   fault_rot = 1u << 12,         // a node crashes, and a block of its replica's metadata is not what it was
+  fault_no_space = 1u << 13,    // a member, or all, can write no more: no data, no metadata, or neither
 };
-inline constexpr uint32_t k_faults_count = 13;
+inline constexpr uint32_t k_faults_count = 14;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
 

@@ -5,15 +5,25 @@ namespace ballast::sim {
 
 // ---- faults ----
 
+namespace {
+
+// That are of a moment.
+constexpr uint32_t k_faults_ambushing = fault_crash | fault_pause | fault_partition | fault_break |
+                                        fault_store_outage | fault_takeover | fault_rot | fault_no_space;
+
+}  // namespace
+
 void Simulator::draw() {
   Prng& prng = world_.prng();
   for (uint32_t i = 0; i < k_faults_count; ++i) {
     if ((options_.faults >> i & 1) != 0 && prng.chance(2, 5)) faults_ |= 1u << i;
   }
   report_.faults = faults_;
-  report_.nodes = static_cast<uint32_t>(1 + prng.below(k_nodes_max));
-  if (report_.nodes < 3 && prng.chance(1, 2)) report_.nodes = 3;
+  ambushes_ = prng.chance(1, 2);
+  static constexpr std::array<uint32_t, 16> k_nodes = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5};
+  report_.nodes = k_nodes[prng.below(k_nodes.size())];
   if (prng.chance(1, 4)) block_size_bytes_ = 512;
+  if (prng.chance(1, 4)) world_.slow_down(static_cast<uint32_t>(prng.next() & prng.next() & prng.next()));
   make_volume(report_.nodes, k_volume_bytes);
   for (Node& node : nodes_) {
     const auto number = static_cast<uint32_t>(&node - nodes_.data());
@@ -52,6 +62,7 @@ void Simulator::make_volume(uint32_t nodes_count, uint64_t size_bytes) {
 void Simulator::add_replica(uint32_t number) {
   nodes_[number].replica = std::make_unique<SimulatedReplica>(
       world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_});
+  nodes_[number].replica->disk().options.member = number;
   nodes_[number].replica->poisoned = [this, number] {
     world_.say("replica " + std::to_string(number) + " cannot write its metadata");
     world_.after(world_.between(k_ms, 500 * k_ms), [this, number, life = nodes_[number].replica->life()] {
@@ -67,13 +78,42 @@ void Simulator::inject() {
   if (healing_) return;
   world_.after(world_.between(k_ms, 400 * k_ms), [this] { inject(); });
   const auto node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  const auto fault = static_cast<Fault>(1u << world_.prng().below(k_faults_count));
+  if (has(fault)) strike(fault, node);
+}
+
+// Chance seldom meets what lasts a few steps. So faults also come right after something that a head asks for:
+// to its node, or another one.
+void Simulator::ambush(const HeadProcess& process, const Action& action) {
+  uint64_t one_in = 0;
+  switch (action.kind) {
+    case Action::Kind::compare_and_set: one_in = 10; break;
+    case Action::Kind::command: one_in = action.command == CommandKind::ping ? 1000 : 25; break;
+    case Action::Kind::submit: one_in = 800; break;
+    default: return;
+  }
+  if (!world_.chance(one_in)) return;
+  uint32_t node = process.node;
+  if (world_.chance(3)) node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
+  const uint32_t drawn = faults_ & k_faults_ambushing;
+  if (drawn == 0) return;
+  uint32_t fault = 0;
+  while (fault == 0) fault = 1u << world_.prng().below(k_faults_count) & drawn;
+  world_.after(world_.between(0, world_.chance(2) ? 300'000 : 3 * k_ms), [this, node, fault] {
+    if (!healing_) strike(static_cast<Fault>(fault), node);
+  });
+}
+
+void Simulator::strike(Fault fault, uint32_t node) {
   const auto other = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
-  const uint32_t kind = 1u << world_.prng().below(k_faults_count);
-  if (!has(static_cast<Fault>(kind))) return;
   const uint64_t for_ns = world_.between(k_ms, world_.chance(3) ? 6 * k_s : 300 * k_ms);
-  met(static_cast<Fault>(kind));
-  switch (kind) {
+  met(fault);
+  switch (fault) {
     case fault_crash:
+      if (world_.chance(6)) {
+        lose_power();
+        break;
+      }
       crash(node);
       world_.after(for_ns, [this, node] { restart(node); });
       break;
@@ -110,9 +150,9 @@ void Simulator::inject() {
       });
       break;
     }
-    case fault_break:
-      if (!connections_.empty()) break_connection(connections_[world_.prng().below(connections_.size())]);
-      break;
+    case fault_break: break_some(node); break;
+    case fault_read_error: spoil_some(node, for_ns); break;
+    case fault_no_space: run_out_of_space(node, for_ns); break;
     case fault_store_outage:
       store_out_ = true;
       world_.after(for_ns, [this] { store_out_ = false; });
@@ -128,6 +168,48 @@ void Simulator::inject() {
       }
       break;
     default: break;
+  }
+}
+
+// All nodes end at once, and start one after the other.
+void Simulator::lose_power() {
+  for (uint32_t node = 0; node < nodes_.size(); ++node) {
+    crash(node);
+    world_.after(world_.between(k_ms, world_.chance(3) ? 2 * k_s : 50 * k_ms),
+                 [this, node] { restart(node); });
+  }
+}
+
+void Simulator::break_some(uint32_t node) {
+  if (connections_.empty()) return;
+  if (world_.chance(2) || nodes_[node].head == nullptr) {
+    return break_connection(connections_[world_.prng().below(connections_.size())]);
+  }
+  const std::shared_ptr<HeadProcess> process = nodes_[node].head;
+  for (const std::shared_ptr<Connection>& connection : process->connections) {
+    if (connection != nullptr) break_connection(std::shared_ptr(connection));
+  }
+}
+
+void Simulator::spoil_some(uint32_t node, uint64_t for_ns) {
+  const uint64_t lba = hot_[world_.prng().below(hot_.size())];
+  const bool at_all = world_.chance(2);
+  world_.say("block " + std::to_string(lba) + " cannot be read " +
+             (at_all ? "anywhere" : "at " + std::to_string(node)));
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    if (at_all || i == node) nodes_[i].replica->disk().spoil(lba, world_.now_ns() + for_ns);
+  }
+}
+
+void Simulator::run_out_of_space(uint32_t node, uint64_t for_ns) {
+  const bool at_all = world_.chance(4);
+  const uint64_t what = world_.prng().below(3), until_ns = world_.now_ns() + for_ns;
+  world_.say(at_all ? "no node has space" : "node " + std::to_string(node) + " has no space");
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    if (!at_all && i != node) continue;
+    DiskOptions& disk = nodes_[i].replica->disk().options;
+    if (what != 0) disk.data_full_until_ns = until_ns;
+    if (what != 1) disk.metadata_full_until_ns = until_ns;
   }
 }
 

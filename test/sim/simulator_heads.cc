@@ -88,6 +88,7 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process) {
 void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Action& action) {
   world_.note(static_cast<uint64_t>(action.kind) << 32 | action.member << 16 | action.op);
   if (world_.traces()) say_action(*process, action);
+  if (ambushes_ && !healing_) ambush(*process, action);
   switch (action.kind) {
     case Action::Kind::connect: return connect(process, action);
     case Action::Kind::disconnect: return close(process, action.member);
@@ -95,7 +96,10 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
     case Action::Kind::submit: return submit(process, action);
     case Action::Kind::complete: return complete(process, action);
     case Action::Kind::compare_and_set: return ask_store(process, action);
-    case Action::Kind::stopped: process->gone = true; nodes_[process->node].head.reset();
+    case Action::Kind::stopped:
+      ended_in_order_ = process->head->state() == HeadState::stopped && record_.in_sync == record_.all();
+      process->gone = true;
+      nodes_[process->node].head.reset();
   }
 }
 
@@ -166,22 +170,25 @@ void Simulator::send_request(const std::shared_ptr<HeadProcess>& process,
                              const std::shared_ptr<Connection>& connection) {
   const MemberCommands::Request& request = connection->commands->request();
   std::vector<uint8_t> data(request.data.begin(), request.data.end());
-  deliver(connection, true, [this, process, connection, words = request.words, data = std::move(data)] {
-    nodes_[connection->member].replica->command(
-        *connection->association, words, data,
-        [this, process, connection](Status status, Refusal refusal, std::vector<uint8_t> said) {
-          deliver(connection, false, [this, process, connection, status, refusal, said = std::move(said)] {
-            with_head(process, [&](Head& head, uint64_t now_ns) {
-              const MemberAnswer answer{status, refusal, said};
-              if (connection->commands->on_answer(head, now_ns, answer))
-                return send_request(process, connection);
-              const auto fault = connection->commands->fault();
-              if (fault == bdev::mirror::MemberFault::none) return;
-              fail(std::string("a member is refused: ") + bdev::mirror::member_fault_text(fault));
-            });
+  deliver(connection, true, Lane::commands,
+          [this, process, connection, words = request.words, data = std::move(data)] {
+            nodes_[connection->member].replica->command(
+                *connection->association, words, data,
+                [this, process, connection](Status status, Refusal refusal, std::vector<uint8_t> said) {
+                  deliver(
+                      connection, false, Lane::commands,
+                      [this, process, connection, status, refusal, said = std::move(said)] {
+                        with_head(process, [&](Head& head, uint64_t now_ns) {
+                          const MemberAnswer answer{status, refusal, said};
+                          if (connection->commands->on_answer(head, now_ns, answer))
+                            return send_request(process, connection);
+                          const auto fault = connection->commands->fault();
+                          if (fault == bdev::mirror::MemberFault::none) return;
+                          fail(std::string("a member is refused: ") + bdev::mirror::member_fault_text(fault));
+                        });
+                      });
+                });
           });
-        });
-  });
 }
 
 void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action& action) {
@@ -194,7 +201,7 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
   ++report_.ios;
   connection->waiting[{action.op, action.attempt}] = true;
   const auto ended = [this, process, connection, action](Status status) {
-    deliver(connection, false, [this, process, connection, action, status] {
+    deliver(connection, false, Lane::io, [this, process, connection, action, status] {
       if (connection->waiting.erase({action.op, action.attempt}) == 0) return;
       with_head(process, [&](Head& head, uint64_t now_ns) {
         head.on_io_done(now_ns, action.member, action.session, action.op, action.attempt, status);
@@ -203,7 +210,7 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
     });
   };
   if (action.io_type == IoType::read) {
-    deliver(connection, true, [this, process, connection, action, ended] {
+    deliver(connection, true, Lane::io, [this, process, connection, action, ended] {
       nodes_[action.member].replica->read(
           *connection->association, action.lba, action.blocks_count,
           [process, action, ended](Status status, std::vector<uint64_t> values) {
@@ -213,7 +220,7 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
           });
     });
   } else {
-    deliver(connection, true, [this, connection, action, ended, values = work.buffer] {
+    deliver(connection, true, Lane::io, [this, connection, action, ended, values = work.buffer] {
       nodes_[action.member].replica->write(*connection->association, action.lba, values, ended);
     });
   }

@@ -5,9 +5,10 @@ namespace ballast::sim {
 
 // ---- messages ----
 
-void Simulator::deliver(const std::shared_ptr<Connection>& connection, bool to_member,
+void Simulator::deliver(const std::shared_ptr<Connection>& connection, bool to_member, Lane lane,
                         std::function<void()> what) {
-  world_.after(world_.between(10'000, world_.chance(20) ? 3 * k_ms : 100'000),
+  const uint64_t most_ns = world_.chance(20) ? 3 * k_ms : 100'000;
+  world_.after(world_.delay(lane_of(connection->member, lane), 10'000, most_ns),
                [this, connection, to_member, what = std::move(what)]() mutable {
                  attempt_delivery(connection, to_member, std::move(what));
                });
@@ -34,7 +35,7 @@ void Simulator::attempt_delivery(const std::shared_ptr<Connection>& connection, 
                             : node.life == connection->head_life);
   if (!is_there) {
     if (to_member && connection->open) {
-      deliver(connection, false, [this, connection] { break_connection(connection); });
+      deliver(connection, false, Lane::commands, [this, connection] { break_connection(connection); });
     }
     return;
   }
@@ -50,10 +51,10 @@ bool Simulator::associate(const std::shared_ptr<Connection>& connection) {
     world_.say("replica " + std::to_string(connection->member) + " drops connection " +
                std::to_string(connection->number));
     end_at_member(connection, world_.between(10'000, k_ms));
-    deliver(connection, false, [this, connection] { break_connection(connection); });
+    deliver(connection, false, Lane::commands, [this, connection] { break_connection(connection); });
   });
   if (!connection->association)
-    deliver(connection, false, [this, connection] { break_connection(connection); });
+    deliver(connection, false, Lane::commands, [this, connection] { break_connection(connection); });
   return connection->association.has_value();
 }
 

@@ -35,7 +35,7 @@ TEST(Simulation, only_the_faults_that_are_asked_for_are_drawn) {
 
 TEST(SmallScope, one_io_survives_every_crash_whatever_is_left_on_the_disks) {
   const SmallScopeReport report =
-      run_small_scope({.operations_max = 1, .members_max = 2, .crashes_max = 1, .lateness = false});
+      run_small_scope({.operations_max = 1, .members_max = 2, .crashes_max = 1, .slow_lanes_max = 0});
   EXPECT_EQ(report.failure, "");
   EXPECT_TRUE(report.is_complete);
   EXPECT_EQ(report.sequences, 8u);

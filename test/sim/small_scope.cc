@@ -58,7 +58,7 @@ std::string describe(const Case& what, const Plan& plan) {
   };
   if (!what.first.nodes.empty()) say(what.first);
   if (what.second) say(*what.second);
-  if (plan.late != Plan::k_none) text += "; delay " + std::to_string(plan.late) + " is long";
+  if (plan.slow_lanes != 0) text += "; lanes " + std::to_string(plan.slow_lanes) + " are slow";
   text += "; left on disks:";
   for (const uint64_t choice : plan.choices) text += " " + std::to_string(choice);
   return text;
@@ -68,14 +68,13 @@ struct Outcome {
   Report report;
   uint64_t steps = 0;           // from the first I/O to the first crash, or until all was done
   uint64_t recovery_steps = 0;  // from then on, until all was well again
-  uint64_t delays_before = 0, delays_after = 0;  // that were asked for before these steps, and behind them
 };
 
 // One case from its start to its end.
 class SmallRun : public Simulator {
  public:
   SmallRun(const Case& what, Plan& plan, bool traces)
-      : Simulator({.seed = 1, .faults = 0, .operations = 0, .trace = traces}), case_(what), plan_(plan) {
+      : Simulator({.seed = 1, .faults = 0, .operations = 0, .trace = traces}), case_(what) {
     world_.follow(plan);
   }
 
@@ -139,7 +138,6 @@ class SmallRun : public Simulator {
   // ---- until something fails ----
 
   void do_ios() {
-    outcome_.delays_before = plan_.delays_count;
     const auto may_go_on = [&] {
       issue_next();
       return outcome_.steps < case_.first.step && !is_quiet();
@@ -147,7 +145,6 @@ class SmallRun : public Simulator {
     for (; report_.ok && may_go_on(); ++outcome_.steps) {
       if (outcome_.steps == k_steps_max || !world_.step()) fail("I/O does not end");
     }
-    outcome_.delays_after = plan_.delays_count;
   }
   void issue_next() {
     while (issued_ < case_.ios.size() && serves()) {
@@ -212,7 +209,6 @@ class SmallRun : public Simulator {
   }
 
   const Case& case_;
-  Plan& plan_;
   Outcome outcome_;
   std::vector<std::shared_ptr<HostOp>> ops_;
   MemberSet away_;
@@ -263,14 +259,16 @@ class Search {
   }
 
   void search(const Case& what) {
-    ++report_.sequences;
+    if (!is_over()) ++report_.sequences;
     const std::optional<Outcome> whole = try_one(what);
     if (!whole) return;
     search_crashes(what, {}, whole->steps, true);
-    if (!scope_.lateness || what.ios.size() > 2) return;
-    for (uint64_t late = whole->delays_before; late < whole->delays_after && !is_over(); ++late) {
-      const std::optional<Outcome> slower = try_one(what, {.late = late});
-      if (slower) search_crashes(what, {.late = late}, slower->steps, false);
+    const uint32_t lanes = 1u << what.members * k_lanes_per_member;
+    for (uint32_t slow = 1; slow < lanes && !is_over(); ++slow) {
+      if (static_cast<uint32_t>(std::popcount(slow)) > scope_.slow_lanes_max) continue;
+      const Plan slowly{.slow_lanes = slow, .choices = {}, .of = {}};
+      const std::optional<Outcome> slower = try_one(what, slowly);
+      if (slower) search_crashes(what, slowly, slower->steps, false);
     }
   }
 
@@ -315,7 +313,6 @@ class Search {
         report_.is_complete = false;
         return;
       }
-      plan.delays_count = 0;
       plan.of.clear();
       if (!try_plan(what, plan)) return;
       plan.choices.resize(plan.of.size(), 0);
@@ -335,7 +332,7 @@ class Search {
     report_.events += outcome.report.events;
     if (outcome.report.ok) return outcome;
     report_.failure = describe(what, plan) + "\n  " + outcome.report.failure;
-    Plan again{.late = plan.late, .choices = plan.choices};
+    Plan again{.slow_lanes = plan.slow_lanes, .choices = plan.choices, .of = {}};
     report_.trace = SmallRun(what, again, true).run().report.trace;
     return std::nullopt;
   }

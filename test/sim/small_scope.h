@@ -13,13 +13,13 @@ struct SmallScope {
   uint32_t operations_max = 3;  // of a sequence
   uint32_t members_max = 3;     // 2 to this
   uint32_t crashes_max = 2;     // 2: only of sequences of one I/O
-  bool lateness = true;         // each single delay as long as it may be, of up to two I/Os
+  uint32_t slow_lanes_max = 1;  // so many at a time
   uint64_t runs_max = UINT64_MAX;
 };
 
 // Of `npm test`.
 inline constexpr SmallScope k_small_scope_short{
-    .operations_max = 2, .members_max = 2, .crashes_max = 1, .lateness = false};
+    .operations_max = 2, .members_max = 2, .crashes_max = 1, .slow_lanes_max = 0};
 
 struct SmallScopeReport {
   uint64_t sequences = 0;     // with what else differs before anything fails

@@ -12,17 +12,20 @@
 
 namespace ballast::sim {
 
-// Leaves nothing to chance: everything takes as little time as it may, but for one thing that takes the most;
-// no accident happens; what is left to the hardware is decided as `choices` says, 0 where that ends.
-struct Plan {
-  static constexpr uint64_t k_none = UINT64_MAX;
-  uint64_t late = k_none;  // which delay, counted from 0
-  std::vector<uint64_t> choices;
-  // What came of it: so many delays, and of how many each was chosen.
-  uint64_t delays_count = 0;
-  std::vector<uint64_t> of;
+// The ways of a member on which things go one after the other, or wait for each other's being slow.
+enum class Lane : uint8_t { commands, io, data, metadata };
+inline constexpr uint32_t k_lanes_per_member = 4;
+constexpr uint32_t lane_of(uint32_t member, Lane lane) {
+  return member * k_lanes_per_member + static_cast<uint32_t>(lane);
+}
 
-  uint64_t delay(uint64_t least, uint64_t most) { return delays_count++ == late ? most : least; }
+// Leaves nothing to chance: everything takes as little time as it may, and on slow lanes as much; no accident
+// happens; what is left to the hardware is decided as `choices` says, 0 where that ends.
+struct Plan {
+  uint32_t slow_lanes = 0;  // a bit each
+  std::vector<uint64_t> choices;
+  std::vector<uint64_t> of;  // of how many each was chosen
+
   uint64_t choose(uint64_t count) {
     const size_t at = of.size();
     of.push_back(count);
@@ -39,8 +42,15 @@ class World {
   uint64_t now_ns() const { return now_ns_; }
   Prng& prng() { return prng_; }
   uint64_t between(uint64_t least, uint64_t most) {
-    return plan_ != nullptr ? plan_->delay(least, most) : least + prng_.below(most - least + 1);
+    return plan_ != nullptr ? least : least + prng_.below(most - least + 1);
   }
+  // How long something takes on a lane.
+  uint64_t delay(uint32_t lane, uint64_t least, uint64_t most) {
+    const bool is_slow = ((plan_ != nullptr ? plan_->slow_lanes : slow_lanes_) >> lane & 1) != 0;
+    if (plan_ != nullptr) return is_slow ? most : least;
+    return between(least, is_slow ? most * 10 : most);
+  }
+  void slow_down(uint32_t lanes) { slow_lanes_ = lanes; }
   // What becomes of something that is left to the hardware.
   uint64_t choose(uint64_t count) { return plan_ != nullptr ? plan_->choose(count) : prng_.below(count); }
   bool chance(uint64_t one_in) { return plan_ == nullptr && prng_.below(one_in) == 0; }
@@ -80,6 +90,7 @@ class World {
   };
   Prng prng_;
   Plan* plan_ = nullptr;
+  uint32_t slow_lanes_ = 0;
   bool traces_;
   uint64_t now_ns_ = 0, next_number_ = 0, events_ = 0;
   uint64_t hash_ = 0xcbf29ce484222325ull;
