@@ -1,6 +1,7 @@
 // Makes the TypeScript types of an interface in proto/ from its descriptors:
 //   node proto/types.mjs csi > src/csi/messages.ts
 //   node proto/types.mjs etcd > src/store/etcd/messages.ts
+//   node proto/types.mjs store > src/store/remote/messages.ts
 // Types are those of messages as src/rpc decodes them (loadServices there): no field is absent but those of a
 // oneof, an absent message is null, 64-bit numbers are decimal strings, enums are the names of their values.
 // Tests beside those of the rooms say when a file is not what this makes.
@@ -14,6 +15,7 @@ const scalars = {
   TYPE_INT64: 'string',
   TYPE_UINT64: 'string',
   TYPE_INT32: 'number',
+  TYPE_UINT32: 'number',
   TYPE_BOOL: 'boolean',
 };
 

@@ -48,15 +48,20 @@ export interface StreamOptions extends Omit<CallOptions, 'timeoutMs'> {
 
 /** How a call ended, other than well. */
 export class CallFailure extends Error {
+  /** That of the catalogue, where a server of ours said one. */
+  readonly errorCode: ErrorCode | undefined;
+  /** False: nobody can have received it. */
+  readonly sent: boolean;
+
   constructor(
     readonly status: StatusName,
     readonly details: string,
-    /** That of the catalogue, where a server of ours said one. */
-    readonly errorCode?: ErrorCode,
-    options?: { readonly cause?: unknown },
+    options: { readonly errorCode?: ErrorCode; readonly sent?: boolean; readonly cause?: unknown } = {},
   ) {
-    super(`${status}: ${details}`, options);
+    super(`${status}: ${details}`, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'CallFailure';
+    this.errorCode = options.errorCode;
+    this.sent = options.sent ?? true;
   }
 }
 
@@ -75,6 +80,7 @@ export function methodsOf<Service>(definition: ServiceDefinition): Methods<Servi
 }
 
 const pongMsMax = 2_000;
+const probeMsMax = 50;
 const reconnectMsMin = 100;
 const reconnectMsMax = 1_000;
 
@@ -110,9 +116,22 @@ export class RpcConnection {
       this.#client.waitForReady(Date.now() + timeoutMs, (error) =>
         error === undefined || error === null
           ? resolve()
-          : reject(
-              new CallFailure('UNAVAILABLE', `no connection to ${this.name}`, undefined, { cause: error }),
-            ),
+          : reject(new CallFailure('UNAVAILABLE', `no connection to ${this.name}`, { cause: error })),
+      );
+    });
+  }
+
+  /** For a person, after ready() has failed: grpc-js tells it only to a call that wants a connection. */
+  whyUnreachable(): Promise<string> {
+    const nothing = () => Buffer.alloc(0);
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(
+        '/grpc.health.v1.Health/Check',
+        nothing,
+        nothing,
+        {},
+        { deadline: Date.now() + probeMsMax },
+        (error) => resolve(`${this.name}: ${reasonIn(error)}`),
       );
     });
   }
@@ -166,10 +185,7 @@ export class RpcConnection {
         yield message as R;
       }
     } catch (error) {
-      if (late)
-        throw new CallFailure('DEADLINE_EXCEEDED', `${this.name} does not answer`, undefined, {
-          cause: error,
-        });
+      if (late) throw new CallFailure('DEADLINE_EXCEEDED', `${this.name} does not answer`, { cause: error });
       throw error instanceof Error && 'code' in error ? failureOf(error as ServiceError) : error;
     } finally {
       clearTimeout(timer);
@@ -209,9 +225,17 @@ function metadataOf(fields: Readonly<Record<string, string>> = {}): Metadata {
   return metadata;
 }
 
+/** Without what grpc-js puts around the error of the socket. */
+function reasonIn(error: ServiceError | null): string {
+  if (error === null || error.code === status.UNIMPLEMENTED) return 'answers now';
+  return error.details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
+    .replace(/\.? Resolution note: $/, '');
+}
+
 function failureOf(error: ServiceError): CallFailure {
   const name = (status[error.code] ?? 'UNKNOWN') as StatusName;
   const code = error.metadata?.get(errorCodeKey)[0];
-  const known = typeof code === 'string' && isErrorCode(code) ? code : undefined;
-  return new CallFailure(name, error.details ?? error.message, known, { cause: error });
+  const errorCode = typeof code === 'string' && isErrorCode(code) ? { errorCode: code } : {};
+  return new CallFailure(name, error.details ?? error.message, { ...errorCode, cause: error });
 }

@@ -37,6 +37,11 @@ export class ObservedCall {
     return this.#abort.signal;
   }
 
+  /** As if its caller had gone. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
   succeeded(response: unknown): void {
     const { log, hidden, changes } = this.#options;
     const level = changes(this.#method) ? 'info' : 'debug';

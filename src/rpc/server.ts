@@ -1,7 +1,8 @@
-// A gRPC server on a Unix socket. Connections are taken by a socket of our own and handed to grpc-js, which
-// would make one that others can open. Messages, streams and connections are bounded.
+// A gRPC server on a Unix socket or a TCP address. Connections are taken by a socket of our own and handed to
+// grpc-js: it would make a Unix socket that others can open, and take any number of connections. Messages,
+// streams and connections are bounded.
 import { once } from 'node:events';
-import type { Server as SocketServer } from 'node:net';
+import type { Socket, Server as SocketServer } from 'node:net';
 import {
   type ConnectionInjector,
   logVerbosity,
@@ -14,8 +15,11 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import type { HostPort } from '../base/address.js';
+import { ClosedError } from '../base/errors.js';
 import type { Handlers, Streaming, Unary } from './handlers.js';
 import { ObservedCall, type ObserverOptions } from './observed-call.js';
+import { listenOnTcp, type ServerTls } from './tcp-socket.js';
 import { listenOnSocket } from './unix-socket.js';
 
 const messageBytesMax = 4 << 20; // what gRPC takes where nobody says otherwise
@@ -25,6 +29,8 @@ const closeMsMax = 2_000;
 export interface RpcServerOptions extends ObserverOptions {
   /** Called with every request before its handler; what it throws is the answer. */
   readonly check?: (request: unknown) => void;
+  /** Methods whose streams end with their reader only: close() does not wait for these. Default: none. */
+  readonly endless?: (method: string) => boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what Handlers<Service> says of each
@@ -35,6 +41,7 @@ export class RpcServer {
   readonly #server: Server;
   #socket: SocketServer | undefined;
   #injector: ConnectionInjector | undefined;
+  readonly #endless = new Set<ObservedCall>();
   #closing: Promise<void> | undefined;
 
   constructor(options: RpcServerOptions) {
@@ -59,12 +66,24 @@ export class RpcServer {
   }
 
   async listen(path: string): Promise<void> {
+    this.#socket = await listenOnSocket(path, this.#taker());
+  }
+
+  /** Resolves with the address, and the port that was chosen for 0. Without `tls` on loopback only. */
+  async listenTcp(address: HostPort, tls?: ServerTls): Promise<HostPort> {
+    const bound = await listenOnTcp(address, tls, this.#taker());
+    this.#socket = bound.server;
+    return bound.address;
+  }
+
+  #taker(): (socket: Socket) => void {
+    // What has to be encrypted is so before grpc-js gets it.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#injector = injector;
-    this.#socket = await listenOnSocket(path, (socket) => {
+    return (socket) => {
       socket.on('error', () => socket.destroy());
       injector.injectConnection(socket);
-    });
+    };
   }
 
   /** Answers what has come, for a while, and takes nothing new. Idempotent. */
@@ -75,7 +94,7 @@ export class RpcServer {
 
   async #close(): Promise<void> {
     this.#socket?.close(); // takes its name away too
-    this.#injector?.drain(closeMsMax);
+    for (const call of this.#endless) call.abort();
     const late = setTimeout(() => this.#server.forceShutdown(), closeMsMax);
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     clearTimeout(late);
@@ -102,6 +121,8 @@ export class RpcServer {
   #streaming(name: string, handler: Streaming<unknown, unknown>) {
     return (call: ServerWritableStream<unknown, unknown>): void => {
       const observed = new ObservedCall(this.#options, name, call.request, call);
+      const endless = this.#options.endless?.(name) === true;
+      if (endless) this.#endless.add(observed);
       const work = async () => {
         this.#options.check?.(call.request);
         let messages = 0;
@@ -111,15 +132,18 @@ export class RpcServer {
           // As slow as its reader: nothing piles up here.
           if (!call.write(message)) await once(call, 'drain', observed).catch(ifAborted(observed.signal));
         }
+        // To its reader, who is still there, this is no end of what was asked for.
+        if (endless && this.#closing !== undefined) throw new ClosedError('the server');
         return messages;
       };
-      void work().then(
+      const ended = work().then(
         (messages) => {
           observed.succeeded({ messages });
           call.end();
         },
         (error: unknown) => void call.emit('error', observed.failed(error)),
       );
+      void ended.finally(() => this.#endless.delete(observed));
     };
   }
 }

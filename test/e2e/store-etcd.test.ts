@@ -45,7 +45,7 @@ describe.skipIf(withoutEtcd)(`serve --store etcd://... ${needsEtcd}`, () => {
     await namespace?.write(0n, data);
     expect((await namespace?.read(0n, 16))?.equals(data)).toBe(true);
     const created = await run('pool', 'create', 'q', '--device', `${workspace.path('disk2')}:1GiB`);
-    expect([created.code, created.stderr]).toEqual([3, expect.stringContaining('no etcd can be reached')]);
+    expect([created.code, created.stderr]).toEqual([3, expect.stringContaining('nobody can be reached')]);
     await etcd.server.start();
     expect(await done('pool', 'show', 'p')).toMatchObject({ state: 'open', volumes: 1 });
     await controller.close();

@@ -8,17 +8,19 @@ import { CallFailure } from '../../rpc/connection.js';
 import type { Sent } from '../../rpc/handlers.js';
 import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../checks.js';
 import { CommitOrder } from '../commit-order.js';
+import { DistantLeases } from '../distant-leases.js';
+import { watchOver } from '../distant-watch.js';
 import type { ChangeSet, CommitResult, Compare, Lease, Listing, Store, Versioned, Write } from '../types.js';
-import { type EndpointsOptions, EtcdEndpoints } from './endpoints.js';
-import { isCompacted, isLeaseUnknown, told, unavailable } from './failures.js';
+import { EtcdEndpoints, type EtcdEndpointsOptions } from './endpoints.js';
+import { changeFailed, isCompacted, isLeaseUnknown, told, unavailable } from './failures.js';
 import { EtcdKeys } from './keys.js';
-import { EtcdLeases } from './leases.js';
+import { etcdLeases } from './leases.js';
 import { type EtcdMark, Lineage } from './lineage.js';
 import type { KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse } from './messages.js';
 import { etcdServices } from './services.js';
-import { watchEtcd } from './watch.js';
+import { etcdWatch } from './watch.js';
 
-export interface EtcdStoreOptions extends EndpointsOptions {
+export interface EtcdStoreOptions extends EtcdEndpointsOptions {
   /** Of all keys; other users of the same etcd have another one. 1 to 128 printable ASCII characters. */
   readonly prefix: string;
   /** How far it was when it was used last: an etcd that is behind is refused with STORE_FAILED. */
@@ -62,7 +64,7 @@ class EtcdStoreClient implements EtcdStore {
   readonly #keys: EtcdKeys;
   readonly #endpoints: EtcdEndpoints;
   readonly #lineage: Lineage;
-  readonly #leases: EtcdLeases;
+  readonly #leases: DistantLeases;
   readonly #order = new CommitOrder();
   /** Ends watches, at once. */
   readonly #ending = new AbortController();
@@ -73,7 +75,7 @@ class EtcdStoreClient implements EtcdStore {
     this.#keys = new EtcdKeys(prefix);
     this.#endpoints = new EtcdEndpoints(endpoints);
     this.#lineage = new Lineage(mark);
-    this.#leases = new EtcdLeases(this.#endpoints, clock);
+    this.#leases = new DistantLeases(etcdLeases(this.#endpoints), clock);
   }
 
   get mark(): EtcdMark | undefined {
@@ -163,7 +165,7 @@ class EtcdStoreClient implements EtcdStore {
       closing: this.#ending.signal,
       revision: () => this.revision(),
     };
-    yield* watchEtcd(context, prefix, after, signal);
+    yield* watchOver(etcdWatch(context, prefix), after, signal);
   }
 
   /** All of one revision, in pages that are as small as their values are large. */
@@ -207,14 +209,12 @@ class EtcdStoreClient implements EtcdStore {
       return told('commit', this.#endpoints.read(Txn, { ...request, success }));
     }
     try {
-      return await this.#endpoints.change('commit', Txn, request);
+      return await this.#endpoints.once(Txn, request);
     } catch (error) {
-      const { cause } = error as Error;
+      if (!(error instanceof CallFailure)) throw error;
       const [lease] = leases;
-      if (lease !== undefined && cause instanceof CallFailure && isLeaseUnknown(cause)) {
-        throw new LeaseExpiredError(lease);
-      }
-      throw error;
+      if (lease !== undefined && isLeaseUnknown(error)) throw new LeaseExpiredError(lease);
+      throw changeFailed('commit', error);
     }
   }
 

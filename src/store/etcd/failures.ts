@@ -3,11 +3,8 @@
 // itself (etcd 3.4, etcdserver/api/v3rpc/rpctypes), all others from what lies between.
 import { StoreInDoubtError, StoreUnavailableError } from '../../base/control-errors.js';
 import { CallFailure } from '../../rpc/connection.js';
+import { isPassing as isPassingAnywhere } from '../../rpc/endpoints.js';
 import type { StatusName } from '../../rpc/status.js';
-
-const passing: ReadonlySet<StatusName> = new Set([
-  ...(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'CANCELLED', 'UNKNOWN', 'ABORTED'] as const),
-]);
 
 /** Refused before it was proposed to the cluster, or by all members alike. */
 const refusing: ReadonlySet<StatusName> = new Set([
@@ -16,13 +13,8 @@ const refusing: ReadonlySet<StatusName> = new Set([
 ]);
 
 /** Another attempt, perhaps at another member, may succeed. */
-export function isPassing({ status, details }: CallFailure): boolean {
-  return passing.has(status) || details.startsWith('etcdserver: too many requests');
-}
-
-/** The peer took its time, or is gone: not to be asked first for a while. */
-export function isSilence({ status }: CallFailure): boolean {
-  return status === 'UNAVAILABLE' || status === 'DEADLINE_EXCEEDED';
+export function isPassing(failure: CallFailure): boolean {
+  return isPassingAnywhere(failure) || failure.details.startsWith('etcdserver: too many requests');
 }
 
 /** The token is too old, or the member does not know it: a new one helps. */
@@ -51,13 +43,13 @@ export function unavailable(operation: string, failure: CallFailure): StoreUnava
   return new StoreUnavailableError(operation, textOf(failure), { cause: failure });
 }
 
-/** What a caller hears of a call that was to change something, and was sent. */
+/** What a caller hears of a call that was to change something. */
 export function changeFailed(
   operation: string,
   failure: CallFailure,
 ): StoreUnavailableError | StoreInDoubtError {
   const refused = refusing.has(failure.status) && failure.details.startsWith('etcdserver:');
-  if (refused) return unavailable(operation, failure);
+  if (refused || !failure.sent) return unavailable(operation, failure);
   return new StoreInDoubtError(operation, textOf(failure), { cause: failure });
 }
 

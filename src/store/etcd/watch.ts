@@ -1,10 +1,7 @@
-// One watch over as many streams as it takes: when one breaks the next begins after the last commit that was
-// given out, at another member if need be, for as long as its reader wants. Silence of etcd is silence here.
-import { setTimeout as sleep } from 'node:timers/promises';
+// The streams of a watch of etcd, and why they end.
 import { StoreGapError } from '../../base/control-errors.js';
-import { ClosedError } from '../../base/errors.js';
 import { CallFailure } from '../../rpc/connection.js';
-import type { ChangeSet } from '../types.js';
+import type { WatchStep, WatchStreams } from '../distant-watch.js';
 import { ChangeSets } from './change-sets.js';
 import type { EtcdEndpoints } from './endpoints.js';
 import { isPassing, needsNewToken, unavailable } from './failures.js';
@@ -13,10 +10,7 @@ import type { Lineage } from './lineage.js';
 import type { WatchResponse } from './messages.js';
 import { etcdServices } from './services.js';
 
-const backoffMsMin = 25;
-const backoffMsMax = 1_000;
-
-export interface WatchContext {
+export interface EtcdWatchContext {
   readonly endpoints: EtcdEndpoints;
   readonly keys: EtcdKeys;
   readonly lineage: Lineage;
@@ -26,52 +20,26 @@ export interface WatchContext {
   readonly revision: () => Promise<bigint>;
 }
 
-export async function* watchEtcd(
-  context: WatchContext,
-  prefix: string,
-  after: bigint,
-  signal: AbortSignal,
-): AsyncGenerator<ChangeSet> {
-  const ended = AbortSignal.any([signal, context.closing]);
-  let cursor = after;
-  let failures = 0;
-  let denied = false;
-  while (!ended.aborted) {
-    try {
-      for await (const step of stream(context, prefix, cursor, ended)) {
-        failures = 0;
-        denied = false;
-        cursor = step.revision;
-        if (step.set !== undefined) yield step.set;
-      }
-    } catch (error) {
-      if (ended.aborted) break;
-      if (!(error instanceof CallFailure)) throw error;
+export function etcdWatch(context: EtcdWatchContext, prefix: string): WatchStreams {
+  return {
+    open: (after, signal) => stream(context, prefix, after, signal),
+    closing: context.closing,
+    failed: (error, again) => {
+      if (!(error instanceof CallFailure)) return error;
       // A member that was restarted has forgotten its tokens, and says of a watch no more than this.
-      const again: boolean = error.status === 'PERMISSION_DENIED' && !denied;
-      if (again) context.endpoints.forgetToken();
-      denied ||= again;
-      if (!again && !isPassing(error) && !needsNewToken(error)) throw unavailable('watch', error);
-    }
-    const backoffMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures) * (0.5 + Math.random() / 2);
-    failures = Math.min(failures + 1, 8);
-    await sleep(backoffMs, undefined, { signal: ended }).catch(() => undefined);
-  }
-  if (!signal.aborted) throw new ClosedError('the store');
-}
-
-/** The reader knows everything up to `revision` when it has had `set`. */
-interface Step {
-  readonly revision: bigint;
-  readonly set?: ChangeSet;
+      const denied = error.status === 'PERMISSION_DENIED' && !again;
+      if (denied) context.endpoints.forgetToken();
+      return denied || isPassing(error) || needsNewToken(error) || unavailable('watch', error);
+    },
+  };
 }
 
 async function* stream(
-  { endpoints, keys, lineage, revision }: WatchContext,
+  { endpoints, keys, lineage, revision }: EtcdWatchContext,
   prefix: string,
   after: bigint,
   signal: AbortSignal,
-): AsyncGenerator<Step> {
+): AsyncGenerator<WatchStep> {
   const createRequest = {
     ...keys.range(prefix),
     startRevision: String(after + 1n),

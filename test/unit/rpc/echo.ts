@@ -51,6 +51,7 @@ export class EchoHarness {
       log: pino({ level: 'debug' }, { write }),
       hidden: new Set([...services.mapFields, 'flags']),
       changes: (method) => method.startsWith('Create'),
+      endless: (method) => method === 'Count',
     });
     const none = async function* () {};
     server.add<EchoService>(definition, {

@@ -327,6 +327,45 @@ describe('the socket', () => {
   });
 });
 
+describe('the end of a server', () => {
+  it('waits for what is under way, and answers it', async () => {
+    let began: (value: unknown) => void = () => undefined;
+    const under = new Promise((resolve) => {
+      began = resolve;
+    });
+    let answered = false;
+    await echo.start({
+      Say: async (request) => {
+        began(undefined);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        answered = true;
+        return request;
+      },
+    });
+    const call = echo.call('Say', { text: 'late' });
+    await under;
+    await echo.server.close();
+    expect(answered).toBe(true);
+    expect((await call).answer).toMatchObject({ text: 'late' });
+  });
+
+  it('waits for no stream that never ends, and does not tell its reader that it has ended', async () => {
+    await echo.start({
+      Count: async function* (request, { signal }) {
+        yield request;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      },
+    });
+    const stream = echo.stream({ text: 'first' });
+    await once(stream, 'data');
+    const failed = once(stream, 'error');
+    const beganMs = performance.now();
+    await echo.server.close();
+    expect((await failed)[0]).toMatchObject({ code: status.UNAVAILABLE });
+    expect(performance.now() - beganMs).toBeLessThan(10_000);
+  });
+});
+
 describe('parseUnixEndpoint', () => {
   it.each([
     ['unix:///csi/csi.sock', '/csi/csi.sock'],

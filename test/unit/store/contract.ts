@@ -28,7 +28,7 @@ export async function take(watch: AsyncIterable<ChangeSet>, count: number): Prom
 }
 
 /** Of a store that keeps its history in memory. */
-async function overrunHistory(store: Store): Promise<void> {
+export async function overrunHistory(store: Store): Promise<void> {
   const commits = Array.from({ length: historyCommitsMax }, () => store.commit([], [put('overrun', '')]));
   await Promise.all(commits);
 }

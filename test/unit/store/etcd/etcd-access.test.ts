@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientTls } from '../../../../src/rpc/connection.js';
 import type { EtcdStore } from '../../../../src/store/etcd/etcd-store.js';
-import { Certificates, EtcdHarness, needsEtcd, type TlsFiles, withoutEtcd } from '../../../support/etcd.js';
+import { Certificates, type TlsFiles } from '../../../support/certificates.js';
+import { EtcdHarness, needsEtcd, withoutEtcd } from '../../../support/etcd.js';
 import { content, put, take } from '../contract.js';
 
 const failure = (code: string, message = '') =>
