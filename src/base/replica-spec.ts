@@ -124,3 +124,15 @@ export function refusing<T>(refuse: Refuse, parse: () => T): T {
     throw refuse(error.message);
   }
 }
+
+const dataPrefix = 'replica.';
+
+/** What a pool's volume is called that was made for a replica of a cluster, by the UUID of the replica. */
+export function replicaDataName(replica: string): string {
+  return dataPrefix + replica;
+}
+
+/** The UUID in such a name. */
+export function replicaOfData(volume: string): string | undefined {
+  return volume.startsWith(dataPrefix) ? volume.slice(dataPrefix.length) : undefined;
+}

@@ -1,5 +1,6 @@
 // Which volumes of pools are of replicas of this daemon: the one with a replica's data, and the hidden one
 // beside it with what the replica notes. Neither is served to hosts, listed, or changed.
+import { replicaOfData } from '../base/replica-spec.js';
 
 /** What a replica of this daemon has: a file, or a volume of a pool. */
 export type ReplicaData =
@@ -25,7 +26,7 @@ export class ReplicaVolumes {
 
   /** Name of the replica that has this volume. */
   ownerOf(pool: string, volume: string): string | undefined {
-    return this.#owners.get(key(pool, volume));
+    return replicaOfData(volume) ?? this.#owners.get(key(pool, volume));
   }
 }
 

@@ -10,6 +10,7 @@ import type { Log } from '../base/log.js';
 import { checkNqn } from '../base/nqn.js';
 import { KeyUnavailableError, SnapshotNotFoundError, VolumeInUseError } from '../base/pool-errors.js';
 import type { QosWords } from '../base/qos.js';
+import { replicaOfData } from '../base/replica-spec.js';
 import { hostsMax, uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import type { Qos } from './qos.js';
@@ -387,6 +388,11 @@ export function checkNewVolumeName(name: string): void {
   checkName(name);
   if (uuidPattern.test(name))
     throw new InvalidArgumentError('name', 'a name that is not in the form of a UUID');
+  if (replicaOfData(name) !== undefined)
+    throw new InvalidArgumentError(
+      'name',
+      "a name that does not begin with 'replica.': those are of replicas",
+    );
 }
 
 /** Of a snapshot, too. */

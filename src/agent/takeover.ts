@@ -1,0 +1,103 @@
+// Who becomes head of a volume, decided by each node that keeps a replica of it, for itself (decision 0010,
+// "Takeover"). Pure: the same facts give the same step, and no step is safe or unsafe by what stands here, as
+// epochs decide that (docs/replication.md). What must stay true is only that somebody always has a next step.
+import { nobody } from '../mirrors/record.js';
+import type { HeadState, MirrorRecord } from '../native/mirror-types.js';
+
+/** A node, and the replica of the volume that it keeps. */
+export interface ReplicaPlace {
+  /** UUID, by which it is head. */
+  readonly node: string;
+  /** UUID */
+  readonly replica: string;
+}
+
+export interface TakeoverFacts {
+  /** This one. */
+  readonly here: ReplicaPlace;
+  /** Of all nodes that are up, this one too; empty: not known yet. */
+  readonly places: readonly ReplicaPlace[];
+  readonly record: MirrorRecord;
+  /** UUID of the node that the controller wants to be head. */
+  readonly wanted?: string;
+  /** Of the head in this process. */
+  readonly state: HeadState;
+  /** Since when no head uses the replica here, by the steady clock; undefined: one does. */
+  readonly unusedSinceMs?: number;
+  /** Since when the record says what it says. */
+  readonly recordSinceMs: number;
+  readonly nowMs: number;
+}
+
+export type TakeoverStep =
+  | { readonly kind: 'none' }
+  /** Nothing before; what is known then decides. */
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'promote' }
+  | { readonly kind: 'demote' };
+
+/**
+ * A head that lives and lost only its connection to this replica takes the replica out of the set meanwhile,
+ * which is a commit of the store: then nothing is to be taken over.
+ */
+export const unusedMs = 100;
+/** Between one candidate and the next: the claim of the first is in the store by then. */
+export const turnMs = 300;
+/** What a node that is wanted as head has time for before others go on without it. */
+export const wantedMs = 2_000;
+
+const none: TakeoverStep = { kind: 'none' };
+
+export function nextStep(facts: TakeoverFacts): TakeoverStep {
+  const { here, record, state } = facts;
+  // Another one is head. What is left of ours makes way, for hosts and for what comes.
+  if (state === 'fenced' || state === 'stopped') return { kind: 'demote' };
+  if (state !== 'standby') return shouldMove(facts) ? { kind: 'demote' } : none;
+  if (!isInSync(record, here.replica)) return none;
+  const readyMs = readyAtMs(facts);
+  if (readyMs === undefined) return none;
+  return facts.nowMs >= readyMs ? { kind: 'promote' } : { kind: 'wait', untilMs: readyMs };
+}
+
+/** A head goes only to a node that can be one, and stays until it is in order itself. */
+function shouldMove({ here, places, record, state, wanted }: TakeoverFacts): boolean {
+  if (state !== 'serving' || wanted === undefined || wanted === here.node) return false;
+  const there = places.find(({ node }) => node === wanted);
+  return there !== undefined && isInSync(record, there.replica);
+}
+
+/** When it is this node's turn; undefined: not while things are as they are. */
+function readyAtMs(facts: TakeoverFacts): number | undefined {
+  const { here, record, unusedSinceMs, recordSinceMs } = facts;
+  const turn = candidates(facts).indexOf(here.node);
+  if (turn < 0) return undefined; // who is up is not known yet
+  // It said itself that it has ended, or there was none yet: nobody is to be waited for but who is wanted.
+  if (record.headStopped) return recordSinceMs + waitMs(facts, turn);
+  // As a new process of the node that was head: the old one is gone.
+  if (record.head === here.node) return recordSinceMs;
+  if (unusedSinceMs === undefined) return undefined;
+  return unusedSinceMs + unusedMs + turn * turnMs;
+}
+
+function waitMs({ wanted, here, places, record }: TakeoverFacts, turn: number): number {
+  if (wanted === here.node) return 0;
+  const there = places.find(({ node }) => node === wanted);
+  const canBe = there !== undefined && isInSync(record, there.replica);
+  return (canBe ? wantedMs : 0) + turn * turnMs;
+}
+
+/** Nodes that could be head, in the order in which they try. */
+function candidates({ places, record, wanted }: TakeoverFacts): readonly string[] {
+  const inSync = record.members.flatMap(({ uuid, inSync: is }) => {
+    const place = places.find(({ replica }) => replica === uuid);
+    // Who was head and has gone comes last: it may be up again, and then it is not the one to wait for.
+    return is && place !== undefined ? [place.node] : [];
+  });
+  const was = record.headStopped || record.head === nobody ? undefined : record.head;
+  const rank = (node: string) => (node === wanted ? 0 : node === was ? 2 : 1);
+  return inSync.sort((a, b) => rank(a) - rank(b));
+}
+
+function isInSync(record: MirrorRecord, replica: string): boolean {
+  return record.members.some(({ uuid, inSync }) => uuid === replica && inSync);
+}

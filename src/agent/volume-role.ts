@@ -1,0 +1,160 @@
+// What this node is to one volume, standby or head, kept in step with what is known: asks takeover.ts what to
+// do whenever something changed or a wait is over, and does it, one thing at a time.
+//
+// What must stay true: a head is made of the record as the store has it at that moment, and the store bridge
+// knows of it before the engine does. What fails is tried again, later each time; it never ends the loop.
+import type { Clock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+import type { StoredMirror } from '../mirrors/record.js';
+import type { HeadState, MirrorEngine, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
+import { nextStep, type ReplicaPlace, type TakeoverStep } from './takeover.js';
+
+export interface VolumeRoleOptions {
+  readonly name: string;
+  readonly here: ReplicaPlace;
+  readonly engine: Pick<MirrorEngine, 'promoteMirror' | 'demoteMirror'>;
+  /** Of the store; undefined: there is none any more. */
+  readonly readRecord: () => Promise<StoredMirror | undefined>;
+  /** What a head of this record is made of: where its members are, and this node. */
+  readonly mirrorOptions: (record: MirrorRecord) => Promise<MirrorOptions>;
+  /** Told before the engine asks the store for a head. */
+  readonly serveStore: (volumeUuid: string, record: MirrorRecord) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export const retryMsMin = 200;
+export const retryMsMax = 10_000;
+
+export class VolumeRole {
+  readonly #options: VolumeRoleOptions;
+  #record: MirrorRecord | undefined;
+  #recordSinceMs = 0;
+  #places: readonly ReplicaPlace[] = [];
+  #wanted: string | undefined;
+  #unusedSinceMs: number | undefined;
+  #state: HeadState = 'standby';
+  #working: Promise<void> | undefined;
+  #forgetWait = () => {};
+  #retryMs = 0;
+  #retryAtMs = 0;
+  #closed = false;
+
+  constructor(options: VolumeRoleOptions) {
+    this.#options = options;
+    this.#unusedSinceMs = options.clock.steadyMs();
+  }
+
+  get state(): HeadState {
+    return this.#state;
+  }
+
+  /** As the store has it, or had it a moment ago: older ones than known are passed over. */
+  setRecord(record: MirrorRecord): void {
+    const known = this.#record;
+    if (known !== undefined && record.revision <= known.revision) return;
+    if (known === undefined || known.epoch !== record.epoch || known.headStopped !== record.headStopped) {
+      this.#recordSinceMs = this.#options.clock.steadyMs();
+    }
+    this.#record = record;
+    this.#consider();
+  }
+
+  /** Nodes that are up, this one too, and their replicas; who is to be head. */
+  setCluster(places: readonly ReplicaPlace[], wanted: string | undefined): void {
+    this.#places = places;
+    this.#wanted = wanted;
+    this.#consider();
+  }
+
+  /** A head, of this node or of another, has sealed the replica here, or none has it any more. */
+  setUsed(used: boolean): void {
+    this.#unusedSinceMs = used ? undefined : this.#options.clock.steadyMs();
+    this.#consider();
+  }
+
+  /** The engine says so of the head here. */
+  setState(state: HeadState): void {
+    if (this.#state === 'standby') return; // of a head that was ended meanwhile
+    this.#state = state;
+    this.#consider();
+  }
+
+  /** Begins nothing any more; resolves when what was under way has ended. The head stays as it is. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#forgetWait();
+    await this.#working;
+  }
+
+  #consider(): void {
+    if (this.#closed || this.#working !== undefined) return;
+    this.#forgetWait();
+    const step = this.#step();
+    const nowMs = this.#options.clock.steadyMs();
+    if (step.kind === 'none') return;
+    const atMs = Math.max(step.kind === 'wait' ? step.untilMs : nowMs, this.#retryAtMs);
+    if (step.kind === 'wait' || atMs > nowMs) {
+      this.#forgetWait = this.#options.clock.after(atMs - nowMs, () => this.#consider());
+      return;
+    }
+    this.#working = this.#carryOut(step.kind).finally(() => {
+      this.#working = undefined;
+      this.#consider();
+    });
+  }
+
+  #step(): TakeoverStep {
+    const { here, clock } = this.#options;
+    if (this.#record === undefined) return { kind: 'none' };
+    return nextStep({
+      ...{ here, places: this.#places, record: this.#record, state: this.#state },
+      ...{ recordSinceMs: this.#recordSinceMs, nowMs: clock.steadyMs() },
+      ...(this.#wanted !== undefined && { wanted: this.#wanted }),
+      ...(this.#unusedSinceMs !== undefined && { unusedSinceMs: this.#unusedSinceMs }),
+    });
+  }
+
+  /** Never fails. */
+  async #carryOut(kind: 'promote' | 'demote'): Promise<void> {
+    const { name, log } = this.#options;
+    try {
+      if (kind === 'demote') await this.#demote();
+      else await this.#promote();
+      this.#retryMs = 0;
+      this.#retryAtMs = 0;
+    } catch (err) {
+      this.#retryMs = Math.min(Math.max(this.#retryMs * 2, retryMsMin), retryMsMax);
+      this.#retryAtMs = this.#options.clock.steadyMs() + this.#retryMs;
+      const what = kind === 'promote' ? 'become its head' : 'end its head';
+      log.warn({ room: 'agent', volume: name, err }, `volume '${name}': cannot ${what}; tried again`);
+    }
+  }
+
+  async #promote(): Promise<void> {
+    const { name, here, engine, readRecord, mirrorOptions, serveStore, log } = this.#options;
+    const stored = await readRecord();
+    if (stored === undefined) throw new Error('its record is gone from the store');
+    const { record, volumeUuid } = stored;
+    // What was decided on may be over: decided anew, by what there is now.
+    if (record.revision !== this.#record?.revision) return this.setRecord(record);
+    const options = await mirrorOptions(record);
+    serveStore(volumeUuid, record);
+    this.#state = 'claiming';
+    try {
+      await engine.promoteMirror(name, options);
+    } catch (error) {
+      this.#state = 'standby';
+      throw error;
+    }
+    const why = record.head === here.node ? 'as before' : record.headStopped ? 'in its turn' : 'taking over';
+    log.info({ room: 'agent', volume: name }, `volume '${name}': head from now on, ${why}`);
+  }
+
+  async #demote(): Promise<void> {
+    const { name, engine, log } = this.#options;
+    await engine.demoteMirror(name);
+    this.#state = 'standby';
+    log.info({ room: 'agent', volume: name }, `volume '${name}': standby from now on`);
+  }
+}

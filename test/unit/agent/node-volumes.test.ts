@@ -1,0 +1,192 @@
+// A node of the cluster with a fake engine and a real store in memory: what the records want is made so.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NodeVolumes, retryMs } from '../../../src/agent/node-volumes.js';
+import type { WantedVolume } from '../../../src/agent/types.js';
+import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
+import { MirrorRecords } from '../../../src/mirrors/records.js';
+import { StoreBridge } from '../../../src/mirrors/store-bridge.js';
+import { gib, PoolHarness } from '../../support/pool-harness.js';
+
+const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-444444444444`;
+const here = { node: uuid('1'), replica: uuid('a') };
+const there = { node: uuid('2'), replica: uuid('b') };
+const address = { host: '127.0.0.1', port: 4430 };
+const db: WantedVolume = {
+  name: 'db',
+  uuid: uuid('9'),
+  nqn: `nqn.2026-11.dev.ballast:volume:${uuid('9')}`,
+  sizeBytes: 1n << 24n,
+  pool: 'p',
+  replicas: [here, there].map((place) => ({ ...place, address, up: true })),
+  head: here.node,
+};
+const newMirror: StoredMirror = {
+  volumeUuid: db.uuid,
+  record: {
+    ...{ revision: 0n, epoch: 0n, head: nobody, headStopped: true, minInSync: 1 },
+    members: [here, there].map(({ replica }) => ({ uuid: replica, inSync: true, sealedEpoch: 0n })),
+    ...{ blockSizeBytes: 4096, blocksCount: 4096n },
+  },
+};
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+let pools: PoolHarness;
+let records: MirrorRecords;
+let node: NodeVolumes;
+
+async function start(): Promise<void> {
+  const { engine, store, clock, log } = pools;
+  const bridge = new StoreBridge({
+    records,
+    log,
+    clock,
+    answer: (volume, answer) => engine.answerStore(volume, answer),
+  });
+  node = new NodeVolumes({
+    ...{ engine, store, records, bridge, clock, log, node: here.node },
+    host: { hostNqn: 'nqn.2026-11.dev.ballast:host:1', hostId: uuid('1') },
+  });
+  engine.listenToMirrors({
+    onStoreRequest: (request) => bridge.request(request),
+    onHeadState: (volume, state) => node.onHeadState(volume, state),
+    onSeal: (replica, sealed) => node.onSeal(replica, sealed),
+  });
+  node.start();
+}
+
+beforeEach(async () => {
+  pools = new PoolHarness();
+  await pools.start();
+  await pools.pool('p');
+  records = new MirrorRecords(pools.store);
+  await start();
+});
+afterEach(async () => {
+  await node.close();
+  await pools.close();
+});
+
+const called = (verb: string) => pools.engine.calls.filter((call) => call.startsWith(verb));
+
+describe('a new volume', () => {
+  it('has a whole replica, is served as standby, and gets its head where that is wanted', async () => {
+    await records.swap('db', newMirror);
+    await node.apply([db]);
+    await settled();
+    expect(pools.engine.mirrors.asked).toEqual([
+      expect.objectContaining({
+        name: here.replica,
+        pool: 'p',
+        volume: `replica.${here.replica}`,
+        content: 'complete',
+      }),
+    ]);
+    expect(pools.engine.volumes[0]).toMatchObject({ name: 'db', kind: 'mirror', nqn: db.nqn, uuid: db.uuid });
+    const head = pools.engine.mirrors.head('db');
+    expect(called('promote')).toEqual(['promote db']);
+    expect(head.options).toMatchObject({
+      node: here.node,
+      members: [
+        { uuid: here.replica, replica: here.replica },
+        { uuid: there.replica, address },
+      ],
+    });
+    // What the head asks of the store is done there.
+    const answer = await pools.engine.mirrors.ask('db', { epoch: 1n, head: here.node, headStopped: false });
+    expect(answer.kind).toBe('stored');
+    pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
+    await settled();
+    expect(node.facts()).toMatchObject([{ name: 'db', state: 'serving', record: { epoch: 1n } }]);
+  });
+
+  it('waits for its record, and for its pool', async () => {
+    await node.apply([db]);
+    expect(node.facts()).toMatchObject([{ state: 'absent', error: 'its record is not in the store yet' }]);
+    await records.swap('db', newMirror);
+    pools.engine.fail('createPoolVolume', new Error('the pool is full'));
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(node.facts()).toMatchObject([{ state: 'absent', error: 'the pool is full' }]);
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(node.facts()[0]).not.toHaveProperty('error');
+    expect(called('addVolume')).toEqual(['addVolume db']);
+  });
+
+  it('is made once, however often it is wanted', async () => {
+    await records.swap('db', newMirror);
+    await Promise.all([node.apply([db]), node.apply([db]), node.apply([db])]);
+    await node.apply([{ ...db }]);
+    expect(called('createPoolVolume')).toHaveLength(1);
+    expect(called('addVolume')).toHaveLength(1);
+  });
+});
+
+describe('a volume that has been written', () => {
+  const written: StoredMirror = {
+    ...newMirror,
+    record: { ...newMirror.record, epoch: 4n, head: there.node, headStopped: false },
+  };
+
+  it('gets a replica without content where there is none, as only a copy can make it whole', async () => {
+    await records.swap('db', written);
+    await node.apply([db]);
+    expect(pools.engine.mirrors.asked[0]).toMatchObject({ content: 'nothing' });
+  });
+
+  it('is taken over when its head lets go of the replica', async () => {
+    await records.swap('db', written);
+    await node.apply([
+      { ...db, replicas: db.replicas.map((one) => ({ ...one, up: one.node === here.node })) },
+    ]);
+    pools.engine.mirrors.listeners?.onSeal?.(here.replica, true);
+    pools.clock.advance(60_000);
+    await settled();
+    expect(called('promote')).toEqual([]);
+    pools.engine.mirrors.listeners?.onSeal?.(here.replica, false);
+    pools.clock.advance(1000);
+    await settled();
+    expect(called('promote')).toEqual(['promote db']);
+  });
+
+  it('hears of its record by the store', async () => {
+    await records.swap('db', written);
+    await node.apply([db]);
+    const stored = await records.get('db');
+    if (stored === undefined) throw new Error('no record');
+    await records.swap('db', { ...stored, record: { ...stored.record, epoch: 5n } });
+    await settled();
+    expect(node.facts()).toMatchObject([{ record: { epoch: 5n } }]);
+  });
+});
+
+describe('a volume that is not wanted here any more', () => {
+  it('is not served, and its data stays in the pool', async () => {
+    await records.swap('db', newMirror);
+    await node.apply([db]);
+    await node.apply([]);
+    expect(pools.engine.volumes).toEqual([]);
+    expect(pools.engine.mirrors.replicas.size).toBe(0);
+    expect(node.facts()).toEqual([]);
+    const names = (await pools.engine.poolVolumes('p')).map(({ name }) => name);
+    expect(names).toEqual([`replica.${here.replica}`]);
+  });
+
+  it('is tried again when that fails', async () => {
+    await records.swap('db', newMirror);
+    await node.apply([db]);
+    pools.engine.fail('removeVolume', new Error('no'));
+    await node.apply([]);
+    expect(node.facts()).toHaveLength(1);
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(node.facts()).toEqual([]);
+  });
+});
+
+it('no volume of a user begins as those of replicas do, and those are withheld', async () => {
+  await expect(pools.volume('replica.x')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await pools.engine.createPoolVolume('p', { name: 'replica.x', uuid: uuid('5'), sizeBytes: gib / 1024n });
+  await pools.start();
+  expect(pools.served()).toEqual([]);
+});
