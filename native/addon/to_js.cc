@@ -163,7 +163,7 @@ Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {
   object.Set("checksums", info.checksums);
   object.Set("extentBytes", info.extent_bytes);
   object.Set("capacityBytes", big(env, info.capacity_bytes));
-  object.Set("usedBytes", big(env, info.capacity_bytes - info.free_bytes));
+  object.Set("usedBytes", big(env, info.used_bytes));
   object.Set("freeBytes", big(env, info.free_bytes));
   object.Set("metadataBytes", big(env, info.metadata_bytes));
   object.Set("metadataUsedBytes", big(env, info.metadata_bytes - info.metadata_free_bytes));

@@ -41,8 +41,9 @@ struct PoolInfo {
   std::vector<PoolDeviceInfo> devices;
   bool checksums = false;
   uint32_t extent_bytes = 0;
-  uint64_t capacity_bytes = 0;
-  uint64_t free_bytes = 0;
+  uint64_t capacity_bytes = 0;  // that the metadata has room for
+  uint64_t used_bytes = 0;
+  uint64_t free_bytes = 0;  // that can be written
   uint64_t metadata_bytes = 0;
   uint64_t metadata_free_bytes = 0;
   uint64_t provisioned_bytes = 0;

@@ -79,6 +79,7 @@ Task<Result<PoolInfo>> describe(Pool& pool) {
   info.checksums = (superblock.read_only_compatible & bdev::pool::k_read_only_compatible_checksums) != 0;
   info.extent_bytes = static_cast<uint32_t>(extent_bytes);
   info.capacity_bytes = facts.extents_count * extent_bytes;
+  info.used_bytes = facts.extents_used * extent_bytes;
   info.free_bytes = facts.extents_free * extent_bytes;
   info.metadata_bytes = superblock.metadata_bytes;
   info.metadata_free_bytes = facts.metadata_pages_free * bdev::pool::k_page_bytes;

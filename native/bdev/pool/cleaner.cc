@@ -105,6 +105,8 @@ Task<Errc> Cleaner::put(std::vector<BlockSumsPointer> batch) {
            path_.sums.find(sums->extent) != sums || !path_.store.extents().is_used(sums->extent);
   });
   if (batch.empty()) co_return Errc::ok;
+  // Neighbours come into the same pages, and extents in growing order fill them.
+  std::sort(batch.begin(), batch.end(), [](const auto& a, const auto& b) { return a->extent < b->extent; });
   for (const BlockSumsPointer& sums : batch) {
     changes.put(checksums_key(sums->extent), {reinterpret_cast<const uint8_t*>(sums->sums.data()),
                                               path_.blocks_per_extent * sizeof(uint32_t)});

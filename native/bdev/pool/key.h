@@ -33,11 +33,19 @@ struct Key {
   static constexpr Key of(KeyType type, uint64_t id, uint64_t low = 0) {
     return {static_cast<uint64_t>(type) << k_id_bits | id, low};
   }
-  uint8_t type() const { return static_cast<uint8_t>(high >> k_id_bits); }
+  constexpr uint8_t type() const { return static_cast<uint8_t>(high >> k_id_bits); }
   uint64_t id() const { return high & ((uint64_t{1} << k_id_bits) - 1); }
   auto operator<=>(const Key&) const = default;
 };
 static_assert(sizeof(Key) == 16);
+
+// Keys of one thing that often come in growing order: slots of a layer, extents of a device.
+constexpr bool is_same_run(const Key& a, const Key& b) {
+  const bool is_extent = a.type() == static_cast<uint8_t>(KeyType::checksums) ||
+                         a.type() == static_cast<uint8_t>(KeyType::dirty);
+  constexpr uint32_t k_extent_number_bits = 40;
+  return is_extent ? a.high >> k_extent_number_bits == b.high >> k_extent_number_bits : a.high == b.high;
+}
 
 // FNV-1a, 64 bits: what the name index is keyed by.
 constexpr uint64_t name_hash(std::string_view name) {

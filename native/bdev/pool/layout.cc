@@ -21,8 +21,4 @@ Result<MetadataLayout> MetadataLayout::of(uint64_t metadata_bytes) {
   return layout;
 }
 
-uint64_t MetadataLayout::default_bytes(uint64_t usable) {
-  return std::clamp(usable / 512 / k_mib * k_mib, k_metadata_bytes_min, k_metadata_bytes_max);
-}
-
 }  // namespace ballast::bdev::pool

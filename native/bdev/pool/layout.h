@@ -37,8 +37,6 @@ struct MetadataLayout {
 
   // invalid_argument for a size that no pool has.
   static Result<MetadataLayout> of(uint64_t metadata_bytes);
-  // The size that a new pool takes if nothing else is asked.
-  static uint64_t default_bytes(uint64_t usable);
 
   static constexpr uint32_t root_page(uint64_t generation) {
     return generation % 2 == 0 ? 0 : k_root_slot_pages;
@@ -49,6 +47,7 @@ struct MetadataLayout {
   uint32_t free_map_page(uint32_t index, bool home) const {
     return free_map_first + 2 * index + (home ? 1 : 0);
   }
+  uint32_t tree_pages() const { return pages_count - tree_first; }
   bool is_tree_page(uint32_t page) const { return page >= tree_first && page < pages_count; }
   // On device 0.
   static constexpr uint64_t address(uint32_t page) { return k_front_bytes + uint64_t{page} * k_page_bytes; }

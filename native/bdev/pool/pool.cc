@@ -50,7 +50,8 @@ Result<Superblock> new_superblock(const PoolSettings& settings, const std::vecto
   superblock.devices_count = static_cast<uint16_t>(usable.size());
   if (settings.keeps_checksums) superblock.read_only_compatible = k_read_only_compatible_checksums;
   superblock.metadata_offset = k_front_bytes;
-  superblock.metadata_bytes = MetadataLayout::default_bytes(usable.front());
+  superblock.metadata_bytes =
+      default_metadata_bytes(usable, {settings.extent_bytes / k_page_bytes, settings.keeps_checksums});
   TRY(const MetadataLayout layout, MetadataLayout::of(superblock.metadata_bytes));
   superblock.journal_blocks = layout.journal_blocks;
   superblock.free_map_pages = layout.free_map_pages;
@@ -340,8 +341,9 @@ PoolFacts Pool::facts() const {
   PoolFacts facts;
   facts.superblock = superblock_;
   for (const Device& device : devices_) facts.paths.push_back(device.path);
-  facts.extents_count = store_.extents().extents_count();
-  facts.extents_free = store_.extents().free_count();
+  facts.extents_used = store_.extents().extents_count() - store_.extents().free_count();
+  facts.extents_count = store_.capacity_extents();
+  facts.extents_free = store_.writable_extents();
   const FreeMap& map = store_.metadata().free_map();
   facts.metadata_pages = superblock_.metadata_bytes / k_page_bytes;
   facts.metadata_pages_free = map.free_and_pending_count();

@@ -46,8 +46,10 @@ struct PoolOptions {
 struct PoolFacts {
   Superblock superblock;           // of device 0
   std::vector<std::string> paths;  // by device
+  // That the metadata is sure to have room for, and those in use if they are more.
   uint64_t extents_count = 0;
-  uint64_t extents_free = 0;
+  uint64_t extents_used = 0;
+  uint64_t extents_free = 0;  // of extents_count; 0 while the metadata has no room for more
   uint64_t metadata_pages = 0;
   uint64_t metadata_pages_free = 0;
   bool is_working = false;

@@ -57,8 +57,8 @@ Task<Outcome> Pool::check_thick(uint64_t size_bytes, uint64_t slots_more) {
   }
   const Result<Volumes::Totals> totals = co_await volumes_.totals();
   if (!totals.ok()) co_return totals.error();
-  const uint64_t free = store_.extents().free_count();
-  const uint64_t kept = store_.extents().extents_count() * totals->policy.reserve_percent / 100;
+  const uint64_t free = store_.writable_extents();
+  const uint64_t kept = store_.capacity_extents() * totals->policy.reserve_percent / 100;
   if (slots_more + kept > free && slots_more > 0) {
     co_return Error{Errc::no_space, kept == 0 ? "the pool has not so much room"
                                               : "the pool has not so much room beside its reserve"};

@@ -26,7 +26,12 @@ MetadataLayout layout_of(const Superblock& superblock) {
 }
 
 uint32_t changed_pages_max(const MetadataLayout& layout, uint32_t frames_count) {
-  return std::min(frames_count / 4, (layout.pages_count - layout.tree_first) / 8);
+  return std::min({frames_count / 4, layout.tree_pages() / k_changed_pages_part, k_changed_pages_max});
+}
+
+ExtentNeeds needs_of(const Superblock& superblock) {
+  return {(1u << superblock.extent_size_log2) / k_page_bytes,
+          (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0};
 }
 
 }  // namespace
@@ -39,8 +44,9 @@ Store::Store(Disk& disk, const Superblock& superblock, const StoreOptions& optio
       extents_(extents_counts(superblock)),
       applier_(metadata_, extents_, (1u << superblock.extent_size_log2) / k_page_bytes,
                (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0),
+      extents_promised_(needs_of(superblock).extents_within(layout_.tree_pages())),
       changed_max_(changed_pages_max(layout_, options.frames_count)),
-      reserve_pages_(2 * changed_max_ + 64),
+      reserve_pages_(reserve_pages(changed_max_)),
       data_(ReplayData::of(superblock)) {}
 
 Store::~Store() {
@@ -118,6 +124,17 @@ Task<Errc> Store::close() {
   BALLAST_ASSERT(durable_.empty());
   if (is_broken()) co_return Errc::io_error;
   co_return co_await checkpoint_now(false, true);
+}
+
+uint64_t Store::capacity_extents() const {
+  const uint64_t used = extents_.extents_count() - extents_.free_count();
+  return std::min(extents_.extents_count(), std::max(extents_promised_, used));
+}
+
+uint64_t Store::writable_extents() const {
+  if (is_nearly_full()) return 0;
+  const uint64_t used = extents_.extents_count() - extents_.free_count();
+  return capacity_extents() - used;
 }
 
 // --- commits ---

@@ -11,6 +11,7 @@
 #include "bdev/pool/metadata.h"
 #include "bdev/pool/replay.h"
 #include "bdev/pool/signal.h"
+#include "bdev/pool/sizing.h"
 #include "bdev/pool/wait_list.h"
 
 namespace ballast::bdev::pool {
@@ -65,6 +66,11 @@ class Store {
   Task<Result<std::optional<TreeEntry>>> seek(Key key) { return metadata_.seek(key); }
   ExtentMap& extents() { return extents_; }
   const ExtentMap& extents() const { return extents_; }
+  // Extents that the metadata is sure to hold with their checksums, or as many as are used already: data
+  // beyond is not promised to anybody.
+  uint64_t capacity_extents() const;
+  // Of these, neither used nor reserved; 0 while writes that need a place are refused.
+  uint64_t writable_extents() const;
   uint64_t layers_changes() const { return applier_.layers_changes(); }
   void set_layers_listener(LayersListener& listener) { applier_.set_listener(listener); }
   // A checkpoint of what has taken effect by now.
@@ -97,8 +103,9 @@ class Store {
   Metadata metadata_;
   ExtentMap extents_;
   Applier applier_;
-  const uint32_t changed_max_;    // pages after which a checkpoint starts
-  const uint32_t reserve_pages_;  // what only deletes may use
+  const uint64_t extents_promised_;  // what the metadata is sure to hold
+  const uint32_t changed_max_;       // pages after which a checkpoint starts
+  const uint32_t reserve_pages_;     // what only deletes may use
   const ReplayData data_;
   std::unique_ptr<Journal> journal_;
   JournalPosition applied_;       // all before it has taken effect

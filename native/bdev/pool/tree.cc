@@ -137,9 +137,21 @@ void Tree::retire(Frame& frame) {
   cache_.drop(frame);
 }
 
+// Behind the leaf of this path no key of the same run follows.
+bool Tree::ends_run(const Path& path, const Key& key) const {
+  for (uint8_t level = 1; level < root_.levels; ++level) {
+    const TreePage parent = path.frames[level]->view();
+    const uint32_t next = path.children[level] + 1;
+    if (next < parent.entries_count()) return !is_same_run(key, parent.key(next));
+  }
+  return true;
+}
+
+// A leaf in the middle of a run is cut in half even by a key behind all of its own: a leaf with a range of a
+// single extent could never hold more than one (sizing.h counts on that).
 void Tree::split_leaf(Path& path, const Key& key, ByteSpan value) {
   TreePage left = path.frames[0]->view();
-  const uint32_t cut = left.split_index(key, value.size());
+  const uint32_t cut = left.split_index(key, value.size(), ends_run(path, key));
   Frame& right_frame = new_page(0);
   TreePage right = right_frame.view();
   left.move_tail(cut, right);

@@ -65,6 +65,7 @@ class Tree {
   void make_writable(Frame& frame);
   Frame& new_page(uint8_t level);
   void retire(Frame& frame);
+  bool ends_run(const Path& path, const Key& key) const;
   void split_leaf(Path& path, const Key& key, ByteSpan value);
   void insert_above(Path& path, uint8_t level, const Key& key, Frame& right);
   void shrink(Path& path);

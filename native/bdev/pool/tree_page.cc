@@ -253,12 +253,11 @@ void TreePage::absorb(const TreePage& right, const Key& separator) {
   }
 }
 
-uint32_t TreePage::split_index(const Key& key, size_t value_bytes) const {
+uint32_t TreePage::split_index(const Key& key, size_t value_bytes, bool ends_run) const {
   BALLAST_ASSERT(is_leaf());
   const uint32_t count = entries_count();
   const uint32_t at = lower_bound(key);
-  // Keys that only grow fill their pages.
-  if (at == count) return count;
+  if (at == count && ends_run) return count;
   const bool replaces = holds(at, key);
   const auto added_bytes = static_cast<uint32_t>(k_leaf_entry_bytes + value_bytes);
   const uint32_t replaced_bytes = replaces ? k_leaf_entry_bytes + leaf_entry(at).value_length : 0;

@@ -88,9 +88,9 @@ class TreePage {
   // `right` had in the parent: a first child's own key says nothing.
   void absorb(const TreePage& right, const Key& separator);
   // Where to cut a leaf that has no room for this entry: the index of the first entry that goes right. The
-  // entry itself then goes to the side its key says, and fits there. May be entries_count(): the new one
-  // alone goes right.
-  uint32_t split_index(const Key& key, size_t value_bytes) const;
+  // entry itself then goes to the side its key says, and fits there. May be entries_count() if the key is the
+  // last of its run (is_same_run): the new one alone goes right, and keys that only grow fill their pages.
+  uint32_t split_index(const Key& key, size_t value_bytes, bool ends_run) const;
 
  private:
   LeafEntry leaf_entry(uint32_t index) const;

@@ -209,8 +209,8 @@ Task<Outcome> Volumes::set_policy(PoolPolicy policy) {
 }
 
 Outcome Volumes::check_room(const PoolValue& pool, uint64_t more_bytes) const {
-  const ExtentMap& extents = store_.extents();
-  const uint64_t capacity = extents.extents_count() * extent_bytes_;
+  const uint64_t extents_count = store_.capacity_extents();
+  const uint64_t capacity = extents_count * extent_bytes_;
   const uint32_t overcommit = pool.policy.overcommit_percent, reserve = pool.policy.reserve_percent;
   // Sizes are below 2^56 each; a product may be larger than 64 bits.
   if (overcommit > 0 && more_bytes > 0 &&
@@ -219,7 +219,7 @@ Outcome Volumes::check_room(const PoolValue& pool, uint64_t more_bytes) const {
     return Error{Errc::no_space, "the volumes would be larger together than the pool's policy allows: " +
                                      std::to_string(overcommit) + " % of its capacity"};
   }
-  if (reserve > 0 && extents.free_count() * 100 < extents.extents_count() * reserve) {
+  if (reserve > 0 && store_.writable_extents() * 100 < extents_count * reserve) {
     return Error{Errc::no_space, "less than the pool's reserve is free, " + std::to_string(reserve) +
                                      " % of its capacity: only volumes that are there may use it"};
   }

@@ -118,7 +118,7 @@ TEST(PoolTreePage, a_leaf_is_a_map_until_it_is_full_and_splits_so_that_both_halv
         continue;
       }
       Page right;
-      const uint32_t cut = page.view.split_index(key, value.size());
+      const uint32_t cut = page.view.split_index(key, value.size(), prng.chance(1, 2));
       ASSERT_GT(cut, 0u);
       Page left = page;
       left.view = TreePage(left.bytes.data());
@@ -147,7 +147,8 @@ TEST(PoolTreePage, growing_keys_leave_full_pages_behind) {
   uint64_t key = 0;
   while (page.view.has_room({7, key}, value.size())) page.view.put({7, key++}, value);
   EXPECT_EQ(key, 59u);  // the sum of docs/formats/pool.md
-  EXPECT_EQ(page.view.split_index({7, key}, value.size()), 59u);
+  EXPECT_EQ(page.view.split_index({7, key}, value.size(), true), 59u);
+  EXPECT_EQ(page.view.split_index({7, key}, value.size(), false), 30u);
 }
 
 TEST(PoolTreePage, a_branch_finds_the_child_of_a_key) {
