@@ -27,7 +27,8 @@ enum class IoType : uint8_t {
   compare,
   compare_and_write,
   copy,
-  verify
+  verify,
+  read_allocation
 };
 
 // What can happen to an I/O, in words of the device world. Only target/ knows NVMe status codes, in one
@@ -64,9 +65,17 @@ struct Capabilities {
   bool compare = false;  // compare and compare_and_write, the latter atomic against every other I/O
   bool copy = false;
   bool verify = false;
+  bool allocation = false;            // read_allocation: it knows what was never written, or was unmapped
   bool volatile_write_cache = false;  // writes are durable only after flush; otherwise when done
   bool persistent = false;            // survives a restart of the process
 };
+
+// What read_allocation fills has a bit for each so many bytes of the device, in whole words of 64 bits.
+inline constexpr uint32_t k_allocation_unit_bytes = 4096;
+inline uint64_t allocation_bytes(uint64_t bytes) {
+  const uint64_t units = (bytes + k_allocation_unit_bytes - 1) / k_allocation_unit_bytes;
+  return (units + 63) / 64 * 8;
+}
 
 struct Io;
 using IoDone = void (*)(Io& io, Status status);
@@ -83,8 +92,11 @@ struct Io {
   uint64_t copy_source_lba =
       0;  // copy: moves blocks_count blocks from here to lba; overlapping ranges as memmove
   // read: filled. write, compare: given. compare_and_write: first half compares, second half writes.
-  // Total bytes are blocks_count * block_size (twice that for compare_and_write). Memory of the reactor's
-  // BufferArena is fastest; any memory aligned to 4 KiB is good.
+  // Total bytes are blocks_count * block_size (twice that for compare_and_write). read_allocation: one
+  // segment of allocation_bytes() is filled; bit i of it, counted from the lowest of the first byte, is set
+  // where the i-th unit behind lba may read as anything but zeroes, as of some moment between submit() and
+  // done(). Bits behind the range are zero; the range begins at a unit, and ends at one or at the end of the
+  // device. Memory of the reactor's BufferArena is fastest; any memory aligned to 4 KiB is good.
   std::span<const Segment> data;
   // Who asks: the NVMe controller that it came through, or another association of a replica; 0: nobody whom
   // a device has to tell from others.

@@ -57,6 +57,9 @@ Status check_io(const Geometry& geometry, const Io& io) {
     case IoType::compare_and_write: BALLAST_ASSERT(total_bytes(io.data) == 2 * bytes); return Status::ok;
     case IoType::copy:
       return geometry.contains(io.copy_source_lba, io.blocks_count) ? Status::ok : Status::out_of_range;
+    case IoType::read_allocation:
+      BALLAST_ASSERT(io.data.size() == 1 && io.data[0].size_bytes == allocation_bytes(bytes));
+      return Status::ok;
     case IoType::flush:
     case IoType::write_zeroes:
     case IoType::unmap:

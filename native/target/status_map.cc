@@ -13,7 +13,8 @@ bool changes_medium(bdev::IoType type) {
     case bdev::IoType::copy: return true;
     case bdev::IoType::read:
     case bdev::IoType::compare:
-    case bdev::IoType::verify: return false;
+    case bdev::IoType::verify:
+    case bdev::IoType::read_allocation: return false;
   }
   return true;
 }

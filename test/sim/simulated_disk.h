@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "bdev/bdev.h"
@@ -52,6 +53,8 @@ class SimulatedDisk {
   void spoil(uint64_t lba, uint64_t until_ns) { spoiled_[lba] = until_ns; }
   void write(uint64_t lba, std::vector<uint64_t> values, Done done);
   void read(uint64_t lba, uint32_t count, ReadDone done);
+  // Nothing is done to it; the same time passes.
+  void pass(std::function<void()> done) { later(std::move(done)); }
   void write_metadata(uint64_t block, const ReplicaBlock& bytes, Done done);
   // Of a replica that starts; empty: it cannot be read.
   std::vector<uint8_t> read_metadata(uint64_t block);

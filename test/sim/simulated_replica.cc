@@ -12,6 +12,9 @@ using namespace bdev::mirror;
 
 namespace {
 
+// No host writes that.
+constexpr uint64_t k_leftover = uint64_t{1} << 63;
+
 constexpr ReplicaOptions k_options{.associations_max = 64, .ios_max = 256, .commands_max = 16};
 
 }  // namespace
@@ -82,9 +85,11 @@ bool SimulatedReplica::start() {
   return true;
 }
 
-void SimulatedReplica::replace() {
+void SimulatedReplica::replace(bool has_leftovers) {
   BALLAST_ASSERT(core_ == nullptr);
   format(Content::nothing);
+  if (!has_leftovers) return;
+  std::ranges::fill(disk_.image().data, k_leftover);
 }
 
 void SimulatedReplica::rot() {
@@ -137,7 +142,7 @@ void SimulatedReplica::command(uint32_t association, const CommandWords& words, 
   BALLAST_ASSERT(transfer && transfer->request_bytes == data.size());
   const uint32_t slot = free_number(commands_);
   Command& command = commands_[slot];
-  command = {std::move(data), std::vector<uint8_t>(transfer->answer_bytes), std::move(answer)};
+  command = {words, std::move(data), std::vector<uint8_t>(transfer->answer_bytes), std::move(answer)};
   step({.kind = ReplicaEvent::Kind::command,
         .association = association,
         .slot = slot,
@@ -195,6 +200,34 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::finish_io: finish(action.slot, action.status); break;
     case ReplicaAction::Kind::answer: answer(action); break;
     case ReplicaAction::Kind::drop_association: associations_.at(action.association)(); break;
+    case ReplicaAction::Kind::read_allocation: read_allocation(action); break;
+  }
+}
+
+// What is found there at some moment before the answer.
+void SimulatedReplica::read_allocation(const ReplicaAction& action) {
+  const bool at_once = world_.chance(2), fails = world_.chance(20);
+  if (at_once) note_allocation(action);
+  disk_.pass([this, action, at_once, fails] {
+    if (!at_once) note_allocation(action);
+    Command& command = commands_.at(action.slot);
+    step({.kind = ReplicaEvent::Kind::allocation_done,
+          .slot = action.slot,
+          .status = fails ? Status::io_error : Status::ok,
+          .command = replica_command(command.words, command.data, command.out)});
+  });
+}
+
+// A device may hold more for taken than is.
+void SimulatedReplica::note_allocation(const ReplicaAction& action) {
+  constexpr uint64_t k_taken_together = 32, k_taken_too_one_in = 8;
+  const std::vector<uint64_t>& data = disk_.image().data;
+  std::vector<uint8_t>& out = commands_.at(action.slot).out;
+  const uint64_t unit_blocks = bdev::k_allocation_unit_bytes / identity_.block_size_bytes;
+  for (uint64_t unit = 0; unit * unit_blocks < action.blocks_count; ++unit) {
+    bool is_taken = unit / k_taken_together % k_taken_too_one_in == 0;
+    for (uint64_t i = 0; i < unit_blocks; ++i) is_taken |= data[action.lba + unit * unit_blocks + i] != 0;
+    if (is_taken) out[unit / 8] = static_cast<uint8_t>(out[unit / 8] | 1u << unit % 8);
   }
 }
 

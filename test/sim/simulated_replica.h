@@ -43,8 +43,8 @@ class SimulatedReplica {
   bool is_up() const { return core_ != nullptr; }
   // Goes up with each crash(): who was connected before is not any more.
   uint64_t life() const { return life_; }
-  // A new one of the same name, with nothing on it.
-  void replace();
+  // A new one of the same name: of a disk of zeroes, or of one that held something else.
+  void replace(bool has_leftovers);
   // One block of its metadata cannot be relied on any more. Never one copy of the superblock without a whole
   // other one.
   void rot();
@@ -75,6 +75,7 @@ class SimulatedReplica {
     ReadDone read_done;
   };
   struct Command {
+    bdev::mirror::CommandWords words;
     std::vector<uint8_t> data, out;
     Answer answer;
   };
@@ -82,6 +83,8 @@ class SimulatedReplica {
   std::unique_ptr<bdev::mirror::ReplicaMetadata> load_metadata(bool with_errors) const;
   void step(const bdev::mirror::ReplicaEvent& event);
   void carry_out(const bdev::mirror::ReplicaAction& action);
+  void read_allocation(const bdev::mirror::ReplicaAction& action);
+  void note_allocation(const bdev::mirror::ReplicaAction& action);
   void submit(uint32_t slot);
   void finish(uint32_t slot, Status status);
   void answer(const bdev::mirror::ReplicaAction& action);

@@ -274,8 +274,10 @@ void Simulator::lose_disk(uint32_t number) {
     if (is_older) return;
     node.replica->disk().image() = now;
   }
-  world_.say("node " + std::to_string(number) + " gets an empty disk");
-  node.replica->replace();
+  const bool has_leftovers = world_.chance(2);
+  world_.say("node " + std::to_string(number) + " gets " +
+             (has_leftovers ? "a disk of something else" : "an empty disk"));
+  node.replica->replace(has_leftovers);
 }
 
 }  // namespace ballast::sim

@@ -106,9 +106,9 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
 void Simulator::say_action(const HeadProcess& process, const Action& action) {
   static constexpr std::array<const char*, 7> k_kinds = {
       "connects to", "gives up", "tells", "submits to", "completes", "asks the store", "has stopped"};
-  static constexpr std::array<const char*, 8> k_commands = {"read-intent",  "mark-intent", "clear-intent",
-                                                            "begin-absent", "end-absent",  "read-absent",
-                                                            "set-syncing",  "ping"};
+  static constexpr std::array<const char*, 9> k_commands = {"read-intent",  "mark-intent",     "clear-intent",
+                                                            "begin-absent", "end-absent",      "read-absent",
+                                                            "set-syncing",  "read-allocation", "ping"};
   std::string text = "head " + std::to_string(process.node) + " " +
                      k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
   if (action.kind == Action::Kind::command) {
@@ -118,7 +118,10 @@ void Simulator::say_action(const HeadProcess& process, const Action& action) {
     text += action.flag ? " on" : " off";
   }
   if (action.kind == Action::Kind::submit) {
-    text += " op " + std::to_string(action.op) + (action.io_type == IoType::read ? " read" : " write") +
+    text += " op " + std::to_string(action.op) +
+            (action.io_type == IoType::read    ? " read"
+             : action.io_type == IoType::unmap ? " unmap"
+                                               : " write") +
             " of " + std::to_string(action.lba) + " + " + std::to_string(action.blocks_count);
   }
   if (action.kind == Action::Kind::complete) {
@@ -220,7 +223,9 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
           });
     });
   } else {
-    deliver(connection, true, Lane::io, [this, connection, action, ended, values = work.buffer] {
+    std::vector<uint64_t> values = work.buffer;
+    if (action.io_type == IoType::unmap) values.assign(action.blocks_count, 0);
+    deliver(connection, true, Lane::io, [this, connection, action, ended, values = std::move(values)] {
       nodes_[action.member].replica->write(*connection->association, action.lba, values, ended);
     });
   }

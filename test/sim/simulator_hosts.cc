@@ -20,7 +20,9 @@ void Simulator::host_turn(uint32_t host) {
     if (process == nullptr || nodes_[process->node].paused_until_ns > world_.now_ns()) return host_turn(host);
     ++issued_;
     const bool is_read = world_.chance(2);
-    const uint64_t lba = hot_[world_.prng().below(hot_.size())];
+    // Mostly where others are, too; and at times where nobody has been.
+    const uint64_t lba =
+        world_.chance(12) ? world_.prng().below(blocks_count_ - 2) : hot_[world_.prng().below(hot_.size())];
     issue(process, is_read, lba, world_.chance(4) ? 2 : 1);
     world_.after(world_.between(2 * k_ms, world_.chance(8) ? 3 * k_s : 15 * k_ms),
                  [this, host] { host_turn(host); });

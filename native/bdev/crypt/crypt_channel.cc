@@ -35,7 +35,9 @@ void CryptChannel::submit(Io& io) {
   const Status status = check_io(device_.below->geometry(), io);
   if (status != Status::ok) return io.done(io, status);
   // No data of theirs passes: the Io itself goes down.
-  if (io.type == IoType::flush || io.type == IoType::verify) return below_->submit(io);
+  const bool passes =
+      io.type == IoType::flush || io.type == IoType::verify || io.type == IoType::read_allocation;
+  if (passes) return below_->submit(io);
   if (cipher_ == nullptr || task_memory_.base == nullptr) return io.done(io, Status::busy);
   Scratch& scratch = *new (io.layer_scratch) Scratch;
   CryptTask* const task = waiting_for_task_.empty() ? tasks_.try_acquire() : nullptr;

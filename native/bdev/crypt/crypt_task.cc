@@ -53,7 +53,8 @@ void CryptTask::start(Io& io) {
     case IoType::compare:
     case IoType::copy: return next_piece();
     case IoType::flush:
-    case IoType::verify: break;  // CryptChannel passes these on
+    case IoType::verify:
+    case IoType::read_allocation: break;  // CryptChannel passes these on
   }
   BALLAST_ASSERT(false);
 }

@@ -21,7 +21,8 @@ bool is_change(IoType type) {
     case IoType::copy: return true;
     case IoType::read:
     case IoType::compare:
-    case IoType::verify: return false;
+    case IoType::verify:
+    case IoType::read_allocation: return false;
   }
   return true;
 }

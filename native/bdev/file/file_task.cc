@@ -63,7 +63,8 @@ void FileTask::start(Io& io) {
     case IoType::copy:
     case IoType::verify: return next_piece();
     case IoType::write:
-    case IoType::flush: break;  // FileChannel does these itself
+    case IoType::flush:                   // FileChannel does these itself
+    case IoType::read_allocation: break;  // not in our capabilities
   }
   BALLAST_ASSERT(false);
 }
@@ -134,7 +135,8 @@ void FileTask::on_read() {
     case IoType::write:
     case IoType::flush:
     case IoType::write_zeroes:
-    case IoType::unmap: break;
+    case IoType::unmap:
+    case IoType::read_allocation: break;
   }
   done_bytes_ += piece_bytes_;
   if (done_bytes_ < total()) return next_piece();

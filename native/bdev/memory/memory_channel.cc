@@ -121,6 +121,7 @@ Status MemoryChannel::execute(Io& io) {
     case IoType::write_zeroes:
     case IoType::unmap:
     case IoType::copy: return Status::ok;
+    case IoType::read_allocation: break;
   }
   return Status::unsupported;
 }

@@ -151,6 +151,7 @@ class Head {
   // Bits of 64 regions (granules) a word, from `first` on.
   void on_intent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
   void on_absent(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
+  void on_allocation(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
   void on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpIndex op, uint32_t attempt,
                   Status status);
 
@@ -185,6 +186,8 @@ class Head {
   static constexpr uint32_t k_repairs_max = 8;
   // Regions of one command.
   static constexpr size_t k_clearing_max = 1022;
+  // Zeroing moves no data, but writes of its range wait for it.
+  static constexpr uint64_t k_zeroing_bytes_max = 16 << 20;
 
   enum class Purpose : uint8_t { user, reconcile, resync, repair };
   enum class Phase : uint8_t {
@@ -238,6 +241,8 @@ class Head {
     drain,
     read_absent,
     read_intent,
+    read_allocation,     // of the source
+    compare_allocation,  // with that of the one that joins
     copy,
     tell,
     clear_syncing,
@@ -248,6 +253,9 @@ class Head {
     JoinStep step = JoinStep::none;
     uint32_t source = k_nobody;      // whose map is read
     std::unique_ptr<RegionMap> map;  // granules to be copied
+    // Granules that may hold something: what the source said, and all that were written since it joins.
+    std::unique_ptr<RegionMap> filled;
+    bool knows_filled = false;  // else all granules may
     std::unique_ptr<RegionMap>
         marks;           // regions that it has marked: cleared with the others' once it is one of them
     bool asked = false;  // what the step asks a member for
@@ -301,6 +309,9 @@ class Head {
   void on_join_command(uint32_t member);
   void on_joined();
   uint32_t find_absent_source(const Uuid& member) const;
+  bool is_worth_asking() const;
+  uint32_t allocation_source() const;
+  void begin_copy();
 
   // head_io.cc: the user's I/O
   Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -331,6 +342,10 @@ class Head {
   void advance_reconcile(uint64_t now_ns);
   uint64_t copy_blocks() const { return options_.copy_bytes / record_.block_size_bytes; }
   void set_all_granules();
+  bool is_empty(uint64_t granule) const { return join_.knows_filled && !join_.filled->has(granule); }
+  uint64_t run_end(uint64_t first) const;
+  bool is_zeroing(const Op& op) const { return op.purpose == Purpose::resync && op.type == IoType::unmap; }
+  bool is_filled(const Op& op) const;
   void advance_copies(uint64_t now_ns);
   void finish_own(uint64_t now_ns, Op& op);
   void on_copied(Op& op, Status status);

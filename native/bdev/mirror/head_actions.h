@@ -23,14 +23,15 @@ struct LbaRange {
 
 // Commands to a member, beside I/O: docs/formats/replica-protocol.md. One at a time for each member.
 enum class CommandKind : uint8_t {
-  read_intent,   // answered by on_intent(), a part at a time
-  mark_intent,   // Head::unreconciled()
-  clear_intent,  // Head::clearing()
-  begin_absent,  // of `about`; Head::absent_ranges()
-  end_absent,    // of `about`
-  read_absent,   // of `about`; answered by on_absent(), a part at a time
-  set_syncing,   // `flag`: complete becomes partial; not set: complete
-  ping,          // answered when the member still takes this head's session
+  read_intent,      // answered by on_intent(), a part at a time
+  mark_intent,      // Head::unreconciled()
+  clear_intent,     // Head::clearing()
+  begin_absent,     // of `about`; Head::absent_ranges()
+  end_absent,       // of `about`
+  read_absent,      // of `about`; answered by on_absent(), a part at a time
+  set_syncing,      // `flag`: complete becomes partial; not set: complete
+  read_allocation,  // answered by on_allocation(), a part at a time
+  ping,             // answered when the member still takes this head's session
 };
 
 struct Action {

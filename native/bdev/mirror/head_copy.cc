@@ -66,21 +66,40 @@ void Head::set_all_granules() {
   }
 }
 
+// Granules from `first` on that are copied, or zeroed, by one I/O.
+uint64_t Head::run_end(uint64_t first) const {
+  const bool zeroes = is_empty(first);
+  const uint64_t granules_max = (zeroes ? k_zeroing_bytes_max : options_.copy_bytes) / k_granule_bytes;
+  uint64_t end = first + 1;
+  while (end - first < granules_max && end < join_.map->regions_count() && join_.map->has(end) &&
+         is_empty(end) == zeroes) {
+    ++end;
+  }
+  return end;
+}
+
+bool Head::is_filled(const Op& op) const {
+  const uint64_t first = op.lba / granule_blocks_;
+  const uint64_t last = (op.lba + op.blocks_count - 1) / granule_blocks_;
+  const uint64_t found = join_.filled->next(first);
+  return found != RegionMap::k_none && found <= last;
+}
+
 void Head::advance_copies(uint64_t now_ns) {
-  const uint64_t granules_max = options_.copy_bytes / k_granule_bytes;
   if (planted(Planted::joined_unfinished) && join_.cursor > 0) join_.step = JoinStep::tell;
   while (join_.copies < options_.copies_max && now_ns >= join_.next_copy_ns) {
     const uint64_t first = join_.map->next(join_.cursor);
     const uint64_t lba = first == RegionMap::k_none ? record_.blocks_count : first * granule_blocks_;
     if (lba >= record_.blocks_count) break;
-    uint64_t end = first + 1;
-    while (end - first < granules_max && end < join_.map->regions_count() && join_.map->has(end)) ++end;
+    const uint64_t end = run_end(first);
     const uint64_t count = std::min(end * granule_blocks_, record_.blocks_count) - lba;
-    Op* const op = take_op(Purpose::resync, IoType::write, lba, static_cast<uint32_t>(count));
+    const bool zeroes = is_empty(first);
+    Op* const op =
+        take_op(Purpose::resync, zeroes ? IoType::unmap : IoType::write, lba, static_cast<uint32_t>(count));
     if (op == nullptr) return;
     ++join_.copies;
     join_.cursor = end;
-    if (options_.resync_bytes_per_s != 0) {
+    if (options_.resync_bytes_per_s != 0 && !zeroes) {
       const uint64_t bytes = count * record_.block_size_bytes;
       join_.next_copy_ns =
           std::max(join_.next_copy_ns, now_ns) + bytes * 1'000'000'000 / options_.resync_bytes_per_s;
@@ -122,7 +141,11 @@ void Head::on_copied(Op& op, Status status) {
     case Purpose::resync:
       if (join_.member == k_nobody) break;
       --join_.copies;
-      if (status != Status::ok && !(planted(Planted::joined_unreadable) && status == Status::media_error)) {
+      if (status == Status::busy) {
+        // It was written since it was found to be empty: now it is copied.
+        join_.cursor = std::min(join_.cursor, op.lba / granule_blocks_);
+      } else if (status != Status::ok &&
+                 !(planted(Planted::joined_unreadable) && status == Status::media_error)) {
         // Again, what has not been copied; after a while, as what nobody can read may stay so. It does not
         // join before: what it has there is older, and could be read.
         join_.cursor = 0;
@@ -150,6 +173,9 @@ void Head::note_write(const Op& op) {
     marked_now_.set(region);
     if (join_.marks != nullptr) join_.marks->set(region);
   }
+  if (join_.filled == nullptr || op.purpose == Purpose::resync || planted(Planted::skipped_written)) return;
+  const uint64_t last = (op.lba + op.blocks_count - 1) / granule_blocks_;
+  for (uint64_t granule = op.lba / granule_blocks_; granule <= last; ++granule) join_.filled->set(granule);
 }
 
 bool Head::is_written(uint64_t region) {

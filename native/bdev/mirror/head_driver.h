@@ -123,6 +123,7 @@ class HeadDriver final : private HeadAccess {
   void start_child(const Action& action);
   void start_held(Work& work);
   void set_data(Child& child, Work& work, IoType type);
+  bool set_zeroing(Child& child);
   static void child_done(Io& io, Status status);
   void on_child_done(Child& child);
   void complete(const Action& action);

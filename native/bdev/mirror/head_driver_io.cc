@@ -75,6 +75,7 @@ void HeadDriver::set_data(Child& child, Work& work, IoType type) {
   child.compares = type == IoType::compare;
   child.io.type = child.compares ? IoType::read : type;
   child.io.data = {};
+  if (type == IoType::unmap && work.user == nullptr && set_zeroing(child)) return;
   if (!carries_data(child.io.type)) return;
   const bool is_half = work.user != nullptr && work.user->type == IoType::compare_and_write;
   if (work.user != nullptr && !child.compares && !is_half) {
@@ -82,10 +83,20 @@ void HeadDriver::set_data(Child& child, Work& work, IoType type) {
     return;
   }
   if (work.copy.base == nullptr) work.copy = take_copy_buffer(bytes);
+  if (type == IoType::unmap) std::memset(work.copy.base, 0, bytes);
   // What was compared is not needed any more: the second half, in one piece, takes its place.
   if (is_half && !child.compares) copy_from(work.user->data, bytes, work.copy);
   child.segment = work.copy;
   child.io.data = {&child.segment, 1};
+}
+
+// The head's own: the range is to read zeroes, by whatever this member has for it. False: it has nothing, and
+// zeroes are written.
+bool HeadDriver::set_zeroing(Child& child) {
+  const Capabilities* const has = links_[child.member]->capabilities();
+  const bool unmaps = has == nullptr || has->unmap;
+  child.io.type = unmaps ? IoType::unmap : has->write_zeroes ? IoType::write_zeroes : IoType::write;
+  return child.io.type != IoType::write;
 }
 
 // ---- from a member ----

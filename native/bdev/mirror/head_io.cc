@@ -53,7 +53,7 @@ bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_co
   index = index_of(*op);
   if (is_over() || (stop_wanted_ && !planted(Planted::stopped_while_reading))) {
     finish(*op, Status::fenced);
-  } else if (type == IoType::copy) {
+  } else if (type == IoType::copy || type == IoType::read_allocation) {
     finish(*op, Status::unsupported);
   } else if (type == IoType::flush) {
     finish(*op, Status::ok);  // what was acknowledged is on stable media everywhere
@@ -191,6 +191,10 @@ void Head::start_op(uint64_t now_ns, Op& op) {
     return finish(op, Status::busy);
   }
   if (user_writes && op.type != IoType::compare_and_write) return start_write(now_ns, op);
+  if (is_zeroing(op)) {
+    // It may have waited for its region to be made equal, which can have brought something there.
+    return is_filled(op) ? finish(op, Status::busy) : start_write(now_ns, op);
+  }
   start_read(now_ns, op);
 }
 
@@ -230,7 +234,8 @@ void Head::start_write(uint64_t now_ns, Op& op) {
   op.pending = op.done = op.refused = {};
   if (op.targets.empty()) return try_finish(now_ns, op);
   note_write(op);
-  const bool carries_data = op.purpose != Purpose::user || op.type == IoType::compare_and_write;
+  const bool carries_data =
+      (op.purpose != Purpose::user && !is_zeroing(op)) || op.type == IoType::compare_and_write;
   op.targets.for_each(
       [&](uint32_t member) { send(now_ns, op, member, carries_data ? IoType::write : op.type); });
 }

@@ -1,4 +1,5 @@
 // How a member comes back: what it misses is found, copied by head_copy.cc, and it is made one of the set.
+#include <bit>
 #include <memory>
 #include <utility>
 
@@ -31,8 +32,16 @@ void Head::on_join_command(uint32_t member) {
       break;
     case JoinStep::read_absent: join_.step = JoinStep::read_intent; break;
     case JoinStep::read_intent:
-      join_.step = JoinStep::copy;
-      join_.granules_count = join_.map->count();
+      if (is_worth_asking()) {
+        join_.step = JoinStep::read_allocation;
+      } else {
+        begin_copy();
+      }
+      break;
+    case JoinStep::read_allocation: join_.step = JoinStep::compare_allocation; break;
+    case JoinStep::compare_allocation:
+      join_.knows_filled = true;
+      begin_copy();
       break;
     case JoinStep::clear_syncing: join_.step = JoinStep::store; break;
     case JoinStep::none:
@@ -55,6 +64,7 @@ void Head::advance_join(uint64_t now_ns) {
     join_.step = JoinStep::set_syncing;
     join_.map =
         std::make_unique<RegionMap>(unreconciled_.regions_count() * (k_region_bytes / k_granule_bytes));
+    join_.filled = std::make_unique<RegionMap>(join_.map->regions_count());
     join_.marks = std::make_unique<RegionMap>(unreconciled_.regions_count());
   }
   MemberWork& work = members_[join_.member];
@@ -85,6 +95,14 @@ void Head::advance_join(uint64_t now_ns) {
     case JoinStep::read_intent:
       if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::read_intent);
       break;
+    case JoinStep::read_allocation:
+      if (!join_.asked && allocation_source() != k_nobody) {
+        join_.asked = send_command(now_ns, allocation_source(), CommandKind::read_allocation);
+      }
+      break;
+    case JoinStep::compare_allocation:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::read_allocation);
+      break;
     case JoinStep::copy: advance_copies(now_ns); break;
     case JoinStep::tell:
       // It is to note what other absent members miss before anybody relies on it. What they have missed
@@ -106,6 +124,42 @@ void Head::advance_join(uint64_t now_ns) {
       if (leaving_.empty() && left_.empty()) ask_store(StoreWish::add);
       break;
   }
+}
+
+// ---- what need not be copied ----
+
+// A member answers for 2 GiB at a time, so it does not pay for a few granules.
+bool Head::is_worth_asking() const { return join_.map->count() >= join_.map->regions_count() / 8; }
+
+uint32_t Head::allocation_source() const {
+  const MemberSet sources = readable();
+  if (sources.empty()) return k_nobody;
+  return sources.has(options_.near_member) ? options_.near_member : sources.lowest();
+}
+
+// Of the source: what it does not have reads zeroes, until it is written. Of the one that joins: what neither
+// has is equal already. In that order, and both after all that is written goes to the one that joins, too.
+void Head::on_allocation(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words) {
+  const MemberWork& work = members_[member];
+  if (is_over() || session != work.session || work.command_round != round_ || join_.filled == nullptr) return;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const uint64_t at = first + 64 * i;
+    if (at >= join_.map->regions_count()) break;
+    if (join_.step == JoinStep::read_allocation) {
+      join_.filled->add_word(at, words[i]);
+    } else if (join_.step == JoinStep::compare_allocation && member == join_.member) {
+      const uint64_t there = planted(Planted::skipped_not_zeroed) ? 0 : words[i];
+      uint64_t equal = join_.map->word(at) & ~join_.filled->word(at) & ~there;
+      for (; equal != 0; equal &= equal - 1) {
+        join_.map->clear(at + static_cast<uint64_t>(std::countr_zero(equal)));
+      }
+    }
+  }
+}
+
+void Head::begin_copy() {
+  join_.step = JoinStep::copy;
+  join_.granules_count = join_.map->count();
 }
 
 // True: nothing that is being written goes past it any more.

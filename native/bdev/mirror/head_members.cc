@@ -67,6 +67,7 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
       forget_slot(work, record_.members[work.about]);
       break;
     case CommandKind::read_absent:
+    case CommandKind::read_allocation:
     case CommandKind::set_syncing: on_join_command(member); break;
   }
   finish_held(now_ns);
@@ -231,6 +232,10 @@ void Head::handle_lost(uint64_t now_ns) {
     if (join_.member != k_nobody && member == join_.source && join_.step == JoinStep::read_absent &&
         is_usable(join_.member)) {
       drop_member(now_ns, join_.member);
+    }
+    // Who answered for a part of it said nothing wrong: another one is asked for all of it.
+    if (join_.member != k_nobody && join_.step == JoinStep::read_allocation && member != join_.member) {
+      join_.asked = false;
     }
   }
 }

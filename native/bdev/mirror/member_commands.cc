@@ -84,7 +84,8 @@ void MemberCommands::start(const Head& head, const Action& action) {
   switch (action.command) {
     case CommandKind::ping: break;
     case CommandKind::read_intent: bits_count_ = divide_up(size_bytes, k_region_bytes); break;
-    case CommandKind::read_absent: bits_count_ = divide_up(size_bytes, k_granule_bytes); break;
+    case CommandKind::read_absent:
+    case CommandKind::read_allocation: bits_count_ = divide_up(size_bytes, k_granule_bytes); break;
     case CommandKind::mark_intent: break;
     case CommandKind::clear_intent: regions_.assign(head.clearing().begin(), head.clearing().end()); break;
     case CommandKind::begin_absent: {
@@ -110,7 +111,8 @@ void MemberCommands::start(const Head& head, const Action& action) {
 void MemberCommands::prepare(const Head& head) {
   switch (action_.command) {
     case CommandKind::ping: return prepare_state(Stage::command);
-    case CommandKind::read_intent: return prepare_map();
+    case CommandKind::read_intent: return prepare_map(ReplicaOpcode::read_intent);
+    case CommandKind::read_allocation: return prepare_map(ReplicaOpcode::read_allocation);
     case CommandKind::read_absent: return prepare_state(Stage::find_slot);
     case CommandKind::mark_intent:
     case CommandKind::clear_intent: return prepare_regions(head);
@@ -127,17 +129,16 @@ void MemberCommands::prepare_state(Stage stage) {
   request_ = {.words = {.opcode = ReplicaOpcode::read_state}, .answer_bytes = k_protocol_bytes};
 }
 
-void MemberCommands::prepare_map() {
-  const bool is_intent = action_.command == CommandKind::read_intent;
+void MemberCommands::prepare_map(ReplicaOpcode opcode) {
   stage_ = Stage::read_map;
   BALLAST_ASSERT(next_ < bits_count_);
   const uint64_t bytes = std::min<uint64_t>(divide_up(bits_count_ - next_, 64) * 8, k_map_read_bytes_max);
   is_last_ = next_ + bytes * 8 >= bits_count_;
-  request_ = {.words = {.opcode = is_intent ? ReplicaOpcode::read_intent : ReplicaOpcode::read_absent,
+  request_ = {.words = {.opcode = opcode,
                         .cdw10 = static_cast<uint32_t>(next_),
                         .cdw11 = static_cast<uint32_t>(next_ >> 32),
                         .cdw12 = static_cast<uint32_t>(bytes),
-                        .cdw13 = is_intent ? 0 : slot_},
+                        .cdw13 = opcode == ReplicaOpcode::read_absent ? slot_ : 0},
               .answer_bytes = static_cast<uint32_t>(bytes)};
 }
 
@@ -192,6 +193,8 @@ bool MemberCommands::on_answer(Head& head, uint64_t now_ns, const MemberAnswer& 
   const Status status = head_status(answer.status, answer.refusal);
   const bool is_sealing = stage_ == Stage::seal || stage_ == Stage::state;
   if (status != Status::ok) {
+    const bool asks_allocation = !is_sealing && action_.command == CommandKind::read_allocation;
+    if (asks_allocation && status == Status::unsupported) return on_no_allocation(head, now_ns);
     if (!is_sealing) return end_command(head, now_ns, status);
     stage_ = Stage::idle;
     if (status == Status::fenced) {
@@ -237,7 +240,7 @@ bool MemberCommands::on_slot_found(Head& head, uint64_t now_ns, const ReplicaSta
   const auto found = std::ranges::find_if(state.absent, is_wanted);
   if (found == state.absent.end()) return fail(head, now_ns, MemberFault::no_slot);
   slot_ = static_cast<uint32_t>(found - state.absent.begin());
-  prepare_map();
+  prepare_map(ReplicaOpcode::read_absent);
   return true;
 }
 
@@ -247,16 +250,30 @@ bool MemberCommands::on_map(Head& head, uint64_t now_ns, ByteSpan data) {
     const size_t bytes = std::min(data.size() - at, sizeof words);
     std::memcpy(words.data(), data.data() + at, bytes);
     const std::span<const uint64_t> found(words.data(), bytes / 8);
-    if (action_.command == CommandKind::read_intent) {
-      head.on_intent(action_.member, action_.session, next_ + at * 8, found);
-    } else {
-      head.on_absent(action_.member, action_.session, next_ + at * 8, found);
-    }
+    tell_map(head, next_ + at * 8, found);
   }
   next_ += data.size() * 8;
   if (is_last_) return end_command(head, now_ns, Status::ok);
-  prepare_map();
+  prepare_map(request_.words.opcode);
   return true;
+}
+
+void MemberCommands::tell_map(Head& head, uint64_t first, std::span<const uint64_t> words) {
+  switch (request_.words.opcode) {
+    case ReplicaOpcode::read_intent: return head.on_intent(action_.member, action_.session, first, words);
+    case ReplicaOpcode::read_absent: return head.on_absent(action_.member, action_.session, first, words);
+    case ReplicaOpcode::read_allocation:
+      return head.on_allocation(action_.member, action_.session, first, words);
+    default: BALLAST_ASSERT(false);
+  }
+}
+
+// It does not know the command: what it says of nothing may hold anything.
+bool MemberCommands::on_no_allocation(Head& head, uint64_t now_ns) {
+  std::array<uint64_t, 64> words;
+  words.fill(~uint64_t{0});
+  for (; next_ < bits_count_; next_ += words.size() * 64) tell_map(head, next_, words);
+  return end_command(head, now_ns, Status::ok);
 }
 
 bool MemberCommands::go_on(Head& head, uint64_t now_ns) {

@@ -73,12 +73,14 @@ class MemberCommands {
   };
   void prepare(const Head& head);
   void prepare_state(Stage stage);
-  void prepare_map();
+  void prepare_map(ReplicaOpcode opcode);
   void prepare_regions(const Head& head);
   void prepare_absent();
   bool on_sealed(Head& head, uint64_t now_ns, const MemberAnswer& answer);
   bool on_slot_found(Head& head, uint64_t now_ns, const ReplicaState& state);
   bool on_map(Head& head, uint64_t now_ns, ByteSpan data);
+  void tell_map(Head& head, uint64_t first, std::span<const uint64_t> words);
+  bool on_no_allocation(Head& head, uint64_t now_ns);
   bool go_on(Head& head, uint64_t now_ns);
   bool end_command(Head& head, uint64_t now_ns, Status status);
   bool fail(Head& head, uint64_t now_ns, MemberFault fault);

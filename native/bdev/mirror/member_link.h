@@ -45,6 +45,11 @@ class MemberLink {
 
   // 0: none.
   uint32_t session() const { return session_ == nullptr ? 0 : session_->number; }
+  // Of what is connected; null: nothing is.
+  const Capabilities* capabilities() const {
+    return session_ == nullptr || session_->connection == nullptr ? nullptr
+                                                                  : &session_->connection->capabilities();
+  }
   // Calls back once, when no session of it is left; after disconnect(), and nothing is asked of it any more.
   void when_closed(std::function<void()> closed);
   // Why it is not connected; empty: it is, or has not been tried.

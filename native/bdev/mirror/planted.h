@@ -40,6 +40,8 @@ enum class Planted : uint8_t {
   joined_untold,               // it does not note what others miss
   joined_unreadable,           // what could not be read counts as copied
   joined_marks_forgotten,      // marks that it alone has are never cleared
+  skipped_not_zeroed,          // what the source does not have stays what it was at the one that joins
+  skipped_written,             // although it was written meanwhile
   copied_past_writes,          // a copy overwrites what is newer
   copied_backwards,            // from the one that was away
   lost_while_added,            // one that fails while the store adds it stays in the set

@@ -46,6 +46,7 @@ Replica::Replica(Reactor& home, const Uuid& uuid, std::shared_ptr<Bdev> data,
   BALLAST_ASSERT_ON_REACTOR(home_);
   wake_.replica = this;
   for (size_t i = 0; i < children_.size(); ++i) children_.at(i).replica = this;
+  for (size_t i = 0; i < commands_.size(); ++i) commands_.at(i).replica = this;
   for (MetadataIo& io : metadata_ios_) io.replica = this;
 }
 
@@ -97,6 +98,7 @@ void Replica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::finish_io: return finish_io(action.slot, action.status, action.refusal);
     case ReplicaAction::Kind::answer: return finish_command(action);
     case ReplicaAction::Kind::drop_association: return drop(associations_[action.association]);
+    case ReplicaAction::Kind::read_allocation: return read_allocation(action);
   }
 }
 
@@ -242,6 +244,29 @@ void Replica::finish_command(const ReplicaAction& action) {
   commands_.release(slot);
   start_waiting();
   order.done(order, status, refusal);
+}
+
+void Replica::read_allocation(const ReplicaAction& action) {
+  CommandSlot& slot = commands_.at(action.slot);
+  slot.segment = {action.out.data(), action.out.size()};
+  slot.io.type = IoType::read_allocation;
+  slot.io.lba = action.lba;
+  slot.io.blocks_count = action.blocks_count;
+  slot.io.data = {&slot.segment, 1};
+  slot.io.done = allocation_done;
+  slot.io.context = &slot;
+  if (!capabilities_.allocation) return allocation_done(slot.io, Status::unsupported);
+  data_channel_->submit(slot.io);
+}
+
+void Replica::allocation_done(Io& io, Status status) {
+  CommandSlot& slot = *static_cast<CommandSlot*>(io.context);
+  Replica& self = *slot.replica;
+  slot.pending.event = {.kind = ReplicaEvent::Kind::allocation_done,
+                        .slot = static_cast<uint32_t>(self.commands_.index_of(slot)),
+                        .status = status,
+                        .command = slot.order->command};
+  self.post(slot.pending);
 }
 
 // ---- metadata ----

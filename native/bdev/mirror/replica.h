@@ -121,8 +121,11 @@ class Replica {
     Io io;
   };
   struct CommandSlot {
+    Replica* replica = nullptr;
     ReplicaOrder* order = nullptr;
     Pending pending;
+    Segment segment;  // read_allocation: what the device fills
+    Io io;
   };
   struct MetadataIo {
     Replica* replica = nullptr;
@@ -144,6 +147,8 @@ class Replica {
   void start_waiting();
   void begin(ReplicaOrder& order, CommandSlot& slot);
   void finish_command(const ReplicaAction& action);
+  void read_allocation(const ReplicaAction& action);
+  static void allocation_done(Io& io, Status status);
   void write_metadata(const ReplicaAction& action);
   static void metadata_done(Io& io, Status status);
   bool is_idle() const;

@@ -21,6 +21,7 @@ struct ReplicaEvent {
     io_submit,           // `slot`
     io_done,             // the device has ended `slot` with `status`
     metadata_done,       // write_metadata `ticket` has ended with `status`
+    allocation_done,     // read_allocation `slot` has, of which `command` is the command
   };
   Kind kind = Kind::association_opened;
   uint32_t association = 0;
@@ -40,6 +41,7 @@ struct ReplicaAction {
     finish_io,         // I/O `slot` ends with `status` and `refusal`
     answer,            // command `slot` ends with `status` and `refusal`; `out_bytes` of its `out` are filled
     drop_association,  // another one is sealed in its place
+    read_allocation,   // `out` is filled by the device: IoType::read_allocation of `lba` and `blocks_count`
   };
   Kind kind = Kind::finish_io;
   uint32_t association = 0;
@@ -47,6 +49,9 @@ struct ReplicaAction {
   uint32_t ticket = 0;
   uint64_t block_number = 0;
   ByteSpan bytes;
+  uint64_t lba = 0;
+  uint32_t blocks_count = 0;
+  MutableByteSpan out;
   uint32_t out_bytes = 0;
   Status status = Status::ok;
   Refusal refusal = Refusal::none;

@@ -13,7 +13,8 @@ std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
     case ReplicaOpcode::end_absent:
     case ReplicaOpcode::read_absent:
     case ReplicaOpcode::clear_absent:
-    case ReplicaOpcode::set_content: return static_cast<ReplicaOpcode>(opcode);
+    case ReplicaOpcode::set_content:
+    case ReplicaOpcode::read_allocation: return static_cast<ReplicaOpcode>(opcode);
   }
   return std::nullopt;
 }
@@ -33,6 +34,7 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       if (!is_bare) return std::nullopt;
       return CommandTransfer{.answer_bytes = k_protocol_bytes};
     case ReplicaOpcode::read_intent:
+    case ReplicaOpcode::read_allocation:
       if (words.cdw13 != 0) return std::nullopt;
       [[fallthrough]];
     case ReplicaOpcode::read_absent:
@@ -50,7 +52,8 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
   ReplicaCommand command{.opcode = words.opcode, .data = data, .out = out};
   switch (words.opcode) {
     case ReplicaOpcode::read_absent: command.argument = words.cdw13; [[fallthrough]];
-    case ReplicaOpcode::read_intent: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
+    case ReplicaOpcode::read_intent:
+    case ReplicaOpcode::read_allocation: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
     case ReplicaOpcode::set_content: command.argument = words.cdw10; break;
     default: break;
   }

@@ -8,6 +8,8 @@
 namespace ballast::bdev::mirror {
 namespace {
 
+static_assert(ReplicaLayout::k_granule_bytes == k_allocation_unit_bytes);
+
 uint64_t first_granule(uint64_t region) { return region * ReplicaLayout::k_granules_per_region; }
 
 }  // namespace
@@ -23,6 +25,7 @@ void ReplicaCore::on_command(const ReplicaEvent& event) {
     const uint32_t slot = command.argument;
     return read_map(event, slot < k_absent_slots ? metadata_->absent[slot].get() : nullptr);
   }
+  if (command.opcode == ReplicaOpcode::read_allocation) return read_allocation(event);
   const Refusal refusal = judge(event.association);
   if (refusal != Refusal::none) return refuse(event.slot, refusal);
   BALLAST_ASSERT(queue_count_ < queue_.size());
@@ -68,6 +71,37 @@ void ReplicaCore::read_map(const ReplicaEvent& event, const GranuleMap* map) {
   answer(event.slot, Status::ok, Refusal::none, static_cast<uint32_t>(bytes));
 }
 
+// The device is asked. What it says is of some moment in which the command was at work: a write that is under
+// way may be in it or not.
+void ReplicaCore::read_allocation(const ReplicaEvent& event) {
+  const Refusal refusal = judge(event.association);
+  if (refusal != Refusal::none) return refuse(event.slot, refusal);
+  const MutableByteSpan out = event.command.out;
+  if (out.empty() || out.size() % 8 != 0 || out.size() > k_map_read_bytes_max) {
+    return answer(event.slot, Status::invalid);
+  }
+  const ReplicaSuperblock& superblock = metadata_->superblock;
+  const uint64_t granule_blocks = ReplicaLayout::k_granule_bytes / superblock.block_size_bytes;
+  if (event.command.first > (superblock.blocks_count - 1) / granule_blocks) {
+    return answer(event.slot, Status::out_of_range);
+  }
+  const uint64_t lba = event.command.first * granule_blocks;
+  const uint64_t count = std::min(out.size() * 8 * granule_blocks, superblock.blocks_count - lba);
+  std::ranges::fill(out, uint8_t{0});
+  actions_->add({.kind = ReplicaAction::Kind::read_allocation,
+                 .slot = event.slot,
+                 .lba = lba,
+                 .blocks_count = static_cast<uint32_t>(count),
+                 .out = out.first(allocation_bytes(count * superblock.block_size_bytes))});
+}
+
+// Who cannot tell may hold anything.
+void ReplicaCore::on_allocation_done(const ReplicaEvent& event) {
+  const MutableByteSpan out = event.command.out;
+  if (event.status != Status::ok) std::ranges::fill(out, uint8_t{0xff});
+  answer(event.slot, Status::ok, Refusal::none, static_cast<uint32_t>(out.size()));
+}
+
 // ---- one after the other ----
 
 void ReplicaCore::start_commands() {
@@ -106,7 +140,8 @@ void ReplicaCore::start_command() {
     case ReplicaOpcode::seal:
     case ReplicaOpcode::read_state:
     case ReplicaOpcode::read_intent:
-    case ReplicaOpcode::read_absent: break;
+    case ReplicaOpcode::read_absent:
+    case ReplicaOpcode::read_allocation: break;
   }
   end_command(Status::unsupported);
 }

@@ -20,6 +20,7 @@ Effect effect_of(IoType type) {
     // The head does the reading and the writing of these apart.
     case IoType::compare_and_write:
     case IoType::copy: return Effect::unsupported;
+    case IoType::read_allocation: return Effect::unsupported;  // a command, not an I/O
   }
   return Effect::unsupported;
 }

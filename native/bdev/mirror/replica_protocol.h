@@ -28,6 +28,7 @@ enum class ReplicaOpcode : uint8_t {
   read_absent = 0xd2,
   clear_absent = 0xd5,
   set_content = 0xd9,
+  read_allocation = 0xda,
 };
 
 // Why a member does nothing, where no Status says it.

@@ -51,6 +51,7 @@ class NullChannel final : public Channel {
       case IoType::unmap:
       case IoType::copy:
       case IoType::verify: return Status::ok;
+      case IoType::read_allocation: break;
     }
     return Status::unsupported;
   }

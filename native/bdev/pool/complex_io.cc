@@ -1,6 +1,7 @@
 #include "bdev/pool/complex_io.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "bdev/check.h"
 #include "bdev/pool/changes.h"
@@ -152,6 +153,35 @@ Task<Status> zero(OpenVolume& volume, const Io& io) {
   co_return path.store.is_broken() ? Status::io_error : Status::ok;
 }
 
+// What is not in a record yet is not seen.
+Task<Status> read_allocation(OpenVolume& volume, const Io& io) {
+  DataPath& path = volume.path();
+  const uint32_t per_slot = path.blocks_per_extent;
+  const uint64_t end = io.lba + io.blocks_count;
+  uint8_t* const bits = io.data[0].base;
+  std::memset(bits, 0, io.data[0].size_bytes);
+  for (uint64_t lba = io.lba; lba < end;) {
+    const uint64_t slot = lba / per_slot;
+    if (!volume.has_parent()) {
+      const Result<uint64_t> next = co_await next_slot(path.store, volume.head_layer(), slot);
+      if (!next.ok()) co_return Status::io_error;
+      if (*next != slot) {
+        lba = *next > end / per_slot ? end : *next * per_slot;
+        continue;
+      }
+    }
+    const Result<ResolvedSlot> resolved =
+        co_await resolve(path.store, volume.head_layer(), slot, &volume.chain());
+    if (!resolved.ok()) co_return Status::io_error;
+    for (const uint64_t slot_end = std::min(end, (slot + 1) * per_slot); lba < slot_end; ++lba) {
+      const uint64_t bit = lba - io.lba;
+      const bool is_there = resolved->find(static_cast<uint32_t>(lba % per_slot)).has_value();
+      if (is_there) bits[bit / 8] = static_cast<uint8_t>(bits[bit / 8] | 1u << bit % 8);
+    }
+  }
+  co_return Status::ok;
+}
+
 }  // namespace
 
 Task<Status> do_complex(OpenVolume& volume, Io& io) {
@@ -165,6 +195,7 @@ Task<Status> do_complex(OpenVolume& volume, Io& io) {
       if (volume.is_thick()) co_return co_await fill(volume, io);
       co_return co_await zero(volume, io);
     }
+    case IoType::read_allocation: co_return co_await read_allocation(volume, io);
     case IoType::read:
     case IoType::write:
     case IoType::flush: break;  // the volume does these itself

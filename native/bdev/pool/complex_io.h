@@ -1,5 +1,5 @@
-// I/O of a volume that takes several steps: compare, compare-and-write, copy, verify, zeroing. Coroutines
-// over reads and writes of the volume itself; rare, so they may allocate.
+// I/O of a volume that takes several steps: compare, compare-and-write, copy, verify, zeroing, what is
+// allocated. Coroutines over reads and writes of the volume itself; rare, so they may allocate.
 #pragma once
 
 #include "bdev/bdev.h"

@@ -12,7 +12,8 @@ namespace ballast::bdev::pool {
 namespace {
 
 bool is_change(IoType type) {
-  return type != IoType::read && type != IoType::compare && type != IoType::verify && type != IoType::flush;
+  return type != IoType::read && type != IoType::compare && type != IoType::verify && type != IoType::flush &&
+         type != IoType::read_allocation;
 }
 
 bool is_simple(IoType type) { return type == IoType::read || type == IoType::write; }

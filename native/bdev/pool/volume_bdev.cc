@@ -65,6 +65,7 @@ class VolumeBdev final : public Bdev {
                                                  .compare = true,
                                                  .copy = true,
                                                  .verify = true,
+                                                 .allocation = true,
                                                  .volatile_write_cache = false,
                                                  .persistent = true};
     return k_capabilities;

@@ -50,6 +50,7 @@ inline Cost cost_of(const Io& io, const Geometry& geometry, uint32_t unit_shift)
       cost.bytes = 0;
       return cost;
     }
+    case IoType::read_allocation:  // nobody but a head of a mirror asks for it, and not of a governed volume
     case IoType::flush: break;
   }
   return {};

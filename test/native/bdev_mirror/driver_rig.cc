@@ -73,10 +73,21 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
       break;
     }
     case ReplicaAction::Kind::answer: {
-      const auto done = std::move(commands_.extract(action.slot).mapped());
-      done({action.status, action.refusal});
+      const auto ended = std::move(commands_.extract(action.slot).mapped());
+      ended.done({action.status, action.refusal});
       break;
     }
+    case ReplicaAction::Kind::read_allocation:
+      for (uint64_t i = 0; i < action.blocks_count; ++i) {
+        const auto block = data_.begin() + static_cast<int64_t>((action.lba + i) * k_block_bytes);
+        const bool is_taken =
+            std::any_of(block, block + k_block_bytes, [](uint8_t byte) { return byte != 0; });
+        if (is_taken) action.out[i / 8] = static_cast<uint8_t>(action.out[i / 8] | 1u << i % 8);
+      }
+      events_.push_back({.kind = ReplicaEvent::Kind::allocation_done,
+                         .slot = action.slot,
+                         .command = commands_.at(action.slot).command});
+      break;
     case ReplicaAction::Kind::drop_association:
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
@@ -92,6 +103,8 @@ void MemoryReplica::do_io(uint32_t slot) {
     } else {
       std::copy(io.bytes.begin(), io.bytes.end(), at);
       ++writes_count_;
+      (io.type == IoType::write ? blocks_written_ : blocks_zeroed_) += io.bytes.size() / k_block_bytes;
+      if (io.type == IoType::unmap) ++unmaps_count_;
     }
   }
   events_.push_back({.kind = ReplicaEvent::Kind::io_done, .slot = slot, .status = io_status_});
@@ -143,11 +156,9 @@ void MemoryReplica::command(uint32_t association, const ReplicaRequest& request,
                             ReplicaConnection::Done done) {
   uint32_t slot = 0;
   while (commands_.contains(slot)) ++slot;
-  commands_[slot] = std::move(done);
-  step({.kind = ReplicaEvent::Kind::command,
-        .association = association,
-        .slot = slot,
-        .command = replica_command(request.words, request.data, request.out)});
+  const ReplicaCommand command = replica_command(request.words, request.data, request.out);
+  commands_[slot] = {command, std::move(done)};
+  step({.kind = ReplicaEvent::Kind::command, .association = association, .slot = slot, .command = command});
 }
 
 // ---- MemoryConnection ----
@@ -160,7 +171,7 @@ class MemoryConnection final : public ReplicaConnection {
   }
   ~MemoryConnection() override { EXPECT_TRUE(closed_ && out_.empty() && !request_); }
   const Geometry& geometry() const override { return geometry_; }
-  const Capabilities& capabilities() const override { return capabilities_; }
+  const Capabilities& capabilities() const override { return way_.replica().capabilities; }
 
   void request(const ReplicaRequest& request, Done done) override {
     EXPECT_FALSE(request_);
@@ -254,7 +265,6 @@ class MemoryConnection final : public ReplicaConnection {
   Done request_;
   std::set<Io*> out_;
   Geometry geometry_;
-  Capabilities capabilities_;
 };
 
 void MemoryConnector::later(uint64_t ns, std::function<void()> what) {

@@ -50,6 +50,10 @@ class MemoryReplica {
   std::vector<uint8_t>& data() { return data_; }
   const ReplicaMetadata& metadata() const { return *core_->metadata(); }
   uint64_t writes_count() const { return writes_count_; }
+  uint64_t blocks_written() const { return blocks_written_; }
+  uint64_t blocks_zeroed() const { return blocks_zeroed_; }
+  uint64_t unmaps_count() const { return unmaps_count_; }
+  Capabilities capabilities{.unmap = true, .write_zeroes = true};
   std::set<class MemoryConnection*> connections;
 
  private:
@@ -59,6 +63,10 @@ class MemoryReplica {
     uint64_t lba = 0;
     std::vector<uint8_t> bytes;
     IoEnded done;
+  };
+  struct PendingCommand {
+    ReplicaCommand command;
+    ReplicaConnection::Done done;
   };
   void open();
   void step(const ReplicaEvent& event);
@@ -77,9 +85,9 @@ class MemoryReplica {
   Status io_status_ = Status::ok;
   std::deque<uint32_t> held_;
   std::map<uint32_t, PendingIo> ios_;
-  std::map<uint32_t, ReplicaConnection::Done> commands_;
+  std::map<uint32_t, PendingCommand> commands_;
   std::map<uint32_t, std::function<void()>> associations_;
-  uint64_t writes_count_ = 0;
+  uint64_t writes_count_ = 0, blocks_written_ = 0, blocks_zeroed_ = 0, unmaps_count_ = 0;
 };
 
 // Everything takes `delay_ns` there and back.

@@ -77,6 +77,37 @@ TEST(HeadDriver, MemberThatIsLostLeavesTheSetAndComesBackEqual) {
   EXPECT_EQ(rig.driver->member(1).trouble, "");
 }
 
+// A new member, on a disk that held something else: what nobody has written is zeroed there, not copied.
+TEST(HeadDriver, AFullCopyMovesWhatIsAllocatedAndZeroesTheRest) {
+  DriverRig rig(2);
+  rig.record.in_sync = MemberSet::of(0);
+  std::fill(rig.replicas[1]->data().begin(), rig.replicas[1]->data().end(), uint8_t{0x99});
+  std::fill_n(rig.replicas[1]->data().begin() + 300 * k_block_bytes, 20 * k_block_bytes, uint8_t{0});
+  std::fill_n(rig.replicas[0]->data().begin() + 10 * k_block_bytes, 5 * k_block_bytes, uint8_t{0x77});
+  rig.start();
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+  EXPECT_EQ(rig.read(10, 5), filled(5, 0x77));
+  EXPECT_EQ(rig.read(100, 1), filled(1, 0));
+  EXPECT_EQ(rig.replicas[1]->blocks_written(), 5u);
+  EXPECT_EQ(rig.replicas[1]->blocks_zeroed(), DriverRig::k_blocks - 5 - 20);
+}
+
+// So it is by a member that cannot unmap, and by one that can only write.
+TEST(HeadDriver, ZeroesAreBroughtByWhatTheMemberHasForThem) {
+  for (const bool can_zero : {true, false}) {
+    DriverRig rig(2);
+    rig.record.in_sync = MemberSet::of(0);
+    std::fill(rig.replicas[1]->data().begin(), rig.replicas[1]->data().end(), uint8_t{0x99});
+    rig.replicas[1]->capabilities = {.write_zeroes = can_zero};
+    rig.start();
+    ASSERT_TRUE(rig.wait_in_sync());
+    EXPECT_TRUE(rig.all_equal());
+    EXPECT_EQ(rig.replicas[1]->blocks_zeroed(), can_zero ? DriverRig::k_blocks : 0);
+    EXPECT_EQ(rig.replicas[1]->unmaps_count(), 0u);
+  }
+}
+
 TEST(HeadDriver, EveryIoIsAnsweredWhenAMemberRestartsUnderLoad) {
   DriverRig rig(3);
   rig.start();

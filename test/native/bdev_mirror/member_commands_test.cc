@@ -33,7 +33,7 @@ class MemberCommandsTest : public testing::Test {
     record_.epoch = 1;
     record_.members_count = 2;
     record_.members = {uuid_of(k_replica), uuid_of(k_other)};
-    record_.in_sync = record_.all();
+    record_.in_sync = in_sync_;
     record_.block_size_bytes = block_size_bytes;
     record_.head_stopped = true;
     record_.blocks_count = blocks_count;
@@ -142,6 +142,7 @@ class MemberCommandsTest : public testing::Test {
     };
   }
 
+  MemberSet in_sync_ = MemberSet::first(2);  // at the start
   Record record_;
   Actions actions_;
   std::vector<Action> submitted_, completed_;
@@ -211,6 +212,27 @@ TEST_F(MemberCommandsTest, one_that_was_away_gets_what_the_other_noted_for_it) {
   const auto found = std::ranges::find_if(sent_, is_map);
   ASSERT_NE(found, sent_.begin());
   EXPECT_EQ((found - 1)->words.opcode, ReplicaOpcode::read_state);
+}
+
+// Member 1 is a new one, and says that it holds nothing.
+TEST_F(MemberCommandsTest, of_a_source_that_does_not_know_what_is_allocated_all_is_copied) {
+  in_sync_ = MemberSet::of(0);
+  start(600, [](const Sent& sent, MemberAnswer& answer, std::vector<uint8_t>&) {
+    if (sent.words.opcode == ReplicaOpcode::read_allocation) answer.status = Status::unsupported;
+  });
+  for (int i = 0; i < 3; ++i) tick(500'000'000);
+  EXPECT_EQ(sent_with(ReplicaOpcode::read_allocation).size(), 1u);
+  EXPECT_EQ(head_->copy_progress(1).left_bytes, 600u * 4096);
+  ASSERT_FALSE(submitted_.empty());
+  EXPECT_EQ(submitted_.front().io_type, IoType::read);
+}
+
+TEST_F(MemberCommandsTest, of_a_source_that_holds_nothing_nothing_is_copied) {
+  in_sync_ = MemberSet::of(0);
+  start(600, {});
+  for (int i = 0; i < 4; ++i) tick(500'000'000);
+  EXPECT_TRUE(submitted_.empty());
+  EXPECT_EQ(record_.in_sync, record_.all());
 }
 
 TEST_F(MemberCommandsTest, many_writes_in_flight_take_several_requests) {
@@ -391,7 +413,9 @@ TEST(ReplicaCommandWords, say_how_much_data_goes_which_way) {
     const auto known = replica_opcode(static_cast<uint8_t>(opcode));
     if (!known) continue;
     CommandWords words{.opcode = *known};
-    if (*known == ReplicaOpcode::read_intent || *known == ReplicaOpcode::read_absent) words.cdw12 = 8;
+    const bool reads_map = *known == ReplicaOpcode::read_intent || *known == ReplicaOpcode::read_absent ||
+                           *known == ReplicaOpcode::read_allocation;
+    if (reads_map) words.cdw12 = 8;
     const auto transfer = transfer_of(words);
     ASSERT_TRUE(transfer.has_value()) << opcode;
     // NVMe Base 2.1, "Opcodes": the two low bits are the direction.

@@ -584,6 +584,37 @@ TEST_F(ReplicaCoreTest, maps_are_read_from_any_bit_and_zero_behind_the_end) {
   EXPECT_EQ(status(read(0, 8, 7)), Status::invalid);
 }
 
+TEST_F(ReplicaCoreTest, allocation_is_asked_of_the_device_and_of_who_cannot_tell_all_is_taken) {
+  const uint32_t head = replica.sealed_association(1);
+  const auto ask = [&](uint64_t first, size_t bytes) {
+    return replica.command(head, ReplicaOpcode::read_allocation, {}, bytes, first);
+  };
+  const uint32_t whole = ask(64, 16);
+  EXPECT_FALSE(replica.answer_of(whole));
+  const ReplicaAction asked = replica.asked_allocation();
+  EXPECT_EQ(asked.lba, 64u);
+  EXPECT_EQ(asked.blocks_count, 128u);
+  ASSERT_EQ(asked.out.size(), 16u);
+  asked.out[3] = 0x40;
+  replica.end_allocation(Status::ok);
+  EXPECT_EQ(status(whole), Status::ok);
+  EXPECT_EQ(load<uint64_t>(replica.out_of(whole)), uint64_t{0x40} << 24);
+
+  // Behind the end there is nothing: the device is asked for what there is.
+  const uint32_t last = ask(51190, 64);
+  EXPECT_EQ(replica.asked_allocation().blocks_count, 10u);
+  EXPECT_EQ(replica.asked_allocation().out.size(), 8u);
+  replica.end_allocation(Status::unsupported);
+  EXPECT_EQ(status(last), Status::ok);
+  EXPECT_EQ(load<uint64_t>(replica.out_of(last)), ~uint64_t{0});
+  EXPECT_EQ(status(ask(51200, 8)), Status::out_of_range);
+  EXPECT_EQ(status(ask(0, 12)), Status::invalid);
+  EXPECT_EQ(status(ask(0, 65536 + 8)), Status::invalid);
+  const uint32_t stranger = replica.associate();
+  const uint32_t refused = replica.command(stranger, ReplicaOpcode::read_allocation, {}, 8);
+  EXPECT_EQ(replica.answer_of(refused)->refusal, Refusal::not_sealed);
+}
+
 TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   const uint32_t head = replica.sealed_association(1);
   const uint32_t on = replica.set_content(head, Content::partial);

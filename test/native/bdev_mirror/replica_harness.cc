@@ -256,8 +256,19 @@ void Replica::step(const ReplicaEvent& event) {
         break;
       case ReplicaAction::Kind::answer: on_answer(action); break;
       case ReplicaAction::Kind::drop_association: dropped_.insert(action.association); break;
+      case ReplicaAction::Kind::read_allocation: asked_allocation_[action.slot] = action; break;
     }
   }
+}
+
+void Replica::end_allocation(Status status) {
+  const uint32_t slot = asked_allocation_.begin()->first;
+  asked_allocation_.erase(slot);
+  Command& command = commands_.at(command_slots_.at(slot));
+  step({.kind = ReplicaEvent::Kind::allocation_done,
+        .slot = slot,
+        .status = status,
+        .command = {.opcode = ReplicaOpcode::read_allocation, .out = command.out}});
 }
 
 // No write is in the device without a durable mark, and nothing of who is not sealed.

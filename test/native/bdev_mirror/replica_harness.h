@@ -66,6 +66,10 @@ class Replica {
   // Opened, sealed and settled.
   uint32_t sealed_association(uint64_t epoch, uint64_t session = 1, uint8_t head = 1);
 
+  // What the device is asked for that has been asked last, and its answer.
+  const ReplicaAction& asked_allocation() const { return asked_allocation_.begin()->second; }
+  void end_allocation(Status status);
+
   // --- I/O; the result is its number ---
   uint32_t submit(uint32_t association, IoType type, uint64_t lba, uint32_t blocks_count);
   void end_io(uint32_t io, Status status = Status::ok);
@@ -125,6 +129,7 @@ class Replica {
   uint32_t next_number_ = 0;
   std::map<uint32_t, uint32_t> io_slots_, command_slots_;  // slot -> number
   std::map<uint32_t, Io> ios_, in_device_;
+  std::map<uint32_t, ReplicaAction> asked_allocation_;  // by slot
   std::map<uint32_t, Answer> ended_;
   std::map<uint32_t, Command> commands_;
   std::map<uint32_t, Answer> answers_;

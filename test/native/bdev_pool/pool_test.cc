@@ -281,6 +281,30 @@ TEST_F(PoolTest, RangesOfWhatIsAllocatedAndOfWhatChanged) {
   EXPECT_EQ(list(head, *first, 0, 10), (Blocks{{62, 1}, {200, 1}}));
 }
 
+TEST_F(PoolTest, SaysWhichBlocksAreAllocatedAlsoOfWhatASnapshotHolds) {
+  Served& volume = new_volume("v");
+  ASSERT_EQ(write(volume, 60, Numbers(10, 1)), Status::ok);
+  const auto bits = [&](uint64_t lba, uint32_t blocks) {
+    Buffer buffer(k_page_bytes);
+    const size_t bytes = allocation_bytes(uint64_t{blocks} * k_page_bytes);
+    TestIo io(IoType::read_allocation, lba, blocks, {{buffer.data(), bytes}});
+    stage_->world.on(stage_->reactor, [&] { volume.channel->submit(io.io); });
+    EXPECT_TRUE(stage_->world.run_until([&] { return io.done.load(); }));
+    EXPECT_EQ(io.status, Status::ok);
+    uint64_t word = 0;
+    std::memcpy(&word, buffer.data(), 8);
+    return word;
+  };
+  EXPECT_EQ(bits(56, 64), 0x3ff0u);
+  EXPECT_EQ(bits(64, 64), 0x3fu);
+  EXPECT_EQ(bits(60, 2), 0x3u);
+  ASSERT_TRUE(snapshot(volume.id, "one").ok());
+  ASSERT_EQ(write(volume, 100, Numbers(1, 1)), Status::ok);
+  ASSERT_EQ(simple(volume, IoType::unmap, 62, 1), Status::ok);
+  EXPECT_EQ(bits(56, 64), 0x3fb0u | uint64_t{1} << 44);
+  EXPECT_EQ(bits(128, 64), 0u);
+}
+
 TEST_F(PoolTest, AScrubFindsWhatHasRotten) {
   Served& volume = new_volume("v");
   ASSERT_EQ(write(volume, 0, Numbers(200, 3)), Status::ok);
