@@ -54,7 +54,7 @@ class SimulatedDisk {
   void write(uint64_t lba, std::vector<uint64_t> values, Done done);
   void read(uint64_t lba, uint32_t count, ReadDone done);
   // Nothing is done to it; the same time passes.
-  void pass(std::function<void()> done) { later(std::move(done)); }
+  void pass(std::function<void()> done) { later(Lane::data, std::move(done)); }
   void write_metadata(uint64_t block, const ReplicaBlock& bytes, Done done);
   // Of a replica that starts; empty: it cannot be read.
   std::vector<uint8_t> read_metadata(uint64_t block);

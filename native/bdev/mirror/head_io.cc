@@ -309,6 +309,8 @@ void Head::try_finish(uint64_t now_ns, Op& op) {
     return finish(op, op.status);
   }
   if (op.done.empty() && !op.refused.empty()) {
+    // A member that is lost may not have it at all, not even a mark: the others are to note it first.
+    if (!leaving_.empty() || !left_.empty()) return;
     // What each of them made of it nobody knows: they are made equal before anybody reads it.
     has_refused_ = true;
     for (uint64_t region = first_region(op); region <= last_region(op); ++region) unreconciled_.set(region);

@@ -302,6 +302,8 @@ void Head::start_over(uint64_t now_ns) {
   join_ = {};
   state_ = HeadState::sealing;
   leaving_ = left_ = {};
+  // One that was joining may have what none of those has that come back, and what was answered as failed.
+  left_in_order_ = {};
   record_.all().for_each([&](uint32_t member) {
     if (members_[member].state == MemberState::leaving) members_[member].state = MemberState::down;
   });
