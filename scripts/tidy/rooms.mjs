@@ -28,6 +28,7 @@ export const sourceRooms = {
   keys: { values: ['base'], types: [] },
   pools: { values: ['base'], types: ['native', 'store', 'keys'] },
   mirrors: { values: ['base'], types: ['native', 'store'] },
+  cluster: { values: ['base'], types: ['store'] },
   agent: { values: ['base', 'mirrors'], types: ['native', 'store'] },
   api: { values: ['base', 'auth'], types: ['pools', 'mirrors'] },
   client: { values: ['base'], types: ['api'] },

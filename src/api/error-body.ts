@@ -71,6 +71,10 @@ const statuses = {
   MIRROR_NOT_FOUND: 404,
   MIRROR_CONFLICT: 409,
   MIRROR_RECORD_DAMAGED: 500,
+  CLUSTER_RECORD_DAMAGED: 500,
+  NODE_STATE: 409,
+  CLUSTER_VOLUME_STATE: 409,
+  NO_PLACEMENT: 507,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

@@ -2,7 +2,7 @@
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
 // the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts,
-// of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts.
+// of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts, of clusters in cluster-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -70,6 +70,10 @@ export const errorCatalogue = {
   MIRROR_CONFLICT: 'What is asked of a mirrored volume is not what its record or its replicas say.',
   MIRROR_RECORD_DAMAGED:
     'What the store keeps of a mirrored volume cannot be read; nothing is guessed from it.',
+  CLUSTER_RECORD_DAMAGED: 'A record of the cluster in the store cannot be read; nothing is guessed from it.',
+  NODE_STATE: 'The node is in a state in which this cannot be done, or its name or address is taken.',
+  CLUSTER_VOLUME_STATE: 'The volume of the cluster is in a state in which this cannot be done.',
+  NO_PLACEMENT: 'No node can keep a replica of the volume, or too few can; why is said of each.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

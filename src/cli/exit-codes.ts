@@ -69,6 +69,10 @@ const exitCodes = {
   MIRROR_NOT_FOUND: exitFailed,
   MIRROR_CONFLICT: exitFailed,
   MIRROR_RECORD_DAMAGED: exitFailed,
+  CLUSTER_RECORD_DAMAGED: exitFailed,
+  NODE_STATE: exitFailed,
+  CLUSTER_VOLUME_STATE: exitFailed,
+  NO_PLACEMENT: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as attachErrors from '../../../src/base/attach-errors.js';
+import * as clusterErrors from '../../../src/base/cluster-errors.js';
 import * as controlErrors from '../../../src/base/control-errors.js';
 import * as errors from '../../../src/base/errors.js';
 import * as mirrorErrors from '../../../src/base/mirror-errors.js';
@@ -13,6 +14,7 @@ describe('the error catalogue', () => {
     const all = {
       ...errors,
       ...attachErrors,
+      ...clusterErrors,
       ...controlErrors,
       ...mirrorErrors,
       ...poolErrors,
@@ -24,6 +26,7 @@ describe('the error catalogue', () => {
     );
     const samples: Record<string, unknown> = {
       NvmeStatusError: { statusCode: 0, statusCodeType: 0, name: '' },
+      NoPlacementError: [],
     };
     const codes = classes.map((type) => {
       const status = samples[type.name];

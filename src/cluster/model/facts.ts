@@ -1,0 +1,85 @@
+// What a node says is so: written by its agent alone, under its lease. When they are gone the node is lost,
+// as far as anybody can know. Nothing of it is an order, and an old copy of it does no harm.
+import { volumeNamePattern } from '../../base/volume-spec.js';
+import { encodeRecord, RecordReader } from './record-reader.js';
+import { namePattern } from './words.js';
+
+export const poolsMax = 64;
+export const nodeVolumesMax = 8192;
+const version = 1;
+const errorCharactersMax = 512;
+const iopsMax = 1_000_000_000_000_000;
+
+export interface NodeFacts {
+  /** Of the program. */
+  readonly version: string;
+  /** ISO 8601, UTC: when this run of it began. */
+  readonly started: string;
+  readonly pools: readonly PoolFacts[];
+  readonly volumes: readonly NodeVolumeFacts[];
+}
+
+export interface PoolFacts {
+  readonly name: string;
+  readonly uuid: string;
+  readonly capacityBytes: bigint;
+  readonly freeBytes: bigint;
+  /** Why it cannot be used now. */
+  readonly error?: string;
+  /** What may be guaranteed of it, in I/Os per second; absent: nothing was measured or set. */
+  readonly iopsBudget?: number;
+}
+
+/** A volume of which the node keeps a replica. */
+export interface NodeVolumeFacts {
+  readonly name: string;
+  /** standby, or what the head here is doing; absent: it could not be served yet. */
+  readonly state: string;
+  readonly error?: string;
+}
+
+export function encodeFacts(facts: NodeFacts): Uint8Array {
+  const cut = (error: string | undefined) => error?.slice(0, errorCharactersMax);
+  return encodeRecord(version, {
+    program: facts.version,
+    started: facts.started,
+    pools: facts.pools.map((pool) => ({ ...pool, error: cut(pool.error) })),
+    volumes: facts.volumes.map((volume) => ({ ...volume, error: cut(volume.error) })),
+  });
+}
+
+/** `key` is for the error. */
+export function decodeFacts(key: string, value: Uint8Array): NodeFacts {
+  const reader = RecordReader.of(key, value, version);
+  const facts = {
+    version: reader.words('program', 64),
+    started: reader.time('started'),
+    pools: reader.list('pools', poolsMax, readPool),
+    volumes: reader.list('volumes', nodeVolumesMax, readVolume),
+  };
+  reader.end();
+  return facts;
+}
+
+function readPool(reader: RecordReader): PoolFacts {
+  return {
+    name: reader.text('name', namePattern),
+    uuid: reader.uuid('uuid'),
+    capacityBytes: reader.big('capacityBytes'),
+    freeBytes: reader.big('freeBytes'),
+    ...readError(reader),
+    ...(reader.has('iopsBudget') && { iopsBudget: reader.whole('iopsBudget', 0, iopsMax) }),
+  };
+}
+
+function readVolume(reader: RecordReader): NodeVolumeFacts {
+  return {
+    name: reader.text('name', volumeNamePattern),
+    state: reader.words('state', 32),
+    ...readError(reader),
+  };
+}
+
+function readError(reader: RecordReader): { readonly error?: string } {
+  return reader.has('error') ? { error: reader.words('error', errorCharactersMax) } : {};
+}

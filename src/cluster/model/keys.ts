@@ -1,0 +1,11 @@
+// Where the records of a cluster are in the store (decision 0010).
+
+export const nodesPrefix = 'cluster/nodes/';
+export const factsPrefix = 'cluster/facts/';
+export const volumesPrefix = 'cluster/volumes/';
+/** Who decides at the moment; under its lease. */
+export const leaderKey = 'cluster/leader';
+
+export const nodeKey = (id: string) => nodesPrefix + id.toLowerCase();
+export const factsKey = (id: string) => factsPrefix + id.toLowerCase();
+export const volumeKey = (name: string) => volumesPrefix + name;

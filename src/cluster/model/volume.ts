@@ -1,0 +1,180 @@
+// A volume of a cluster as somebody wants it: where its replicas are, which node is to be its head, who may
+// connect. Who is in sync, and who is the head, is not in here: that is in its mirror record (mirrors/NAME),
+// which heads change too. Pure: each transition gives the record that is to be stored, the same object when
+// nothing changes, or says why it cannot be.
+import { ClusterVolumeStateError } from '../../base/cluster-errors.js';
+import { InvalidArgumentError } from '../../base/errors.js';
+import { membersMax } from '../../base/mirror-spec.js';
+import { checkSubsystemNqn } from '../../base/nqn.js';
+import { checkQos, type QosWords } from '../../base/qos.js';
+import { hostsMax, uuidPattern, volumeNamePattern } from '../../base/volume-spec.js';
+import { checkLabels, checkName, type Labels, namePattern } from './words.js';
+
+/** creating: not all replicas are there yet, and nobody may use it. deleting: nobody any more. */
+export const volumeStates = ['creating', 'ready', 'deleting'] as const;
+export type VolumeState = (typeof volumeStates)[number];
+
+export interface VolumeRecord {
+  readonly name: string;
+  /** Of the namespace that hosts see. */
+  readonly uuid: string;
+  readonly nqn: string;
+  /** A multiple of 4,096. */
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: 512 | 4096;
+  /** In the order of the mirror record; on a node each. */
+  readonly replicas: readonly PlacedReplica[];
+  readonly wishes: PlacementWishes;
+  /** UUID of the node that is to be head; absent: whoever is. */
+  readonly head?: string;
+  /** NQNs of hosts; absent: any. */
+  readonly hosts?: readonly string[];
+  readonly qos?: QosWords;
+  readonly state: VolumeState;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+export interface PlacedReplica {
+  /** Of the replica. */
+  readonly uuid: string;
+  /** UUID of the node. */
+  readonly node: string;
+  /** Of that node, by name. */
+  readonly pool: string;
+}
+
+/** What is wanted of the places of its replicas, now and when they have to move. */
+export interface PlacementWishes {
+  /** 1 to 8. */
+  readonly replicas: number;
+  /** Writes are acknowledged while so many are in sync. */
+  readonly minInSync: number;
+  /** Full room is kept for it; else it takes what is written. */
+  readonly thick: boolean;
+  /** Of each node; absent: any. */
+  readonly pool?: string;
+  /** Only nodes that have all of these. */
+  readonly nodeLabels?: Labels;
+  /** zone: two replicas in one zone are refused. prefer-zone: avoided as far as there are zones. */
+  readonly spread: 'zone' | 'prefer-zone';
+  /** Not on a node with a replica of a volume of the same group: the parts of one database. */
+  readonly apartGroup?: string;
+}
+
+export interface NewVolume {
+  readonly name: string;
+  readonly uuid: string;
+  readonly nqn: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: 512 | 4096;
+  readonly wishes: PlacementWishes;
+  readonly hosts?: readonly string[];
+  readonly qos?: QosWords;
+}
+
+/** As it begins: on these places, and nobody's yet. */
+export function createVolume(volume: NewVolume, replicas: readonly PlacedReplica[], now: Date): VolumeRecord {
+  checkNew(volume);
+  if (replicas.length !== volume.wishes.replicas) {
+    throw new InvalidArgumentError('replicas', `${volume.wishes.replicas} places, not ${replicas.length}`);
+  }
+  checkPlaces(volume.name, replicas);
+  return { ...volume, replicas, state: 'creating', created: now.toISOString() };
+}
+
+/** All its replicas are there, and its mirror record. */
+export function volumeReady(volume: VolumeRecord): VolumeRecord {
+  refuseDeleting(volume);
+  return volume.state === 'ready' ? volume : { ...volume, state: 'ready' };
+}
+
+/** From here on it goes away, whatever is done to it. */
+export function deleteVolume(volume: VolumeRecord): VolumeRecord {
+  if (volume.state === 'deleting') return volume;
+  const { head: _head, ...rest } = volume;
+  return { ...rest, state: 'deleting' };
+}
+
+/** Which node is to be the head; the old one then ends in order. */
+export function wantHead(volume: VolumeRecord, node: string): VolumeRecord {
+  refuseDeleting(volume);
+  if (volume.replicas.every((replica) => replica.node !== node)) {
+    throw new ClusterVolumeStateError(
+      volume.name,
+      `has no replica on node ${node}, which cannot be its head`,
+    );
+  }
+  return volume.head === node ? volume : { ...volume, head: node };
+}
+
+export function addReplica(volume: VolumeRecord, replica: PlacedReplica): VolumeRecord {
+  refuseDeleting(volume);
+  if (volume.replicas.some(({ uuid }) => uuid === replica.uuid)) return volume;
+  if (volume.replicas.length >= membersMax) {
+    throw new ClusterVolumeStateError(volume.name, `has ${membersMax} replicas, as many as there may be`);
+  }
+  const replicas = [...volume.replicas, replica];
+  checkPlaces(volume.name, replicas);
+  return { ...volume, replicas };
+}
+
+/** After it has left the mirror record. */
+export function removeReplica(volume: VolumeRecord, uuid: string): VolumeRecord {
+  const removed = volume.replicas.find((replica) => replica.uuid === uuid);
+  if (removed === undefined) return volume;
+  const replicas = volume.replicas.filter((replica) => replica !== removed);
+  if (replicas.length === 0 && volume.state !== 'deleting') {
+    throw new ClusterVolumeStateError(volume.name, 'has no other replica: delete it instead');
+  }
+  if (volume.head !== removed.node) return { ...volume, replicas };
+  const { head: _head, ...rest } = volume;
+  return { ...rest, replicas };
+}
+
+/** What must be true of the places of a volume, whoever chose them. */
+export function checkPlaces(name: string, replicas: readonly PlacedReplica[]): void {
+  const twice = (key: 'uuid' | 'node') =>
+    new Set(replicas.map((replica) => replica[key].toLowerCase())).size < replicas.length;
+  if (twice('uuid')) throw new ClusterVolumeStateError(name, 'has a replica twice');
+  if (twice('node')) throw new ClusterVolumeStateError(name, 'has two replicas on one node');
+}
+
+export function checkWishes(wishes: PlacementWishes): PlacementWishes {
+  const { replicas, minInSync, pool, nodeLabels, apartGroup } = wishes;
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > membersMax) {
+    throw new InvalidArgumentError('replicas', `1 to ${membersMax}; got ${replicas}`);
+  }
+  if (!Number.isInteger(minInSync) || minInSync < 1 || minInSync > replicas) {
+    throw new InvalidArgumentError('minInSync', `1 to its ${replicas} replicas; got ${minInSync}`);
+  }
+  if (pool !== undefined) checkName('pool', pool);
+  if (nodeLabels !== undefined) checkLabels(nodeLabels);
+  if (apartGroup !== undefined && !namePattern.test(apartGroup)) checkName('apartGroup', apartGroup);
+  return wishes;
+}
+
+function checkNew({ name, uuid, nqn, sizeBytes, blockSizeBytes, wishes, hosts, qos }: NewVolume): void {
+  if (!volumeNamePattern.test(name)) {
+    throw new InvalidArgumentError('name', '1 to 63 letters, digits, dots, dashes or underscores');
+  }
+  if (!uuidPattern.test(uuid)) throw new InvalidArgumentError('uuid', 'a UUID');
+  checkSubsystemNqn(nqn);
+  if (sizeBytes <= 0n || sizeBytes % sizeBytesUnit !== 0n || sizeBytes > sizeBytesMax) {
+    throw new InvalidArgumentError('size', `a multiple of ${sizeBytesUnit} bytes, up to 2^62`);
+  }
+  if (blockSizeBytes !== 512 && blockSizeBytes !== 4096) {
+    throw new InvalidArgumentError('blockSize', '512 or 4096');
+  }
+  checkWishes(wishes);
+  if (hosts !== undefined && hosts.length > hostsMax)
+    throw new InvalidArgumentError('hosts', `at most ${hostsMax}`);
+  if (qos !== undefined) checkQos(qos);
+}
+
+export const sizeBytesUnit = 4096n;
+export const sizeBytesMax = 1n << 62n;
+
+function refuseDeleting({ name, state }: VolumeRecord): void {
+  if (state === 'deleting') throw new ClusterVolumeStateError(name, 'is being deleted');
+}
