@@ -87,6 +87,7 @@ async function sim() {
   return sum([
     await runs(`${simulatedSeeds} seeds`, ['--seeds', String(simulatedSeeds)]),
     await runs('every crash of short runs', ['--exhaustive', '0']),
+    await runs('model of takeovers', ['--model', 'short']),
   ]);
 }
 

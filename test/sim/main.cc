@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "history/json_lines.h"
+#include "model/search_all.h"
 #include "sim/simulator.h"
 #include "sim/small_scope.h"
 
@@ -37,6 +38,8 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
                    instead of seeds: all sequences of up to N I/Os (at most 3) on 2 to M members (3), with
                    every set of nodes failing after every step, of single I/Os C times (2), up to L ways to
                    members slow (1), and everything that may be left on disks; 0: the short form
+  --model short|long
+                   instead of seeds: all states of the model of takeovers, and with each of its faults
   --help
 
 Exit status: 0; 1 when a seed fails; 2 for wrong options.
@@ -94,11 +97,12 @@ struct Settings {
   bool until_failure = false, hashes = false, matrix = false;
   std::string history_file;
   std::optional<sim::SmallScope> exhaustive;
+  std::string model;
   sim::Options run;
 };
 
 Settings parse(int count, char** words) {
-  static constexpr std::array<option, 12> k_options = {{{"seeds", required_argument, nullptr, 's'},
+  static constexpr std::array<option, 13> k_options = {{{"seeds", required_argument, nullptr, 's'},
                                                         {"from", required_argument, nullptr, 'f'},
                                                         {"faults", required_argument, nullptr, 'x'},
                                                         {"operations", required_argument, nullptr, 'o'},
@@ -108,6 +112,7 @@ Settings parse(int count, char** words) {
                                                         {"hashes", no_argument, nullptr, 'a'},
                                                         {"matrix", no_argument, nullptr, 'm'},
                                                         {"exhaustive", required_argument, nullptr, 'e'},
+                                                        {"model", required_argument, nullptr, 'l'},
                                                         {"help", no_argument, nullptr, 'i'},
                                                         {nullptr, 0, nullptr, 0}}};
   Settings settings;
@@ -128,6 +133,10 @@ Settings parse(int count, char** words) {
       case 'a': settings.hashes = true; break;
       case 'm': settings.matrix = true; break;
       case 'e': settings.exhaustive = parse_scope(optarg); break;
+      case 'l':
+        settings.model = optarg;
+        if (settings.model != "short" && settings.model != "long") refuse("the model is short or long");
+        break;
       case 'i': std::printf("%s", k_usage); std::exit(0);
       default: refuse("what is " + std::string(words[optind - 1]) + "?");
     }
@@ -183,6 +192,7 @@ int run_exhaustive(const sim::SmallScope& scope) {
 
 int main(int count, char** words) {
   Settings settings = parse(count, words);
+  if (!settings.model.empty()) return model::search_all(settings.model == "long") ? 0 : 1;
   if (settings.exhaustive) return run_exhaustive(*settings.exhaustive);
   const auto begin = std::chrono::steady_clock::now();
   sim::Matrix matrix{};
