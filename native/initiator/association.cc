@@ -32,14 +32,24 @@ nvme::ControllerConfiguration enabled_configuration(const nvme::Capabilities& ca
 }
 }  // namespace
 
-Association::Association(Reactor& reactor, const ControllerOptions& options, AssociationOwner& owner)
+Association::Association(Reactor& reactor, const ControllerOptions& options, AssociationOwner& owner,
+                         bool reports_ana)
     : reactor_(reactor),
       options_(options),
       owner_(owner),
       admin_(reactor, options, *this),
+      reports_ana_(reports_ana),
       timer_([](Timer&, void* context) { static_cast<Association*>(context)->on_timer(); }, this),
       keep_alive_timer_(
           [](Timer&, void* context) { static_cast<Association*>(context)->on_keep_alive_timer(); }, this),
+      ana_reread_timer_([](Timer&, void* context) { static_cast<Association*>(context)->reread_ana(); },
+                        this),
+      ana_transition_timer_(
+          [](Timer&, void* context) {
+            static_cast<Association*>(context)->fail(
+                {Errc::timed_out, "a namespace is between two ANA states for longer than ANATT"});
+          },
+          this),
       buffer_(new uint8_t[nvme::k_identify_bytes]) {}
 
 Association::~Association() {
@@ -144,6 +154,7 @@ void Association::on_identify_controller(const nvme::Completion&) {
   oncs_ = identified.oncs;
   kas_ = identified.kas;
   oaes_ = identified.oaes;
+  start_reading_ana(identified);
   start_keep_alive();
   if (options_.io_queues_count == 0) {  // a discovery controller has neither namespaces nor I/O queues
     on_namespaces_read();
@@ -192,14 +203,17 @@ void Association::on_io_connected(const Outcome& outcome) {
 
 void Association::on_live() {
   stage_ = Stage::live;
-  if ((oaes_ & nvme::k_event_namespace_attribute) != 0) {
-    const nvme::Command command =
-        set_feature(nvme::FeatureId::async_event_configuration, nvme::k_event_namespace_attribute);
+  uint32_t events = nvme::k_event_namespace_attribute;
+  if (!ana_log_.empty()) events |= nvme::k_event_ana_change;
+  events &= oaes_;
+  if (events != 0) {
+    const nvme::Command command = set_feature(nvme::FeatureId::async_event_configuration, events);
     // Events are a convenience: a controller that refuses them is used without.
     static_cast<void>(admin_.submit(command, {}, options_.command_timeout_ns, [](nvme::Completion) {}));
     ask_for_events();
   }
   owner_.on_association_live();
+  reread_ana();  // what changed before events were enabled was not told
 }
 
 // "Keep Alive": at half the time-out, so that one lost or late command does not end the association.
@@ -236,11 +250,14 @@ void Association::on_event(const nvme::Completion& completion) {
 void Association::handle_event(uint32_t dw0) {
   const auto type = static_cast<nvme::EventType>(dw0 & 7);
   const auto information = static_cast<uint8_t>(dw0 >> 8);
-  if (type != nvme::EventType::notice || information != nvme::k_notice_namespace_attribute) {
-    log(LogLevel::info, k_room, "%s: event type %u, information %02xh", options_.address.text().c_str(),
-        static_cast<unsigned>(type), information);
-    return;
-  }
+  const bool is_notice = type == nvme::EventType::notice;
+  if (is_notice && information == nvme::k_notice_namespace_attribute) return on_namespaces_changed();
+  if (is_notice && information == nvme::k_notice_ana_change) return reread_ana();
+  log(LogLevel::info, k_room, "%s: event type %u, information %02xh", options_.address.text().c_str(),
+      static_cast<unsigned>(type), information);
+}
+
+void Association::on_namespaces_changed() {
   log(LogLevel::info, k_room, "%s: namespaces changed", options_.address.text().c_str());
   if (rereading_) {
     reread_again_ = true;
@@ -261,6 +278,8 @@ void Association::fail(Error error) {
   error_ = std::move(error);
   reactor_.cancel(timer_);
   reactor_.cancel(keep_alive_timer_);
+  reactor_.cancel(ana_reread_timer_);
+  reactor_.cancel(ana_transition_timer_);
   admin_.close();
   disconnect_io_queues();
   end_if_nothing_left();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "initiator/admin_queue.h"
+#include "initiator/ana_log.h"
 #include "initiator/interpret.h"
 #include "initiator/io_queue.h"
 
@@ -22,6 +23,9 @@ class AssociationOwner {
   virtual void on_association_live() = 0;
   // A namespace may have changed while live; `namespaces` is how they are now. An error ends the association.
   virtual Outcome on_namespaces_reread(const std::vector<NamespaceInfo>& namespaces) = 0;
+  // How its namespaces are reached now: before on_identified(), and after changes. Not of a controller
+  // without ANA, whose namespaces are all reached well.
+  virtual void on_ana_read(const std::vector<AnaEntry>& entries) = 0;
   // No connection is left. The association may be destroyed.
   virtual void on_association_ended(const Error& error) = 0;
 
@@ -31,8 +35,8 @@ class AssociationOwner {
 
 class Association final : AdminQueueObserver {
  public:
-  // options and owner must outlive it.
-  Association(Reactor& reactor, const ControllerOptions& options, AssociationOwner& owner);
+  // options and owner must outlive it. reports_ana: one of several paths, whose owner hears on_ana_read().
+  Association(Reactor& reactor, const ControllerOptions& options, AssociationOwner& owner, bool reports_ana);
   ~Association();
 
   void start();
@@ -40,6 +44,8 @@ class Association final : AdminQueueObserver {
   void fail(Error error);
   // Ends it properly: I/O queues first, then CC.SHN, then the admin queue.
   void shut_down();
+  // I/O was answered otherwise than the ANA log page said.
+  void reread_ana_soon();
   bool live() const { return stage_ == Stage::live; }
   AdminQueue& admin() { return admin_; }
 
@@ -79,6 +85,17 @@ class Association final : AdminQueueObserver {
   void on_identify_namespace(const nvme::Completion& completion);
   void on_descriptors(const nvme::Completion& completion);
   void on_namespaces_read();
+  void on_all_identified();
+
+  // association_ana.cc
+  void start_reading_ana(const nvme::IdentifyController& identify);
+  void reread_ana();
+  void read_ana();
+  void ask_ana_piece();
+  void on_ana_piece(const nvme::Completion& completion);
+  void on_ana_header_again(const nvme::Completion& completion);
+  void on_ana_read();
+  void watch_transitions(const std::vector<AnaEntry>& entries);
 
   void connect_io_queues();
   void on_io_connected(const Outcome& outcome);
@@ -88,6 +105,7 @@ class Association final : AdminQueueObserver {
   void ask_for_events();
   void on_event(const nvme::Completion& completion);
   void handle_event(uint32_t dw0);
+  void on_namespaces_changed();
   void on_changed_namespaces(const nvme::Completion& completion);
 
   void disconnect_io_queues();
@@ -116,6 +134,15 @@ class Association final : AdminQueueObserver {
   bool rereading_ = false;
   bool reread_again_ = false;
 
+  const bool reports_ana_;
+  std::vector<uint8_t> ana_log_;  // empty: there is none, or nobody wants it
+  uint8_t ana_header_[sizeof(nvme::AnaLogHeader)] = {};
+  size_t ana_bytes_read_ = 0;
+  uint32_t ana_reads_count_ = 0;
+  bool ana_reading_ = false;
+  bool ana_read_again_ = false;
+  uint64_t ana_transition_ns_max_ = 0;  // ANATT
+
   std::vector<IoQueueImpl*> io_queues_;
   size_t io_queues_connecting_ = 0;
   size_t io_queues_connected_ = 0;  // connect() was called and disconnect() has not ended
@@ -123,6 +150,8 @@ class Association final : AdminQueueObserver {
 
   Timer timer_;  // the next look at CSTS
   Timer keep_alive_timer_;
+  Timer ana_reread_timer_;
+  Timer ana_transition_timer_;
   std::unique_ptr<uint8_t[]> buffer_;  // 4 KiB: one Identify or log page at a time
 };
 

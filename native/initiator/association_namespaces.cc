@@ -93,6 +93,11 @@ void Association::on_namespaces_read() {
     return;
   }
   info_.namespaces = namespaces_;
+  if (!ana_log_.empty()) return read_ana();
+  on_all_identified();
+}
+
+void Association::on_all_identified() {
   Result<std::vector<IoQueueImpl*>> queues = owner_.on_identified(info_);
   if (!queues.ok()) {
     fail(queues.error());

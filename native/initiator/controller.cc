@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "initiator/multipath_controller.h"
 #include "nvme/limits.h"
 #include "nvme/nqn.h"
 
@@ -19,6 +20,9 @@ nvme::Completion completion_of(nvme::Status status) {
 }
 
 Outcome check_options(const ControllerOptions& options) {
+  if (options.other_addresses.size() >= k_paths_max) {
+    return Error{Errc::invalid_argument, "at most " + std::to_string(k_paths_max) + " paths"};
+  }
   if (!nvme::is_valid_nqn(options.subsystem_nqn)) {
     return Error{Errc::invalid_argument, "the subsystem NQN is not valid"};
   }
@@ -57,6 +61,9 @@ std::weak_ptr<Controller> Controller::connect(
     send_task(home, [connected = std::move(connected), error = checked.error()] { connected(error); });
     return {};
   }
+  if (!options.other_addresses.empty() || options.fast_io_fail_timeout_ns != k_never_gives_up) {
+    return connect_multipath(std::move(reactors), options, std::move(observer), std::move(connected));
+  }
   auto controller = std::make_shared<ControllerImpl>(std::move(reactors), options, std::move(observer),
                                                      std::move(connected));
   send_task(home, [controller] { controller->start(); });
@@ -64,10 +71,10 @@ std::weak_ptr<Controller> Controller::connect(
 }
 
 ControllerImpl::ControllerImpl(std::vector<Reactor*> reactors, const ControllerOptions& options,
-                               StateObserver observer, Connected connected)
+                               StateObserver observer, Connected connected, PathObserver* path)
     : reactors_(std::move(reactors)),
       options_(options),
-      addresses_(options.other_addresses),
+      path_(path),
       observer_(std::move(observer)),
       connected_(std::move(connected)),
       backoff_(options.reconnect_delay_first_ns, options.reconnect_delay_max_ns),
@@ -77,9 +84,7 @@ ControllerImpl::ControllerImpl(std::vector<Reactor*> reactors, const ControllerO
             auto* const self = static_cast<ControllerImpl*>(context);
             self->give_up("not back within the controller loss time-out");
           },
-          this) {
-  addresses_.insert(addresses_.begin(), options.address);
-}
+          this) {}
 
 ControllerImpl::~ControllerImpl() { BALLAST_ASSERT(association_ == nullptr); }
 
@@ -95,12 +100,16 @@ void ControllerImpl::set_state(ControllerState state, const std::string& text) {
 
 void ControllerImpl::attempt() {
   BALLAST_ASSERT(association_ == nullptr);
-  options_.address = addresses_[attempts_count_++ % addresses_.size()];
-  association_ = std::make_unique<Association>(home(), options_, *this);
+  association_ = std::make_unique<Association>(home(), options_, *this, path_ != nullptr);
   association_->start();
 }
 
-Result<std::vector<IoQueueImpl*>> ControllerImpl::on_identified(const ControllerInfo& info) {
+Result<std::vector<IoQueueImpl*>> ControllerImpl::on_identified(const ControllerInfo& identified) {
+  ControllerInfo info = identified;
+  if (path_ != nullptr) {
+    const Outcome wanted = path_->on_path_identified(info);
+    if (!wanted.ok()) return wanted.error();
+  }
   if (!info_known_) {
     info_ = info;
     info_known_ = true;
@@ -136,8 +145,10 @@ Outcome ControllerImpl::check_namespaces(const std::vector<NamespaceInfo>& names
 void ControllerImpl::make_queues(const ControllerInfo& info) {
   for (uint16_t i = 0; i < info.io_queues_count; ++i) {
     queues_.push_back(std::make_unique<IoQueueImpl>(*reactors_[i % reactors_.size()], options_,
-                                                    static_cast<uint16_t>(i + 1), info.queue_entries));
+                                                    static_cast<uint16_t>(i + 1), info.queue_entries,
+                                                    path_ != nullptr ? &path_->queue_above(i) : nullptr));
   }
+  if (path_ != nullptr) path_->on_path_queues(queues_);
 }
 
 void ControllerImpl::on_association_live() {
@@ -162,13 +173,26 @@ void ControllerImpl::observe_namespaces(NamespaceObserver observer) {
   });
 }
 
+void ControllerImpl::on_ana_read(const std::vector<AnaEntry>& entries) {
+  if (path_ != nullptr) path_->on_path_ana(entries);
+}
+
+void ControllerImpl::reread_ana_soon() {
+  if (association_ != nullptr) association_->reread_ana_soon();
+}
+
+void ControllerImpl::list_paths(std::function<void(std::vector<PathInfo>)> done) {
+  send_task(home(), [this, self = shared_from_this(), done = std::move(done)] {
+    done({{options_.address, state(), info_.controller_id, {}}});
+  });
+}
+
 void ControllerImpl::on_association_ended(const Error& error) {
   const Error ended = error;  // dies with the association
   association_.reset();
   refuse_waiting_admin();
-  if (connected_ && !closing_ && attempts_count_ < addresses_.size()) {
-    attempt();
-  } else if (connected_) {
+  if (path_ != nullptr) path_->on_path_lost(ended);
+  if (connected_) {
     fail_first_connect(ended);
   } else if (closing_) {
     finish_close();
@@ -193,7 +217,7 @@ void ControllerImpl::fail_first_connect(const Error& error) {
 }
 
 void ControllerImpl::reconnect_later(const Error& error) {
-  const bool first = state() == ControllerState::live;
+  const bool first = state() == ControllerState::live || state() == ControllerState::connecting;
   log(first ? LogLevel::warning : LogLevel::debug, k_room, "%s: %s", options_.subsystem_nqn.c_str(),
       error.text.c_str());
   if (first && options_.ctrl_loss_timeout_ns != k_never_gives_up) {

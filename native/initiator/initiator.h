@@ -11,16 +11,32 @@
 
 #include "base/result.h"
 #include "base/uuid.h"
+#include "initiator/ana_log.h"
 #include "nvme/command.h"
 #include "transport/transport.h"
 
 namespace ballast::initiator {
 
+inline constexpr uint64_t k_never_gives_up = UINT64_MAX;
+
+// Which of several paths an I/O takes, of those over which its namespace is reached best (optimized before
+// non-optimized). The words are those of Linux.
+enum class IoPolicy : uint8_t {
+  numa,         // one, until it fails
+  round_robin,  // each in turn
+  queue_depth,  // the one with the fewest I/Os in flight
+};
+inline constexpr size_t k_paths_max = 16;  // of one controller
+
 struct ControllerOptions {
   SocketAddress address;
-  // Other ways to the same subsystem: tried in turn, at the first connect each once, then at each attempt to
-  // get a lost connection back. One at a time has a connection.
+  // Other paths to the same subsystem, k_paths_max with the first: each has an association of its own, and
+  // comes back by itself. One of them is enough to be live.
   std::vector<SocketAddress> other_addresses;
+  IoPolicy io_policy = IoPolicy::numa;
+  // How long I/O waits while its namespace is reached over no path; then it ends with 3/70h, and so does at
+  // once what comes before a path is back.
+  uint64_t fast_io_fail_timeout_ns = k_never_gives_up;
   std::string subsystem_nqn;  // the discovery NQN gives a discovery controller
   std::string host_nqn;       // nqn.2014-08.org.nvmexpress:uuid:...
   Uuid host_id;
@@ -34,10 +50,10 @@ struct ControllerOptions {
   uint64_t command_timeout_ns = 30 * k_ns_per_s;  // admin commands; an expired one drops the connection
   uint64_t reconnect_delay_first_ns = 100 * k_ns_per_ms;  // doubles up to the next, with jitter
   uint64_t reconnect_delay_max_ns = 10 * k_ns_per_s;
-  // How long after a loss the controller tries to come back before it is dead; k_never_gives_up: for ever.
+  // How long after a loss the controller, or one path of several, tries to come back before it is dead;
+  // k_never_gives_up: for ever.
   uint64_t ctrl_loss_timeout_ns = 600 * k_ns_per_s;
 };
-inline constexpr uint64_t k_never_gives_up = UINT64_MAX;
 
 enum class ControllerState : uint8_t { connecting, live, reconnecting, dead, closed };
 const char* controller_state_text(ControllerState state);
@@ -64,6 +80,14 @@ struct ControllerInfo {
   std::vector<uint8_t> identify_controller;  // the 4096 bytes as they came
 };
 
+// One way to the subsystem.
+struct PathInfo {
+  SocketAddress address;
+  ControllerState state = ControllerState::connecting;
+  uint16_t controller_id = 0;  // of its present, or last, association; 0: of none yet
+  std::vector<AnaEntry> ana;   // by NSID; empty: every namespace is reached well
+};
+
 struct DiscoveryEntry {
   std::string subsystem_nqn, address, port;  // port: decimal text, checked
   std::string transport;                     // "tcp", "rdma", ...
@@ -83,6 +107,8 @@ struct IoRequest {
   ListNode node;
   uint64_t submitted_ns = 0;
   uint8_t retries = 0;
+  uint8_t path = 0;         // of several
+  uint8_t path_errors = 0;  // how often a path, not the namespace, failed it
 };
 
 // An I/O queue as seen from its reactor.
@@ -92,8 +118,8 @@ class IoQueue {
   virtual Reactor& reactor() = 0;
   // On its reactor. While the controller reconnects, requests wait (bounded by queue_entries) and are sent
   // again when it is back: a request that may have been executed is repeated, which is what hosts do with
-  // reads and writes. When it is dead or closed: 3/70h. False if queue_entries requests are in flight or
-  // waiting.
+  // reads and writes. Of several paths it takes another one, once the lost one has let go of its memory. When
+  // the controller is dead or closed: 3/70h. False if queue_entries requests are in flight or waiting.
   [[nodiscard]] virtual bool submit(IoRequest& request) = 0;
   virtual uint16_t queue_entries() const = 0;
 };
@@ -119,6 +145,9 @@ class Controller {
   // Any thread; the observer is called on reactors[0].
   using NamespaceObserver = std::function<void(const std::vector<NamespaceInfo>& namespaces)>;
   virtual void observe_namespaces(NamespaceObserver observer) = 0;
+
+  // Any thread; `done` runs on reactors[0].
+  virtual void list_paths(std::function<void(std::vector<PathInfo>)> done) = 0;
 
   // Any thread. `data` is filled (controller to host) or sent; must stay valid until done, which runs on
   // reactors[0].

@@ -25,11 +25,12 @@ IoRequest& io_of(transport::HostRequest& host) {
 }  // namespace
 
 IoQueueImpl::IoQueueImpl(Reactor& reactor, const ControllerOptions& options, uint16_t qid,
-                         uint16_t queue_entries)
+                         uint16_t queue_entries, PathQueueObserver* observer)
     : reactor_(reactor),
       options_(options),
       qid_(qid),
       queue_entries_(queue_entries),
+      observer_(observer),
       watch_([](Timer&, void* context) { static_cast<IoQueueImpl*>(context)->on_watch(); }, this) {}
 
 IoQueueImpl::~IoQueueImpl() {
@@ -39,6 +40,7 @@ IoQueueImpl::~IoQueueImpl() {
 
 bool IoQueueImpl::submit(IoRequest& request) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
+  if (observer_ != nullptr && !live()) return false;
   if (state_ == State::dead || ending_) {
     refuse(request);
     return true;
@@ -72,7 +74,7 @@ void IoQueueImpl::on_host_done(IoRequest& request, const nvme::Completion& compl
   if (!status.ok()) [[unlikely]] {
     if (qpair_->is_closing() && status.is(nvme::status::host_pathing_error)) {
       // Not the target's answer: the connection is gone. Whether it was executed is unknown; it is repeated.
-      if (ending_) {
+      if (ending_ || observer_ != nullptr) {
         refuse(request);
       } else {
         waiting_.push_back(request);
@@ -86,13 +88,18 @@ void IoQueueImpl::on_host_done(IoRequest& request, const nvme::Completion& compl
       return;
     }
   }
+  finish(request, completion);
+}
+
+void IoQueueImpl::finish(IoRequest& request, const nvme::Completion& completion) {
+  if (observer_ != nullptr) return observer_->on_path_done(request, completion);
   request.done(request, completion);
 }
 
 void IoQueueImpl::refuse(IoRequest& request) {
   nvme::Completion completion;
   completion.set_status(nvme::status::host_pathing_error);
-  request.done(request, completion);
+  finish(request, completion);
 }
 
 void IoQueueImpl::connect(const IoQueueParameters& parameters, Connected connected, Lost lost) {

@@ -19,6 +19,17 @@ struct IoQueueParameters {  // of one association
   uint32_t in_capsule_bytes = 0;
 };
 
+// Who stands above the I/O queues of one of several paths: a request goes back there, and not to who made it.
+class PathQueueObserver {
+ public:
+  // As IoRequest::done. 3/70h while the queue is not live: the connection is gone, with no byte of the
+  // request's memory left to be sent or received over it.
+  virtual void on_path_done(IoRequest& request, const nvme::Completion& completion) = 0;
+
+ protected:
+  ~PathQueueObserver() = default;
+};
+
 class IoQueueImpl final : public IoQueue, transport::HostQpairObserver {
  public:
   // A transient transport error (a digest that was wrong on the way) is worth another try on the same path.
@@ -28,13 +39,17 @@ class IoQueueImpl final : public IoQueue, transport::HostQpairObserver {
   using Lost = std::function<void(const Error&)>;
   using Done = std::function<void()>;
 
-  // options must outlive it. qid from 1.
-  IoQueueImpl(Reactor& reactor, const ControllerOptions& options, uint16_t qid, uint16_t queue_entries);
+  // options and observer must outlive it. qid from 1. With an observer nothing waits here: what is submitted
+  // while the queue is not live is not taken, and what was in flight when the connection was lost is given
+  // back.
+  IoQueueImpl(Reactor& reactor, const ControllerOptions& options, uint16_t qid, uint16_t queue_entries,
+              PathQueueObserver* observer);
   ~IoQueueImpl() override;
 
   Reactor& reactor() override { return reactor_; }
   bool submit(IoRequest& request) override;
   uint16_t queue_entries() const override { return queue_entries_; }
+  bool live() const { return state_ == State::live && !qpair_->is_closing(); }
 
   // --- on the reactor; the callbacks run there ---
   // `connected` once. `lost` at most once, after `connected` said ok and before disconnect()'s `done`: the
@@ -62,6 +77,7 @@ class IoQueueImpl final : public IoQueue, transport::HostQpairObserver {
   void on_connect_done(const nvme::Completion& completion);
   void send(IoRequest& request);
   void send_waiting();
+  void finish(IoRequest& request, const nvme::Completion& completion);
   void refuse(IoRequest& request);
   void refuse_waiting();
   void on_watch();
@@ -71,6 +87,7 @@ class IoQueueImpl final : public IoQueue, transport::HostQpairObserver {
   const ControllerOptions& options_;
   const uint16_t qid_;
   const uint16_t queue_entries_;
+  PathQueueObserver* const observer_;
   State state_ = State::idle;
   bool ending_ = false;
   IoQueueParameters parameters_;

@@ -1,7 +1,7 @@
 // A namespace of a connected controller as a block device: what layers stack on, and what is attached to the
 // kernel. While the controller reconnects I/O waits; when it is dead or closed I/O ends with io_error. An I/O
-// is done only when no byte of its memory can still be sent or filled. One connection at a time (of several
-// addresses the controller has one): several paths at once are to come in below this, in IoQueue.
+// is done only when no byte of its memory can still be sent or filled. Of a controller of several paths it
+// takes whichever is best: that is below this, in IoQueue.
 #pragma once
 
 #include <memory>

@@ -64,6 +64,9 @@ class Socket {
   virtual void notify_writable() = 0;
   // Half-closes our sending side once everything sent is on its way.
   virtual void shutdown_send() = 0;
+  // Whatever has been sent and has not left when the socket is closed never leaves: the peer sees a reset.
+  // Otherwise the kernel goes on sending, for minutes where nothing is acknowledged.
+  virtual void discard_unsent_on_close() = 0;
   virtual SocketAddress local_address() const = 0;
   virtual SocketAddress peer_address() const = 0;
 };

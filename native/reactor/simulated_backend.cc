@@ -21,7 +21,7 @@ class Backend::BackendSocket final : public Socket {
     backend_.sockets_.emplace(id_, this);
   }
   ~BackendSocket() override {
-    backend_.network_.close(end_);
+    discards_unsent_ ? backend_.network_.reset(end_) : backend_.network_.close(end_);
     backend_.sockets_.erase(id_);
   }
 
@@ -36,6 +36,7 @@ class Backend::BackendSocket final : public Socket {
   }
   void set_reading(bool on) override { reading_ = on; }
   void notify_writable() override { wants_writable_ = true; }
+  void discard_unsent_on_close() override { discards_unsent_ = true; }
   void shutdown_send() override { backend_.network_.shutdown_send(end_); }
   SocketAddress local_address() const override { return end_.local; }
   SocketAddress peer_address() const override { return end_.peer; }
@@ -69,6 +70,7 @@ class Backend::BackendSocket final : public Socket {
   uint64_t id_;
   bool connecting_;
   bool ended_ = false;  // receive() gave the end or an error
+  bool discards_unsent_ = false;
   bool reading_ = true;
   bool wants_writable_ = false;
 };

@@ -112,6 +112,11 @@ void UringSocket::notify_writable() {
   if (!connecting_) watch_writable();
 }
 
+void UringSocket::discard_unsent_on_close() {
+  const linger now{1, 0};
+  static_cast<void>(setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+}
+
 void UringSocket::shutdown_send() { static_cast<void>(shutdown(descriptor_, SHUT_WR)); }
 
 SocketAddress UringSocket::local_address() const {

@@ -21,6 +21,7 @@ class UringSocket final : public Socket {
   void set_reading(bool on) override;
   void notify_writable() override;
   void shutdown_send() override;
+  void discard_unsent_on_close() override;
   SocketAddress local_address() const override;
   SocketAddress peer_address() const override;
 

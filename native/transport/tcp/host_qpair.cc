@@ -229,7 +229,10 @@ void TcpHostQpair::end(CloseReason reason, std::string text) {
     report_close_later(reason, std::move(text));
     return;
   }
-  // The socket goes first: from here no byte of a request can be sent or written.
+  // The socket goes first: from here no byte of a request can be sent or written. Not by the kernel either,
+  // which has what it took: a write that is repeated over another path must not come over this one after
+  // that.
+  if (in_flight() > 0) socket_->discard_unsent_on_close();
   socket_.reset();
   report_close_later(reason, std::move(text));
   fail_requests();

@@ -176,6 +176,18 @@ TEST_P(BackendSocket, a_destroyed_socket_is_seen_as_closed) {
   ASSERT_TRUE(world->run_until([&] { return server.closed; }));
 }
 
+TEST_P(BackendSocket, what_has_not_left_is_thrown_away_where_that_was_asked_for) {
+  connect_pair();
+  server.socket->set_reading(false);
+  const std::vector<uint8_t> piece = pattern(64 * 1024);
+  for (int64_t result = 0; result != -EAGAIN;) result = client.send(piece);
+  client.socket->discard_unsent_on_close();
+  client.socket.reset();
+  world->settle();
+  server.socket->set_reading(true);
+  ASSERT_TRUE(world->run_until([&] { return server.error == ECONNRESET; })) << "not a proper end";
+}
+
 TEST_P(BackendSocket, destroying_with_unread_data_resets_the_peer) {
   connect_pair();
   server.socket->set_reading(false);

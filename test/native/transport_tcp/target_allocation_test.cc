@@ -81,6 +81,7 @@ class FixedSocket final : public Socket {
   void set_reading(bool on) override { reading = on; }
   void notify_writable() override {}
   void shutdown_send() override {}
+  void discard_unsent_on_close() override {}
   SocketAddress local_address() const override { return {"127.0.0.1", 4420}; }
   SocketAddress peer_address() const override { return {"127.0.0.1", 50000}; }
 
