@@ -1,7 +1,5 @@
 #include "model/takeover_state.h"
 
-#include <bit>
-
 namespace ballast::model {
 
 State Rules::start() {
