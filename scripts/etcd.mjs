@@ -1,4 +1,4 @@
-// An etcd of one member on loopback, in a directory of its own, for tests and for trying `serve --store`:
+// A member of etcd on loopback, in a directory of its own, for tests and for trying `serve --store`:
 //   node scripts/etcd.mjs [DIRECTORY]     prints its address, runs until it is interrupted
 // Its data goes with it unless a directory is given. It needs the package etcd-server, not its service.
 import { spawn, spawnSync } from 'node:child_process';
@@ -21,8 +21,13 @@ export class Etcd {
 
   /**
    * @param {string} directory its data; made if need be
-   * @param {{ tls?: { ca: string, certificate: string, key: string }, arguments?: string[] }} options
-   *   files; with them clients have to have a certificate by the same authority
+   * @param {{
+   *   tls?: { ca: string, certificate: string, key: string },
+   *   name?: string,
+   *   members?: Record<string, string>,
+   *   arguments?: string[],
+   * }} options tls: files; clients then have to have a certificate by the same authority. members: peer URLs by
+   *   name, of a cluster of which it is `name`; without it is alone
    */
   constructor(directory, options = {}) {
     this.directory = directory;
@@ -35,11 +40,13 @@ export class Etcd {
   /** Resolves when it answers. */
   async start() {
     for (let attempts = 1; ; attempts += 1) {
-      const [client, peer, metrics] = await freePorts(3);
+      const [client = 0, peer = 0, metrics = 0] = await freePorts(3);
       this.metricsPort = metrics;
       this.address ??= { host: '127.0.0.1', port: client };
       this.#output = '';
-      this.#child = spawn('etcd', this.#arguments(peer), { stdio: ['ignore', 'pipe', 'pipe'] });
+      this.#child = spawn('etcd', this.#arguments(`http://127.0.0.1:${peer}`), {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       for (const stream of [this.#child.stdout, this.#child.stderr]) {
         stream.on('data', (text) => {
           this.#output = (this.#output + text).slice(-20_000);
@@ -65,21 +72,22 @@ export class Etcd {
     await once(child, 'exit');
   }
 
-  #arguments(peerPort) {
-    const { tls } = this.options;
+  #arguments(ownPeer) {
+    const { tls, name = 'one', members = { [name]: ownPeer } } = this.options;
+    const peer = members[name] ?? ownPeer;
+    const all = Object.entries(members).map(([member, url]) => `${member}=${url}`);
     const client = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.address?.port}`;
-    const peer = `http://127.0.0.1:${peerPort}`;
     return [
-      ...['--name', 'one', '--data-dir', this.directory, '--initial-cluster', `one=${peer}`],
+      ...['--name', name, '--data-dir', this.directory, '--initial-cluster', all.join()],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
       ...['--listen-metrics-urls', `http://127.0.0.1:${this.metricsPort}`],
-      // Alone it waits for nobody: no need to take a second to find that out.
+      // Loopback answers at once: no need to take a second to find out that somebody is gone.
       ...[
         '--heartbeat-interval',
-        '20',
+        '50',
         '--election-timeout',
-        '200',
+        '500',
         '--logger',
         'zap',
         '--log-level',
@@ -106,7 +114,7 @@ export class Etcd {
   }
 }
 
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer().listen(0, '127.0.0.1');

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Etcd, hasEtcd } from '../../scripts/etcd.mjs';
+import { Etcd, freePorts, hasEtcd } from '../../scripts/etcd.mjs';
 import type { HostPort } from '../../src/base/address.js';
 import { type EtcdStore, type EtcdStoreOptions, openEtcdStore } from '../../src/store/etcd/etcd-store.js';
 import type { TlsFiles } from './certificates.js';
@@ -54,6 +54,42 @@ export class EtcdHarness {
   async close(): Promise<void> {
     this.server.signal('SIGCONT');
     await this.server.kill();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** Three members of one cluster. */
+export class EtcdCluster {
+  readonly directory = mkdtempSync(join(tmpdir(), 'ballast-etcd-'));
+  members: readonly Etcd[] = [];
+
+  async start(): Promise<this> {
+    const ports = await freePorts(3);
+    const urls = Object.fromEntries(ports.map((port, index) => [`m${index}`, `http://127.0.0.1:${port}`]));
+    this.members = Object.keys(urls).map(
+      (name) => new Etcd(join(this.directory, name), { name, members: urls }),
+    );
+    await Promise.all(this.members.map((member) => member.start())); // they answer when most of them are there
+    return this;
+  }
+
+  get addresses(): readonly HostPort[] {
+    return this.members.flatMap(({ address }) => address ?? []);
+  }
+
+  async leader(): Promise<Etcd> {
+    for (const member of this.members) {
+      const text = await fetch(`http://127.0.0.1:${member.metricsPort}/metrics`).then((answer) =>
+        answer.text(),
+      );
+      if (/^etcd_server_is_leader 1$/m.test(text)) return member;
+    }
+    throw new Error('there is no leader');
+  }
+
+  async close(): Promise<void> {
+    for (const member of this.members) member.signal('SIGCONT');
+    await Promise.all(this.members.map((member) => member.kill()));
     rmSync(this.directory, { recursive: true });
   }
 }
