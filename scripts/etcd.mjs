@@ -26,8 +26,8 @@ export class Etcd {
    *   name?: string,
    *   members?: Record<string, string>,
    *   arguments?: string[],
-   * }} options tls: files; clients then have to have a certificate by the same authority. members: peer URLs by
-   *   name, of a cluster of which it is `name`; without it is alone
+   * }} options tls: files; clients then have to have a certificate by the same authority. members: peer URLs
+   *   by name, of a cluster of which it is `name`; without it is alone
    */
   constructor(directory, options = {}) {
     this.directory = directory;

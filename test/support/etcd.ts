@@ -65,11 +65,12 @@ export class EtcdCluster {
 
   async start(): Promise<this> {
     const ports = await freePorts(3);
-    const urls = Object.fromEntries(ports.map((port, index) => [`m${index}`, `http://127.0.0.1:${port}`]));
-    this.members = Object.keys(urls).map(
-      (name) => new Etcd(join(this.directory, name), { name, members: urls }),
+    const members = Object.fromEntries(ports.map((port, index) => [`m${index}`, `http://127.0.0.1:${port}`]));
+    this.members = Object.keys(members).map(
+      (name) => new Etcd(join(this.directory, name), { name, members }),
     );
-    await Promise.all(this.members.map((member) => member.start())); // they answer when most of them are there
+    // Each answers when most of them are there.
+    await Promise.all(this.members.map((member) => member.start()));
     return this;
   }
 
