@@ -16,6 +16,7 @@ void export_pool_calls(Napi::Env env, Napi::Object exports);        // pool_call
 void export_controller_calls(Napi::Env env, Napi::Object exports);  // controller_calls.cc
 void export_attach_calls(Napi::Env env, Napi::Object exports);      // attach_calls.cc
 void export_mirror_calls(Napi::Env env, Napi::Object exports);      // mirror_calls.cc
+void export_history_calls(Napi::Env env, Napi::Object exports);     // history_calls.cc
 
 // Deliver what heads of this engine want of the store, as ["store", engine, volume, revision, record], what
 // becomes of them, as ["head", engine, volume, state], and whether heads use replicas of this engine, as

@@ -14,6 +14,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   ballast::addon::export_controller_calls(env, exports);
   ballast::addon::export_attach_calls(env, exports);
   ballast::addon::export_mirror_calls(env, exports);
+  ballast::addon::export_history_calls(env, exports);
   return exports;
 }
 

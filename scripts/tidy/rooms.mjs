@@ -12,7 +12,7 @@ export const nativeRooms = {
   attach: ['base', 'reactor', 'bdev/bdev.h'],
   engine: ['base', 'reactor', 'nvme', 'transport', 'bdev', 'initiator', 'target', 'attach'],
   addon: [
-    ...['engine', 'base', 'reactor/mailbox.h'],
+    ...['engine', 'base', 'history', 'reactor/mailbox.h'],
     ...['attach/fuse_mount.h', 'attach/loop_device.h', 'attach/ublk_device.h'],
   ],
   tools: ['base', 'reactor', 'nvme', 'initiator', 'engine'],
@@ -29,15 +29,16 @@ export const sourceRooms = {
   pools: { values: ['base'], types: ['native', 'store', 'keys'] },
   mirrors: { values: ['base'], types: ['native', 'store'] },
   cluster: { values: ['base'], types: ['store'] },
-  agent: { values: ['base', 'mirrors'], types: ['native', 'store'] },
+  agent: { values: ['base', 'cluster', 'mirrors'], types: ['native', 'store'] },
   api: { values: ['base', 'auth'], types: ['pools', 'mirrors'] },
   client: { values: ['base'], types: ['api'] },
   rpc: { values: ['base'], types: [] },
   metrics: { values: ['base'], types: ['native', 'pools', 'mirrors'] },
   attach: { values: ['base'], types: ['native'] },
   csi: { values: ['base', 'rpc', 'client'], types: ['attach'] },
+  drills: { values: ['base'], types: [] },
   manifests: { values: ['base'], types: [] },
-  cli: { values: ['base', 'client', 'metrics', 'manifests'], types: ['native', 'api', 'attach'] },
+  cli: { values: ['base', 'client', 'drills', 'metrics', 'manifests'], types: ['native', 'api', 'attach'] },
   main: { values: ['*'], types: ['*'] },
 };
 

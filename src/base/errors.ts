@@ -23,6 +23,7 @@ export const errorCatalogue = {
   NVME_STATUS: 'A command was completed with an NVMe status other than Successful Completion.',
   NAMESPACE_NOT_FOUND: 'The controller has no active namespace with this identifier.',
   VERIFY_FAILED: 'Data read back is not what was written.',
+  HISTORY_VIOLATED: 'What clients saw of a block cannot have been: a write was lost, or an old value read.',
   ABORTED: 'The caller gave up by its AbortSignal or its deadline.',
   CLOSED: 'The object has been closed.',
   NATIVE: 'The native engine failed in a way that has no code of its own.',
@@ -265,6 +266,17 @@ export class NamespaceNotFoundError extends DomainError {
     readonly nsid: number,
   ) {
     super(`${nqn} has no active namespace ${nsid}`);
+  }
+}
+
+/** What clients saw of a block cannot have been: data was lost, or an old value read. */
+export class HistoryViolatedError extends DomainError {
+  readonly code = 'HISTORY_VIOLATED';
+  constructor(
+    readonly block: bigint,
+    readonly text: string,
+  ) {
+    super(`block ${block} of the history: ${text}`);
   }
 }
 

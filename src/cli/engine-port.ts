@@ -10,6 +10,7 @@ import type { ApiListen, EnsuredSettings, KeySource } from '../base/settings.js'
 import type { StoreSource } from '../base/store-source.js';
 import type { VolumeIdentity } from '../base/volume-identities.js';
 import type { Endpoint } from '../client/endpoint.js';
+import type { HistoryVerdict } from '../native/history.js';
 import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
@@ -172,6 +173,8 @@ export interface CliContext {
   }): Promise<Attacher>;
   /** Serves a device that is to be attached, until it is gone. */
   serveAttachment(uuid: string, stateDirectory: string): Promise<void>;
+  /** Judges a history of JSON lines; INVALID_ARGUMENT when it is none. */
+  checkHistory(lines: Uint8Array): Promise<HistoryVerdict>;
   /** To the service manager, e.g. READY=1; does nothing where there is none. */
   notifyServiceManager(state: string): Promise<void>;
   /** Calls back at each SIGINT and SIGTERM; returns what ends that. */

@@ -25,6 +25,7 @@ const exitCodes = {
   NVME_STATUS: exitFailed,
   NAMESPACE_NOT_FOUND: exitFailed,
   VERIFY_FAILED: exitFailed,
+  HISTORY_VIOLATED: exitFailed,
   ABORTED: exitFailed,
   CLOSED: exitFailed,
   NATIVE: exitFailed,

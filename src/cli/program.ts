@@ -21,6 +21,11 @@ const groups = [
   { name: 'volume', description: 'volumes, snapshots, clones', load: () => import('./volume/index.js') },
   { name: 'mirror', description: 'mirrored volumes', load: () => import('./mirror/index.js') },
   { name: 'qos', description: 'limits and guarantees', load: () => import('./qos/index.js') },
+  {
+    name: 'drill',
+    description: 'verified load, and histories of it',
+    load: () => import('./drill/index.js'),
+  },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
   {
     name: 'manifests',

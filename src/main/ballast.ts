@@ -31,6 +31,7 @@ const context: CliContext = {
   createAttacher: async (options) => (await import('./attachment.js')).createAttacher(options),
   serveAttachment: async (uuid, stateDirectory) =>
     (await import('./attachment.js')).runAttachServer(uuid, stateDirectory),
+  checkHistory: async (lines) => (await import('../native/index.js')).checkHistory(lines),
   notifyServiceManager: async (state) => {
     if (process.env.NOTIFY_SOCKET === undefined) return;
     const { sdNotify } = await import('../native/index.js');

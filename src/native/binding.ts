@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
+import type { HistoryVerdict } from './history.js';
 import type { MirrorInfo, MirrorRecord, ReplicaContent, ReplicaInfo } from './mirror-types.js';
 import type {
   PoolCheckReport,
@@ -228,6 +229,8 @@ export interface NativeBinding {
   setDeliver(deliver: Deliver): Float64Array;
   takeLog(): void;
   statusName(status: number): string;
+  /** A text: what is wrong with the lines. */
+  historyCheck(lines: Uint8Array): HistoryVerdict | string;
   features(): EngineFeatures;
   /** Tells the service manager, as sd_notify(3) does; false when there is none. */
   notifyServiceManager(state: string): boolean;

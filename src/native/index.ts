@@ -5,6 +5,7 @@ export { Attachment } from './attachment.js';
 export { connect, parseUri, type UriConnectOptions } from './connect.js';
 export { Controller, type StateCallback } from './controller.js';
 export { Engine } from './engine.js';
+export { checkHistory, type HistoryVerdict } from './history.js';
 export { kernelCalls } from './kernel-calls.js';
 export type * from './mirror-types.js';
 export { Namespace } from './namespace.js';

@@ -14,6 +14,7 @@ import type {
   WantedMirrors,
 } from '../../src/cli/engine-port.js';
 import { runProgram } from '../../src/cli/program.js';
+import type { HistoryVerdict } from '../../src/native/history.js';
 import { FakeEngine } from './fake-engine.js';
 
 export class CapturedStream extends Writable {
@@ -54,6 +55,9 @@ export class CliHarness {
   wanted: WantedMirrors | undefined;
   mirrors: OpenedMirrors = { replicas: [], volumes: [], problems: [] };
   attacher: Attacher | undefined;
+  verdict: HistoryVerdict = { operations: 0, blocks: 0, blocksViolated: 0 };
+  /** That were to be judged. */
+  readonly histories: string[] = [];
   attacherOptions: object = {};
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
@@ -113,6 +117,10 @@ export class CliHarness {
         return this.attacher;
       },
       serveAttachment: async () => undefined,
+      checkHistory: async (lines) => {
+        this.histories.push(Buffer.from(lines).toString('utf8'));
+        return this.verdict;
+      },
       notifyServiceManager: async (state) => void this.notifications.push(state),
       onStopSignal: (callback) => {
         this.#onSignal = callback;
