@@ -1,6 +1,6 @@
-// Everything that is put under a prefix of the store, as it was at the beginning and as it changes, each key
-// in order; through gaps, outages and restarts of the store, after which all is told again. Deletions are not
-// told: who needs them lists.
+// Everything that is under a prefix of the store, as it was at the beginning and as it changes, each key in
+// order; through gaps, outages and restarts of the store. While the store is away nothing is told, and nothing
+// is taken back.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Store, Versioned } from '../store/types.js';
@@ -8,7 +8,11 @@ import type { Store, Versioned } from '../store/types.js';
 export interface RecordWatchOptions {
   readonly store: Pick<Store, 'list' | 'watch'>;
   readonly prefix: string;
+  /** Also of what has not changed, after the store was away. */
   readonly onPut: (put: Versioned) => void;
+  readonly onDelete?: (key: string) => void;
+  /** All that there was has been told, for the first time or again. */
+  readonly onListed?: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -19,6 +23,7 @@ export const relistMs = 500;
 export class RecordWatch {
   readonly #options: RecordWatchOptions;
   readonly #end = new AbortController();
+  readonly #keys = new Set<string>();
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: RecordWatchOptions) {
@@ -41,21 +46,36 @@ export class RecordWatch {
         await this.#follow();
       } catch (err) {
         if (!this.#end.signal.aborted)
-          log.warn({ room: 'agent', err }, `the store's ${prefix} is listed again`);
+          log.warn({ room: 'agent', err }, `what the store has under ${prefix} is read again`);
       }
       await this.#pause();
     }
   }
 
   async #follow(): Promise<void> {
-    const { store, prefix, onPut } = this.#options;
+    const { store, prefix, onListed } = this.#options;
     const { entries, revision } = await store.list(prefix);
-    for (const entry of entries) onPut(entry);
+    const there = new Set(entries.map(({ key }) => key));
+    for (const key of this.#keys) {
+      if (!there.has(key)) this.#delete(key);
+    }
+    for (const entry of entries) this.#put(entry);
+    onListed?.();
     for await (const { changes } of store.watch(prefix, revision, this.#end.signal)) {
       for (const change of changes) {
-        if (change.type === 'put') onPut(change);
+        if (change.type === 'put') this.#put(change);
+        else this.#delete(change.key);
       }
     }
+  }
+
+  #put(put: Versioned): void {
+    this.#keys.add(put.key);
+    this.#options.onPut(put);
+  }
+
+  #delete(key: string): void {
+    if (this.#keys.delete(key)) this.#options.onDelete?.(key);
   }
 
   #pause(): Promise<void> {

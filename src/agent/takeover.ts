@@ -60,10 +60,8 @@ export function nextStep(facts: TakeoverFacts): TakeoverStep {
 }
 
 /** A head goes only to a node that can be one, and stays until it is in order itself. */
-function shouldMove({ here, places, record, state, wanted }: TakeoverFacts): boolean {
-  if (state !== 'serving' || wanted === undefined || wanted === here.node) return false;
-  const there = places.find(({ node }) => node === wanted);
-  return there !== undefined && isInSync(record, there.replica);
+function shouldMove(facts: TakeoverFacts): boolean {
+  return facts.state === 'serving' && isElsewhereWanted(facts);
 }
 
 /** When it is this node's turn; undefined: not while things are as they are. */
@@ -73,17 +71,23 @@ function readyAtMs(facts: TakeoverFacts): number | undefined {
   if (turn < 0) return undefined; // who is up is not known yet
   // It said itself that it has ended, or there was none yet: nobody is to be waited for but who is wanted.
   if (record.headStopped) return recordSinceMs + waitMs(facts, turn);
-  // As a new process of the node that was head: the old one is gone.
-  if (record.head === here.node) return recordSinceMs;
+  // As a new process of the node that was head: the old one is gone. Or it was to move and could not end in
+  // order: then who is wanted comes first.
+  if (record.head === here.node && !isElsewhereWanted(facts)) return recordSinceMs;
   if (unusedSinceMs === undefined) return undefined;
   return unusedSinceMs + unusedMs + turn * turnMs;
 }
 
-function waitMs({ wanted, here, places, record }: TakeoverFacts, turn: number): number {
-  if (wanted === here.node) return 0;
+function waitMs(facts: TakeoverFacts, turn: number): number {
+  if (facts.wanted === facts.here.node) return 0;
+  return (isElsewhereWanted(facts) ? wantedMs : 0) + turn * turnMs;
+}
+
+/** Another node is to be head, and could be. */
+function isElsewhereWanted({ here, places, record, wanted }: TakeoverFacts): boolean {
+  if (wanted === undefined || wanted === here.node) return false;
   const there = places.find(({ node }) => node === wanted);
-  const canBe = there !== undefined && isInSync(record, there.replica);
-  return (canBe ? wantedMs : 0) + turn * turnMs;
+  return there !== undefined && isInSync(record, there.replica);
 }
 
 /** Nodes that could be head, in the order in which they try. */

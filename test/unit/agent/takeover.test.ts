@@ -63,6 +63,11 @@ describe('a node with a replica in sync', () => {
     expect(nextStep(facts({ here: a }))).toEqual({ kind: 'promote' });
   });
 
+  it('waits for who is wanted when it was to move from here and could not end in order', () => {
+    const moved = { here: a, wanted: b.node, unusedSinceMs: 10_000 };
+    expect(nextStep(facts(moved))).toEqual({ kind: 'wait', untilMs: 10_000 + unusedMs + 2 * turnMs });
+  });
+
   it('becomes the first head of a new volume when it is wanted, or when nobody is', () => {
     const fresh = record({ epoch: 0n, head: nobody, headStopped: true }, 'b');
     expect(nextStep(facts({ record: fresh, wanted: b.node }))).toEqual({ kind: 'promote' });

@@ -1,0 +1,233 @@
+// Nodes of a cluster with fake engines over one store in memory.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Agent } from '../../../src/agent/agent.js';
+import { factsTtlMs } from '../../../src/agent/facts-lease.js';
+import { decodeFacts } from '../../../src/cluster/model/facts.js';
+import { factsKey, nodeKey, volumeKey } from '../../../src/cluster/model/keys.js';
+import { joinNode } from '../../../src/cluster/model/node.js';
+import { encodeNode } from '../../../src/cluster/model/node-record.js';
+import {
+  createVolume,
+  deleteVolume,
+  type VolumeRecord,
+  wantHead,
+} from '../../../src/cluster/model/volume.js';
+import { encodeVolume } from '../../../src/cluster/model/volume-record.js';
+import { nobody } from '../../../src/mirrors/record.js';
+import { MirrorRecords } from '../../../src/mirrors/records.js';
+import type { Store } from '../../../src/store/types.js';
+import { PoolHarness } from '../../support/pool-harness.js';
+
+const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-444444444444`;
+const nodeOf = (number: number) => uuid(`${number}`);
+const replicaOf = (number: number) => uuid('abc'[number - 1] ?? '');
+const now = new Date(0);
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+class ClusterNode {
+  readonly pools = new PoolHarness();
+  agent: Agent | undefined;
+
+  constructor(
+    readonly number: number,
+    readonly cluster: Cluster,
+  ) {}
+
+  async start(): Promise<void> {
+    await this.pools.start();
+    if (this.agent === undefined) await this.pools.pool('p');
+    this.agent = new Agent({
+      ...{
+        engine: this.pools.engine,
+        store: this.cluster.store,
+        node: nodeOf(this.number),
+        version: '1.2.3',
+      },
+      host: { hostNqn: `nqn.2026-11.dev.ballast:host:${this.number}`, hostId: nodeOf(this.number) },
+      pools: async () => [{ name: 'p', uuid: uuid('d'), capacityBytes: 100n, freeBytes: 50n }],
+      ...{ clock: this.cluster.clock, log: this.pools.log },
+    });
+    await this.agent.start();
+  }
+
+  get promoted(): number {
+    return this.pools.engine.calls.filter((call) => call === 'promote db').length;
+  }
+
+  seal(sealed: boolean): void {
+    this.pools.engine.mirrors.listeners?.onSeal?.(replicaOf(this.number), sealed);
+  }
+}
+
+class Cluster {
+  readonly #harness = new PoolHarness();
+  readonly store: Store = this.#harness.store;
+  readonly clock = this.#harness.clock;
+  readonly nodes = [1, 2].map((number) => new ClusterNode(number, this));
+  readonly records = new MirrorRecords(this.store);
+
+  get first(): ClusterNode {
+    return this.nodes[0] as ClusterNode;
+  }
+
+  get second(): ClusterNode {
+    return this.nodes[1] as ClusterNode;
+  }
+
+  put(key: string, value: Uint8Array) {
+    return this.store.commit([], [{ type: 'put', key, value }]);
+  }
+
+  async join(): Promise<void> {
+    for (const { number } of this.nodes) {
+      const address = { host: `127.0.0.${number}`, port: 4430 };
+      const joining = {
+        ...{ id: nodeOf(number), name: `n${number}`, addresses: { nvme: address, replication: address } },
+        ...{ hostNqn: `nqn.2026-11.dev.ballast:host:${number}`, labels: {} },
+      };
+      await this.put(nodeKey(nodeOf(number)), encodeNode(joinNode(joining, [], now)));
+    }
+  }
+
+  /** As the controller makes it: its record and its mirror record. */
+  async volume(): Promise<VolumeRecord> {
+    const wishes = { replicas: 2, minInSync: 1, thick: false, spread: 'prefer-zone' as const };
+    const made = createVolume(
+      {
+        ...{ name: 'db', uuid: uuid('9'), nqn: `nqn.2026-11.dev.ballast:volume:${uuid('9')}`, wishes },
+        ...{ sizeBytes: 1n << 24n, blockSizeBytes: 4096 },
+      },
+      [1, 2].map((number) => ({ uuid: replicaOf(number), node: nodeOf(number), pool: 'p' })),
+      now,
+    );
+    const record = {
+      ...{ revision: 0n, epoch: 0n, head: nobody, headStopped: true, minInSync: 1 },
+      members: [1, 2].map((number) => ({ uuid: replicaOf(number), inSync: true, sealedEpoch: 0n })),
+      ...{ blockSizeBytes: 4096, blocksCount: 4096n },
+    };
+    await this.records.swap('db', { volumeUuid: made.uuid, record });
+    const volume = wantHead(made, nodeOf(1));
+    await this.put(volumeKey('db'), encodeVolume(volume));
+    return volume;
+  }
+
+  /** In steps, as the store and the nodes have to hear of each other. */
+  async pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 100) {
+      this.clock.advance(Math.min(100, ms - passed));
+      await settled();
+    }
+  }
+
+  async facts(number: number) {
+    const found = await this.store.get(factsKey(nodeOf(number)));
+    return found === undefined ? undefined : decodeFacts(found.key, found.value);
+  }
+
+  async close(): Promise<void> {
+    for (const { agent, pools } of this.nodes) {
+      await agent?.stop();
+      await agent?.close();
+      await pools.close();
+    }
+    await this.#harness.close();
+  }
+}
+
+let cluster: Cluster;
+beforeEach(async () => {
+  cluster = new Cluster();
+  await cluster.join();
+});
+afterEach(() => cluster.close());
+
+/** Node 1 serves, node 2 stands by. */
+async function running(): Promise<VolumeRecord> {
+  const volume = await cluster.volume();
+  for (const node of cluster.nodes) await node.start();
+  await cluster.pass(300);
+  const engine = cluster.first.pools.engine;
+  await engine.mirrors.ask('db', { epoch: 1n, head: nodeOf(1), headStopped: false });
+  engine.mirrors.listeners?.onHeadState?.('db', 'serving');
+  for (const node of cluster.nodes) node.seal(true);
+  await cluster.pass(1500);
+  return volume;
+}
+
+describe('a cluster of two nodes', () => {
+  it('serves a volume where its head is wanted, and on the other as standby', async () => {
+    await running();
+    expect([cluster.first.promoted, cluster.second.promoted]).toEqual([1, 0]);
+    for (const { pools } of cluster.nodes)
+      expect(pools.engine.volumes).toMatchObject([{ name: 'db', kind: 'mirror' }]);
+    expect(cluster.first.pools.engine.mirrors.head('db').options.members).toEqual([
+      { uuid: replicaOf(1), replica: replicaOf(1) },
+      { uuid: replicaOf(2), address: { host: '127.0.0.2', port: 4430 } },
+    ]);
+    expect(await cluster.facts(1)).toMatchObject({
+      version: '1.2.3',
+      volumes: [{ name: 'db', state: 'serving' }],
+    });
+    expect(await cluster.facts(2)).toMatchObject({
+      pools: [{ freeBytes: 50n }],
+      volumes: [{ state: 'standby' }],
+    });
+  });
+
+  it('has a new head soon after the old one is gone, without anybody deciding', async () => {
+    await running();
+    await cluster.first.agent?.stop(); // as when it is killed: its facts go, its head lets go
+    cluster.second.seal(false);
+    await cluster.pass(200);
+    expect(cluster.second.promoted).toBe(1);
+    expect(cluster.second.pools.engine.mirrors.head('db').options.node).toBe(nodeOf(2));
+  });
+
+  it('moves the head when another node is wanted', async () => {
+    const volume = await running();
+    await cluster.put(volumeKey('db'), encodeVolume(wantHead(volume, nodeOf(2))));
+    await cluster.pass(300);
+    expect(cluster.first.pools.engine.calls).toContain('demote db');
+    const { record, volumeUuid } = (await cluster.records.get('db')) ?? { volumeUuid: '' };
+    if (record === undefined) throw new Error('no record');
+    // As the head says itself when it has ended in order.
+    await cluster.records.swap('db', { volumeUuid, record: { ...record, headStopped: true } });
+    await cluster.pass(300);
+    expect([cluster.first.promoted, cluster.second.promoted]).toEqual([1, 1]);
+  });
+
+  it('takes a volume that is deleted off both', async () => {
+    const volume = await running();
+    await cluster.put(volumeKey('db'), encodeVolume(deleteVolume(volume)));
+    await cluster.pass(200);
+    for (const { pools } of cluster.nodes) expect(pools.engine.volumes).toEqual([]);
+  });
+
+  it('keeps a volume whose record is damaged', async () => {
+    await running();
+    await cluster.put(volumeKey('db'), Buffer.from('{"version":1'));
+    await cluster.pass(500);
+    for (const { pools } of cluster.nodes) expect(pools.engine.volumes).toHaveLength(1);
+    expect(cluster.first.pools.lines.join()).toContain('cluster/volumes/db in the store cannot be read');
+  });
+});
+
+describe('the facts of a node', () => {
+  it('end with it, and come back with it', async () => {
+    await cluster.first.start();
+    expect(await cluster.facts(1)).toBeDefined();
+    await cluster.first.agent?.stop();
+    expect(await cluster.facts(1)).toBeUndefined();
+    await cluster.first.start();
+    expect(await cluster.facts(1)).toBeDefined();
+  });
+
+  it('stay while it lives, and are written again when their lease ended all the same', async () => {
+    await cluster.first.start();
+    await cluster.pass(2 * factsTtlMs);
+    expect(await cluster.facts(1)).toBeDefined();
+    cluster.clock.advance(factsTtlMs + 1); // it could say nothing for so long
+    await cluster.pass(2000);
+    expect(await cluster.facts(1)).toBeDefined();
+  });
+});
