@@ -1,6 +1,6 @@
 // Everything that is under a prefix of the store, as it was at the beginning and as it changes, each key in
-// order; through gaps, outages and restarts of the store. While the store is away nothing is told, and nothing
-// is taken back.
+// order; through gaps, outages and restarts of the store. While the store is away nothing is told, and
+// nothing is taken back.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Store, Versioned } from '../store/types.js';

@@ -11,8 +11,8 @@ export interface ClusterRecords {
 }
 
 /**
- * A replica on a node that has no record is left out: nobody knows where it is. Volumes that are being deleted
- * are nobody's any more.
+ * A replica on a node that has no record is left out: nobody knows where it is. Volumes that are being
+ * deleted are nobody's any more.
  */
 export function wantedOf(node: string, { nodes, volumes, up }: ClusterRecords): readonly WantedVolume[] {
   return volumes.flatMap((volume) => {
