@@ -1,6 +1,6 @@
 // What the store says of the cluster, kept as it changes: nodes, volumes, and who is up. Whoever wants to
-// know is told when all of it was read, and then soon after each change. A record that cannot be read is as if it
-// had not changed, and goes to the log: one damaged record takes no volume off a node.
+// know is told when all of it was read, and then soon after each change. A record that cannot be read is as
+// if it had not changed, and goes to the log: one damaged record takes no volume off a node.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { factsPrefix, nodesPrefix, volumesPrefix } from '../cluster/model/keys.js';
