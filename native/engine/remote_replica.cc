@@ -115,7 +115,9 @@ class RemoteConnector final : public mirror::ReplicaConnector {
     if (!result.ok()) return tell(result.error());
     const std::shared_ptr<initiator::Controller> controller = std::move(*result);
     // The head decides what is tried again.
-    auto device = initiator::make_remote_bdev(controller, k_nsid, {.retries = false});
+    auto device = initiator::make_remote_bdev(
+        controller, k_nsid,
+        {.retries = false, .fenced_code = mirror::status_code_of(mirror::Refusal::fenced)});
     if (!device.ok()) {
       return controller->abandon([this, controller, error = device.error()] { tell(error); });
     }

@@ -58,6 +58,7 @@ Result<std::shared_ptr<RemoteBdev>> make_remote_bdev(std::shared_ptr<Controller>
   RemoteNamespace remote;
   remote.nsid = nsid;
   remote.retries = options.retries;
+  remote.fenced_code = options.fenced_code;
   remote.geometry = {found->block_size_bytes, found->blocks_count};
   remote.capabilities.unmap = found->supports_deallocate && found->deallocated_reads_zeroes;
   remote.capabilities.write_zeroes = found->supports_write_zeroes;

@@ -22,6 +22,9 @@ struct RemoteBdevOptions {
   // A command that the target could not execute now is sent again for some seconds; else it ends with what it
   // was answered.
   bool retries = true;
+  // The code of status code type 7h ("Vendor Specific") by which this target says that another head has the
+  // device: `fenced`. 0: it has none.
+  uint8_t fenced_code = 0;
 };
 
 // Channels open on reactors that have an I/O queue of the controller. Errc::unsupported: a block size

@@ -227,7 +227,7 @@ void RemoteChannel::on_command_done(Command& command, nvme::Status status) {
     reactor_.arm(command.retry, k_retry_ns);
     return;
   }
-  finish_piece(command, status_of(status));
+  finish_piece(command, remote_.is_fenced(status) ? bdev::Status::fenced : status_of(status));
   if (!waiting_.empty()) pump();
 }
 

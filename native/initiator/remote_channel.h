@@ -17,6 +17,11 @@ struct RemoteNamespace {
   uint32_t nsid = 0;
   uint32_t blocks_per_transfer = 0;
   bool retries = true;
+  uint8_t fenced_code = 0;
+
+  bool is_fenced(nvme::Status status) const {
+    return fenced_code != 0 && status.type() == nvme::StatusCodeType::vendor && status.code() == fenced_code;
+  }
 };
 
 class RemoteChannel final : public bdev::Channel {

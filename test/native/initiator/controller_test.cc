@@ -1,4 +1,7 @@
 // Bringing a controller up, using it, and every way in which that is refused.
+#include <optional>
+
+#include "initiator/remote_bdev.h"
 #include "initiator_fixture.h"
 
 namespace ballast::test {
@@ -204,6 +207,42 @@ TEST_F(ControllerIo, errors_of_the_target_are_handed_up_as_they_are) {
   TestIo missing(k_io_read, 0, 1, 0, 99);
   execute(missing);
   EXPECT_TRUE(missing.completion.status().is(nvme::status::invalid_namespace_or_format));
+}
+
+// A replica of a mirrored volume says by such a code that another head has it.
+TEST_F(ControllerIo, a_vendor_code_that_was_named_ends_an_io_of_a_device_as_fenced) {
+  connect_ok();
+  target_->intercept = [](FakeConnection& at, const nvme::Command& command, ByteSpan) {
+    if (at.qid == 0) return false;
+    const auto code = static_cast<uint8_t>(command.cdw10 == 0 ? 0xc0 : 0xc1);
+    at.respond(command, nvme::make_status(nvme::StatusCodeType::vendor, code).with_dnr());
+    return true;
+  };
+  const auto device = initiator::make_remote_bdev(controller_, 1, {.retries = false, .fenced_code = 0xc0});
+  ASSERT_TRUE(device.ok());
+  const auto read = [&](uint64_t lba) {
+    Bytes memory((*device)->geometry().block_size_bytes);
+    const Segment segment{memory.data(), memory.size()};
+    std::optional<bdev::Status> ended;
+    bdev::Io io;
+    io.lba = lba;
+    io.blocks_count = 1;
+    io.data = {&segment, 1};
+    io.context = &ended;
+    io.done = [](bdev::Io& done, bdev::Status status) {
+      *static_cast<std::optional<bdev::Status>*>(done.context) = status;
+    };
+    std::unique_ptr<bdev::Channel> channel;
+    world_.on(*reactors_[0], [&] {
+      channel = (*device)->open(*reactors_[0]);
+      channel->submit(io);
+    });
+    EXPECT_TRUE(world_.run_until([&] { return ended.has_value(); }));
+    world_.on(*reactors_[0], [&] { channel.reset(); });
+    return ended;
+  };
+  EXPECT_EQ(read(0), bdev::Status::fenced);
+  EXPECT_EQ(read(1), bdev::Status::io_error);
 }
 
 TEST_F(ControllerIo, submit_above_queue_entries_is_refused) {
