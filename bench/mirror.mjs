@@ -16,7 +16,13 @@ import {
 import { perf, serve } from './lib/ballast.mjs';
 import { sampleCpu } from './lib/cpu-sampler.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
-import { measureFullCopy, measureReconciled, measureReturn } from './lib/mirror-faults.mjs';
+import {
+  measureBesideCopy,
+  measureFullCopy,
+  measureReconciled,
+  measureResumed,
+  measureReturn,
+} from './lib/mirror-faults.mjs';
 import { MirrorNodes } from './lib/mirror-nodes.mjs';
 import { checkOut } from './lib/results.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
@@ -30,7 +36,9 @@ write      4 KiB random writes of a file in one process, of a mirror of three, o
 return     a member killed under a paced load, random and sequential, and started again: what is copied to
            it, of what was written meanwhile (wanted: 1.2 at most)
 reconcile  the head killed under a paced load, random and sequential: regions that it has to make equal
-copy       a new member of two: MB/s, beside dd of the same file
+copy       a new member of two: MB/s, beside dd of the same file; what is copied after the head was killed at
+           its half; latency of writes at QD 1 without and beside a copy at the default rate (wanted: p99 1.1
+           times as long at most), --runs times
 
   --parts LIST       (default: all)
   --seconds N        each measurement of writes (default: 3)
@@ -144,6 +152,16 @@ async function measureWrites(options, directory) {
   );
 }
 
+async function measureCopies(options, directory) {
+  const full = await measureFullCopy(options, fresh(directory, 'copy'));
+  const resumed = await measureResumed(options, fresh(directory, 'resumed'));
+  const beside = [];
+  for (let run = 0; run < options.runs; ++run) {
+    beside.push(await measureBesideCopy(options, fresh(directory, `beside-${run}`)));
+  }
+  return { full, resumed, beside };
+}
+
 const range = ({ median, min, max }, show) => `${show(median)} (${show(min)}..${show(max)})`;
 const whole = (value) => value.toFixed(0);
 const tenths = (value) => value.toFixed(1);
@@ -174,6 +192,21 @@ function printWrites(results) {
   console.log(table(header, rows));
 }
 
+function printCopy({ full, resumed, beside }) {
+  const speed = full.mbPerSecond === undefined ? 'not seen' : `${tenths(full.mbPerSecond)} MB/s`;
+  console.log(`full copy of ${mb(full.bytes)} MB: ${speed}; dd ${tenths(full.ddMbPerSecond)} MB/s`);
+  const { totalBytes, copiedBytes, ratio } = resumed;
+  console.log(
+    `killed at half of ${mb(totalBytes)} MB: then ${mb(copiedBytes)} MB, ${hundredths(ratio)} of it`,
+  );
+  const of = (pick, show) => range(spread(beside.map(pick)), show);
+  console.log(
+    `writes at QD 1: p99 ${of(({ alone }) => alone.p99, whole)} us, beside a copy of ` +
+      `${of(({ mbPerSecond }) => mbPerSecond, tenths)} MB/s ${of((one) => one.beside.p99, whole)} us, ` +
+      `${of(({ ratioP99 }) => ratioP99, hundredths)} of it (mean ${of((one) => one.ratioMean, hundredths)})`,
+  );
+}
+
 function printFaults({ back, reconciled, copy }) {
   if (back !== undefined) {
     const header = ['MEMBER AWAY', 'WRITTEN MB', 'COPIED MB', 'COPIED/WRITTEN', 'START S', 'IN SYNC AFTER S'];
@@ -193,9 +226,7 @@ function printFaults({ back, reconciled, copy }) {
     ]);
     console.log(table(header, rows));
   }
-  if (copy === undefined) return;
-  const speed = copy.mbPerSecond === undefined ? 'not seen' : `${tenths(copy.mbPerSecond)} MB/s`;
-  console.log(`full copy of ${mb(copy.bytes)} MB: ${speed}; dd ${tenths(copy.ddMbPerSecond)} MB/s`);
+  if (copy !== undefined) printCopy(copy);
 }
 
 runMain('bench:mirror', async (words) => {
@@ -219,7 +250,7 @@ runMain('bench:mirror', async (words) => {
   };
   if (has('return')) results.back = await ofLoads(measureReturn, 'return');
   if (has('reconcile')) results.reconciled = await ofLoads(measureReconciled, 'reconcile');
-  if (has('copy')) results.copy = await measureFullCopy(options, fresh(directory, 'copy'));
+  if (has('copy')) results.copy = await measureCopies(options, directory);
   printFaults(results);
   if (options.out === undefined) return;
   const { directory: _, out, ...asked } = options;

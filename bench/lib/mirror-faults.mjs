@@ -111,3 +111,70 @@ export async function measureFullCopy({ mib }, directory) {
   const ddMbPerSecond = size / 1e6 / ddSeconds;
   return { bytes: size, mbPerSecond, ddMbPerSecond, ratio: mbPerSecond && mbPerSecond / ddMbPerSecond };
 }
+
+/** A copy to a new member of two is broken off at its half by the end of the head: what is copied after that. */
+export async function measureResumed({ mib }, directory) {
+  const rate = `,resync-rate=${Math.ceil(mib / 4)}MiB`;
+  const nodes = await MirrorNodes.start({ directory, members: 2, mib, options: rate });
+  try {
+    const resync = async () => (await nodes.show()).members[1].resync;
+    const until = performance.now() + commandTimeLimitMs;
+    let total = 0;
+    for (let done = 0; total === 0 || done < total / 2; await sleep(5)) {
+      const seen = await resync();
+      total = Number(seen?.totalBytes ?? total);
+      done = Number(seen?.doneBytes ?? done);
+      if (performance.now() > until) throw new Error('the copy does not get to its half');
+    }
+    await nodes.head.process.kill();
+    await nodes.head.start();
+    let copiedBytes = 0;
+    await nodes.inSync(async ({ members }) => {
+      copiedBytes = Math.max(copiedBytes, Number(members[1].resync?.totalBytes ?? 0));
+    });
+    return { totalBytes: total, copiedBytes, ratio: copiedBytes / total };
+  } finally {
+    await nodes.stop();
+  }
+}
+
+/** Writes at QD 1 without a copy and beside one at the default rate, of two members of which one is new. */
+export async function measureBesideCopy({ mib, seconds }, directory) {
+  const nodes = await MirrorNodes.start({ directory, members: 2, mib, absent: true });
+  try {
+    const load = async () => {
+      const job = { ...block, rw: 'randwrite', queueDepth: 1 };
+      const { latencyUs } = await perf({ uri: nodes.uri(), job, seconds, stateDirectory: directory });
+      return latencyUs;
+    };
+    const alone = await load();
+    await nodes.members[0].start();
+    const begin = performance.now();
+    const first = await joined(nodes);
+    const beside = await load();
+    const { resync, inSync } = (await nodes.show()).members[1];
+    if (inSync) throw new Error('the copy was over before the writes beside it were; take more --mib');
+    const copied = Number(resync.doneBytes) - Number(first.doneBytes);
+    const mbPerSecond = copied / 1e6 / ((performance.now() - begin) / 1000);
+    return {
+      alone,
+      beside,
+      ratioP99: beside.p99 / alone.p99,
+      ratioMean: beside.mean / alone.mean,
+      mbPerSecond,
+    };
+  } finally {
+    await nodes.stop();
+  }
+}
+
+/** What is known of the copy to the one new member, as soon as there is one. */
+async function joined(nodes) {
+  const until = performance.now() + commandTimeLimitMs;
+  for (;;) {
+    const { resync } = (await nodes.show()).members[1];
+    if (Number(resync?.totalBytes ?? 0) > 0) return resync;
+    if (performance.now() > until) throw new Error('no copy begins');
+    await sleep(5);
+  }
+}

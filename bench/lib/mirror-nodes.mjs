@@ -33,8 +33,11 @@ class Node {
 export class MirrorNodes {
   nodes = [];
 
-  /** members: how many. The head's file is written first; what the others have is nothing. */
-  static async start({ directory, members, mib, options = '' }) {
+  /**
+   * members: how many. The head's file is written first; what the others have is nothing. `absent`: they are
+   * stopped before the head starts, and start() brings one of them in.
+   */
+  static async start({ directory, members, mib, options = '', absent = false }) {
     const self = new MirrorNodes();
     const inDirectory = (index) => {
       const path = join(directory, `${index}`);
@@ -47,10 +50,11 @@ export class MirrorNodes {
       await node.start();
       self.nodes.push(node);
     }
+    const uris = self.nodes.map((node) => node.replicaUri());
+    if (absent) for (const node of self.nodes) await node.process.stop();
     const path = inDirectory(0);
     const file = join(path, 'v.raw');
     await makeFile(file, mib);
-    const uris = self.nodes.map((node) => node.replicaUri());
     const spec = [`v=file:${file}:${mib}MiB`, ...uris, `nqn=${nqnOf('v')}`].join(',');
     self.head = new Node(path, ['--mirror', `${spec}${options}`]);
     await self.head.start();
