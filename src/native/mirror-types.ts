@@ -92,7 +92,7 @@ export interface MirrorOptions {
   readonly leaseMs?: number;
   /** A member that takes longer is left out. Default 5,000. */
   readonly latencyBudgetMs?: number;
-  /** Default 0: as fast as it goes. */
+  /** Default 0: as fast as it goes, and beside I/O of hosts 32 MiB/s. */
   readonly resyncBytesPerSecond?: bigint;
   /** While too few members are in sync writes fail, instead of waiting. */
   readonly failBelowMin?: boolean;

@@ -144,6 +144,7 @@ class Simulator {
   void crash(uint32_t node);
   void restart(uint32_t node);
   void start_replica(uint32_t node);
+  uint64_t known_epoch(uint32_t node) const;
   void lose_disk(uint32_t node);
   bool is_cut(uint32_t from, uint32_t to) const { return cut_.contains({from, to}); }
 

@@ -263,13 +263,28 @@ void Simulator::start_replica(uint32_t number) {
   if (!nodes_[number].replica->start()) fail("replica " + std::to_string(number) + " is unusable");
 }
 
+// A disk of an earlier one is told from what this node had: the last in which it was in sync, or in which
+// copying to it began.
+uint64_t Simulator::known_epoch(uint32_t number) const {
+  uint64_t epoch = record_.sealed_epoch[number];
+  for (const Node& node : nodes_) {
+    for (const auto& entry : node.replica->superblock().absent) {
+      const bool is_of_it = entry.member_uuid == name_of(number) && entry.copying != 0;
+      if (is_of_it && record_.in_sync.has(static_cast<uint32_t>(&node - nodes_.data()))) {
+        epoch = std::max(epoch, entry.since_epoch);
+      }
+    }
+  }
+  return epoch;
+}
+
 // It comes back empty; or as it was at some time before, if that can be told by its epoch.
 void Simulator::lose_disk(uint32_t number) {
   Node& node = nodes_[number];
   if (world_.chance(2) && !node.old_copy.data.empty()) {
     const DiskImage now = node.replica->disk().image();
     node.replica->disk().image() = node.old_copy;
-    const bool is_older = node.replica->superblock().max_epoch < record_.sealed_epoch[number];
+    const bool is_older = node.replica->superblock().max_epoch < known_epoch(number);
     world_.say("node " + std::to_string(number) + (is_older ? " gets an old copy of its disk" : ""));
     if (is_older) return;
     node.replica->disk().image() = now;

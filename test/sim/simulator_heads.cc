@@ -16,7 +16,9 @@ HeadOptions Simulator::head_options(uint32_t number) {
   options.seal_timeout_ns = world_.between(20, 2000) * k_ms;
   options.intent_idle_ns = world_.between(100 * k_ms, 3 * k_s);
   options.intent_regions_max = 1 + world_.prng().below(4);
+  options.copy_bytes = 128 * 1024;
   options.copies_max = static_cast<uint32_t>(1 + world_.prng().below(4));
+  options.settle_bytes = uint64_t{1} << world_.between(12, 22);
   return options;
 }
 
@@ -106,9 +108,10 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
 void Simulator::say_action(const HeadProcess& process, const Action& action) {
   static constexpr std::array<const char*, 7> k_kinds = {
       "connects to", "gives up", "tells", "submits to", "completes", "asks the store", "has stopped"};
-  static constexpr std::array<const char*, 9> k_commands = {"read-intent",  "mark-intent",     "clear-intent",
-                                                            "begin-absent", "end-absent",      "read-absent",
-                                                            "set-syncing",  "read-allocation", "ping"};
+  static constexpr std::array<const char*, 13> k_commands = {
+      "read-intent",   "mark-intent",     "clear-intent",  "begin-absent", "end-absent",
+      "read-absent",   "set-syncing",     "begin-copying", "set-partial",  "clear-absent",
+      "forget-copied", "read-allocation", "ping"};
   std::string text = "head " + std::to_string(process.node) + " " +
                      k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
   if (action.kind == Action::Kind::command) {

@@ -167,7 +167,7 @@ void Head::connect(uint64_t now_ns, uint32_t member) {
   work.connect_ns = now_ns;
   if (!planted(Planted::session_not_raised) || work.session == 0) ++work.session;
   act(Action::Kind::connect, member);
-  actions_.back().sealed_epoch = record_.sealed_epoch[member];
+  actions_.back().sealed_epoch = std::max(record_.sealed_epoch[member], copying_since(member));
 }
 
 // Also of a head that served and has lost all members: under the same epoch, in new sessions.
@@ -328,6 +328,7 @@ void Head::advance(uint64_t now_ns) {
     finish_held(now_ns);
     advance_reconcile(now_ns);
     advance_join(now_ns);
+    advance_settle(now_ns);
     advance_intent(now_ns);
     pump(now_ns);
   }

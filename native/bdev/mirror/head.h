@@ -51,15 +51,31 @@ struct HeadOptions {
   // Marks of regions are cleared after so long without a write, or when there are too many.
   uint64_t intent_idle_ns = 5'000'000'000;
   uint64_t intent_regions_max = 2048;
-  uint32_t copy_bytes = 128 * 1024;
-  uint32_t copies_max = 4;
-  uint64_t resync_bytes_per_s = 0;  // 0: as fast as it goes
+  uint32_t copy_bytes = 512 * 1024;
+  uint32_t copies_max = 8;
+  // Of copies to members that join. 0: as fast as it goes, and beside I/O of the user, and shortly after it,
+  // one smaller copy at a time, at this other rate.
+  uint64_t resync_bytes_per_s = 0;
+  uint64_t busy_resync_bytes_per_s = 32 << 20;
+  uint32_t busy_copy_bytes = 128 * 1024;
+  uint64_t busy_ns = 100'000'000;
+  // A copy that is interrupted goes on with what was copied since the last so many bytes, or a second.
+  uint64_t settle_bytes = 16 << 20;
 };
 
 struct AbsentSlot {
   Uuid member;
   uint64_t since_epoch = 0;
   bool everything = false;
+  bool copying = false;
+  uint32_t copied_regions = 0;  // everything: less these
+};
+
+// Regions [first, end).
+struct RegionRange {
+  uint64_t first = 0, end = 0;
+  bool empty() const { return first == end; }
+  bool has(uint64_t region) const { return first <= region && region < end; }
 };
 
 // How far a member that joins has been brought.
@@ -174,6 +190,11 @@ class Head {
   std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }
   // What begin_absent tells `member`: whether all of the volume is missing there.
   bool absent_everything(uint32_t member) const { return member == join_.member; }
+  // What was copied to the member that joins and is being noted; and of these, what has a mark there.
+  const RegionRange& settling() const { return settling_; }
+  std::span<const uint32_t> settling_marks() const { return settling_marks_; }
+  // Whether the member that joins gets everything, rather than what others have noted.
+  bool copies_everything() const { return join_.source == k_nobody; }
   CopyProgress copy_progress(uint32_t member) const;
   // That it has not had cleared yet. Looks at all of them.
   uint64_t marked_regions() const;
@@ -243,6 +264,8 @@ class Head {
     read_intent,
     read_allocation,     // of the source
     compare_allocation,  // with that of the one that joins
+    note_copying,        // by the others: what it still lacks
+    set_partial,         // as they do, what it has got counts
     copy,
     tell,
     clear_syncing,
@@ -263,6 +286,11 @@ class Head {
     uint32_t copies = 0;
     uint64_t next_copy_ns = 0;
     uint64_t granules_count = 0;  // that were to be copied when it began
+    // Members whose map says what it lacks, so that it may shrink while that is copied; none: nobody's may.
+    MemberSet noters;
+    MemberSet untold;      // of these: do not know yet that copying begins
+    uint64_t settled = 0;  // regions before this one are noted as copied
+    uint64_t settle_ns = 0;
   };
   enum class StoreWish : uint8_t { none, claim, agree, remove, add, stop };
 
@@ -295,6 +323,7 @@ class Head {
   void drop_member(uint64_t now_ns, uint32_t member);
   void handle_lost(uint64_t now_ns);
   void remember_slot(MemberWork& work, const Uuid& member, bool everything);
+  static AbsentSlot* find_slot(MemberWork& work, const Uuid& member);
   void forget_slot(MemberWork& work, const Uuid& member);
   bool tell_absent(uint64_t now_ns, uint32_t member);
   void advance_leaving(uint64_t now_ns);
@@ -306,12 +335,24 @@ class Head {
   // head_join.cc: who comes back
   void advance_join(uint64_t now_ns);
   bool drain_for_join();
-  void on_join_command(uint32_t member);
+  void on_join_command(uint64_t now_ns, uint32_t member);
   void on_joined();
-  uint32_t find_absent_source(const Uuid& member) const;
+  uint64_t copying_since(uint32_t member);
+  MemberSet absent_sources();
+  uint32_t choose_source();
+  void on_copying_noted(uint32_t member);
   bool is_worth_asking() const;
   uint32_t allocation_source() const;
-  void begin_copy();
+  void prepare_copy(uint64_t now_ns);
+  void begin_copy(uint64_t now_ns);
+
+  // head_settle.cc: what was copied is noted as such
+  void advance_settle(uint64_t now_ns);
+  void start_settle(uint64_t now_ns);
+  bool is_changed(const RegionRange& regions);
+  void lose_settler(uint32_t member);
+  void on_settled();
+  void end_settle();
 
   // head_io.cc: the user's I/O
   Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -343,7 +384,8 @@ class Head {
   uint64_t copy_blocks() const { return options_.copy_bytes / record_.block_size_bytes; }
   void set_all_granules();
   bool is_empty(uint64_t granule) const { return join_.knows_filled && !join_.filled->has(granule); }
-  uint64_t run_end(uint64_t first) const;
+  uint64_t run_end(uint64_t first, uint64_t copy_bytes) const;
+  bool is_busy(uint64_t now_ns) const { return user_ops_count_ > 0 || now_ns < user_ns_ + options_.busy_ns; }
   bool is_zeroing(const Op& op) const { return op.purpose == Purpose::resync && op.type == IoType::unmap; }
   bool is_filled(const Op& op) const;
   void advance_copies(uint64_t now_ns);
@@ -351,6 +393,7 @@ class Head {
   void on_copied(Op& op, Status status);
   void repair(const Op& op);
   void note_write(const Op& op);
+  static bool is_changing(const Op& op);
   bool is_written(uint64_t region);
   void advance_intent(uint64_t now_ns);
   void on_cleared();
@@ -393,6 +436,7 @@ class Head {
   std::vector<OpIndex> free_ops_;
   OpList active_;  // in the order of coming
   uint32_t user_ops_count_ = 0;
+  uint64_t user_ns_ = 0;  // when its last came
   uint32_t waiting_count_ = 0, held_count_ = 0;
   uint32_t turn_ = 0;  // whose turn to be read from it is
   bool pumping_ = false;
@@ -414,6 +458,14 @@ class Head {
   MemberSet clear_unsent_;  // of these: have not been told
 
   Join join_;
+
+  RegionRange settling_;  // not written until all have noted it
+  std::vector<uint32_t> settling_marks_;
+  bool settle_told_ = false;   // else what is being written there ends first
+  uint64_t settle_round_ = 0;  // round_ when it began
+  uint32_t settle_member_ = k_nobody;
+  MemberSet settle_left_;    // have not noted it yet
+  MemberSet settle_unsent_;  // of these: have not been told
 };
 
 }  // namespace ballast::bdev::mirror

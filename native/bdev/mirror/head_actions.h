@@ -23,13 +23,17 @@ struct LbaRange {
 
 // Commands to a member, beside I/O: docs/formats/replica-protocol.md. One at a time for each member.
 enum class CommandKind : uint8_t {
-  read_intent,      // answered by on_intent(), a part at a time
-  mark_intent,      // Head::unreconciled()
-  clear_intent,     // Head::clearing()
-  begin_absent,     // of `about`; Head::absent_ranges()
-  end_absent,       // of `about`
-  read_absent,      // of `about`; answered by on_absent(), a part at a time
-  set_syncing,      // `flag`: complete becomes partial; not set: complete
+  read_intent,    // answered by on_intent(), a part at a time
+  mark_intent,    // Head::unreconciled()
+  clear_intent,   // Head::clearing()
+  begin_absent,   // of `about`; Head::absent_ranges()
+  end_absent,     // of `about`
+  read_absent,    // of `about`; answered by on_absent(), a part at a time
+  set_syncing,    // `flag`: complete becomes partial; not set: complete
+  begin_copying,  // of `about`: what it still lacks is noted durably; all of it, if Head::copies_everything()
+  set_partial,    // also of a member that has nothing
+  clear_absent,   // of `about`: Head::settling()
+  forget_copied,  // marks: Head::settling_marks()
   read_allocation,  // answered by on_allocation(), a part at a time
   ping,             // answered when the member still takes this head's session
 };

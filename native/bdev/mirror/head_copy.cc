@@ -67,9 +67,9 @@ void Head::set_all_granules() {
 }
 
 // Granules from `first` on that are copied, or zeroed, by one I/O.
-uint64_t Head::run_end(uint64_t first) const {
+uint64_t Head::run_end(uint64_t first, uint64_t copy_bytes) const {
   const bool zeroes = is_empty(first);
-  const uint64_t granules_max = (zeroes ? k_zeroing_bytes_max : options_.copy_bytes) / k_granule_bytes;
+  const uint64_t granules_max = (zeroes ? k_zeroing_bytes_max : copy_bytes) / k_granule_bytes;
   uint64_t end = first + 1;
   while (end - first < granules_max && end < join_.map->regions_count() && join_.map->has(end) &&
          is_empty(end) == zeroes) {
@@ -87,11 +87,16 @@ bool Head::is_filled(const Op& op) const {
 
 void Head::advance_copies(uint64_t now_ns) {
   if (planted(Planted::joined_unfinished) && join_.cursor > 0) join_.step = JoinStep::tell;
-  while (join_.copies < options_.copies_max && now_ns >= join_.next_copy_ns) {
+  const bool yields = options_.resync_bytes_per_s == 0 && is_busy(now_ns);
+  const uint64_t bytes_per_s = yields ? options_.busy_resync_bytes_per_s : options_.resync_bytes_per_s;
+  const uint32_t copies_max = yields ? 1 : options_.copies_max;
+  const uint64_t copy_bytes =
+      yields ? std::min(options_.busy_copy_bytes, options_.copy_bytes) : options_.copy_bytes;
+  while (join_.copies < copies_max && now_ns >= join_.next_copy_ns) {
     const uint64_t first = join_.map->next(join_.cursor);
     const uint64_t lba = first == RegionMap::k_none ? record_.blocks_count : first * granule_blocks_;
     if (lba >= record_.blocks_count) break;
-    const uint64_t end = run_end(first);
+    const uint64_t end = run_end(first, copy_bytes);
     const uint64_t count = std::min(end * granule_blocks_, record_.blocks_count) - lba;
     const bool zeroes = is_empty(first);
     Op* const op =
@@ -99,10 +104,9 @@ void Head::advance_copies(uint64_t now_ns) {
     if (op == nullptr) return;
     ++join_.copies;
     join_.cursor = end;
-    if (options_.resync_bytes_per_s != 0 && !zeroes) {
+    if (bytes_per_s != 0 && !zeroes) {
       const uint64_t bytes = count * record_.block_size_bytes;
-      join_.next_copy_ns =
-          std::max(join_.next_copy_ns, now_ns) + bytes * 1'000'000'000 / options_.resync_bytes_per_s;
+      join_.next_copy_ns = std::max(join_.next_copy_ns, now_ns) + bytes * 1'000'000'000 / bytes_per_s;
     }
     if (may_start(*op)) start_op(now_ns, *op);
   }
@@ -178,10 +182,15 @@ void Head::note_write(const Op& op) {
   for (uint64_t granule = op.lba / granule_blocks_; granule <= last; ++granule) join_.filled->set(granule);
 }
 
+// It writes, or will without being looked at again.
+bool Head::is_changing(const Op& op) {
+  return op.phase == Phase::writing || op.phase == Phase::held ||
+         (op.phase == Phase::reading && !is_reader(op));
+}
+
 bool Head::is_written(uint64_t region) {
   for (Op* op = active_.front(); op != nullptr; op = active_.after(*op)) {
-    const bool writes = op->phase == Phase::writing || op->phase == Phase::held;
-    if (writes && first_region(*op) <= region && region <= last_region(*op)) return true;
+    if (is_changing(*op) && first_region(*op) <= region && region <= last_region(*op)) return true;
   }
   return false;
 }

@@ -50,6 +50,7 @@ bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_co
   Op* const op = take_op(Purpose::user, type, lba, blocks_count);
   BALLAST_ASSERT(op != nullptr);
   ++user_ops_count_;
+  user_ns_ = now_ns;
   index = index_of(*op);
   if (is_over() || (stop_wanted_ && !planted(Planted::stopped_while_reading))) {
     finish(*op, Status::fenced);
@@ -127,6 +128,7 @@ bool Head::may_start(const Op& op) {
       return false;
     }
     if (writes && in_clearing_.has(region) && !planted(Planted::cleared_written)) return false;
+    if (writes && settling_.has(region) && !planted(Planted::settled_written)) return false;
   }
   return true;
 }

@@ -1,4 +1,5 @@
 // How a member comes back: what it misses is found, copied by head_copy.cc, and it is made one of the set.
+#include <algorithm>
 #include <bit>
 #include <memory>
 #include <utility>
@@ -8,20 +9,50 @@
 
 namespace ballast::bdev::mirror {
 
-uint32_t Head::find_absent_source(const Uuid& member) const {
-  uint32_t found = k_nobody;
+// The last epoch in which copying to it began. A disk that is older than that lacks what was copied since.
+uint64_t Head::copying_since(uint32_t member) {
+  uint64_t since_epoch = 0;
+  if (planted(Planted::resumed_older)) return since_epoch;
+  // Also of one that is failing: it may be one of the set when all come back.
   record_.in_sync.for_each([&](uint32_t other) {
-    const MemberWork& work = members_[other];
-    if (work.state != MemberState::in_sync) return;
-    for (uint32_t i = 0; i < work.said.absent_count; ++i) {
-      const bool everything = work.said.absent[i].everything && !planted(Planted::absent_in_part);
-      if (work.said.absent[i].member == member && !everything) found = other;
-    }
+    const AbsentSlot* const slot = find_slot(members_[other], record_.members[member]);
+    if (slot != nullptr && slot->copying) since_epoch = std::max(since_epoch, slot->since_epoch);
+  });
+  return since_epoch;
+}
+
+// Members that know what it lacks: of one that was in sync, those that noted what it missed since; of one
+// that was being copied, those that noted what was left.
+MemberSet Head::absent_sources() {
+  MemberSet sources;
+  if (members_[join_.member].said.content == Content::nothing && !planted(Planted::joined_older)) {
+    return sources;
+  }
+  const bool was_in_sync = record_.sealed_epoch[join_.member] != 0;
+  readable().for_each([&](uint32_t other) {
+    const AbsentSlot* const slot = find_slot(members_[other], record_.members[join_.member]);
+    if (slot == nullptr) return;
+    const bool everything = slot->everything && !slot->copying && !planted(Planted::absent_in_part);
+    if (!everything && (was_in_sync || slot->copying)) sources.add(other);
+  });
+  return sources;
+}
+
+// Of those the one that has noted least.
+uint32_t Head::choose_source() {
+  uint32_t found = k_nobody;
+  uint64_t copied_most = 0;
+  absent_sources().for_each([&](uint32_t other) {
+    const AbsentSlot* const slot = find_slot(members_[other], record_.members[join_.member]);
+    const uint64_t copied = slot->everything ? slot->copied_regions : UINT64_MAX;
+    if (found != k_nobody && copied < copied_most) return;
+    found = other;
+    copied_most = copied;
   });
   return found;
 }
 
-void Head::on_join_command(uint32_t member) {
+void Head::on_join_command(uint64_t now_ns, uint32_t member) {
   if (join_.member == k_nobody || members_[member].command_round != round_) return;
   join_.asked = false;
   switch (join_.step) {
@@ -35,14 +66,16 @@ void Head::on_join_command(uint32_t member) {
       if (is_worth_asking()) {
         join_.step = JoinStep::read_allocation;
       } else {
-        begin_copy();
+        prepare_copy(now_ns);
       }
       break;
     case JoinStep::read_allocation: join_.step = JoinStep::compare_allocation; break;
     case JoinStep::compare_allocation:
       join_.knows_filled = true;
-      begin_copy();
+      prepare_copy(now_ns);
       break;
+    case JoinStep::set_partial: begin_copy(now_ns); break;
+    case JoinStep::note_copying:
     case JoinStep::clear_syncing: join_.step = JoinStep::store; break;
     case JoinStep::none:
     case JoinStep::drain:
@@ -80,10 +113,7 @@ void Head::advance_join(uint64_t now_ns) {
       break;
     case JoinStep::drain: {
       if (!drain_for_join()) break;
-      const uint64_t sealed_epoch = record_.sealed_epoch[join_.member];
-      const bool lost_all =
-          sealed_epoch == 0 || (work.said.content == Content::nothing && !planted(Planted::joined_older));
-      join_.source = lost_all ? k_nobody : find_absent_source(record_.members[join_.member]);
+      join_.source = choose_source();
       join_.step = join_.source == k_nobody ? JoinStep::read_intent : JoinStep::read_absent;
       if (join_.source == k_nobody) set_all_granules();
       return advance_join(now_ns);
@@ -102,6 +132,18 @@ void Head::advance_join(uint64_t now_ns) {
       break;
     case JoinStep::compare_allocation:
       if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::read_allocation);
+      break;
+    case JoinStep::note_copying:
+      join_.untold.for_each([&](uint32_t member) {
+        if (is_usable(member)) send_command(now_ns, member, CommandKind::begin_copying, join_.member);
+      });
+      if (!join_.untold.empty() || !leaving_.empty()) break;
+      // Or one that knows better of a member that had it all once would be believed.
+      if (copies_everything() && !join_.noters.has_all(record_.in_sync)) break;
+      join_.step = JoinStep::set_partial;
+      [[fallthrough]];
+    case JoinStep::set_partial:
+      if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_partial);
       break;
     case JoinStep::copy: advance_copies(now_ns); break;
     case JoinStep::tell:
@@ -157,9 +199,28 @@ void Head::on_allocation(uint32_t member, uint32_t session, uint64_t first, std:
   }
 }
 
-void Head::begin_copy() {
+// What is worth more than to begin anew with is noted while it is copied. Who has nothing counts as partial
+// when all of it is noted, and not before.
+void Head::prepare_copy(uint64_t now_ns) {
+  if (join_.map->count() * k_granule_bytes < options_.settle_bytes) return begin_copy(now_ns);
+  join_.noters = join_.source == k_nobody ? readable() : absent_sources();
+  join_.untold = join_.noters;
+  join_.step = JoinStep::note_copying;
+}
+
+void Head::on_copying_noted(uint32_t member) {
+  MemberWork& work = members_[member];
+  if (AbsentSlot* const slot = find_slot(work, record_.members[work.about]); slot != nullptr) {
+    slot->since_epoch = record_.epoch;
+    slot->copying = true;
+  }
+  if (work.command_round == round_) join_.untold.remove(member);
+}
+
+void Head::begin_copy(uint64_t now_ns) {
   join_.step = JoinStep::copy;
   join_.granules_count = join_.map->count();
+  join_.settle_ns = now_ns;
 }
 
 // True: nothing that is being written goes past it any more.

@@ -48,7 +48,7 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
     case CommandKind::ping: break;
     case CommandKind::read_intent:
       if (member == join_.member) {
-        on_join_command(member);
+        on_join_command(now_ns, member);
       } else {
         work.intent_read = true;
       }
@@ -58,6 +58,12 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
       clear_left_.remove(member);
       if (clear_left_.empty()) on_cleared();
       break;
+    case CommandKind::clear_absent:
+    case CommandKind::forget_copied:
+      settle_left_.remove(member);
+      if (settle_left_.empty()) on_settled();
+      break;
+    case CommandKind::begin_copying: on_copying_noted(member); break;
     case CommandKind::begin_absent:
       work.begin_absent.remove(work.about);
       remember_slot(work, record_.members[work.about], absent_everything(member));
@@ -68,24 +74,33 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
       break;
     case CommandKind::read_absent:
     case CommandKind::read_allocation:
-    case CommandKind::set_syncing: on_join_command(member); break;
+    case CommandKind::set_partial:
+    case CommandKind::set_syncing: on_join_command(now_ns, member); break;
   }
   finish_held(now_ns);
   advance(now_ns);
 }
 
 void Head::remember_slot(MemberWork& work, const Uuid& member, bool everything) {
-  forget_slot(work, member);
+  if (AbsentSlot* const slot = find_slot(work, member); slot != nullptr) {
+    // It keeps what it knew, unless that is nothing from now on.
+    if (everything) *slot = {member, slot->since_epoch, true};
+    return;
+  }
   if (work.said.absent_count == k_members_max) return;
   work.said.absent[work.said.absent_count++] = {member, record_.epoch, everything};
 }
 
+AbsentSlot* Head::find_slot(MemberWork& work, const Uuid& member) {
+  const auto end = work.said.absent.begin() + work.said.absent_count;
+  const auto found = std::find_if(work.said.absent.begin(), end,
+                                  [&member](const AbsentSlot& slot) { return slot.member == member; });
+  return found == end ? nullptr : &*found;
+}
+
 void Head::forget_slot(MemberWork& work, const Uuid& member) {
-  for (uint32_t i = 0; i < work.said.absent_count; ++i) {
-    if (work.said.absent[i].member != member) continue;
-    work.said.absent[i] = work.said.absent[--work.said.absent_count];
-    return;
-  }
+  AbsentSlot* const slot = find_slot(work, member);
+  if (slot != nullptr) *slot = work.said.absent[--work.said.absent_count];
 }
 
 // True: it knows of everybody who is absent, and who is no more.
@@ -214,6 +229,7 @@ void Head::handle_lost(uint64_t now_ns) {
     const bool joined = member == join_.member;
     for (Op *op = active_.front(), *next = nullptr; op != nullptr; op = next) {
       next = active_.after(*op);
+      op->done.remove(member);  // it may come back without it, on another disk
       if (joined && op->purpose == Purpose::resync) {
         finish(*op, Status::aborted);
       } else if (op->pending.has(member)) {
@@ -227,6 +243,9 @@ void Head::handle_lost(uint64_t now_ns) {
     }
     clear_left_.remove(member);
     if (clear_left_.empty()) on_cleared();
+    lose_settler(member);
+    join_.noters.remove(member);
+    join_.untold.remove(member);
     if (joined && store_wish_ != StoreWish::add) join_ = {};
     // Its map of the one that joins is half read: from the start.
     if (join_.member != k_nobody && member == join_.source && join_.step == JoinStep::read_absent &&
@@ -300,6 +319,7 @@ void Head::start_over(uint64_t now_ns) {
   if (join_.member != k_nobody && is_usable(join_.member)) drop_member(now_ns, join_.member);
   handle_lost(now_ns);
   join_ = {};
+  end_settle();
   state_ = HeadState::sealing;
   leaving_ = left_ = {};
   // One that was joining may have what none of those has that come back, and what was answered as failed.

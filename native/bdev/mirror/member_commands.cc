@@ -13,7 +13,8 @@ uint64_t divide_up(uint64_t value, uint64_t by) { return (value + by - 1) / by; 
 
 bool makes_sense(const ReplicaState& state) {
   if (state.version != k_protocol_version || state.content > Content::nothing) return false;
-  return std::ranges::all_of(state.absent, [](const AbsentEntry& entry) { return entry.everything <= 1; });
+  return std::ranges::all_of(
+      state.absent, [](const AbsentEntry& entry) { return entry.everything <= 1 && entry.copying <= 1; });
 }
 
 SealedMember sealed_member(const ReplicaState& state) {
@@ -21,7 +22,8 @@ SealedMember sealed_member(const ReplicaState& state) {
   said.content = state.content;
   for (const AbsentEntry& entry : state.absent) {
     if (entry.is_free()) continue;
-    said.absent[said.absent_count++] = {entry.member_uuid, entry.since_epoch, entry.everything != 0};
+    said.absent[said.absent_count++] = {entry.member_uuid, entry.since_epoch, entry.everything != 0,
+                                        entry.copying != 0, entry.copied_regions};
   }
   return said;
 }
@@ -102,6 +104,22 @@ void MemberCommands::start(const Head& head, const Action& action) {
       everything_ = false;
       ranges_.clear();
       break;
+    case CommandKind::begin_copying:
+      everything_ = head.copies_everything();
+      ranges_.clear();
+      break;
+    case CommandKind::clear_absent: {
+      constexpr uint64_t k_per_region = k_region_bytes / k_granule_bytes;
+      const RegionRange& regions = head.settling();
+      const uint64_t end = std::min(regions.end * k_per_region, divide_up(size_bytes, k_granule_bytes));
+      everything_ = false;
+      ranges_.assign(1, {regions.first * k_per_region, end - regions.first * k_per_region});
+      break;
+    }
+    case CommandKind::forget_copied:
+      regions_.assign(head.settling_marks().begin(), head.settling_marks().end());
+      break;
+    case CommandKind::set_partial:
     case CommandKind::set_syncing: break;
   }
   prepare(head);
@@ -115,9 +133,15 @@ void MemberCommands::prepare(const Head& head) {
     case CommandKind::read_allocation: return prepare_map(ReplicaOpcode::read_allocation);
     case CommandKind::read_absent: return prepare_state(Stage::find_slot);
     case CommandKind::mark_intent:
-    case CommandKind::clear_intent: return prepare_regions(head);
+    case CommandKind::clear_intent:
+    case CommandKind::forget_copied: return prepare_regions(head);
     case CommandKind::begin_absent:
-    case CommandKind::end_absent: return prepare_absent();
+    case CommandKind::begin_copying: return prepare_absent(ReplicaOpcode::begin_absent);
+    case CommandKind::end_absent: return prepare_absent(ReplicaOpcode::end_absent);
+    case CommandKind::clear_absent: return prepare_absent(ReplicaOpcode::clear_absent);
+    case CommandKind::set_partial:
+      request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = 2}};
+      return;
     case CommandKind::set_syncing:
       request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = action_.flag ? 1u : 0u}};
       return;
@@ -167,18 +191,18 @@ void MemberCommands::prepare_regions(const Head& head) {
               .data = block_};
 }
 
-void MemberCommands::prepare_absent() {
-  const bool begins = action_.command == CommandKind::begin_absent;
+void MemberCommands::prepare_absent(ReplicaOpcode opcode) {
+  const bool begins = opcode == ReplicaOpcode::begin_absent;
   AbsentRequest request{.member_uuid = about_, .since_epoch = begins ? action_.epoch : 0};
   request.flags = everything_ ? AbsentRequest::k_everything : 0;
+  if (action_.command == CommandKind::begin_copying) request.flags |= AbsentRequest::k_copying;
   const uint64_t count = std::min<uint64_t>(ranges_.size() - next_, AbsentRequest::k_ranges_max);
   std::copy_n(ranges_.begin() + static_cast<int64_t>(next_), count, request.ranges.begin());
   request.count = static_cast<uint32_t>(count);
   next_ += count;
   is_last_ = next_ == ranges_.size();
   store(MutableByteSpan(block_), request);
-  request_ = {.words = {.opcode = begins ? ReplicaOpcode::begin_absent : ReplicaOpcode::end_absent},
-              .data = block_};
+  request_ = {.words = {.opcode = opcode}, .data = block_};
 }
 
 const MemberCommands::Request& MemberCommands::request() const {

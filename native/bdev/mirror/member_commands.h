@@ -75,7 +75,7 @@ class MemberCommands {
   void prepare_state(Stage stage);
   void prepare_map(ReplicaOpcode opcode);
   void prepare_regions(const Head& head);
-  void prepare_absent();
+  void prepare_absent(ReplicaOpcode opcode);
   bool on_sealed(Head& head, uint64_t now_ns, const MemberAnswer& answer);
   bool on_slot_found(Head& head, uint64_t now_ns, const ReplicaState& state);
   bool on_map(Head& head, uint64_t now_ns, ByteSpan data);
@@ -99,8 +99,8 @@ class MemberCommands {
   uint64_t blocks_count_ = 0;
   uint64_t bits_count_ = 0;  // of the map that is read
   bool everything_ = false;
-  std::vector<uint32_t> regions_;     // clear_intent
-  std::vector<GranuleRange> ranges_;  // begin_absent
+  std::vector<uint32_t> regions_;     // clear_intent, forget_copied
+  std::vector<GranuleRange> ranges_;  // begin_absent, clear_absent
 
   uint64_t next_ = 0;  // bit of a map, region, or index of a list: with what the next request begins
   bool is_last_ = false;

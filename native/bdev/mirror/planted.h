@@ -42,6 +42,9 @@ enum class Planted : uint8_t {
   joined_marks_forgotten,      // marks that it alone has are never cleared
   skipped_not_zeroed,          // what the source does not have stays what it was at the one that joins
   skipped_written,             // although it was written meanwhile
+  settled_written,             // what is being written is noted as copied
+  settled_uncopied,            // so is what has not been copied yet
+  resumed_older,               // a copy goes on at a disk that is older than the part that was copied
   copied_past_writes,          // a copy overwrites what is newer
   copied_backwards,            // from the one that was away
   lost_while_added,            // one that fails while the store adds it stays in the set
@@ -71,6 +74,8 @@ enum class Planted : uint8_t {
   member_content_volatile,      // complete, before that is durable
   member_damaged_marks,         // a damaged block of marks counts as empty
   member_damaged_map,           // one of an absent member's map does
+  member_copied_unflushed,      // what was copied is noted before what was written there since
+  member_copied_trusted,        // at the start all behind the copied part counts as copied, too
   member_marked_granules,       // at the start nothing is noted of regions that are marked
   count                         // how many there are
 };

@@ -35,7 +35,7 @@ struct ReplicaCommand {
   ByteSpan data;          // what came with it; valid until the answer
   MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
   uint64_t first = 0;     // read_intent, read_absent, read_allocation: CDW10 and 11
-  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 or 1
+  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 to 2
 };
 // Of words that passed transfer_of(), with spans of the lengths that it says.
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);

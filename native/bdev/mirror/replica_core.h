@@ -155,6 +155,7 @@ class ReplicaCore {
   void begin_absent();
   void give_slot();
   void clear_absent();
+  void note_copied();
   bool is_marking_done() const;
   uint32_t find_slot(const Uuid& member) const;
 

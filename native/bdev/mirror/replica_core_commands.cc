@@ -146,13 +146,14 @@ void ReplicaCore::start_command() {
   end_command(Status::unsupported);
 }
 
-// Who has nothing has it until all of it is copied: it is not partial in between.
+// Who has nothing is partial when others note what it still lacks, and not before.
 void ReplicaCore::set_content() {
   Content& content = metadata_->superblock.content;
   const Content before = content;
   switch (at_work_.command.argument) {
     case 0: content = Content::complete; break;
     case 1: content = content == Content::nothing ? Content::nothing : Content::partial; break;
+    case 2: content = Content::partial; break;
     default: return end_command(Status::invalid);
   }
   if (content == before) return end_command(Status::ok);
@@ -166,6 +167,7 @@ void ReplicaCore::advance_command() {
     switch (at_work_.command.opcode) {
       case ReplicaOpcode::clear_intent: clear_marks(); break;
       case ReplicaOpcode::begin_absent: give_slot(); break;
+      case ReplicaOpcode::clear_absent: note_copied(); break;
       default: return end_command(Status::ok);
     }
   }
@@ -264,7 +266,7 @@ void ReplicaCore::start_absent() {
   const bool is_there = absent_slot_ < k_absent_slots;
   const ReplicaOpcode opcode = at_work_.command.opcode;
   if (opcode == ReplicaOpcode::begin_absent) return begin_absent();
-  if (absent_request_.everything()) return end_command(Status::invalid);
+  if (absent_request_.flags != 0) return end_command(Status::invalid);
   if (opcode == ReplicaOpcode::clear_absent) {
     return is_there ? clear_absent() : end_command(Status::invalid);
   }
@@ -304,7 +306,13 @@ void ReplicaCore::give_slot() {
   }
   if (absent_request_.everything() && !planted(Planted::member_everything_forgotten)) {
     entry.everything = 1;
+    entry.copying = 0;
+    entry.copied_regions = 0;
     metadata_->absent[absent_slot_]->set_all();
+  }
+  if (absent_request_.copying()) {
+    entry.copying = 1;
+    entry.since_epoch = absent_request_.since_epoch;
   }
   if (entry == before) return end_command(Status::ok);
   if (planted(Planted::member_slot_generation)) ++entry.generation;
@@ -313,10 +321,27 @@ void ReplicaCore::give_slot() {
   stage_ = CommandStage::superblock;
 }
 
+// What the map says of the granules that were cleared is durable: where a slot counts everything as missing
+// from some region on, that may begin behind them.
+void ReplicaCore::note_copied() {
+  AbsentEntry& entry = metadata_->superblock.absent[absent_slot_];
+  const AbsentEntry before = entry;
+  for (uint32_t i = 0; entry.everything != 0 && entry.copying != 0 && i < absent_request_.count; ++i) {
+    const GranuleRange& range = absent_request_.ranges[i];
+    const uint64_t end_region = (range.first + range.count) / ReplicaLayout::k_granules_per_region;
+    if (range.first > first_granule(entry.copied_regions)) continue;
+    entry.copied_regions = std::max(entry.copied_regions, static_cast<uint32_t>(end_region));
+  }
+  if (entry == before) return end_command(Status::ok);
+  write_superblock();
+  stage_ = CommandStage::superblock;
+}
+
 void ReplicaCore::clear_absent() {
   GranuleMap& map = *metadata_->absent[absent_slot_];
   for (uint32_t i = 0; i < absent_request_.count; ++i) {
     map.clear(absent_request_.ranges[i].first, absent_request_.ranges[i].count);
+    if (planted(Planted::member_copied_unflushed)) continue;
     flush(absent_slot_, absent_request_.ranges[i].first, absent_request_.ranges[i].count);
   }
   note_changes_in_device();

@@ -28,7 +28,8 @@ bool makes_sense(const ReplicaSuperblock& superblock) {
   if (superblock.content > Content::nothing) return false;
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
     const AbsentEntry& entry = superblock.absent[slot];
-    if (entry.everything > 1) return false;
+    if (entry.everything > 1 || entry.copying > 1) return false;
+    if (entry.copied_regions != 0 && (entry.everything & entry.copying) == 0) return false;
     for (uint32_t other = 0; other < slot; ++other) {
       if (!entry.is_free() && superblock.absent[other].member_uuid == entry.member_uuid) return false;
     }

@@ -45,14 +45,17 @@ struct AbsentEntry {
   Uuid member_uuid;  // nil: the slot is free
   uint64_t since_epoch = 0;
   uint64_t generation = 0;  // of the blocks of its map; outlives the use, so that the next one differs
-  uint8_t everything = 0;   // 1: all granules count as set
-  std::array<uint8_t, 7> reserved{};
+  uint8_t everything = 0;   // 1: all granules from region copied_regions on count as set
+  uint8_t copying = 0;      // 1: in since_epoch copying to it began; its map has told since what is left
+  std::array<uint8_t, 2> reserved{};
+  uint32_t copied_regions = 0;
 
   bool is_free() const { return member_uuid.is_nil(); }
   bool operator==(const AbsentEntry&) const = default;
 };
 static_assert(sizeof(AbsentEntry) == 40 && offsetof(AbsentEntry, since_epoch) == 16 &&
-              offsetof(AbsentEntry, generation) == 24 && offsetof(AbsentEntry, everything) == 32);
+              offsetof(AbsentEntry, generation) == 24 && offsetof(AbsentEntry, everything) == 32 &&
+              offsetof(AbsentEntry, copying) == 33 && offsetof(AbsentEntry, copied_regions) == 36);
 using AbsentEntries = std::array<AbsentEntry, k_absent_slots>;
 
 struct ReplicaSuperblock {

@@ -128,7 +128,12 @@ std::unique_ptr<ReplicaMetadata> ReplicaLoader::finish() {
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
     if (metadata_->absent[slot] == nullptr) continue;
     GranuleMap& map = *metadata_->absent[slot];
-    if (metadata_->superblock.absent[slot].everything != 0) map.set_all();
+    const AbsentEntry& entry = metadata_->superblock.absent[slot];
+    const uint64_t exact = entry.copied_regions * ReplicaLayout::k_granules_per_region;
+    if (entry.everything != 0 && exact < granules_count &&
+        !(exact > 0 && planted(Planted::member_copied_trusted))) {
+      map.set(exact, granules_count - exact);
+    }
     if (planted(Planted::member_marked_granules)) continue;
     // What was written in marked regions was kept in memory only.
     for (auto run = metadata_->marks.next_run(0); run;

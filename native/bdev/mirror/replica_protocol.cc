@@ -50,8 +50,8 @@ std::optional<RegionList> parse_region_list(ByteSpan bytes, uint64_t regions_cou
 std::optional<AbsentRequest> parse_absent_request(ByteSpan bytes, uint64_t granules_count) {
   if (bytes.size() != k_protocol_bytes) return std::nullopt;
   const auto request = load<AbsentRequest>(bytes);
-  if (request.member_uuid.is_nil() || (request.flags & ~AbsentRequest::k_everything) != 0)
-    return std::nullopt;
+  constexpr uint8_t k_flags = AbsentRequest::k_everything | AbsentRequest::k_copying;
+  if (request.member_uuid.is_nil() || (request.flags & ~k_flags) != 0) return std::nullopt;
   if (!is_zero(request.reserved) || request.count > AbsentRequest::k_ranges_max) return std::nullopt;
   for (uint32_t i = 0; i < request.count; ++i) {
     const GranuleRange& range = request.ranges[i];

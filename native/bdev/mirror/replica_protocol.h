@@ -87,7 +87,7 @@ struct GranuleRange {
 
 struct AbsentRequest {
   static constexpr uint32_t k_ranges_max = 253;
-  static constexpr uint8_t k_everything = 1;
+  static constexpr uint8_t k_everything = 1, k_copying = 2;
   Uuid member_uuid;
   uint64_t since_epoch = 0;
   uint8_t flags = 0;
@@ -97,6 +97,7 @@ struct AbsentRequest {
   std::array<uint8_t, 16> reserved_at_end{};
 
   bool everything() const { return (flags & k_everything) != 0; }
+  bool copying() const { return (flags & k_copying) != 0; }
 };
 static_assert(sizeof(AbsentRequest) == k_protocol_bytes && offsetof(AbsentRequest, since_epoch) == 16 &&
               offsetof(AbsentRequest, flags) == 24 && offsetof(AbsentRequest, count) == 28 &&

@@ -358,9 +358,12 @@ void DriverRig::start() {
   world.on(home, [&] { slot->put(*driver); });
 }
 
-void DriverRig::stop_head() {
+void DriverRig::stop_head(bool in_order) {
   bool stopped = false;
-  world.on(home, [&] { driver->stop([&stopped] { stopped = true; }); });
+  world.on(home, [&] {
+    driver->stop([&stopped] { stopped = true; });
+    if (!in_order) driver->abandon();
+  });
   EXPECT_TRUE(wait_for([&] { return stopped; })) << std::as_const(*driver).head().describe();
   world.on(home, [&] {
     slot->clear();

@@ -125,7 +125,8 @@ class DriverRig {
   // Until the head serves; a record that there is already is gone on with.
   void start();
   // The device stays, and start() gives it another head.
-  void stop_head();
+  // Not in order: it waits for nobody, and the next one finds everything as after a crash.
+  void stop_head(bool in_order = true);
   void stop();
 
   struct Op {

@@ -93,6 +93,33 @@ TEST(HeadDriver, AFullCopyMovesWhatIsAllocatedAndZeroesTheRest) {
   EXPECT_EQ(rig.replicas[1]->blocks_zeroed(), DriverRig::k_blocks - 5 - 20);
 }
 
+// Of a member that was never in sync, and whose copy was broken off: by the end of its head, and by its own.
+TEST(HeadDriver, AFullCopyGoesOnWhereItWas) {
+  for (const bool head_ends : {true, false}) {
+    DriverRig rig(2);
+    rig.record.in_sync = MemberSet::of(0);
+    std::fill(rig.replicas[0]->data().begin(), rig.replicas[0]->data().end(), uint8_t{0x77});
+    rig.options.head.settle_bytes = k_region_bytes;
+    rig.start();
+    MemoryReplica& joining = *rig.replicas[1];
+    ASSERT_TRUE(rig.wait_for([&] { return joining.blocks_written() >= 600; }));
+    ASSERT_FALSE(rig.record.in_sync.has(1));
+    if (head_ends) {
+      rig.stop_head(false);
+    } else {
+      rig.world.on(rig.home, [&] { joining.restart(); });
+    }
+    const uint64_t written = joining.blocks_written();
+    if (head_ends) rig.start();
+    ASSERT_EQ(rig.write(1, 1, 0x88), Status::ok);
+    ASSERT_TRUE(rig.wait_in_sync());
+    EXPECT_TRUE(rig.all_equal());
+    EXPECT_EQ(rig.read(0, 3)[k_block_bytes], 0x88);
+    // The first region was noted; of it the block that was written is copied.
+    EXPECT_LE(joining.blocks_written() - written, DriverRig::k_blocks - 256 + 1) << head_ends;
+  }
+}
+
 // So it is by a member that cannot unmap, and by one that can only write.
 TEST(HeadDriver, ZeroesAreBroughtByWhatTheMemberHasForThem) {
   for (const bool can_zero : {true, false}) {
@@ -124,6 +151,24 @@ TEST(HeadDriver, EveryIoIsAnsweredWhenAMemberRestartsUnderLoad) {
   ASSERT_TRUE(rig.wait_in_sync());
   EXPECT_TRUE(rig.all_equal());
   for (uint32_t i = 0; i < 60; ++i) EXPECT_EQ(rig.read(i * 7, 2), filled(2, static_cast<uint8_t>(i)));
+}
+
+TEST(HeadDriver, AMemberSlowerThanTheLatencyBudgetLeavesTheSetAndTheWriteIsAnswered) {
+  DriverRig rig(3);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  rig.world.on(rig.home, [&] { rig.replicas[1]->hold_ios(true); });
+  DriverRig::Op& op = rig.submit(IoType::write, 0, 1, 2);
+  rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+  rig.world.advance(rig.options.head.latency_budget_ns / 2);
+  EXPECT_FALSE(rig.is_over(op));
+  EXPECT_TRUE(rig.record.in_sync.has(1));
+  ASSERT_TRUE(rig.wait_for([&] { return rig.is_over(op); }, rig.options.head.latency_budget_ns));
+  EXPECT_EQ(op.status, Status::ok);
+  EXPECT_FALSE(rig.record.in_sync.has(1));
+  rig.world.on(rig.home, [&] { rig.replicas[1]->hold_ios(false); });
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
 }
 
 // A host's buffer is not given back while a connection that was given up may still send it.

@@ -565,6 +565,52 @@ TEST_F(ReplicaCoreTest, clear_absent_clears_but_what_is_in_flight) {
   EXPECT_EQ(status(replica.absent(head, ReplicaOpcode::end_absent, 8)), Status::ok);
 }
 
+TEST_F(ReplicaCoreTest, what_was_copied_of_everything_is_durable_region_by_region_from_the_first) {
+  constexpr uint64_t k_per_region = ReplicaLayout::k_granules_per_region;
+  const uint64_t all = replica.layout().granules_count;
+  const uint32_t head = replica.sealed_association(1);
+  replica.absent(head, ReplicaOpcode::begin_absent, 9, {}, false, 1);
+  replica.settle();
+  const uint32_t begin = replica.begin_copying(head, 9, true, 7);
+  EXPECT_FALSE(replica.answer_of(begin));
+  replica.settle();
+  EXPECT_EQ(status(begin), Status::ok);
+  EXPECT_EQ(replica.state(head).absent[0].since_epoch, 7u);
+  EXPECT_EQ(replica.absent_map(9)->count(), all);
+  const auto clear = [&](uint64_t first, uint64_t count) {
+    const uint32_t command = replica.absent(head, ReplicaOpcode::clear_absent, 9, {{first, count}}, false, 0);
+    EXPECT_FALSE(replica.answer_of(command));
+    replica.settle();
+    EXPECT_EQ(status(command), Status::ok);
+    return replica.metadata().superblock.absent[0].copied_regions;
+  };
+  EXPECT_EQ(clear(0, 3 * k_per_region + 5), 3u);
+  EXPECT_EQ(clear(10 * k_per_region, k_per_region), 3u);  // not what lies before it
+  EXPECT_EQ(clear(2 * k_per_region, 3 * k_per_region), 5u);
+  write(head, 4 * k_per_region + 1);
+  write(head, 20 * k_per_region);
+  replica.crash();
+  const GranuleMap& map = *replica.absent_map(9);
+  // The region that has a mark, and all behind what was copied.
+  EXPECT_EQ(map.count(), all - 4 * k_per_region);
+  EXPECT_FALSE(map.has(3 * k_per_region));
+  EXPECT_TRUE(map.has_all(4 * k_per_region, all - 4 * k_per_region));
+  const uint32_t again = replica.sealed_association(2);
+  replica.absent(again, ReplicaOpcode::begin_absent, 9, {}, true, 2);
+  replica.settle();
+  EXPECT_EQ(replica.metadata().superblock.absent[0].copied_regions, 0u);
+  EXPECT_EQ(replica.metadata().superblock.absent[0].copying, 0u);
+  replica.crash();
+  EXPECT_EQ(replica.absent_map(9)->count(), all);
+}
+
+TEST_F(ReplicaCoreTest, who_has_nothing_is_partial_when_told_that_others_know_what_is_left) {
+  const uint32_t head = replica.sealed_association(1);
+  replica.set_content(head, Content::nothing);  // 2: partial in any case
+  replica.settle();
+  EXPECT_EQ(replica.metadata().superblock.content, Content::partial);
+}
+
 TEST_F(ReplicaCoreTest, maps_are_read_from_any_bit_and_zero_behind_the_end) {
   const uint32_t head = replica.sealed_association(1);
   replica.absent(head, ReplicaOpcode::begin_absent, 9, {{51190, 10}});
@@ -625,7 +671,7 @@ TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   EXPECT_EQ(replica.metadata().superblock.content, Content::partial);
   const uint32_t again = replica.sealed_association(1);
   EXPECT_EQ(replica.state(again).content, Content::partial);
-  EXPECT_EQ(status(replica.command(again, ReplicaOpcode::set_content, {}, 0, 0, 2)), Status::invalid);
+  EXPECT_EQ(status(replica.command(again, ReplicaOpcode::set_content, {}, 0, 0, 3)), Status::invalid);
 }
 
 // ---- failures ----

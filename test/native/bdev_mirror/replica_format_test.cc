@@ -80,6 +80,9 @@ TEST(ReplicaFormat, superblock_that_makes_no_sense_is_unknown) {
   EXPECT_EQ(check([](S& s) { s.content = static_cast<Content>(3); }), SuperblockCheck::unknown);
   EXPECT_EQ(check([](S& s) { s.absent[0] = s.absent[2]; }), SuperblockCheck::unknown);
   EXPECT_EQ(check([](S& s) { s.absent[1].everything = 9; }), SuperblockCheck::unknown);
+  EXPECT_EQ(check([](S& s) { s.absent[1].copying = 2; }), SuperblockCheck::unknown);
+  EXPECT_EQ(check([](S& s) { s.absent[1].everything = 0, s.absent[1].copied_regions = 1; }),
+            SuperblockCheck::unknown);
   EXPECT_EQ(check([](S& s) { s.reserved[3] = 9; }), SuperblockCheck::whole);  // ignored when read
 }
 
@@ -274,7 +277,7 @@ TEST(ReplicaProtocol, malformed_structures_are_refused) {
   absent.ranges[0] = {2, 0};
   EXPECT_FALSE(parse_absent_request(bytes_of(absent), 15));
   absent.ranges[0] = {2, 1};
-  absent.flags = 2;
+  absent.flags = 4;
   EXPECT_FALSE(parse_absent_request(bytes_of(absent), 15));
   absent.flags = 1;
   absent.reserved_at_end[15] = 1;

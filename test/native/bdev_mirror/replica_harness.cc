@@ -154,6 +154,12 @@ uint32_t Replica::absent(uint32_t association, ReplicaOpcode opcode, uint8_t mem
   return command(association, opcode, bytes_of(request));
 }
 
+uint32_t Replica::begin_copying(uint32_t association, uint8_t member, bool everything, uint64_t since_epoch) {
+  AbsentRequest request{.member_uuid = uuid_of(member), .since_epoch = since_epoch};
+  request.flags = AbsentRequest::k_copying | (everything ? AbsentRequest::k_everything : 0);
+  return command(association, ReplicaOpcode::begin_absent, bytes_of(request));
+}
+
 uint32_t Replica::set_content(uint32_t association, Content content) {
   return command(association, ReplicaOpcode::set_content, {}, 0, 0, static_cast<uint32_t>(content));
 }

@@ -58,6 +58,7 @@ class Replica {
   uint32_t absent(uint32_t association, ReplicaOpcode opcode, uint8_t member,
                   const std::vector<GranuleRange>& ranges = {}, bool everything = false,
                   uint64_t since_epoch = 1);
+  uint32_t begin_copying(uint32_t association, uint8_t member, bool everything, uint64_t since_epoch);
   uint32_t set_content(uint32_t association, Content content);
   ReplicaState state(uint32_t association);
   std::set<uint64_t> marked(uint32_t association);
