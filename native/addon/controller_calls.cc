@@ -119,6 +119,22 @@ Napi::Value controller_admin(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (controller, op) -> paths later
+Napi::Value controller_paths(const Napi::CallbackInfo& info) {
+  Environment& environment = Environment::of(info.Env());
+  auto& event = *new OperationEvent(environment, to_u32(info[1]));
+  ControllerHandle* const handle = environment.find_controller(to_u32(info[0]));
+  if (handle == nullptr || handle->controller == nullptr) {
+    event.fail({Errc::shutting_down, "the controller is closed"});
+    return info.Env().Undefined();
+  }
+  handle->controller->controller()->list_paths([&event](std::vector<initiator::PathInfo> paths) {
+    event.value = [paths = std::move(paths)](Napi::Env env) { return from_paths(env, paths); };
+    event.succeed();
+  });
+  return info.Env().Undefined();
+}
+
 // (controller, op, options): progress is delivered as ["perf", op, seconds, iops, bytesPerSecond, errors]
 Napi::Value controller_perf(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
@@ -160,6 +176,7 @@ void export_controller_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("engineDiscover", Napi::Function::New(env, engine_discover));
   exports.Set("controllerClose", Napi::Function::New(env, controller_close));
   exports.Set("controllerIo", Napi::Function::New(env, controller_io));
+  exports.Set("controllerPaths", Napi::Function::New(env, controller_paths));
   exports.Set("controllerAdmin", Napi::Function::New(env, controller_admin));
   exports.Set("controllerPerf", Napi::Function::New(env, controller_perf));
   exports.Set("controllerStopPerf", Napi::Function::New(env, controller_stop_perf));

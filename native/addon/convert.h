@@ -22,6 +22,7 @@ Uuid to_uuid(const Napi::Value& value);                       // of its text
 Napi::Function to_function(const Napi::Value& value);
 
 engine::EngineOptions to_engine_options(const Napi::Object& object);
+nvme::AnaState to_ana_state(const Napi::Value& value);
 engine::VolumeConfig to_volume_config(const Napi::Object& object);
 bdev::qos::Config to_qos_config(const Napi::Object& object);
 engine::PoolConfig to_pool_config(const Napi::Object& object);
@@ -46,6 +47,7 @@ Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolum
 Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos);
 Napi::Value from_pool_ranges(Napi::Env env, const bdev::pool::Ranges& ranges);
 Napi::Value from_address(Napi::Env env, const SocketAddress& address);
+Napi::Value from_paths(Napi::Env env, const std::vector<initiator::PathInfo>& paths);
 Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo& info);
 Napi::Value from_texts(Napi::Env env, const std::vector<std::string>& texts);
 Napi::Value from_discovery(Napi::Env env, const std::vector<initiator::DiscoveryEntry>& entries);

@@ -73,6 +73,11 @@ Napi::Value engine_remove_volume(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Ends the operation when `begun` says that it never began; else its end has been, or will be, told.
+void fail_unless(const Outcome& begun, OperationEvent& event) {
+  if (!begun.ok()) event.fail(begun.error());
+}
+
 // (engine, op, nqn, hosts | undefined)
 Napi::Value engine_set_hosts(const Napi::CallbackInfo& info) {
   const bool any = info[3].IsUndefined();
@@ -80,9 +85,28 @@ Napi::Value engine_set_hosts(const Napi::CallbackInfo& info) {
   if (!any) hosts = to_texts(info[3]);
   on_control_thread(info, begin(info),
                     [nqn = to_text(info[2]), any, hosts](engine::Engine& engine, OperationEvent& event) {
-                      const Outcome begun = engine.set_hosts(nqn, any, hosts, [&event] { event.succeed(); });
-                      if (!begun.ok()) event.fail(Error{begun.errc(), begun.error().text});
+                      fail_unless(engine.set_hosts(nqn, any, hosts, [&event] { event.succeed(); }), event);
                     });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume, state)
+Napi::Value engine_set_ana_state(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [volume = to_text(info[2]), state = to_ana_state(info[3])](engine::Engine& engine,
+                                                                               OperationEvent& event) {
+                      fail_unless(engine.set_ana_state(volume, state, [&event] { event.succeed(); }), event);
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume, NQN of a host)
+Napi::Value engine_drop_host(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [volume = to_text(info[2]), host = to_text(info[3])](engine::Engine& engine, OperationEvent& event) {
+        fail_unless(engine.drop_host(volume, host, [&event] { event.succeed(); }), event);
+      });
   return info.Env().Undefined();
 }
 
@@ -176,6 +200,8 @@ void export_engine_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("engineAddVolume", Napi::Function::New(env, engine_add_volume));
   exports.Set("engineRemoveVolume", Napi::Function::New(env, engine_remove_volume));
   exports.Set("engineSetHosts", Napi::Function::New(env, engine_set_hosts));
+  exports.Set("engineSetAnaState", Napi::Function::New(env, engine_set_ana_state));
+  exports.Set("engineDropHost", Napi::Function::New(env, engine_drop_host));
   exports.Set("engineHosts", Napi::Function::New(env, engine_hosts));
   exports.Set("engineSetQos", Napi::Function::New(env, engine_set_qos));
   exports.Set("engineSetQosBudget", Napi::Function::New(env, engine_set_qos_budget));

@@ -260,6 +260,28 @@ Napi::Value from_address(Napi::Env env, const SocketAddress& address) {
   return object;
 }
 
+Napi::Value from_paths(Napi::Env env, const std::vector<initiator::PathInfo>& paths) {
+  Napi::Array array = Napi::Array::New(env, paths.size());
+  for (uint32_t i = 0; i < paths.size(); ++i) {
+    const initiator::PathInfo& path = paths[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("host", path.address.host);
+    object.Set("port", path.address.port);
+    object.Set("state", initiator::controller_state_text(path.state));
+    object.Set("controllerId", path.controller_id);
+    Napi::Array ana = Napi::Array::New(env, path.ana.size());
+    for (uint32_t n = 0; n < path.ana.size(); ++n) {
+      Napi::Object entry = Napi::Object::New(env);
+      entry.Set("nsid", path.ana[n].nsid);
+      entry.Set("state", nvme::ana_state_text(path.ana[n].state));
+      ana.Set(n, entry);
+    }
+    object.Set("ana", ana);
+    array.Set(i, object);
+  }
+  return array;
+}
+
 Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("controllerId", info.controller_id);

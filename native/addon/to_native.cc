@@ -67,7 +67,19 @@ engine::EngineOptions to_engine_options(const Napi::Object& object) {
   }
   if (has(object, "spinUs")) options.reactors.spin_us = to_u32(object.Get("spinUs"));
   if (has(object, "inCapsuleBytes")) options.in_capsule_bytes = to_u32(object.Get("inCapsuleBytes"));
+  if (has(object, "controllerIds")) {
+    const auto ids = object.Get("controllerIds").As<Napi::Object>();
+    options.controller_id_first = static_cast<uint16_t>(to_u32(ids.Get("first")));
+    options.controller_id_last = static_cast<uint16_t>(to_u32(ids.Get("last")));
+  }
   return options;
+}
+
+nvme::AnaState to_ana_state(const Napi::Value& value) {
+  const std::string text = to_text(value);
+  const std::optional<nvme::AnaState> state = nvme::parse_ana_state(text);
+  BALLAST_ASSERT(state.has_value());
+  return *state;
 }
 
 engine::VolumeConfig to_volume_config(const Napi::Object& object) {
@@ -89,6 +101,7 @@ engine::VolumeConfig to_volume_config(const Napi::Object& object) {
   config.uuid = to_uuid(object.Get("uuid"));
   config.volatile_write_cache = object.Get("volatileWriteCache").ToBoolean();
   config.read_only = object.Get("readOnly").ToBoolean();
+  config.ana_state = to_ana_state(object.Get("anaState"));
   config.hosts_given = has(object, "hosts");
   if (config.hosts_given) config.hosts = to_texts(object.Get("hosts"));
   config.qos = to_qos_config(object.Get("qos").As<Napi::Object>());
@@ -187,6 +200,18 @@ initiator::ControllerOptions to_controller_options(const Napi::Object& object) {
   options.ctrl_loss_timeout_ns = has(object, "ctrlLossTimeoutMs")
                                      ? to_u32(object.Get("ctrlLossTimeoutMs")) * k_ns_per_ms
                                      : initiator::k_never_gives_up;
+  if (has(object, "fastIoFailTimeoutMs")) {
+    options.fast_io_fail_timeout_ns = to_u32(object.Get("fastIoFailTimeoutMs")) * k_ns_per_ms;
+  }
+  if (has(object, "reconnectDelayMs")) {
+    options.reconnect_delay_first_ns = options.reconnect_delay_max_ns =
+        to_u32(object.Get("reconnectDelayMs")) * k_ns_per_ms;
+  }
+  const std::string policy = to_text(object.Get("ioPolicy"));
+  BALLAST_ASSERT(policy == "numa" || policy == "round-robin" || policy == "queue-depth");
+  options.io_policy = policy == "numa"          ? initiator::IoPolicy::numa
+                      : policy == "round-robin" ? initiator::IoPolicy::round_robin
+                                                : initiator::IoPolicy::queue_depth;
   return options;
 }
 

@@ -10,6 +10,12 @@ Outcome check_options(const EngineOptions& options) {
     return Error{Errc::invalid_argument, "the in-capsule data size is a multiple of 16, at most " +
                                              std::to_string(nvme::k_transfer_bytes_max)};
   }
+  const uint32_t ids = options.controller_id_last + 1u - options.controller_id_first;
+  if (options.controller_id_first == 0 || options.controller_id_last > nvme::k_controller_id_max ||
+      options.controller_id_first > options.controller_id_last || ids < options.reactors.reactors_count) {
+    return Error{Errc::invalid_argument,
+                 "controller identifiers are a range within 1 to 65519, of one for each reactor at least"};
+  }
   return Unit{};
 }
 
@@ -52,6 +58,8 @@ void Engine::build() {
   const std::vector<Reactor*> reactors(reactors_->reactors().begin(), reactors_->reactors().end());
   target::TargetOptions target_options;
   target_options.in_capsule_bytes = options_.in_capsule_bytes;
+  target_options.controller_id_first = options_.controller_id_first;
+  target_options.controller_id_last = options_.controller_id_last;
   target_ = target::Target::create(reactors, target_options);
 
   transport::tcp::TargetOptions tcp_options;
@@ -90,6 +98,16 @@ Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vect
                           target::Target::Done done) {
   BALLAST_ASSERT(!closed_);
   return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts), std::move(done));
+}
+
+Outcome Engine::set_ana_state(const std::string& volume, nvme::AnaState state, target::Target::Done done) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->set_ana_state(volume, state, std::move(done));
+}
+
+Outcome Engine::drop_host(const std::string& volume, const std::string& host_nqn, target::Target::Done done) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->drop_host(volume, host_nqn, std::move(done));
 }
 
 Result<std::vector<std::string>> Engine::hosts(const std::string& nqn) {

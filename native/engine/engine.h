@@ -27,6 +27,10 @@ namespace ballast::engine {
 struct EngineOptions {
   ReactorSetOptions reactors;
   uint32_t in_capsule_bytes = 8 * 1024;  // multiple of 16, at most k_transfer_bytes_max
+  // CNTLIDs of this process: of several that serve one subsystem each has a range of its own. 1 .. FFEFh, and
+  // at least one for each reactor.
+  uint16_t controller_id_first = 1;
+  uint16_t controller_id_last = nvme::k_controller_id_max;
 };
 
 struct ListenConfig {
@@ -48,6 +52,13 @@ class Engine {
   // effect any more; not at all when this is refused.
   Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                     target::Target::Done done);
+  // How good the way to a volume over this process is, of several that serve it. In force for I/O when it
+  // returns; `done` runs on some reactor when no I/O is in flight that the state forbids, and not at all when
+  // this is refused: not_found; invalid_argument when the path is lost for good.
+  Outcome set_ana_state(const std::string& volume, nvme::AnaState state, target::Target::Done done);
+  // Ends every controller that a host has here of the subsystem of a volume: before the host's I/O is let in
+  // over another path. It may connect again at once. `done` as in set_hosts(). not_found, invalid_argument.
+  Outcome drop_host(const std::string& volume, const std::string& host_nqn, target::Target::Done done);
   // NQNs of the hosts that use a volume of this NQN.
   Result<std::vector<std::string>> hosts(const std::string& nqn);
   // Both are in force when they return, and no I/O is lost or refused meanwhile. Errc: not_found,

@@ -14,6 +14,7 @@
 #include "bdev/crypt/crypt_key.h"
 #include "bdev/qos/qos_bdev.h"
 #include "engine/mirror_config.h"
+#include "nvme/ana_state.h"
 #include "reactor/io_backend.h"
 #include "target/target.h"
 
@@ -35,6 +36,8 @@ struct VolumeConfig {
   Uuid uuid;
   bool volatile_write_cache = false;  // file
   bool read_only = false;
+  // How good the way to it over this process is, of several that serve it.
+  nvme::AnaState ana_state = nvme::AnaState::optimized;
   // Who may connect to the NQN. `hosts_given` false: any host, or what the NQN has already.
   bool hosts_given = false;
   std::vector<std::string> hosts;

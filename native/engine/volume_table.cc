@@ -9,6 +9,18 @@
 namespace ballast::engine {
 namespace {
 
+// Whoever fences I/O waits for it, and must not wait for its limits, which were lifted until `settle`. Makes
+// a change, start(done), that may be refused; then `done` is not called.
+template <typename Start>
+Outcome without_limits(std::function<void()> settle, target::Target::Done done, Start start) {
+  const Outcome begun = start([settle, done = std::move(done)] {
+    settle();
+    if (done) done();
+  });
+  if (!begun.ok()) settle();
+  return begun;
+}
+
 std::vector<std::string> sorted(std::vector<std::string> hosts) {
   std::sort(hosts.begin(), hosts.end());
   hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
@@ -33,7 +45,7 @@ Result<VolumeInfo> VolumeTable::add(const VolumeConfig& config) {
   std::shared_ptr<bdev::qos::QosBdev> device = std::move(*governed);
   Outcome added = ensure_subsystem(config);
   if (added.ok()) {
-    const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only};
+    const target::NamespaceConfig served{nsid, config.uuid, device, config.read_only, config.ana_state};
     added = change([&](auto done) { return target_.add_namespace(config.nqn, served, done); });
   }
   if (!added.ok()) {
@@ -209,19 +221,36 @@ Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std:
     static_cast<void>(valid);
   }
   hosts = sorted(std::move(hosts));
-  // Whoever fences a host waits for its I/O, and must not wait for its limits.
-  auto settle = lift(found->second);
-  const Outcome begun = target_.set_hosts(nqn, allow_any_host, hosts, [settle, done = std::move(done)] {
-    settle();
-    if (done) done();
+  const Outcome begun = without_limits(lift(found->second), std::move(done), [&](auto settled) {
+    return target_.set_hosts(nqn, allow_any_host, hosts, std::move(settled));
   });
-  if (!begun.ok()) {
-    settle();
-    return begun;
-  }
+  if (!begun.ok()) return begun;
   found->second.allow_any_host = allow_any_host;
   found->second.hosts = hosts;
   return begun;
+}
+
+Outcome VolumeTable::set_ana_state(const std::string& name, nvme::AnaState state, target::Target::Done done) {
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
+  VolumeInfo& info = found->second.info;
+  const auto set = [&](auto settled) {
+    return target_.set_ana_state(info.nqn, info.nsid, state, std::move(settled));
+  };
+  if (nvme::ana_status(state).ok()) return set(std::move(done));
+  return without_limits(found->second.device->lift(), std::move(done), set);
+}
+
+Outcome VolumeTable::drop_host(const std::string& name, const std::string& host_nqn,
+                               target::Target::Done done) {
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return Error{Errc::not_found, "no volume of this name is served"};
+  TRY(const Unit valid, check_nqn(host_nqn));
+  static_cast<void>(valid);
+  const std::string& nqn = found->second.info.nqn;
+  return without_limits(lift(subsystems_.at(nqn)), std::move(done), [&](auto settled) {
+    return target_.drop_controllers(nqn, host_nqn, std::move(settled));
+  });
 }
 
 Result<std::vector<std::string>> VolumeTable::hosts(const std::string& nqn) {

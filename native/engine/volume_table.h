@@ -31,6 +31,9 @@ class VolumeTable {
   // more.
   Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                     target::Target::Done done);
+  // As of the engine.
+  Outcome set_ana_state(const std::string& name, nvme::AnaState state, target::Target::Done done);
+  Outcome drop_host(const std::string& name, const std::string& host_nqn, target::Target::Done done);
   // NQNs of hosts that are connected, or whose last I/O is still finishing.
   Result<std::vector<std::string>> hosts(const std::string& nqn);
   // In force when it returns; I/O that waits goes on under the new limits.

@@ -1,5 +1,6 @@
 // What the routes need of the rest of the daemon, as interfaces: src/main hands in the engine and the token
 // registry, a test hands in its own. Sizes and counters that may pass 2^53 are bigint.
+import type { AnaState } from '../base/ana.js';
 import type { IoKind, LatencyHistogram } from '../base/io-latency.js';
 import type { QosWords } from '../base/qos.js';
 import type { PodUse } from '../pools/volume-settings.js';
@@ -85,6 +86,8 @@ export interface DataPlane {
   volumes(): readonly VolumeFacts[];
   listeners(): readonly Listener[];
   counters(): DataPlaneCounters;
+  /** Answers when no I/O is in flight that the state forbids. */
+  setAnaState(volume: string, state: AnaState): Promise<void>;
   /** Of one volume, which costs much less where there are many. */
   volumeCounters(name: string): VolumeCounters | undefined;
 }

@@ -15,7 +15,12 @@ export interface HostPort {
 
 export interface TargetAddress extends HostPort {
   readonly nqn?: string;
+  /** Other ways to the same subsystem. */
+  readonly others?: readonly HostPort[];
 }
+
+/** Of one subsystem, all together. */
+export const addressesMax = 16;
 
 const authorityPattern = /^(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/i;
 
@@ -73,14 +78,25 @@ function numericHttp(text: string, portDefault?: number): HostPort {
   return { host: numeric, port };
 }
 
-/** tcp://HOST[:PORT][/NQN]. */
+/** tcp://HOST[:PORT][,HOST[:PORT]...][/NQN]. */
 export function parseTargetAddress(uri: string): TargetAddress {
   const rest = afterScheme(uri);
   const slash = rest.indexOf('/');
-  const hostPort = parseHostPort(slash < 0 ? rest : rest.slice(0, slash), defaultPort);
-  if (hostPort.port === 0) throw new InvalidUriError(uri, 'port 0 cannot be connected to');
+  const texts = (slash < 0 ? rest : rest.slice(0, slash)).split(',');
+  const [first, ...others] = texts.map((text) => parseHostPort(text, defaultPort));
+  if (first === undefined) throw new InvalidUriError(uri, 'the host is missing');
+  if (texts.length > addressesMax) throw new InvalidUriError(uri, `more than ${addressesMax} addresses`);
+  const all = [first, ...others];
+  if (all.some(({ port }) => port === 0)) throw new InvalidUriError(uri, 'port 0 cannot be connected to');
+  if (new Set(all.map(({ host, port }) => `${host} ${port}`)).size < all.length) {
+    throw new InvalidUriError(uri, 'an address is given twice');
+  }
   const nqn = slash < 0 ? '' : rest.slice(slash + 1);
-  return nqn === '' ? hostPort : { ...hostPort, nqn: checkNqn(nqn) };
+  return {
+    ...first,
+    ...(others.length > 0 && { others }),
+    ...(nqn !== '' && { nqn: checkNqn(nqn) }),
+  };
 }
 
 export function formatHost(host: string): string {

@@ -20,6 +20,7 @@ export const ConfigSchema = Type.Object(
     reactors: Type.Optional(TextOrNumber),
     spinUs: Type.Optional(TextOrNumber),
     inCapsule: Type.Optional(TextOrNumber),
+    controllerIds: Type.Optional(Type.String()),
     logLevel: Type.Optional(Text),
     keyFile: Type.Optional(Text),
     keyCommand: Type.Optional(Text),

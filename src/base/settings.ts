@@ -26,11 +26,19 @@ import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern 
 export const reactorsMax = 64;
 export const spinUsMax = 1_000_000;
 export const inCapsuleBytesMax = 131_072;
+/** NVMe Base Specification 2.1: those above are reserved. */
+const controllerIdMax = 0xffef;
 
 export interface Reactors {
   readonly count: number;
   /** One CPU per reactor, or not pinned. */
   readonly cpus?: readonly number[];
+}
+
+/** A range of CNTLIDs. */
+export interface ControllerIds {
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface ServeFlags extends StoreFlags {
@@ -43,6 +51,7 @@ export interface ServeFlags extends StoreFlags {
   readonly reactors?: string;
   readonly spinUs?: string;
   readonly inCapsule?: string;
+  readonly controllerIds?: string;
   readonly logLevel?: string;
   readonly keyFile?: string;
   readonly keyCommand?: string;
@@ -83,6 +92,8 @@ export interface ServeSettings {
   /** Infinity spins always; absent is the engine's measured default. */
   readonly spinUs?: number;
   readonly inCapsuleBytes?: number;
+  /** Absent: all there are. */
+  readonly controllerIds?: ControllerIds;
   readonly logLevel: LogLevel;
   readonly volumes: readonly VolumeSpec[];
   /** Also those that are made for a mirror. */
@@ -104,6 +115,7 @@ export function resolveServeSettings(
   const spinUs = first(flags.spinUs, 'BALLAST_SPIN_US', config.spinUs);
   const metricsListen = first(flags.metricsListen, 'BALLAST_METRICS_LISTEN', config.metricsListen);
   const inCapsule = first(flags.inCapsule, 'BALLAST_IN_CAPSULE', config.inCapsule);
+  const controllerIds = first(flags.controllerIds, 'BALLAST_CONTROLLER_IDS', config.controllerIds);
   const listen = flags.listen ?? environment.BALLAST_LISTEN?.split(',').filter(Boolean) ?? config.listen;
   const storageInterface = first(
     flags.storageInterface,
@@ -129,6 +141,7 @@ export function resolveServeSettings(
     ...(advertise !== undefined && { advertise: parseAdvertise(advertise) }),
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
     ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),
+    ...(controllerIds !== undefined && { controllerIds: parseControllerIds(controllerIds) }),
   };
 }
 
@@ -190,6 +203,17 @@ export function parseInCapsule(text: string): number {
     throw new InvalidArgumentError('in-capsule', `a multiple of 16 up to 128 KiB; got '${text}'`);
   }
   return Number(bytes);
+}
+
+export function parseControllerIds(text: string): ControllerIds {
+  const range = /^(\d{1,5})-(\d{1,5})$/.exec(text);
+  const first = Number(range?.[1]);
+  const last = Number(range?.[2]);
+  if (!(first >= 1 && first <= last && last <= controllerIdMax)) {
+    const expected = `FIRST-LAST within 1 to ${controllerIdMax}, such as 1-999; got '${text}'`;
+    throw new InvalidArgumentError('controller-ids', expected);
+  }
+  return { first, last };
 }
 
 // An interface instead of addresses, where each machine has another one.

@@ -1,7 +1,8 @@
 // NAME=SPEC of `serve --volume` and of the configuration: mem:SIZE, null:SIZE or file:PATH[:SIZE], then
 // options after commas: block=512|4096, nqn=NQN, uuid=UUID, write-cache=volatile|none, read-only,
-// allow-host=NQN (repeatable), iops=N and the other limits of qos.ts. Pure text work: whether the path
+// ana=STATE, allow-host=NQN (repeatable), iops=N and other limits of qos.ts. Pure text work: whether the path
 // exists is for the engine to find out.
+import { type AnaState, parseAnaState } from './ana.js';
 import { DomainError, InvalidVolumeSpecError } from './errors.js';
 import { checkNqn, checkSubsystemNqn } from './nqn.js';
 import { checkQos, kebab, parseQosNumber, type QosWord, type QosWords, qosWords } from './qos.js';
@@ -23,6 +24,8 @@ export interface VolumeSpec {
   readonly uuid?: string;
   readonly volatileWriteCache: boolean;
   readonly readOnly: boolean;
+  /** Absent: optimized. */
+  readonly anaState?: AnaState;
   readonly allowedHosts: readonly string[];
   /** Absent: none. */
   readonly qos?: QosWords;
@@ -34,6 +37,7 @@ interface Options {
   uuid?: string;
   volatileWriteCache?: boolean;
   readOnly?: boolean;
+  anaState?: AnaState;
   allowedHosts: string[];
   qos?: { [K in QosWord]?: number };
 }
@@ -43,7 +47,9 @@ export const hostsMax = 256;
 export const volumeNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
 export const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const qosOptions = new Map(qosWords.map((word) => [kebab(word), word]));
-const optionNames = ['block, nqn, uuid, write-cache, read-only, allow-host', ...qosOptions.keys()].join(', ');
+const optionNames = ['block, nqn, uuid, write-cache, read-only, ana, allow-host', ...qosOptions.keys()].join(
+  ', ',
+);
 
 export function parseVolumeOption(text: string): VolumeSpec {
   const equals = text.indexOf('=');
@@ -74,6 +80,7 @@ export function parseVolumeSpec(name: string, spec: string): VolumeSpec {
       readOnly: options.readOnly ?? false,
       allowedHosts: options.allowedHosts,
       ...(options.qos !== undefined && { qos: options.qos }),
+      ...(options.anaState !== undefined && { anaState: options.anaState }),
       ...(options.nqn !== undefined && { nqn: options.nqn }),
       ...(options.uuid !== undefined && { uuid: options.uuid }),
     };
@@ -149,6 +156,9 @@ function applyOption(options: Options, key: string, value: string | undefined, r
       if (value !== undefined && value !== 'true' && value !== 'false')
         throw refuse('read-only takes true or false');
       options.readOnly = value !== 'false';
+      return;
+    case 'ana':
+      options.anaState = parseAnaState(value ?? '');
       return;
     case 'allow-host':
       options.allowedHosts.push(checkNqn(value ?? ''));

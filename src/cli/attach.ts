@@ -49,7 +49,7 @@ function stateOption(command: Command): Command {
 
 export function registerAttach(program: Command, context: CliContext): void {
   addOutputOption(stateOption(program.command('attach').description('make a block device of a namespace')))
-    .argument('<uri>', 'tcp://HOST[:PORT]/NQN')
+    .argument('<uri>', 'tcp://HOST[:PORT][,HOST[:PORT]...]/NQN')
     .option('-n, --nsid <n>', 'the namespace (default: the only one)')
     .option('--uuid <uuid>', 'the namespace that has this UUID or NGUID')
     .addOption(
@@ -106,6 +106,7 @@ async function attach(context: CliContext, uri: string, options: AttachOptions):
       nsid: namespace.nsid,
       addresses: [
         { host: address.host, port: address.port },
+        ...(address.others ?? []),
         ...others.map(({ host, port }) => ({ host, port })),
       ],
       hostNqn: identity.hostNqn,

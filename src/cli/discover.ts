@@ -1,6 +1,7 @@
 // `ballast discover URI`: the discovery log page of a target, in nvme-cli's words.
 import type { Command } from 'commander';
 import { parseTargetAddress } from '../base/address.js';
+import { InvalidUriError } from '../base/errors.js';
 import type { DiscoveryEntry } from '../native/types.js';
 import type { CliContext } from './engine-port.js';
 import { addOutputOption, type OutputFormat, printResult } from './output.js';
@@ -20,7 +21,9 @@ export function registerDiscover(program: Command, context: CliContext): void {
   addOutputOption(addTargetOptions(command))
     .argument('<uri>', 'tcp://HOST[:PORT]')
     .action(async (uri: string, options: TargetOptions & { readonly output: OutputFormat }) => {
-      const reach = await reachOptions(context, parseTargetAddress(uri), options);
+      const address = parseTargetAddress(uri);
+      if (address.others !== undefined) throw new InvalidUriError(uri, 'one target at a time');
+      const reach = await reachOptions(context, address, options);
       const entries = await withEngine(context, {}, (engine) => engine.discover(reach));
       await printResult(context, options.output, { records: entries.map(inNvmeWords) }, (color) =>
         renderTable(columns, entries, color),

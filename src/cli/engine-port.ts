@@ -14,6 +14,7 @@ import type { HistoryVerdict } from '../native/history.js';
 import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
+  AnaState,
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
@@ -22,6 +23,7 @@ import type {
   ListenAddress,
   ListenOptions,
   NamespaceInfo,
+  PathInfo,
   PerfOptions,
   PerfProgress,
   PerfResult,
@@ -40,6 +42,7 @@ export interface EnginePort extends PoolEngine, MirrorEngine {
   removeVolume(name: string): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
   hosts(nqn: string): Promise<readonly string[]>;
+  setAnaState(volume: string, state: AnaState): Promise<void>;
   setQos(name: string, limits: QosLimits): Promise<void>;
   setQosBudget(budget: QosBudget): Promise<void>;
   listen(options: ListenOptions): Promise<ListenAddress>;
@@ -54,6 +57,7 @@ export interface EnginePort extends PoolEngine, MirrorEngine {
 export interface ControllerPort {
   readonly info: ControllerInfo;
   readonly namespaces: readonly NamespacePort[];
+  paths(): Promise<readonly PathInfo[]>;
   perf(options: PerfOptions, onProgress?: (progress: PerfProgress) => void): Promise<PerfResult>;
   close(): Promise<void>;
 }
@@ -80,6 +84,7 @@ export interface DataPlanePort {
   listeners(): readonly HostPort[];
   counters(options?: StatsOptions): StatsByVolume;
   volumeCounters(name: string): VolumeStats | undefined;
+  setAnaState(volume: string, state: AnaState): Promise<void>;
 }
 
 /** A volume beside pools, and the file it is in. */

@@ -1,10 +1,10 @@
 // `ballast identify URI[/NQN] [--nsid N]`: what a controller and its namespaces say of themselves. Without an
 // NQN it is the discovery controller, which has no namespaces.
 import type { Command } from 'commander';
-import { parseTargetAddress } from '../base/address.js';
+import { formatTcp, parseTargetAddress } from '../base/address.js';
 import { discoveryNqn } from '../base/nqn.js';
 import { formatSize } from '../base/sizes.js';
-import type { ControllerInfo, NamespaceInfo } from '../native/types.js';
+import type { ControllerInfo, NamespaceInfo, PathInfo } from '../native/types.js';
 import type { CliContext } from './engine-port.js';
 import { parseInteger } from './numbers.js';
 import { addOutputOption, type OutputFormat, printResult } from './output.js';
@@ -36,10 +36,17 @@ const namespaceColumns: readonly Column<NamespaceInfo>[] = [
   { title: 'commands', value: optionalCommands },
 ];
 
+const pathColumns: readonly Column<PathInfo>[] = [
+  { title: 'path', value: (path) => formatTcp(path) },
+  { title: 'state', value: ({ state }) => state },
+  { title: 'controller', value: ({ controllerId }) => String(controllerId), align: 'right' },
+  { title: 'ana', value: ({ ana }) => ana.map(({ nsid, state }) => `${nsid}: ${state}`).join(', ') },
+];
+
 export function registerIdentify(program: Command, context: CliContext): void {
   const command = program.command('identify').description('show a controller and its namespaces');
   addOutputOption(addTargetOptions(command))
-    .argument('<uri>', 'tcp://HOST[:PORT][/NQN]')
+    .argument('<uri>', 'tcp://HOST[:PORT][,HOST[:PORT]...][/NQN]')
     .option('-n, --nsid <n>', 'only this namespace')
     .action((uri: string, options: IdentifyOptions) => identify(context, uri, options));
 }
@@ -48,16 +55,23 @@ async function identify(context: CliContext, uri: string, options: IdentifyOptio
   const address = parseTargetAddress(uri);
   const nsid = options.nsid === undefined ? undefined : parseInteger('nsid', options.nsid, 1, 0xffff_fffe);
   const reach = await reachOptions(context, address, options);
-  const { info, namespaces } = await withEngine(context, {}, (engine) =>
+  const { info, namespaces, paths } = await withEngine(context, {}, (engine) =>
     withController(engine, { ...reach, nqn: address.nqn ?? discoveryNqn }, async (controller) => {
       const found = nsid === undefined ? controller.namespaces : [findNamespace(controller, nsid)];
-      return { info: controller.info, namespaces: found.map((namespace) => namespace.info) };
+      const infos = found.map((namespace) => namespace.info);
+      return { info: controller.info, namespaces: infos, paths: await controller.paths() };
     }),
   );
-  await printResult(context, options.output, { ...info, namespaces: namespaces.map(withSize) }, (color) => {
-    const table = namespaces.length === 0 ? '' : `\n${renderTable(namespaceColumns, namespaces, color)}`;
-    return renderFields(controllerFields(info), color) + table;
-  });
+  await printResult(
+    context,
+    options.output,
+    { ...info, namespaces: namespaces.map(withSize), paths },
+    (color) => {
+      const table = namespaces.length === 0 ? '' : `\n${renderTable(namespaceColumns, namespaces, color)}`;
+      const ways = paths.length === 1 ? '' : `\n${renderTable(pathColumns, paths, color)}`;
+      return renderFields(controllerFields(info), color) + table + ways;
+    },
+  );
 }
 
 function withSize(info: NamespaceInfo): NamespaceInfo & { readonly sizeBytes: bigint } {

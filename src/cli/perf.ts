@@ -66,7 +66,7 @@ export interface PerfReport {
 export function registerPerf(program: Command, context: CliContext): void {
   const command = program.command('perf').description('measure I/O to a namespace; writing overwrites it');
   addOutputOption(addTargetOptions(command))
-    .argument('<uri>', 'tcp://HOST[:PORT]/NQN')
+    .argument('<uri>', 'tcp://HOST[:PORT][,HOST[:PORT]...]/NQN')
     .addOption(new Option('--rw <workload>', 'what to do').choices(workloads).default('randread'))
     .option('-n, --nsid <n>', 'the namespace (default: the first)')
     .option('--bs <size>', 'bytes of one I/O', '4k')

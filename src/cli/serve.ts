@@ -63,6 +63,7 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--reactors <n|list>', 'threads, or CPUs to pin them to, such as 0,2-3 or 1, (default: 1)')
     .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
     .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
+    .option('--controller-ids <first-last>', 'CNTLIDs of this daemon, of several that serve a subsystem')
     .option('--ensure-pool <name=path[:size]>', 'make this pool where there is none of the name')
     .option('--ensure-volume <name=size>', 'make this volume where there is none, in that or the only pool')
     .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
@@ -156,6 +157,7 @@ async function serveApi(
       listeners: () => listening,
       counters: (options) => engine.statsByVolume(options),
       volumeCounters: (name) => engine.volumeStats(name),
+      setAnaState: (name, state) => engine.setAnaState(name, state),
     });
     context.stdout.write(`api ${places.join(', ')}\n`);
   } catch (error) {
@@ -218,13 +220,14 @@ async function openMirrors(
 }
 
 function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
-  const { reactors, spinUs, inCapsuleBytes } = settings;
+  const { reactors, spinUs, inCapsuleBytes, controllerIds } = settings;
   return {
     reactors: reactors.count,
     onLog: ({ level, room, text }) => log[level]({ room }, text),
     ...(reactors.cpus !== undefined && { cpus: reactors.cpus }),
     ...(spinUs !== undefined && { spinUs }),
     ...(inCapsuleBytes !== undefined && { inCapsuleBytes }),
+    ...(controllerIds !== undefined && { controllerIds }),
   };
 }
 
@@ -238,6 +241,7 @@ function volumeOptions(spec: VolumeSpec, identity: VolumeIdentity): VolumeOption
     volatileWriteCache,
     readOnly,
     ...(spec.qos !== undefined && { qos: engineLimits(spec.qos) }),
+    ...(spec.anaState !== undefined && { anaState: spec.anaState }),
     ...(device.kind === 'file' && { path: device.path }),
     ...(device.sizeBytes !== undefined && { sizeBytes: device.sizeBytes }),
     ...(allowedHosts.length > 0 && { hosts: allowedHosts }),

@@ -1,8 +1,16 @@
 // What discover, identify, read, write and perf share: who we are, where the target is, and that everything
 // opened is closed whatever happens in between.
-import type { Command } from 'commander';
-import { formatTcp, parseTargetAddress, resolveHost, type TargetAddress } from '../base/address.js';
+import { type Command, Option } from 'commander';
+import {
+  formatHost,
+  formatTcp,
+  type HostPort,
+  parseTargetAddress,
+  resolveHost,
+  type TargetAddress,
+} from '../base/address.js';
 import { InvalidUriError, NamespaceNotFoundError } from '../base/errors.js';
+import { type IoPolicy, ioPolicies } from '../base/io-policy.js';
 import { checkNqn } from '../base/nqn.js';
 import { dataDirectory } from '../base/settings.js';
 import type { ConnectOptions, EngineOptions } from '../native/types.js';
@@ -16,6 +24,9 @@ export interface TargetOptions {
   readonly dataDigest?: boolean;
   readonly timeout: string;
   readonly ctrlLossTmo?: string;
+  readonly fastIoFailTmo?: string;
+  readonly reconnectDelay?: string;
+  readonly ioPolicy?: IoPolicy;
 }
 
 export function addTargetOptions(command: Command): Command {
@@ -28,10 +39,17 @@ export function addTargetOptions(command: Command): Command {
     .option('-g, --header-digest', 'protect PDU headers by CRC32C')
     .option('-G, --data-digest', 'protect data by CRC32C')
     .option('--timeout <seconds>', 'how long to wait for the connection', '10')
-    .option('-l, --ctrl-loss-tmo <seconds>', 'how long to try to get a lost connection back (default: 10)');
+    .option('-l, --ctrl-loss-tmo <seconds>', 'how long to try to get a lost connection back (default: 10)')
+    .option('--fast-io-fail-tmo <seconds>', 'how long I/O waits for a path (default: as --ctrl-loss-tmo)')
+    .option('-c, --reconnect-delay <seconds>', 'from one try to the next (default: 0.1, then longer)')
+    .addOption(
+      new Option('--io-policy <policy>', 'which of several paths I/O takes')
+        .choices(ioPolicies)
+        .default('numa'),
+    );
 }
 
-/** The address must name a subsystem, by tcp://HOST:PORT/NQN. */
+/** The address must name a subsystem, by tcp://HOST:PORT/NQN; several hosts are several paths to it. */
 export function parseSubsystemAddress(uri: string): TargetAddress & { readonly nqn: string } {
   const { nqn, ...hostPort } = parseTargetAddress(uri);
   if (nqn === undefined) throw new InvalidUriError(uri, 'the subsystem is missing: tcp://HOST:PORT/NQN');
@@ -46,6 +64,7 @@ export async function reachOptions(
   options: TargetOptions,
 ): Promise<ReachOptions> {
   const seconds = parseInteger('timeout', options.timeout, 1, 3600);
+  const { fastIoFailTmo, reconnectDelay, ioPolicy } = options;
   // A person waits for the answer: not the ten minutes that suit a mounted file system.
   const lossSeconds = parseInteger('ctrl-loss-tmo', options.ctrlLossTmo ?? '10', 0, 86_400);
   const identity =
@@ -59,12 +78,23 @@ export async function reachOptions(
     ...identity,
     host: await resolveHost(address.host),
     port: address.port,
+    ...(address.others !== undefined && { otherAddresses: await resolveAll(address.others) }),
+    ...(ioPolicy !== undefined && { ioPolicy }),
+    ...(fastIoFailTmo !== undefined && {
+      fastIoFailTimeoutMs: parseInteger('fast-io-fail-tmo', fastIoFailTmo, 0, 86_400) * 1000,
+    }),
+    ...(reconnectDelay !== undefined && {
+      reconnectDelayMs: parseInteger('reconnect-delay', reconnectDelay, 1, 3600) * 1000,
+    }),
     headerDigest: options.headerDigest ?? false,
     dataDigest: options.dataDigest ?? false,
     connectTimeoutMs: seconds * 1000,
     ctrlLossTimeoutMs: lossSeconds * 1000,
   };
 }
+
+const resolveAll = (addresses: readonly HostPort[]): Promise<HostPort[]> =>
+  Promise.all(addresses.map(async ({ host, port }) => ({ host: await resolveHost(host), port })));
 
 /** Runs `use` with an engine that serves nothing. */
 export async function withEngine<T>(
@@ -104,6 +134,7 @@ export function findNamespace(controller: ControllerPort, nsid: number): Namespa
   return found;
 }
 
-export function describeTarget(address: TargetAddress): string {
-  return address.nqn === undefined ? formatTcp(address) : `${formatTcp(address)}/${address.nqn}`;
+export function describeTarget({ nqn, others = [], ...first }: TargetAddress): string {
+  const more = others.map((other) => `,${formatHost(other.host)}:${other.port}`).join('');
+  return `${formatTcp(first)}${more}${nqn === undefined ? '' : `/${nqn}`}`;
 }

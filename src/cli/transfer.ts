@@ -16,7 +16,7 @@ const pieceBytesMax = 8 << 20;
 
 export function addTransferOptions(command: Command): Command {
   return addTargetOptions(command)
-    .argument('<uri>', 'tcp://HOST[:PORT]/NQN')
+    .argument('<uri>', 'tcp://HOST[:PORT][,HOST[:PORT]...]/NQN')
     .option('-n, --nsid <n>', 'the namespace', '1')
     .option('--lba <l>', 'the first logical block', '0');
 }

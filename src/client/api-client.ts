@@ -4,6 +4,7 @@
 import type { MirrorBody } from '../api/mirror-schemas.js';
 import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
+import type { AnaBody } from '../api/routes/ana.js';
 import type { HostsBody } from '../api/routes/hosts.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
 import type { StatsBody, VolumeStatsBody } from '../api/routes/stats.js';
@@ -14,6 +15,7 @@ import type {
   VolumeBody,
   VolumePatchBody,
 } from '../api/volume-schemas.js';
+import type { AnaState } from '../base/ana.js';
 import type { Endpoint } from './endpoint.js';
 import { ask, type Request } from './transport.js';
 
@@ -154,6 +156,11 @@ export class ApiClient {
   /** Answers when none of the host's I/O can take effect any more. */
   revokeHost(volume: string, nqn: string): Promise<VolumeBody> {
     return this.#ask('DELETE', `volumes/${part(volume)}/hosts/${part(nqn)}`, undefined, forever);
+  }
+
+  /** Answers when no I/O is in flight that the state forbids. */
+  setAnaState(volume: string, state: AnaState): Promise<AnaBody> {
+    return this.#ask('PUT', `volumes/${part(volume)}/ana`, { state }, forever);
   }
 
   putPod(volume: string, podUid: string, pod: Omit<PodBody, 'uid'>): Promise<void> {

@@ -163,6 +163,7 @@ export class ControlPlane implements ControlPort {
         routes.nodeRoutes({ dataPlane, volumesCount, version, clock: systemClock, startedMs: 0 }),
         routes.volumeRoutes(dataPlane, volumes, hosts),
         routes.hostRoutes(dataPlane, hosts),
+        routes.anaRoutes(dataPlane, volumes),
         routes.podRoutes(pods),
         routes.snapshotRoutes(snapshots),
         routes.poolRoutes(pools),

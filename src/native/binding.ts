@@ -5,6 +5,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
+import type { AnaState } from '../base/ana.js';
+import type { IoPolicy } from '../base/io-policy.js';
 import type { HistoryVerdict } from './history.js';
 import type { MirrorInfo, MirrorRecord, ReplicaContent, ReplicaInfo } from './mirror-types.js';
 import type {
@@ -22,6 +24,7 @@ import type {
   ListenAddress,
   LogEntry,
   NamespaceInfo,
+  PathInfo,
   PerfResult,
   QosLimits,
   VolumeInfo,
@@ -34,6 +37,7 @@ export interface NativeEngineOptions {
   /** 2^32 - 1: always. */
   readonly spinUs: number | undefined;
   readonly inCapsuleBytes: number | undefined;
+  readonly controllerIds: { readonly first: number; readonly last: number } | undefined;
 }
 
 export interface NativeVolume {
@@ -52,6 +56,7 @@ export interface NativeVolume {
   readonly uuid: string;
   readonly volatileWriteCache: boolean;
   readonly readOnly: boolean;
+  readonly anaState: AnaState;
   readonly hosts: readonly string[] | undefined;
   readonly qos: NativeQos;
   /** Of a volume of kind `mirror`, and only of one. */
@@ -170,6 +175,11 @@ export interface NativeConnect {
   readonly connectTimeoutMs: number;
   /** Absent: for ever. */
   readonly ctrlLossTimeoutMs: number | undefined;
+  /** Absent: it waits. */
+  readonly fastIoFailTimeoutMs: number | undefined;
+  /** Absent: one that grows. */
+  readonly reconnectDelayMs: number | undefined;
+  readonly ioPolicy: IoPolicy;
 }
 
 export interface NativePerf {
@@ -240,6 +250,8 @@ export interface NativeBinding {
   engineAddVolume(engine: number, op: number, volume: NativeVolume): void;
   engineRemoveVolume(engine: number, op: number, name: string): void;
   engineSetHosts(engine: number, op: number, nqn: string, hosts: readonly string[] | undefined): void;
+  engineSetAnaState(engine: number, op: number, volume: string, state: AnaState): void;
+  engineDropHost(engine: number, op: number, volume: string, hostNqn: string): void;
   engineHosts(engine: number, op: number, nqn: string): void;
   engineListen(engine: number, op: number, options: NativeListen): void;
   engineSetQos(engine: number, op: number, name: string, limits: NativeQos): void;
@@ -324,6 +336,7 @@ export interface NativeBinding {
   controllerClose(controller: number, op: number): void;
   /** opcode, nsid, cdw10 to cdw15. False: the controller is closed, and nothing will be delivered. */
   controllerIo(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): boolean;
+  controllerPaths(controller: number, op: number): void;
   controllerAdmin(controller: number, op: number, dwords: Uint32Array, buffer: Uint8Array | undefined): void;
   controllerPerf(controller: number, op: number, options: NativePerf): void;
   controllerStopPerf(controller: number, perfOp: number): void;
@@ -353,6 +366,7 @@ export interface NativeResults {
   readonly address: ListenAddress;
   readonly controller: NativeController;
   readonly discovery: readonly NativeDiscoveryEntry[];
+  readonly paths: readonly PathInfo[];
   readonly admin: readonly [status: number, dw0: number, dw1: number];
   readonly perf: NativePerfResult;
   readonly attachment: NativeAttached;

@@ -15,12 +15,17 @@ export type UriConnectOptions = Omit<ConnectOptions, 'host' | 'port' | 'nqn'> & 
 
 /** Connects with an engine of its own, which ends when the controller is closed. */
 export async function connect(uri: string, options: UriConnectOptions = {}): Promise<Controller> {
-  const { host, port, nqn = options.nqn } = parseUri(uri);
+  const { host, port, others = [], nqn = options.nqn } = parseUri(uri);
   if (nqn === undefined) throw new InvalidUriError(uri, 'the subsystem is missing: tcp://HOST:PORT/NQN');
   const numericHost = await resolveHost(host);
+  const otherAddresses = await Promise.all(
+    others.map(async (other) => ({ host: await resolveHost(other.host), port: other.port })),
+  );
   const engine = await Engine.start();
   try {
-    return await engine.connectWith({ ...options, host: numericHost, port, nqn }, () => engine.close());
+    return await engine.connectWith({ otherAddresses, ...options, host: numericHost, port, nqn }, () =>
+      engine.close(),
+    );
   } catch (error) {
     await engine.close();
     throw error;

@@ -11,6 +11,7 @@ import type {
   AdminCompletion,
   ControllerInfo,
   ControllerState,
+  PathInfo,
   PerfOptions,
   PerfProgress,
   PerfResult,
@@ -85,6 +86,15 @@ export class Controller {
   /** The 4096 bytes of Identify Controller, as they came. */
   identifyController(): Buffer {
     return Buffer.from(this.#identify);
+  }
+
+  /** The ways to the subsystem, as they are now. */
+  async paths(): Promise<readonly PathInfo[]> {
+    this.#checkOpen();
+    return operate<NativeResults['paths']>(
+      (op) => binding.controllerPaths(this.#id, op),
+      controllerFailure('list paths'),
+    );
   }
 
   async adminPassthrough(command: AdminCommand): Promise<AdminCompletion> {

@@ -1,6 +1,8 @@
 // Checks what users of Engine give, and fills in what they leave out.
 import { timingSafeEqual } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
+import { type AnaState, anaStates } from '../base/ana.js';
+import { ioPolicies } from '../base/io-policy.js';
 import { checkNqn, checkSubsystemNqn, discoveryNqn } from '../base/nqn.js';
 import type {
   NativeAttachment,
@@ -40,6 +42,8 @@ const reactorsMax = 64;
 const spinAlways = 0xffff_ffff;
 const transferBytesMax = 128 * 1024;
 const namespacesMax = 1024;
+/** Those above are reserved. */
+const controllerIdMax = 0xffef;
 const otherAddressesMax = 15;
 const volumeKinds: readonly VolumeKind[] = ['memory', 'null', 'file', 'pool', 'mirror'];
 
@@ -57,12 +61,26 @@ export function checkEngineOptions(options: EngineOptions): NativeEngineOptions 
     check(inCapsuleBytes % 16 === 0, 'inCapsuleBytes', 'a multiple of 16');
   }
   checkFunction(options.onLog, 'onLog');
+  if (options.controllerIds !== undefined) checkControllerIds(options.controllerIds, reactors);
   return {
     reactors,
     cpus,
     spinUs: spinUs === Number.POSITIVE_INFINITY ? spinAlways : spinUs,
     inCapsuleBytes,
+    controllerIds: options.controllerIds,
   };
+}
+
+function checkControllerIds(ids: NonNullable<EngineOptions['controllerIds']>, reactors: number): void {
+  checkObject(ids, 'controllerIds');
+  const first = checkInteger(ids.first, 'controllerIds.first', 1, controllerIdMax);
+  const last = checkInteger(ids.last, 'controllerIds.last', first, controllerIdMax);
+  check(last - first + 1 >= reactors, 'controllerIds', 'one for each reactor at least');
+}
+
+export function checkAnaState(state: AnaState): AnaState {
+  check(anaStates.includes(state), 'state', `one of ${anaStates.join(', ')}`);
+  return state;
 }
 
 export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
@@ -127,6 +145,7 @@ export function checkVolumeOptions(options: VolumeOptions): NativeVolume {
     uuid,
     volatileWriteCache,
     readOnly: checkBoolean(options.readOnly, 'readOnly'),
+    anaState: checkAnaState(options.anaState ?? 'optimized'),
     hosts,
     qos: checkQos(options.qos ?? {}),
     mirror,
@@ -212,14 +231,21 @@ export function checkDiscoverOptions(options: DiscoverOptions): NativeConnect {
     keepAliveMs: 0,
     connectTimeoutMs: checkInteger(options.connectTimeoutMs ?? 10_000, 'connectTimeoutMs', 1, 3_600_000),
     ctrlLossTimeoutMs: 0,
+    fastIoFailTimeoutMs: undefined,
+    reconnectDelayMs: undefined,
+    ioPolicy: 'numa',
   };
 }
+
+const checkOptional = (value: number | undefined, argument: string, min: number, max: number) =>
+  value === undefined ? undefined : checkInteger(value, argument, min, max);
 
 export function checkConnectOptions(options: ConnectOptions): NativeConnect {
   const reach = checkDiscoverOptions(options);
   const { ctrlLossTimeoutMs = 600_000 } = options;
   const forEver = ctrlLossTimeoutMs === Number.POSITIVE_INFINITY;
-  const { otherAddresses = [] } = options;
+  const { otherAddresses = [], ioPolicy = 'numa' } = options;
+  check(ioPolicies.includes(ioPolicy), 'ioPolicy', `one of ${ioPolicies.join(', ')}`);
   check(
     Array.isArray(otherAddresses) && otherAddresses.length <= otherAddressesMax,
     'otherAddresses',
@@ -236,6 +262,9 @@ export function checkConnectOptions(options: ConnectOptions): NativeConnect {
     ctrlLossTimeoutMs: forEver
       ? undefined
       : checkInteger(ctrlLossTimeoutMs, 'ctrlLossTimeoutMs', 0, 0x7fff_ffff),
+    fastIoFailTimeoutMs: checkOptional(options.fastIoFailTimeoutMs, 'fastIoFailTimeoutMs', 0, 0x7fff_ffff),
+    reconnectDelayMs: checkOptional(options.reconnectDelayMs, 'reconnectDelayMs', 1, 3_600_000),
+    ioPolicy,
   };
 }
 

@@ -9,6 +9,7 @@ import { binding, type NativeResults, type NativeVolumeStats } from './binding.j
 import { checkHosts, checkInteger, checkText } from './checks.js';
 import { Controller } from './controller.js';
 import {
+  checkAnaState,
   checkAttachOptions,
   checkConnectOptions,
   checkDiscoverOptions,
@@ -25,6 +26,7 @@ import {
   connectFailure,
   engineFailure,
   listenFailure,
+  pathFailure,
   qosFailure,
   volumeFailure,
 } from './failures.js';
@@ -32,6 +34,7 @@ import { untilAborted } from './namespace.js';
 import { forgetMirrors, forgetState, listenToLog, listenToState, operate } from './operations.js';
 import { readStats, readStatsByVolume } from './stats.js';
 import type {
+  AnaState,
   AttachOptions,
   ConnectOptions,
   ControllerState,
@@ -139,6 +142,34 @@ export class Engine extends EngineMirrors {
     await operate<void>(
       (op) => binding.engineSetHosts(this.#id, op, nqn, hosts),
       engineFailure(`set hosts of ${nqn}`),
+    );
+  }
+
+  /**
+   * How good the way to a volume over this process is, of several that serve it. Hosts are told; answers when
+   * no I/O is in flight that the state forbids. A path that is lost for good stays so.
+   */
+  async setAnaState(volume: string, state: AnaState): Promise<void> {
+    checkText(volume, 'volume', 255);
+    checkAnaState(state);
+    this.#checkOpen();
+    await operate<void>(
+      (op) => binding.engineSetAnaState(this.#id, op, volume, state),
+      pathFailure('set the ANA state', volume),
+    );
+  }
+
+  /**
+   * Ends every controller that a host has here of the subsystem of a volume; it may connect again at once.
+   * Answers when none of their I/O can take effect any more: before I/O is let in over another path.
+   */
+  async dropHost(volume: string, hostNqn: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    checkNqn(checkText(hostNqn, 'hostNqn', 65_536));
+    this.#checkOpen();
+    await operate<void>(
+      (op) => binding.engineDropHost(this.#id, op, volume, hostNqn),
+      pathFailure('drop a host', volume),
     );
   }
 

@@ -97,6 +97,17 @@ export function qosFailure(name: string): ToError {
   };
 }
 
+/** Of an operation on the paths of hosts to a volume. */
+export function pathFailure(operation: string, volume: string): ToError {
+  return (failure) => {
+    if (failure.code === 'NOT_FOUND') return new VolumeNotFoundError(volume);
+    if (failure.code === 'INVALID_ARGUMENT') {
+      return new InvalidArgumentError('volume', `another state or volume (${reasonOf(failure)})`);
+    }
+    return engineFailure(`${operation} of volume '${volume}'`)(failure);
+  };
+}
+
 /** Of an operation on a pool as a whole; `paths` are of the devices that it names. */
 export function poolFailure(operation: string, pool: string, paths: readonly string[] = []): ToError {
   return (failure) => {

@@ -2,11 +2,15 @@
 // The classes are in engine.ts, controller.ts and namespace.ts; index.ts exports everything.
 // Sizes that may pass 2^53 are bigint and end in ...Bytes; logical block addresses are bigint named `lba`.
 
+import type { AnaState } from '../base/ana.js';
 import type { NvmeStatus } from '../base/errors.js';
 import type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
+import type { IoPolicy } from '../base/io-policy.js';
 import type { MirrorOptions } from './mirror-types.js';
 
+export type { AnaState } from '../base/ana.js';
 export type { IoKind, LatencyHistogram, StatusType } from '../base/io-latency.js';
+export type { IoPolicy } from '../base/io-policy.js';
 
 /**
  * One line of the data plane's log. Lines are of the whole process: every engine's `onLog` gets all of them.
@@ -29,6 +33,11 @@ export interface EngineOptions {
   readonly onLog?: (entry: LogEntry) => void;
   /** In-capsule data size of I/O queues: a multiple of 16, 0..131,072. Default 8,192. */
   readonly inCapsuleBytes?: number;
+  /**
+   * CNTLIDs of this process: of several that serve one subsystem each has a range of its own. Within
+   * 1..65,519, one for each reactor at least. Default: all.
+   */
+  readonly controllerIds?: { readonly first: number; readonly last: number };
 }
 
 export type VolumeKind = 'memory' | 'null' | 'file' | 'pool' | 'mirror';
@@ -59,6 +68,8 @@ export interface VolumeOptions {
    */
   readonly volatileWriteCache?: boolean;
   readonly readOnly?: boolean;
+  /** How good the way to it over this process is, of several that serve it. Default: optimized. */
+  readonly anaState?: AnaState;
   /**
    * Host NQNs that may connect; absent: any. It belongs to the NQN: a volume that joins an NQN leaves it out,
    * or names the same hosts.
@@ -251,8 +262,8 @@ export interface DiscoverOptions {
 export interface ConnectOptions extends DiscoverOptions {
   readonly nqn: string;
   /**
-   * Other ways to the same subsystem, numeric as `host`, at most 15: tried in turn when the first or a lost
-   * connection cannot be made. One has a connection at a time.
+   * Other paths to the same subsystem, numeric as `host`, at most 15: each has a controller of its own. I/O
+   * takes those that reach its namespace best, and another one when a path is lost.
    */
   readonly otherAddresses?: readonly { readonly host: string; readonly port: number }[];
   /** 1..128; the target may grant fewer. Default 1. */
@@ -261,8 +272,28 @@ export interface ConnectOptions extends DiscoverOptions {
   readonly queueEntries?: number;
   /** 0: none. Default 5,000. */
   readonly keepAliveMs?: number;
-  /** How long a lost controller tries to come back; Infinity: for ever. Default 600,000. */
+  /** How long a lost controller, or path, tries to come back; Infinity: for ever. Default 600,000. */
   readonly ctrlLossTimeoutMs?: number;
+  /**
+   * How long I/O waits while no path can be used, then it fails, and so does at once what comes before one is
+   * back. Default: as long as the controller is not dead.
+   */
+  readonly fastIoFailTimeoutMs?: number;
+  /** From one try to come back to the next. Default: 100, doubling up to 10,000. */
+  readonly reconnectDelayMs?: number;
+  /** Which of the best paths I/O takes: one until it fails, each in turn, or the idlest. Default: numa. */
+  readonly ioPolicy?: IoPolicy;
+}
+
+/** One way to a subsystem. */
+export interface PathInfo {
+  readonly host: string;
+  readonly port: number;
+  readonly state: ControllerState;
+  /** 0: it has never been connected. */
+  readonly controllerId: number;
+  /** How namespaces are reached over it; none: all of them well. */
+  readonly ana: readonly { readonly nsid: number; readonly state: AnaState }[];
 }
 
 export interface DiscoveryEntry {
@@ -424,5 +455,7 @@ export interface TargetUri {
   readonly transport: 'tcp';
   readonly host: string;
   readonly port: number;
+  /** Other ways to the same subsystem. */
+  readonly others?: readonly { readonly host: string; readonly port: number }[];
   readonly nqn?: string;
 }

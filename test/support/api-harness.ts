@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { createApp } from '../../src/api/app.js';
 import type { ApiApp, RouteModule } from '../../src/api/app-types.js';
 import {
+  anaRoutes,
   healthRoutes,
   hostRoutes,
   keyRoutes,
@@ -71,6 +72,7 @@ export class ApiHarness {
         }),
         volumeRoutes(fakeDataPlane, volumes, hosts),
         hostRoutes(fakeDataPlane, hosts),
+        anaRoutes(fakeDataPlane, volumes),
         podRoutes(pods),
         snapshotRoutes(snapshots),
         poolRoutes(pools),

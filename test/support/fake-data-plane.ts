@@ -1,7 +1,10 @@
 // A data plane with two volumes, for tests of the REST API; one counter is above 2^53.
 import type { DataPlane } from '../../src/api/sources.js';
+import type { AnaState } from '../../src/base/ana.js';
 
 export const bigCount = 2n ** 60n;
+/** What was set last, by volume. */
+export const fakeAnaStates = new Map<string, AnaState>();
 
 const demoCounters = {
   name: 'demo',
@@ -42,5 +45,6 @@ export const fakeDataPlane: DataPlane = {
     transport: { connections: 4, connectionsTotal: 9n, bytesReceived: 10n, bytesSent: 11n },
     controllers: 2,
   }),
+  setAnaState: async (volume, state) => void fakeAnaStates.set(volume, state),
   volumeCounters: (name) => [demoCounters].find((one) => one.name === name),
 };

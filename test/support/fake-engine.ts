@@ -13,6 +13,7 @@ import type {
   StoreAnswer,
 } from '../../src/native/mirror-types.js';
 import type {
+  AnaState,
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
@@ -69,6 +70,7 @@ export class FakeEngine extends FakePools implements EnginePort {
   /** Copies of the keys that volumes came with, by name: the caller overwrites its own. */
   readonly keys = new Map<string, Buffer>();
   readonly listeners: ListenOptions[] = [];
+  readonly anaStates = new Map<string, AnaState>();
   readonly connects: ConnectOptions[] = [];
   readonly discovers: DiscoverOptions[] = [];
   readonly perfs: PerfOptions[] = [];
@@ -132,6 +134,11 @@ export class FakeEngine extends FakePools implements EnginePort {
     if (wrappedKey !== undefined && key?.length !== 64) throw new VolumeOpenError(name, 'needs its key');
     if (key !== undefined) this.keys.set(name, Buffer.from(key));
     return sizeBytes;
+  }
+
+  async setAnaState(volume: string, state: AnaState): Promise<void> {
+    if (!this.volumes.some(({ name }) => name === volume)) throw new VolumeNotFoundError(volume);
+    this.anaStates.set(volume, state);
   }
 
   async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
@@ -256,6 +263,14 @@ export class FakeEngine extends FakePools implements EnginePort {
     return {
       info,
       namespaces: [this.namespace],
+      paths: async () =>
+        [options, ...(options.otherAddresses ?? [])].map(({ host, port = 4420 }) => ({
+          host,
+          port,
+          state: 'live',
+          controllerId: 7,
+          ana: [{ nsid: 1, state: 'optimized' }],
+        })),
       perf: (perfOptions, onProgress) => this.#perf(perfOptions, onProgress),
       close: async () => {
         this.controllersOpen -= 1;

@@ -1,4 +1,5 @@
 // The route modules there are. Apart from createApp(), so that the doors can be opened without loading them.
+export { anaRoutes } from './ana.js';
 export { healthRoutes } from './health.js';
 export { hostRoutes } from './hosts.js';
 export { keyRoutes } from './keys.js';

@@ -1,6 +1,7 @@
 // `ballast volume ...`: the list of its commands. Loaded when one of them is asked for.
 import type { Command } from 'commander';
 import type { CliContext } from '../engine-port.js';
+import { registerAna } from './ana.js';
 import { registerClone } from './clone.js';
 import { registerCreate } from './create.js';
 import { registerDelete } from './delete.js';
@@ -32,6 +33,7 @@ export function register(volume: Command, context: CliContext): void {
     registerDiff,
     registerServe,
     registerHosts,
+    registerAna,
     registerDelete,
     registerEraseKey,
   ]) {

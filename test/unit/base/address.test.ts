@@ -23,6 +23,11 @@ describe('parseTargetAddress', () => {
     'tcp://[::1:4420',
     'tcp://[1.2.3]:4420',
     'tcp://::1:4420',
+    'tcp://a,',
+    'tcp://,a',
+    'tcp://a,b:0',
+    'tcp://a:4420,b,a',
+    `tcp://${Array.from({ length: 17 }, (_, i) => `h${i}`).join(',')}`,
   ])('refuses %s', (uri) => {
     expect(() => parseTargetAddress(uri)).toThrowError(invalid);
   });
@@ -37,6 +42,18 @@ describe('parseTargetAddress', () => {
     expect(parseTargetAddress('tcp://[::1]:4421/nqn.2026-11.dev.ballast:volume:a')).toEqual({
       host: '::1',
       port: 4421,
+      nqn: 'nqn.2026-11.dev.ballast:volume:a',
+    });
+  });
+
+  it('takes several addresses of one subsystem', () => {
+    expect(parseTargetAddress('tcp://10.0.0.1,[::1]:4421,c:1/nqn.2026-11.dev.ballast:volume:a')).toEqual({
+      host: '10.0.0.1',
+      port: 4420,
+      others: [
+        { host: '::1', port: 4421 },
+        { host: 'c', port: 1 },
+      ],
       nqn: 'nqn.2026-11.dev.ballast:volume:a',
     });
   });

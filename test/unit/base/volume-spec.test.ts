@@ -34,6 +34,7 @@ describe('parseVolumeOption', () => {
     ['demo=mem:1M,nqn=nqn.2014-08.org.nvmexpress.discovery', 'discovery subsystem'],
     [`demo=mem:1M,nqn=nqn.2026-11.dev.ballast:${'x'.repeat(200)}`, '224 bytes long'],
     ['demo=mem:1M,allow-host=', 'expected nqn.'],
+    ['demo=mem:1M,ana=lost', 'one of optimized, non-optimized, inaccessible'],
   ])('refuses %j', (text, reason) => {
     expect(() => parseVolumeOption(text)).toThrowError(
       expect.objectContaining({ code: 'INVALID_VOLUME_SPEC', message: expect.stringContaining(reason) }),
@@ -69,13 +70,15 @@ describe('parseVolumeOption', () => {
     const nqn = 'nqn.2026-11.dev.ballast:x=y';
     const hosts = ['nqn.2026-11.dev.ballast:h1', 'nqn.2026-11.dev.ballast:h2'];
     const allowed = hosts.map((host) => `allow-host=${host}`).join(',');
-    const options = `block=512,nqn=${nqn},uuid=${uuid},write-cache=volatile,read-only,${allowed}`;
+    const more = `write-cache=volatile,read-only,ana=non-optimized,${allowed}`;
+    const options = `block=512,nqn=${nqn},uuid=${uuid},${more}`;
     expect(parseVolumeOption(`a=file:/a,${options}`)).toMatchObject({
       blockSizeBytes: 512,
       nqn,
       uuid: uuid.toLowerCase(),
       volatileWriteCache: true,
       readOnly: true,
+      anaState: 'non-optimized',
       allowedHosts: hosts,
     });
   });

@@ -45,6 +45,41 @@ describe('connecting', () => {
   });
 });
 
+describe('several paths', () => {
+  const ways = `tcp://127.0.0.1:1,[::1]:2/${nqn}`;
+
+  it('are addresses of one URI, with what nvme-cli says of them', async () => {
+    const options = ['--io-policy', 'queue-depth', '--fast-io-fail-tmo', '5', '-c', '2', '-l', '60'];
+    expect(await cli.run('identify', ways, ...options)).toBe(0);
+    expect(cli.engine.connects[0]).toMatchObject({
+      host: '127.0.0.1',
+      port: 1,
+      otherAddresses: [{ host: '::1', port: 2 }],
+      ioPolicy: 'queue-depth',
+      fastIoFailTimeoutMs: 5000,
+      reconnectDelayMs: 2000,
+      ctrlLossTimeoutMs: 60_000,
+    });
+    expect(cli.stdout.text).toMatch(/tcp:\/\/\[::1\]:2 +live +7 +1: optimized/);
+    expectAllClosed();
+  });
+
+  it('are named in a report', async () => {
+    expect(await cli.run('perf', ways, '-o', 'json')).toBe(0);
+    expect(JSON.parse(cli.stdout.text).target).toBe(ways);
+  });
+
+  it.each([
+    ['identify', ways, '--io-policy', 'best'],
+    ['identify', ways, '--fast-io-fail-tmo', 'soon'],
+    ['identify', ways, '--reconnect-delay', '0'],
+    ['discover', 'tcp://127.0.0.1:1,127.0.0.1:2'],
+  ])('%s %s %s %s is wrong usage', async (...argv) => {
+    expect(await cli.run(...argv)).toBe(2);
+    expect(cli.engine.connects).toEqual([]);
+  });
+});
+
 describe('discover', () => {
   it("prints entries in nvme-cli's words", async () => {
     cli.engine.entries = [

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderProgress } from '../../../src/cli/progress-bar.js';
 import { DaemonHarness } from '../../support/daemon-harness.js';
+import { fakeAnaStates } from '../../support/fake-data-plane.js';
 import { gib, mib } from '../../support/pool-harness.js';
 
 let daemon: DaemonHarness;
@@ -236,6 +237,17 @@ describe('ballast volume', () => {
     expect(listed.stdout).toMatch(/^demo +\(file\) +1 GiB/m);
     const full = await daemon.run('volume', 'create', 'w', '--size', '1TiB', '--thick', '--pool', 'p');
     expect([full.code, full.stderr]).toEqual([1, 'ballast: create: the pool is full\n']);
+  });
+
+  it('sets how good the way to it is', async () => {
+    await makeVolume('v');
+    expect((await daemon.run('volume', 'ana', 'v', 'inaccessible')).stdout).toBe(
+      'v is inaccessible over this daemon\n',
+    );
+    expect(fakeAnaStates.get('v')).toBe('inaccessible');
+    expect(await daemon.json('volume', 'ana', 'v', 'optimized')).toEqual({ state: 'optimized' });
+    expect((await daemon.run('volume', 'ana', 'v', 'lost')).code).toBe(2);
+    expect((await daemon.run('volume', 'ana', 'none', 'optimized')).code).toBe(1);
   });
 
   it('shows and changes which hosts may use it', async () => {

@@ -219,14 +219,22 @@ describe('serve', () => {
 
   it('takes volumes and settings from the configuration and the environment', async () => {
     const file = join(directory, 'ballast.yaml');
-    await writeFile(file, 'spinUs: 7\ninCapsule: 16k\nvolumes:\n  a: mem:1MiB,read-only\n');
+    await writeFile(
+      file,
+      'spinUs: 7\ninCapsule: 16k\ncontrollerIds: 1-99\nvolumes:\n  a: mem:1MiB,read-only,ana=change\n',
+    );
     cli.environment.BALLAST_CONFIG = file;
     cli.environment.BALLAST_ADVERTISE = '10.0.2.2:9';
     const running = serve('--spin-us', 'max');
     await cli.printed('ready\n');
     cli.signal();
     await running;
-    expect(cli.engine.started).toMatchObject({ spinUs: Number.POSITIVE_INFINITY, inCapsuleBytes: 16_384 });
+    expect(cli.engine.started).toMatchObject({
+      spinUs: Number.POSITIVE_INFINITY,
+      inCapsuleBytes: 16_384,
+      controllerIds: { first: 1, last: 99 },
+    });
+    expect(cli.engine.volumes[0]).toMatchObject({ readOnly: true, anaState: 'change' });
     expect(cli.engine.listeners[0]).toEqual({
       host: '127.0.0.1',
       port: 0,

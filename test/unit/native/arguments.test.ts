@@ -20,6 +20,11 @@ describe('Engine.start', () => {
     ['spinUs', { spinUs: Number.NaN }],
     ['inCapsuleBytes', { inCapsuleBytes: 100 }],
     ['inCapsuleBytes', { inCapsuleBytes: 1 << 20 }],
+    ['controllerIds', { controllerIds: 7 }],
+    ['controllerIds', { reactors: 2, controllerIds: { first: 5, last: 5 } }],
+    ['controllerIds.first', { controllerIds: { first: 0, last: 5 } }],
+    ['controllerIds.last', { controllerIds: { first: 6, last: 5 } }],
+    ['controllerIds.last', { controllerIds: { first: 1, last: 0xfff0 } }],
     ['onLog', { onLog: 'stderr' }],
     ['options', null],
   ];
