@@ -63,7 +63,7 @@ export class Agent {
     });
   }
 
-  /** Resolves when the node counts as up, or that was tried; what is wanted of it is made true from then on. */
+  /** Resolves when the node counts as up, or that was tried; from then on what is wanted is made true. */
   async start(): Promise<void> {
     this.#volumes.start();
     this.#view.start();
