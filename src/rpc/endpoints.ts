@@ -34,6 +34,8 @@ export interface EndpointsRules {
 const attemptsMax = 16;
 const backoffMsMin = 25;
 const backoffMsMax = 500;
+/** With less time left another attempt would only hide why the one before it failed. */
+const attemptMsMin = 50;
 /** A server that did not answer is asked last for so long. */
 const suspicionMs = 5_000;
 /** For connections to servers that are not suspected, before one that is gets the call. */
@@ -157,7 +159,8 @@ export class RpcEndpoints {
         if (!(error instanceof CallFailure)) throw error;
         judge(endpoint, error);
         const backoffMs = Math.min(backoffMsMax, backoffMsMin * 2 ** attempts) * (0.5 + Math.random() / 2);
-        const over = performance.now() + backoffMs >= untilMs || attempts >= attemptsMax;
+        const leftMs = untilMs - performance.now() - backoffMs;
+        const over = leftMs < attemptMsMin || attempts >= attemptsMax;
         const { isPassing: mayPass = isPassing } = this.#rules;
         if (!mayPass(error) || over || this.#closing.signal.aborted) throw error;
         await sleep(backoffMs);

@@ -15,8 +15,8 @@ import type { Log } from '../base/log.js';
 import { type EtcdSource, formatStoreSource, type StoreSource } from '../base/store-source.js';
 import { uuidPattern } from '../base/volume-spec.js';
 import type { EtcdStore } from './etcd/etcd-store.js';
-import type { EtcdMark } from './etcd/lineage.js';
 import { openLevelStore } from './level/level-store.js';
+import type { StoreMark } from './lineage.js';
 import type { Store } from './types.js';
 
 export interface DaemonStore {
@@ -60,7 +60,7 @@ interface UsedEtcd {
   /** UUID of this daemon as the owner of its prefix. */
   readonly owner: string;
   readonly prefix: string;
-  readonly mark: EtcdMark;
+  readonly mark: StoreMark;
 }
 
 async function openEtcd(
@@ -208,8 +208,8 @@ class Marks {
   async save(): Promise<void> {
     const { mark } = this.etcd;
     if (mark === undefined || mark.revision === this.#saved) return;
-    const { clusterId, revision } = mark;
-    const fields = { version: 1, ...this.fields, clusterId, revision: revision.toString() };
+    const { identity, revision } = mark;
+    const fields = { version: 1, ...this.fields, identity, revision: revision.toString() };
     const value = Buffer.from(JSON.stringify(fields));
     await this.local.commit([], [{ type: 'put', key: etcdKey, value }]);
     this.#saved = revision;
@@ -233,10 +233,10 @@ async function usedEtcd(local: Store, directory: string): Promise<UsedEtcd | und
 
 function decode(fields: Fields | undefined): UsedEtcd | undefined {
   if (fields?.version !== 1) return undefined;
-  const { where, owner, prefix, clusterId, revision } = fields;
+  const { where, owner, prefix, identity, revision } = fields;
   if (typeof where !== 'string' || typeof prefix !== 'string') return undefined;
   if (typeof owner !== 'string' || !uuidPattern.test(owner)) return undefined;
-  if (typeof clusterId !== 'string' || !decimal.test(clusterId)) return undefined;
+  if (typeof identity !== 'string' || identity === '') return undefined;
   if (typeof revision !== 'string' || !decimal.test(revision)) return undefined;
-  return { where, owner, prefix, mark: { clusterId, revision: BigInt(revision) } };
+  return { where, owner, prefix, mark: { identity, revision: BigInt(revision) } };
 }

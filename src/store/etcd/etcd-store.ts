@@ -10,12 +10,13 @@ import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../
 import { CommitOrder } from '../commit-order.js';
 import { DistantLeases } from '../distant-leases.js';
 import { watchOver } from '../distant-watch.js';
+import { Lineage, type StoreMark } from '../lineage.js';
 import type { ChangeSet, CommitResult, Compare, Lease, Listing, Store, Versioned, Write } from '../types.js';
 import { EtcdEndpoints, type EtcdEndpointsOptions } from './endpoints.js';
 import { changeFailed, isCompacted, isLeaseUnknown, told, unavailable } from './failures.js';
 import { EtcdKeys } from './keys.js';
 import { etcdLeases } from './leases.js';
-import { type EtcdMark, Lineage } from './lineage.js';
+import { markOf } from './mark.js';
 import type { KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse } from './messages.js';
 import { etcdServices } from './services.js';
 import { etcdWatch } from './watch.js';
@@ -24,7 +25,7 @@ export interface EtcdStoreOptions extends EtcdEndpointsOptions {
   /** Of all keys; other users of the same etcd have another one. 1 to 128 printable ASCII characters. */
   readonly prefix: string;
   /** How far it was when it was used last: an etcd that is behind is refused with STORE_FAILED. */
-  readonly mark?: EtcdMark;
+  readonly mark?: StoreMark;
   /** How long the first answer may take, in milliseconds. Default: as long as any. */
   readonly openMs?: number;
   readonly clock?: Clock;
@@ -32,7 +33,7 @@ export interface EtcdStoreOptions extends EtcdEndpointsOptions {
 
 export interface EtcdStore extends Store {
   /** How far it is, to be kept for the next start. */
-  readonly mark: EtcdMark | undefined;
+  readonly mark: StoreMark | undefined;
 }
 
 interface Transaction extends Sent<TxnRequest> {
@@ -74,11 +75,11 @@ class EtcdStoreClient implements EtcdStore {
     setMaxListeners(0, this.#ending.signal); // one for each watch
     this.#keys = new EtcdKeys(prefix);
     this.#endpoints = new EtcdEndpoints(endpoints);
-    this.#lineage = new Lineage(mark);
+    this.#lineage = new Lineage('etcd cluster', mark);
     this.#leases = new DistantLeases(etcdLeases(this.#endpoints), clock);
   }
 
-  get mark(): EtcdMark | undefined {
+  get mark(): StoreMark | undefined {
     return this.#lineage.mark;
   }
 
@@ -127,7 +128,7 @@ class EtcdStoreClient implements EtcdStore {
       for (const lease of leases) this.#leases.check(lease);
       const floor = this.#lineage.floor;
       const { header, succeeded } = await this.#transaction(request, leases);
-      return { ok: succeeded, revision: this.#lineage.note(header, floor) };
+      return { ok: succeeded, revision: this.#lineage.note(markOf(header), floor) };
     });
   }
 
@@ -197,7 +198,7 @@ class EtcdStoreClient implements EtcdStore {
   async #range(request: Sent<RangeRequest>, requestMs?: number): Promise<Page> {
     const floor = this.#lineage.floor;
     const { header, kvs, more } = await this.#endpoints.read(etcdServices().kv.Range, request, requestMs);
-    return { revision: this.#lineage.note(header, floor), kvs, more };
+    return { revision: this.#lineage.note(markOf(header), floor), kvs, more };
   }
 
   async #transaction(request: Transaction, leases: readonly string[]): Promise<TxnResponse> {

@@ -2,11 +2,12 @@
 import { StoreGapError } from '../../base/control-errors.js';
 import { CallFailure } from '../../rpc/connection.js';
 import type { WatchStep, WatchStreams } from '../distant-watch.js';
+import type { Lineage } from '../lineage.js';
 import { ChangeSets } from './change-sets.js';
 import type { EtcdEndpoints } from './endpoints.js';
 import { isPassing, needsNewToken, unavailable } from './failures.js';
 import type { EtcdKeys } from './keys.js';
-import type { Lineage } from './lineage.js';
+import { markOf } from './mark.js';
 import type { WatchResponse } from './messages.js';
 import { etcdServices } from './services.js';
 
@@ -48,7 +49,7 @@ async function* stream(
   };
   const sets = new ChangeSets(keys);
   for await (const answer of endpoints.stream(etcdServices().watch.Watch, { createRequest }, signal)) {
-    const known = lineage.note(answer.header);
+    const known = lineage.note(markOf(answer.header));
     if (answer.canceled) throw whyCanceled(answer, after);
     if (answer.created) {
       // etcd would wait for a revision that is yet to come. A member may be behind: then all are asked.

@@ -11,6 +11,7 @@ import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../
 import { CommitOrder } from '../commit-order.js';
 import { DistantLeases, type LeaseCalls } from '../distant-leases.js';
 import { type WatchStep, type WatchStreams, watchOver } from '../distant-watch.js';
+import { Lineage } from '../lineage.js';
 import type {
   Change,
   ChangeSet,
@@ -43,6 +44,7 @@ export class RemoteStore implements Store {
   readonly #methods: Methods<StoreService>;
   readonly #leases: DistantLeases;
   readonly #order = new CommitOrder();
+  readonly #lineage = new Lineage('the store');
   /** Ends watches, at once. */
   readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
@@ -64,11 +66,12 @@ export class RemoteStore implements Store {
   async list(prefix: string): Promise<Listing> {
     checkPrefix(prefix);
     this.#checkUsable();
+    const floor = this.#lineage.floor;
     const pages = await this.#told('list', this.#endpoints.readAll(this.#methods.List, { prefix }));
     const [first] = pages;
     if (first === undefined) throw new StoreUnavailableError('list', 'an answer without a revision');
     return {
-      revision: BigInt(first.revision),
+      revision: this.#known(first.revision, floor),
       entries: pages.flatMap(({ entries }) => entries.map(versioned)),
     };
   }
@@ -85,9 +88,10 @@ export class RemoteStore implements Store {
     const keys = new Set([...compare, ...write].map(({ key }) => key));
     return this.#order.after([...keys], async () => {
       for (const lease of leases) this.#leases.check(lease);
+      const floor = this.#lineage.floor;
       try {
         const { ok, revision } = await this.#endpoints.once(this.#methods.Commit, request);
-        return { ok, revision: BigInt(revision) };
+        return { ok, revision: this.#known(revision, floor) };
       } catch (error) {
         throw error instanceof CallFailure ? changeFailed('commit', error, leases[0]) : error;
       }
@@ -165,8 +169,13 @@ export class RemoteStore implements Store {
     }
   }
 
+  #known(revision: string, floor: bigint): bigint {
+    return this.#lineage.note({ identity: '', revision: BigInt(revision) }, floor);
+  }
+
   #checkUsable(): void {
     if (this.#closing !== undefined) throw new ClosedError('the store');
+    this.#lineage.check();
   }
 }
 

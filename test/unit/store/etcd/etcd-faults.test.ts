@@ -12,7 +12,7 @@ import { bytes, content, put, take, text } from '../contract.js';
 
 const failure = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });
-const short = { requestMs: 1_000, attemptMs: 300 };
+const short = { requestMs: 2_000, attemptMs: 600 };
 
 describe.skipIf(withoutEtcd)(`the etcd store ${needsEtcd}`, () => {
   let etcd: EtcdHarness;
@@ -271,7 +271,7 @@ describe.skipIf(withoutEtcd)(`the etcd store ${needsEtcd}`, () => {
         failure('STORE_FAILED', 'this is etcd cluster'),
       );
       const again = await opened({ mark: mark! });
-      expect(again.mark?.clusterId).toBe(mark?.clusterId);
+      expect(again.mark?.identity).toBe(mark?.identity);
     });
   });
 

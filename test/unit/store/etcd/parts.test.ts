@@ -10,7 +10,7 @@ import { CommitOrder } from '../../../../src/store/commit-order.js';
 import { ChangeSets } from '../../../../src/store/etcd/change-sets.js';
 import { changeFailed, isPassing } from '../../../../src/store/etcd/failures.js';
 import { EtcdKeys } from '../../../../src/store/etcd/keys.js';
-import { Lineage } from '../../../../src/store/etcd/lineage.js';
+import { Lineage } from '../../../../src/store/lineage.js';
 
 describe('src/store/etcd/messages.ts', () => {
   it('is what proto/types.mjs makes of the proto', () => {
@@ -114,26 +114,26 @@ describe('the order of commits', () => {
   });
 });
 
-describe('the lineage of an etcd', () => {
-  const header = (revision: number, clusterId = '1') => ({ clusterId, revision: String(revision) });
+describe('the lineage of a store', () => {
+  const mark = (revision: bigint, identity = 'a') => ({ identity, revision });
 
   it('takes answers that come out of order, of questions that were asked before', () => {
-    const lineage = new Lineage();
+    const lineage = new Lineage('it');
     const floor = lineage.floor;
-    lineage.note(header(7), floor);
-    expect(lineage.note(header(5), floor)).toBe(5n);
-    expect(lineage.note(header(6))).toBe(6n); // a member that is behind
-    expect(lineage.mark).toEqual({ clusterId: '1', revision: 7n });
+    lineage.note(mark(7n), floor);
+    expect(lineage.note(mark(5n), floor)).toBe(5n);
+    expect(lineage.note(mark(6n))).toBe(6n); // a member that is behind
+    expect(lineage.mark).toEqual(mark(7n));
   });
 
-  it('refuses everything from the first answer on that went back, or is of another cluster', () => {
-    for (const bad of [header(6), header(9, '2')]) {
-      const lineage = new Lineage();
-      lineage.note(header(7), 0n);
+  it('refuses everything from the first answer on that went back, or is of another store', () => {
+    for (const bad of [mark(6n), mark(9n, 'b')]) {
+      const lineage = new Lineage('it');
+      lineage.note(mark(7n), 0n);
       expect(() => lineage.note(bad, lineage.floor)).toThrow(
         expect.objectContaining({ code: 'STORE_FAILED' }),
       );
-      expect(() => lineage.note(header(10), lineage.floor)).toThrow();
+      expect(() => lineage.note(mark(10n), lineage.floor)).toThrow();
       expect(() => lineage.check()).toThrow();
     }
   });

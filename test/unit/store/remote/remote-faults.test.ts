@@ -21,7 +21,7 @@ import { bytes, content, put, take, text } from '../contract.js';
 
 const failure = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });
-const short = { requestMs: 1_000, attemptMs: 300 };
+const short = { requestMs: 2_000, attemptMs: 600 };
 
 let store: Store;
 let clock: FakeClock;
@@ -125,6 +125,27 @@ describe('a process that uses the store of another', () => {
     await other.close();
     await level.close();
     await rm(directory, { recursive: true });
+  });
+
+  it('D18: refuses a store that was restored from an old copy', async () => {
+    const remote = client();
+    await remote.commit([], [put('a', '1')]);
+    const { revision } = await remote.commit([], [put('a', '2')]);
+    const watching = take(remote.watch('', revision, stop.signal), 1);
+    watching.catch(() => undefined);
+    const { address } = server;
+    await server.close();
+    const old = openMemoryStore(clock);
+    await old.commit([], [put('a', '1')]);
+    server = await StoreServer.open(old, { address });
+    closing.push(old);
+    await expect(watching).rejects.toThrow(failure('STORE_GAP'));
+    await expect(remote.list('')).rejects.toThrow(failure('STORE_FAILED', 'restored from an old copy'));
+    await expect(remote.commit([{ key: 'a', revision: 1n }], [put('a', '3')])).rejects.toThrow(
+      failure('STORE_FAILED'),
+    );
+    await expect(remote.get('a')).rejects.toThrow(failure('STORE_FAILED'));
+    expect(await content(old)).toEqual({ a: '1' });
   });
 
   it('hears of a commit whose answer is lost that nobody knows, and it is made once', async () => {
