@@ -5,11 +5,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseCount, parseList, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
+import { parseCount, parseList, runMain } from './lib/arguments.mjs';
 import { perf, repository, serve } from './lib/ballast.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
 import { fioOnFile } from './lib/fio-on-file.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 
 const help = `Usage: npm run bench:attach -- [options]
@@ -26,21 +26,13 @@ As root.
 Exit status: 0; 1 when something could not be measured; 2 for wrong options.`;
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const { values } = readArguments(words, {
-    qd: { ...text, default: '1,32' },
-    seconds: { ...text, default: '3' },
-    runs: { ...text, default: '3' },
-    out: text,
-  });
-  if (values.help) return undefined;
-  checkOut(values.out);
+  const read = readRunOptions(words, { qd: textOption('1,32') });
+  if (read === undefined) return undefined;
   if (process.getuid() !== 0) throw new Error('attaching needs root');
+  const { values, shared } = read;
   return {
+    ...shared,
     depths: parseList('qd', values.qd, (option, word) => parseCount(option, word, 1, 1024)),
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
-    out: values.out,
   };
 }
 

@@ -7,18 +7,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  parseChoice,
-  parseCount,
-  parseList,
-  parsePositive,
-  readArguments,
-  runMain,
-} from './lib/arguments.mjs';
+import { parseChoice, parseList, runMain } from './lib/arguments.mjs';
 import { chooseCpus, perf, pinned, repository, serve } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { Stage } from './lib/stage.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 import { fill } from './lib/volumes.mjs';
@@ -46,18 +39,11 @@ Runs bench/fio/*.fio through build/fio/ballast_fio.so against a memory volume of
 Exit status: 0; 1 when something could not be measured; 2 for wrong options.`;
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const defaults = { seconds: { ...text, default: '3' }, runs: { ...text, default: '3' } };
-  const { values } = readArguments(words, { jobs: text, ...defaults, out: text });
-  if (values.help) return undefined;
-  checkOut(values.out);
+  const read = readRunOptions(words, { jobs: textOption() });
+  if (read === undefined) return undefined;
+  const { values, shared } = read;
   const choice = (option, word) => parseChoice(option, word, jobs);
-  return {
-    jobs: values.jobs === undefined ? jobs : parseList('jobs', values.jobs, choice),
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
-    out: values.out,
-  };
+  return { ...shared, jobs: values.jobs === undefined ? jobs : parseList('jobs', values.jobs, choice) };
 }
 
 function buildEngine() {

@@ -3,20 +3,12 @@
 // write-cache=volatile. fio uses the file while the target that serves it is stopped by signal.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  parseChoice,
-  parseCount,
-  parseList,
-  parsePositive,
-  readArguments,
-  runMain,
-} from './lib/arguments.mjs';
+import { parseChoice, parseCount, parseList, runMain } from './lib/arguments.mjs';
 import { chooseCpus, perf, serve } from './lib/ballast.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
 import { fioOnFile } from './lib/fio-on-file.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { Stage } from './lib/stage.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 import { fill, makeFile } from './lib/volumes.mjs';
@@ -42,26 +34,19 @@ same file, 4 KiB random read and write, in turns.
 Exit status: 0; 1 when something could not be measured; 2 for wrong options.`;
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const { values } = readArguments(words, {
-    durability: { ...text, default: Object.keys(durabilities).join(',') },
-    qd: { ...text, default: '1,32' },
-    seconds: { ...text, default: '3' },
-    runs: { ...text, default: '3' },
-    directory: text,
-    out: text,
+  const read = readRunOptions(words, {
+    durability: textOption(Object.keys(durabilities).join(',')),
+    qd: textOption('1,32'),
+    directory: textOption(),
   });
-  if (values.help) return undefined;
-  checkOut(values.out);
+  if (read === undefined) return undefined;
+  const { values, shared } = read;
   return {
+    ...shared,
     durability: parseList('durability', values.durability, (option, word) =>
       parseChoice(option, word, Object.keys(durabilities)),
     ),
     depths: parseList('qd', values.qd, (option, word) => parseCount(option, word, 1, 1024)),
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
-    directory: values.directory ?? tmpdir(),
-    out: values.out,
   };
 }
 

@@ -3,16 +3,8 @@
 // its disk with the client: the CPU time of each is told beside the rates.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  parseChoice,
-  parseCount,
-  parseList,
-  parsePositive,
-  readArguments,
-  runMain,
-} from './lib/arguments.mjs';
+import { parseChoice, parseCount, parseList, parsePositive, runMain } from './lib/arguments.mjs';
 import { perf, serve } from './lib/ballast.mjs';
 import { sampleCpu } from './lib/cpu-sampler.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
@@ -24,7 +16,7 @@ import {
   measureReturn,
 } from './lib/mirror-faults.mjs';
 import { MirrorNodes } from './lib/mirror-nodes.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 import { makeFile } from './lib/volumes.mjs';
 
@@ -53,28 +45,21 @@ copy       a new member of two: MB/s, beside dd of the same file; what is copied
 Exit status: 0; 1 when something could not be measured; 2 for wrong options.`;
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const { values } = readArguments(words, {
-    parts: { ...text, default: parts.join(',') },
-    seconds: { ...text, default: '3' },
-    runs: { ...text, default: '3' },
-    mib: { ...text, default: '256' },
-    'down-seconds': { ...text, default: '10' },
-    pace: { ...text, default: '1000' },
-    directory: text,
-    out: text,
+  const read = readRunOptions(words, {
+    parts: textOption(parts.join(',')),
+    mib: textOption('256'),
+    'down-seconds': textOption('10'),
+    pace: textOption('1000'),
+    directory: textOption(),
   });
-  if (values.help) return undefined;
-  checkOut(values.out);
+  if (read === undefined) return undefined;
+  const { values, shared } = read;
   return {
+    ...shared,
     parts: parseList('parts', values.parts, (option, word) => parseChoice(option, word, parts)),
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
     mib: parseCount('mib', values.mib, 16, 1 << 20),
     downSeconds: parsePositive('down-seconds', values['down-seconds']),
     pace: parseCount('pace', values.pace, 1, 1_000_000),
-    directory: values.directory ?? tmpdir(),
-    out: values.out,
   };
 }
 

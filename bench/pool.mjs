@@ -4,14 +4,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseCount, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
+import { runMain } from './lib/arguments.mjs';
 import { repository } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
 import { fioOnFile } from './lib/fio-on-file.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 import { makeFile } from './lib/volumes.mjs';
 
@@ -47,21 +46,7 @@ const titles = {
 };
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const { values } = readArguments(words, {
-    seconds: { ...text, default: '3' },
-    runs: { ...text, default: '3' },
-    directory: text,
-    out: text,
-  });
-  if (values.help) return undefined;
-  checkOut(values.out);
-  return {
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
-    directory: values.directory ?? tmpdir(),
-    out: values.out,
-  };
+  return readRunOptions(words, { directory: textOption() })?.shared;
 }
 
 function build() {

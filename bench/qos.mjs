@@ -5,13 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseCount, parseList, parsePositive, readArguments, runMain } from './lib/arguments.mjs';
+import { parseCount, parseList, runMain } from './lib/arguments.mjs';
 import { chooseCpus, perf, perfTogether, repository, serve } from './lib/ballast.mjs';
 import { runChild } from './lib/child.mjs';
 import { daemonApi, untilApi } from './lib/daemon-api.mjs';
 import { environment, warnOfLoad } from './lib/environment.mjs';
 import { ratePlot } from './lib/rate-plot.mjs';
-import { checkOut } from './lib/results.mjs';
+import { readRunOptions, textOption } from './lib/run-options.mjs';
 import { spread, table, thousands } from './lib/statistics.mjs';
 
 const help = `Usage: npm run bench:qos -- [options]
@@ -37,23 +37,17 @@ const volumeBytes = 256 << 20;
 const block = { blockBytes: 4096 };
 
 function readOptions(words) {
-  const text = { type: 'string' };
-  const { values } = readArguments(words, {
-    limits: { ...text, default: '1,10,100,1000,10000,100000,300000' },
-    'limit-seconds': { ...text, default: '12' },
-    seconds: { ...text, default: '3' },
-    runs: { ...text, default: '3' },
-    out: text,
-    plot: text,
+  const read = readRunOptions(words, {
+    limits: textOption('1,10,100,1000,10000,100000,300000'),
+    'limit-seconds': textOption('12'),
+    plot: textOption(),
   });
-  if (values.help) return undefined;
-  checkOut(values.out);
+  if (read === undefined) return undefined;
+  const { values, shared } = read;
   return {
+    ...shared,
     limits: parseList('limits', values.limits, (option, word) => parseCount(option, word, 1, 100_000_000)),
     limitSeconds: parseCount('limit-seconds', values['limit-seconds'], 1, 3600),
-    seconds: parsePositive('seconds', values.seconds),
-    runs: parseCount('runs', values.runs, 1, 1000),
-    out: values.out,
     plot: values.plot,
   };
 }

@@ -112,7 +112,7 @@ export async function measureFullCopy({ mib }, directory) {
   return { bytes: size, mbPerSecond, ddMbPerSecond, ratio: mbPerSecond && mbPerSecond / ddMbPerSecond };
 }
 
-/** A copy to a new member of two is broken off at its half by the end of the head: what is copied after that. */
+/** A copy to a new member of two is broken off at its half, as the head is killed: what is copied then. */
 export async function measureResumed({ mib }, directory) {
   const rate = `,resync-rate=${Math.ceil(mib / 4)}MiB`;
   const nodes = await MirrorNodes.start({ directory, members: 2, mib, options: rate });
