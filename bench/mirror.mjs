@@ -188,7 +188,12 @@ function printCopy({ full, resumed, beside }) {
   console.log(
     `writes at QD 1: p99 ${of(({ alone }) => alone.p99, whole)} us, beside a copy of ` +
       `${of(({ mbPerSecond }) => mbPerSecond, tenths)} MB/s ${of((one) => one.beside.p99, whole)} us, ` +
-      `${of(({ ratioP99 }) => ratioP99, hundredths)} of it (mean ${of((one) => one.ratioMean, hundredths)})`,
+      `${of((one) => one.ratioP99, hundredths)} of it (mean ${of((one) => one.ratioMean, hundredths)})`,
+  );
+  console.log(
+    `marks: of a byte, ${of(({ alone }) => alone.diskBytesRatio, hundredths)} are written where regions ` +
+      `are marked, ${of(({ cold }) => cold.diskBytesRatio, hundredths)} where many are not yet (mean latency ` +
+      `${of(({ cold, alone }) => cold.mean / alone.mean, hundredths)} of the former)`,
   );
 }
 

@@ -1,7 +1,7 @@
 // What a killed member or head of a mirrored volume costs: what is copied to a member that comes back, what a
 // head has to make equal after a crash, and how fast a new member is filled. Called by bench/mirror.mjs.
 
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { perf } from './ballast.mjs';
@@ -138,15 +138,28 @@ export async function measureResumed({ mib }, directory) {
   }
 }
 
-/** Writes at QD 1 without a copy and beside one at the default rate, of two members of which one is new. */
+/**
+ * Writes at QD 1 without a copy and beside one at the default rate, of two members of which one is new. All
+ * regions are marked before. `diskBytesRatio`: of what the head's process writes to disks, to what the client
+ * writes, while only the head has the volume; what is above 1 is metadata.
+ */
 export async function measureBesideCopy({ mib, seconds }, directory) {
   const nodes = await MirrorNodes.start({ directory, members: 2, mib, absent: true });
   try {
     const load = async () => {
       const job = { ...block, rw: 'randwrite', queueDepth: 1 };
-      const { latencyUs } = await perf({ uri: nodes.uri(), job, seconds, stateDirectory: directory });
-      return latencyUs;
+      const before = diskBytes(nodes.head.process.pid);
+      const { latencyUs, write } = await perf({
+        ...{ uri: nodes.uri(), job, seconds, stateDirectory: directory },
+      });
+      const diskBytesRatio = (diskBytes(nodes.head.process.pid) - before) / (write.ios * block.blockBytes);
+      return { ...latencyUs, diskBytesRatio };
     };
+    const cold = await load();
+    await perf({
+      ...{ uri: nodes.uri(), seconds, stateDirectory: directory },
+      job: { ...block, rw: 'randwrite', queueDepth: 32 },
+    });
     const alone = await load();
     await nodes.members[0].start();
     const begin = performance.now();
@@ -157,6 +170,7 @@ export async function measureBesideCopy({ mib, seconds }, directory) {
     const copied = Number(resync.doneBytes) - Number(first.doneBytes);
     const mbPerSecond = copied / 1e6 / ((performance.now() - begin) / 1000);
     return {
+      cold,
       alone,
       beside,
       ratioP99: beside.p99 / alone.p99,
@@ -166,6 +180,11 @@ export async function measureBesideCopy({ mib, seconds }, directory) {
   } finally {
     await nodes.stop();
   }
+}
+
+/** Written to disks by a process so far. */
+function diskBytes(pid) {
+  return Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
 }
 
 /** What is known of the copy to the one new member, as soon as there is one. */
