@@ -192,8 +192,8 @@ function printCopy({ full, resumed, beside }) {
   );
   console.log(
     `marks: of a byte, ${of(({ alone }) => alone.diskBytesRatio, hundredths)} are written where regions ` +
-      `are marked, ${of(({ cold }) => cold.diskBytesRatio, hundredths)} where many are not yet (mean latency ` +
-      `${of(({ cold, alone }) => cold.mean / alone.mean, hundredths)} of the former)`,
+      `are marked, ${of(({ cold }) => cold.diskBytesRatio, hundredths)} where many are not yet ` +
+      `(mean latency ${of(({ cold, alone }) => cold.mean / alone.mean, hundredths)} of the former)`,
   );
 }
 
