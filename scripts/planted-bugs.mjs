@@ -1,5 +1,5 @@
 // Plants the bugs of a room's planted.h one at a time and requires that its tests find each, the simulation
-// first: npm run test:planted [-- pool|mirror [NUMBER ...]]. Prints which seed or test found it, and exits 1
+// first: npm run test:planted [-- pool|mirror [NUMBER|NAME ...]]. Prints which seed or test found it; exits 1
 // if one is not found. BALLAST_SIM_SEEDS: how many seeds are tried.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -28,6 +28,7 @@ const rooms = {
   },
   mirror: {
     target: 'ballast_sim',
+    also: 'bdev_mirror_test',
     program: 'test/sim/ballast_sim',
     seeds: '20000',
     check: (run) => run(0, ['--seeds', '1000'], {}),
@@ -35,9 +36,17 @@ const rooms = {
       const { found, text } = run(number, ['--seeds', seeds, '--until-failure'], {});
       const [, seed, why] = /^seed (\d+), \d+ nodes: (.*)$/m.exec(text) ?? [];
       if (found) return `seed ${seed}: ${(why ?? describe(text)).slice(0, 100)}`;
-      const searched = run(number, ['--exhaustive', '0'], {});
-      const [, case_] = /^exhaustive: (.*)$/m.exec(searched.text) ?? [];
-      return searched.found ? `exhaustive: ${(case_ ?? describe(searched.text)).slice(0, 100)}` : undefined;
+      for (const scope of ['0', '1,2,2,1', '2,2,1,2']) {
+        const searched = run(number, ['--exhaustive', scope], {});
+        const [, runs] = /, (\d+) runs,/.exec(searched.text) ?? [];
+        const [, case_] = /^exhaustive: (.*)$/m.exec(searched.text) ?? [];
+        if (searched.found) return `exhaustive ${scope}, run ${runs}: ${(case_ ?? '').slice(0, 80)}`;
+      }
+      const tested = run(number, ['--gtest_filter=Replica*'], {}, 'test/native/bdev_mirror/bdev_mirror_test');
+      if (tested.found) return describe(tested.text);
+      const searched = run(number, ['--exhaustive', '3,2,1,2'], {});
+      const [, runs] = /, (\d+) runs,/.exec(searched.text) ?? [];
+      return searched.found ? `exhaustive 3,2,1,2, run ${runs}` : undefined;
     },
   },
 };
@@ -61,17 +70,19 @@ function describe(text) {
 const words = process.argv.slice(2);
 const name = Object.hasOwn(rooms, words[0] ?? '') ? words.shift() : 'pool';
 const room = rooms[name];
-const asked = words.map(Number);
+const names = plantedBugs(name);
+const asked = words.map((word) => (names.includes(word) ? names.indexOf(word) : Number(word)));
 if (asked.some(Number.isNaN)) {
-  console.error(`planted-bugs: which is not pool, mirror or a number: ${words.join(' ')}`);
+  console.error(`planted-bugs: which is not pool, mirror, a bug or its number: ${words.join(' ')}`);
   process.exit(2);
 }
-const { ok, folder } = await buildNativeTests('planted', [room.target]);
+const targets = room.also === undefined ? [room.target] : [room.target, room.also];
+const { ok, folder } = await buildNativeTests('planted', targets);
 if (!ok) process.exit(1);
 
 /** What the tests say with this bug on. */
-function run(number, args, environment) {
-  const ended = spawnSync(join(folder, room.program), args, {
+function run(number, args, environment, program = room.program) {
+  const ended = spawnSync(join(folder, program), args, {
     encoding: 'utf8',
     timeout: 10 * minuteMs,
     maxBuffer: 1 << 28,
@@ -88,10 +99,16 @@ if (without.found) {
   process.exit(1);
 }
 let missed = 0;
-for (const [number, bug] of plantedBugs(name).entries()) {
+const foundBySeed = [];
+for (const [number, bug] of names.entries()) {
   if (number === 0 || (asked.length > 0 && !asked.includes(number))) continue;
   const how = room.find(run, number, seeds);
   if (how === undefined) missed += 1;
+  const [, seed] = /^(?:seed|walk) (\d+)/.exec(how ?? '') ?? [];
+  if (seed !== undefined) foundBySeed.push(Number(seed));
   console.log(`${String(number).padStart(2)} ${bug.padEnd(26)} ${how ?? 'NOT FOUND'}`);
 }
+foundBySeed.sort((a, b) => a - b);
+const median = foundBySeed[Math.floor(foundBySeed.length / 2)];
+console.log(`${foundBySeed.length} by a seed, the median of them ${median}; not found: ${missed}`);
 process.exit(missed === 0 ? 0 : 1);

@@ -85,7 +85,12 @@ async function sim() {
   const runs = async (name, args) =>
     one(`sim: ${name}`, (await run(process.execPath, ['scripts/sim.mjs', ...args], { minutes: 25 })) === 0);
   return sum([
-    await runs(`${simulatedSeeds} seeds`, ['--seeds', String(simulatedSeeds)]),
+    await runs(`${simulatedSeeds} seeds`, [
+      '--seeds-of',
+      'test/sim/regression-seeds.txt',
+      '--seeds',
+      String(simulatedSeeds),
+    ]),
     await runs('every crash of short runs', ['--exhaustive', '0']),
     await runs('model of takeovers', ['--model', 'short']),
   ]);

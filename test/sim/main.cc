@@ -10,9 +10,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "history/json_lines.h"
 #include "model/search_all.h"
+#include "sim/replays.h"
 #include "sim/simulator.h"
 #include "sim/small_scope.h"
 
@@ -34,6 +36,8 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --history FILE   keep what the hosts of the last seed saw, a JSON line an operation
   --matrix         print how often each fault met a head in each of its states
   --hashes         print a hash of each run: the same seed gives the same
+  --reproduce      run each seed again, in the opposite order: the same must come of it
+  --seeds-of FILE  those of a file first
   --exhaustive N[,M[,C[,L]]]
                    instead of seeds: all sequences of up to N I/Os (at most 3) on 2 to M members (3), with
                    every set of nodes failing after every step, of single I/Os C times (2), up to L ways to
@@ -94,7 +98,8 @@ sim::SmallScope parse_scope(std::string text) {
 
 struct Settings {
   uint64_t seeds = 1000, from = 1;
-  bool until_failure = false, hashes = false, matrix = false;
+  bool until_failure = false, hashes = false, matrix = false, reproduce = false;
+  std::vector<uint64_t> first_seeds;
   std::string history_file;
   std::optional<sim::SmallScope> exhaustive;
   std::string model;
@@ -102,7 +107,7 @@ struct Settings {
 };
 
 Settings parse(int count, char** words) {
-  static constexpr std::array<option, 13> k_options = {{{"seeds", required_argument, nullptr, 's'},
+  static constexpr std::array<option, 15> k_options = {{{"seeds", required_argument, nullptr, 's'},
                                                         {"from", required_argument, nullptr, 'f'},
                                                         {"faults", required_argument, nullptr, 'x'},
                                                         {"operations", required_argument, nullptr, 'o'},
@@ -112,6 +117,8 @@ Settings parse(int count, char** words) {
                                                         {"hashes", no_argument, nullptr, 'a'},
                                                         {"matrix", no_argument, nullptr, 'm'},
                                                         {"exhaustive", required_argument, nullptr, 'e'},
+                                                        {"reproduce", no_argument, nullptr, 'p'},
+                                                        {"seeds-of", required_argument, nullptr, 'F'},
                                                         {"model", required_argument, nullptr, 'l'},
                                                         {"help", no_argument, nullptr, 'i'},
                                                         {nullptr, 0, nullptr, 0}}};
@@ -133,6 +140,11 @@ Settings parse(int count, char** words) {
       case 'a': settings.hashes = true; break;
       case 'm': settings.matrix = true; break;
       case 'e': settings.exhaustive = parse_scope(optarg); break;
+      case 'p': settings.reproduce = true; break;
+      case 'F':
+        settings.first_seeds = sim::read_seeds(optarg);
+        if (settings.first_seeds.empty()) refuse(std::string(optarg) + " is no file of seeds");
+        break;
       case 'l':
         settings.model = optarg;
         if (settings.model != "short" && settings.model != "long") refuse("the model is short or long");
@@ -188,16 +200,36 @@ int run_exhaustive(const sim::SmallScope& scope) {
   return ok ? 0 : 1;
 }
 
+int run_again(const Settings& settings) {
+  const auto differ = sim::find_irreproducible(settings.run, settings.from, settings.seeds);
+  for (const uint64_t seed : differ) std::printf("seed %lu does not come out the same\n", seed);
+  std::printf("%lu of %lu seeds reproduce\n", settings.seeds - differ.size(), settings.seeds);
+  std::printf("%lu passed, %lu failed\n", settings.seeds - differ.size(), differ.size());
+  return differ.empty() ? 0 : 1;
+}
+
+void print_witness(sim::Options options, uint64_t block) {
+  constexpr size_t k_lines_max = 60;
+  options.trace = true;
+  std::printf("what concerns block %lu, at the end:\n", block);
+  for (const std::string& line : sim::lines_about(sim::run(options).trace, block, k_lines_max)) {
+    std::printf("  %s\n", line.c_str());
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   Settings settings = parse(count, words);
   if (!settings.model.empty()) return model::search_all(settings.model == "long") ? 0 : 1;
+  if (settings.reproduce) return run_again(settings);
   if (settings.exhaustive) return run_exhaustive(*settings.exhaustive);
   const auto begin = std::chrono::steady_clock::now();
   sim::Matrix matrix{};
   uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0;
-  for (uint64_t seed = settings.from; seed < settings.from + settings.seeds; ++seed) {
+  const uint64_t first_count = settings.first_seeds.size();
+  for (uint64_t i = 0; i < first_count + settings.seeds; ++i) {
+    const uint64_t seed = i < first_count ? settings.first_seeds[i] : settings.from + i - first_count;
     settings.run.seed = seed;
     const sim::Report report = sim::run(settings.run);
     ++runs;
@@ -216,6 +248,7 @@ int main(int count, char** words) {
     if (report.ok) continue;
     ++failed;
     std::printf("seed %lu, %u nodes: %s\n", seed, report.nodes, report.failure.c_str());
+    if (report.violated_block) print_witness(settings.run, *report.violated_block);
     if (settings.until_failure) break;
   }
   if (settings.matrix) print(matrix);

@@ -23,6 +23,7 @@
 namespace ballast::sim {
 using bdev::mirror::Action;
 using bdev::mirror::Actions;
+using bdev::mirror::Activity;
 using bdev::mirror::CommandKind;
 using bdev::mirror::Head;
 using bdev::mirror::HeadOptions;
@@ -140,7 +141,7 @@ class Simulator {
   void break_some(uint32_t node);
   void spoil_some(uint32_t node, uint64_t for_ns);
   void run_out_of_space(uint32_t node, uint64_t for_ns);
-  void isolate(uint32_t node, uint64_t for_ns);
+  void isolate(uint32_t node, uint64_t for_ns, bool from_store);
   void crash(uint32_t node);
   void restart(uint32_t node);
   void start_replica(uint32_t node);

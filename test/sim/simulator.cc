@@ -102,6 +102,7 @@ Report Simulator::conclude() {
   } else if (!verdict->ok()) {
     report_.failure.clear();
     fail(verdict->first->text);
+    report_.violated_block = verdict->first->block;
   }
   report_.history = std::move(history_);
   report_.hash = world_.hash();

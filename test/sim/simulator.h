@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct Options {
 struct Report {
   bool ok = true;
   std::string failure;  // for people; empty when ok
+  std::optional<uint64_t> violated_block;
   uint32_t faults = 0;  // that were drawn
   uint32_t nodes = 0;
   uint64_t hash = 0;  // of everything that happened

@@ -92,6 +92,13 @@ void Simulator::ambush(const HeadProcess& process, const Action& action) {
     case Action::Kind::submit: one_in = 800; break;
     default: return;
   }
+  // A head that has asked for a member to be added is left alone with those of before: the narrowest place.
+  const bool is_adding =
+      action.kind == Action::Kind::compare_and_set && process.head->activity() == Activity::adding;
+  if (is_adding && has(fault_partition) && world_.chance(3)) {
+    met(fault_partition);
+    return isolate(process.node, world_.between(k_s, 8 * k_s), true);
+  }
   if (!world_.chance(one_in)) return;
   uint32_t node = process.node;
   if (world_.chance(3)) node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
@@ -136,7 +143,7 @@ void Simulator::strike(Fault fault, uint32_t node) {
       break;
     case fault_partition: {
       if (world_.chance(2)) {
-        isolate(node, for_ns);
+        isolate(node, for_ns, world_.chance(2));
         break;
       }
       if (node == other) break;
@@ -213,9 +220,9 @@ void Simulator::run_out_of_space(uint32_t node, uint64_t for_ns) {
   }
 }
 
-// From all other nodes, and perhaps from the store; hosts still reach it. Whoever looks for a head finds
+// From all other nodes; hosts still reach it. Whoever looks for a head finds
 // another.
-void Simulator::isolate(uint32_t node, uint64_t for_ns) {
+void Simulator::isolate(uint32_t node, uint64_t for_ns, bool from_store) {
   world_.say("node " + std::to_string(node) + " is cut off");
   const bool hears = world_.chance(3);
   for (uint32_t other = 0; other < nodes_.size(); ++other) {
@@ -223,7 +230,7 @@ void Simulator::isolate(uint32_t node, uint64_t for_ns) {
     cut_.insert({node, other});
     if (!hears) cut_.insert({other, node});
   }
-  if (world_.chance(2)) store_cut_.insert(node);
+  if (from_store) store_cut_.insert(node);
   world_.after(for_ns, [this, node] {
     store_cut_.erase(node);
     for (uint32_t other = 0; other < nodes_.size(); ++other) {

@@ -103,7 +103,7 @@ void Head::advance_copies(uint64_t now_ns) {
         take_op(Purpose::resync, zeroes ? IoType::unmap : IoType::write, lba, static_cast<uint32_t>(count));
     if (op == nullptr) return;
     ++join_.copies;
-    join_.cursor = end;
+    join_.cursor = planted(Planted::copied_with_gaps) ? end + 1 : end;
     if (bytes_per_s != 0 && !zeroes) {
       const uint64_t bytes = count * record_.block_size_bytes;
       join_.next_copy_ns = std::max(join_.next_copy_ns, now_ns) + bytes * 1'000'000'000 / bytes_per_s;

@@ -32,7 +32,7 @@ MemberSet Head::absent_sources() {
   readable().for_each([&](uint32_t other) {
     const AbsentSlot* const slot = find_slot(members_[other], record_.members[join_.member]);
     if (slot == nullptr) return;
-    const bool everything = slot->everything && !slot->copying && !planted(Planted::absent_in_part);
+    const bool everything = slot->everything && !slot->copying;
     if (!everything && (was_in_sync || slot->copying)) sources.add(other);
   });
   return sources;

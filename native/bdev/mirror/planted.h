@@ -1,4 +1,5 @@
-// The bugs that the simulation must find; how they are planted: bdev/planted.h.
+// The bugs that the simulation must find; how they are planted: bdev/planted.h. Not among them, as it harms
+// nothing: to read a slot that says "everything" as if it were a map, because a member sets all of that map.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,6 @@ enum class Planted : uint8_t {
   marks_not_shared,            // what is to be reconciled is forgotten with the next head's end
   absent_not_told,             // members do not note what one that left misses
   absent_in_flight_forgotten,  // of what was under way when it left
-  absent_in_part,              // a slot that says "everything" is read as if it were all
   written_cleared,             // a mark is cleared while its region is written
   cleared_written,             // a region is written while its mark is cleared
   unreconciled_cleared,        // a mark is cleared before its region was made equal
@@ -46,6 +46,7 @@ enum class Planted : uint8_t {
   settled_uncopied,            // so is what has not been copied yet
   resumed_older,               // a copy goes on at a disk that is older than the part that was copied
   copied_past_writes,          // a copy overwrites what is newer
+  copied_with_gaps,            // of what is copied a granule is left out
   copied_backwards,            // from the one that was away
   lost_while_added,            // one that fails while the store adds it stays in the set
   doubt_taken_for_yes,         // what the store did not answer counts as done
@@ -67,7 +68,7 @@ enum class Planted : uint8_t {
   member_cleared_trusted,       // a mark that was cleared counts as durable
   member_cleared_in_flight,     // by a block that was written with it
   member_intent_crossed,        // two writes of a block of marks at a time
-  member_marks_volatile,        // marks of the head are answered before they are durable
+  member_marks_volatile,        // what a head marks or clears is answered before that is durable
   member_slot_volatile,         // a slot for an absent member is
   member_slot_generation,       // the blocks of its map carry another generation than the slot
   member_everything_forgotten,  // that all is missing is not noted
@@ -76,8 +77,10 @@ enum class Planted : uint8_t {
   member_damaged_map,           // one of an absent member's map does
   member_copied_unflushed,      // what was copied is noted before what was written there since
   member_copied_trusted,        // at the start all behind the copied part counts as copied, too
-  member_marked_granules,       // at the start nothing is noted of regions that are marked
-  count                         // how many there are
+  // At the start nothing is noted of regions that are marked. A head marks them again, which notes it, too:
+  // the simulation cannot see this, the tests of the member alone do.
+  member_marked_granules,
+  count  // how many there are
 };
 
 }  // namespace ballast::bdev::mirror
