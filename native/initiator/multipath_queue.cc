@@ -21,8 +21,6 @@ std::optional<nvme::AnaState> ana_state_in(nvme::Status status) {
   return std::nullopt;
 }
 
-bool is_before(uint32_t nsid_a, uint32_t nsid_b) { return nsid_a < nsid_b; }
-
 }  // namespace
 
 MultipathQueue::MultipathQueue(Reactor& reactor, const ControllerOptions& options, size_t paths_count,
@@ -65,9 +63,8 @@ MultipathQueue::Route& MultipathQueue::route_to(uint32_t nsid) {
 }
 
 MultipathQueue::Route* MultipathQueue::find_route(uint32_t nsid) {
-  const auto found =
-      std::lower_bound(routes_.begin(), routes_.end(), nsid,
-                       [](const Route& route, uint32_t at) { return is_before(route.nsid, at); });
+  const auto found = std::lower_bound(routes_.begin(), routes_.end(), nsid,
+                                      [](const Route& route, uint32_t at) { return route.nsid < at; });
   return found == routes_.end() || found->nsid != nsid ? nullptr : &*found;
 }
 
@@ -196,7 +193,7 @@ void MultipathQueue::set_rank(uint8_t path, uint32_t nsid, PathRank rank) {
   if (route == nullptr) {
     if (nsid == 0 || routes_.size() > k_ana_namespaces_max) return;
     const auto at = std::lower_bound(routes_.begin(), routes_.end(), nsid,
-                                     [](const Route& one, uint32_t to) { return is_before(one.nsid, to); });
+                                     [](const Route& one, uint32_t to) { return one.nsid < to; });
     route = &*routes_.insert(at, Route{.nsid = nsid, .ranks = {}});
     route_last_ = 0;
   }
