@@ -2,6 +2,7 @@
 // are, in engine_calls.cc.
 #include "addon/calls.h"
 #include "addon/control_call.h"
+#include "addon/convert.h"
 #include "addon/mirror_values.h"
 
 namespace ballast::addon {
@@ -54,12 +55,32 @@ Napi::Value mirror_promote(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, member)
+Napi::Value mirror_add_member(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2]), member = to_mirror_member(info[3].As<Napi::Object>())](
+                        engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.add_mirror_member(name, member));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_demote(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
                     [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
                       event.finish(engine.demote_mirror(name));
                     });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume, uuid)
+Napi::Value mirror_remove_member(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [name = to_text(info[2]), replica = to_uuid(info[3])](engine::Engine& engine, OperationEvent& event) {
+        event.finish(engine.remove_mirror_member(name, replica));
+      });
   return info.Env().Undefined();
 }
 
@@ -107,6 +128,8 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorInfo", Napi::Function::New(env, mirror_info));
   exports.Set("mirrorPromote", Napi::Function::New(env, mirror_promote));
   exports.Set("mirrorDemote", Napi::Function::New(env, mirror_demote));
+  exports.Set("mirrorAddMember", Napi::Function::New(env, mirror_add_member));
+  exports.Set("mirrorRemoveMember", Napi::Function::New(env, mirror_remove_member));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));
 }
 

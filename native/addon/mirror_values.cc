@@ -65,17 +65,21 @@ engine::ReplicaConfig to_replica_config(const Napi::Object& object) {
   return config;
 }
 
+engine::MirrorMemberConfig to_mirror_member(const Napi::Object& object) {
+  engine::MirrorMemberConfig member;
+  member.uuid = to_uuid(object.Get("uuid"));
+  member.local_replica = to_text(object.Get("replica"));
+  member.address.host = to_text(object.Get("host"));
+  member.address.port = static_cast<uint16_t>(to_u32(object.Get("port")));
+  return member;
+}
+
 engine::MirrorConfig to_mirror_config(const Napi::Object& object) {
   engine::MirrorConfig config;
   config.is_head = object.Get("isHead").ToBoolean();
   const auto members = object.Get("members").As<Napi::Array>();
   for (uint32_t i = 0; i < members.Length(); ++i) {
-    const auto member = members.Get(i).As<Napi::Object>();
-    engine::MirrorMemberConfig& added = config.members.emplace_back();
-    added.uuid = to_uuid(member.Get("uuid"));
-    added.local_replica = to_text(member.Get("replica"));
-    added.address.host = to_text(member.Get("host"));
-    added.address.port = static_cast<uint16_t>(to_u32(member.Get("port")));
+    config.members.push_back(to_mirror_member(members.Get(i).As<Napi::Object>()));
   }
   config.record = to_record(object.Get("record").As<Napi::Object>());
   BALLAST_ASSERT(config.members.size() == config.record.members_count);
@@ -143,6 +147,7 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
   object.Set("state", info.state);
   object.Set("activity", info.activity);
   object.Set("record", from_record(env, info.record));
+  object.Set("changing", info.is_changing);
   Napi::Array members = Napi::Array::New(env, info.members.size());
   for (uint32_t i = 0; i < info.members.size(); ++i) {
     const engine::MirrorMemberInfo& one = info.members[i];

@@ -8,6 +8,7 @@
 namespace ballast::addon {
 
 engine::ReplicaConfig to_replica_config(const Napi::Object& object);
+engine::MirrorMemberConfig to_mirror_member(const Napi::Object& object);
 engine::MirrorConfig to_mirror_config(const Napi::Object& object);
 // `kind`: stored, differs or unavailable; `current` is a record but for the last.
 engine::StoreAnswer to_store_answer(const Napi::Value& kind, const Napi::Value& current);

@@ -191,6 +191,16 @@ Result<MirrorInfo> Engine::mirror_info(const std::string& volume) {
   return mirrors_->info(volume);
 }
 
+Outcome Engine::add_mirror_member(const std::string& volume, const MirrorMemberConfig& member) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->add_member(volume, member);
+}
+
+Outcome Engine::remove_mirror_member(const std::string& volume, const Uuid& replica) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->remove_member(volume, replica);
+}
+
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
   BALLAST_ASSERT(!closed_);
   Result<SocketAddress> bound = Errc::io_error;

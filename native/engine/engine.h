@@ -86,6 +86,9 @@ class Engine {
   // Before the first mirrored volume, and before the first replica. Called on reactors.
   void set_head_state_sink(HeadStateSink sink);
   void set_replica_seal_sink(ReplicaSealSink sink);
+  // Begun when they return: MirrorTable.
+  Outcome add_mirror_member(const std::string& volume, const MirrorMemberConfig& member);
+  Outcome remove_mirror_member(const std::string& volume, const Uuid& replica);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.

@@ -47,7 +47,7 @@ struct ReplicaInfo {
 
 // A member as the head reaches it: a replica of this process by name, or one of another by its address.
 struct MirrorMemberConfig {
-  Uuid uuid;
+  Uuid uuid;                  // nil: the place is free
   std::string local_replica;  // empty: remote
   SocketAddress address;
 };
@@ -56,7 +56,7 @@ struct MirrorConfig {
   // Its head runs here; else only the volume is here, its I/O ends as a path error, and only the size of what
   // follows is looked at.
   bool is_head = true;
-  std::vector<MirrorMemberConfig> members;  // in the order of record.members
+  std::vector<MirrorMemberConfig> members;  // by their places in record.members
   // What the store says of the volume.
   bdev::mirror::Record record;
   Uuid node;  // the head's own
@@ -108,6 +108,7 @@ struct MirrorInfo {
   std::string state;
   std::string activity;  // the most particular thing that it does
   bdev::mirror::Record record;
+  bool is_changing = false;  // a member is being added or removed
   std::vector<MirrorMemberInfo> members;
   uint64_t unreconciled_regions = 0;
   uint64_t marked_regions = 0;

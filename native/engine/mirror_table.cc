@@ -57,7 +57,8 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
   info.record = head.record();
   info.unreconciled_regions = head.unreconciled().count();
   info.marked_regions = head.marked_regions();
-  for (uint32_t i = 0; i < info.record.members_count; ++i) {
+  info.is_changing = head.is_changing();
+  info.record.all().for_each([&](uint32_t i) {
     const mirror::MemberView view = driver.member(i);
     MirrorMemberInfo& member = info.members.emplace_back();
     member.uuid = info.record.members[i];
@@ -66,7 +67,7 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
     const mirror::CopyProgress progress = head.copy_progress(i);
     member.resync_done_bytes = progress.total_bytes - progress.left_bytes;
     member.resync_total_bytes = progress.total_bytes;
-  }
+  });
   return info;
 }
 
@@ -91,7 +92,7 @@ Outcome check_mirror_config(const MirrorConfig& config) {
   if (record.blocks_count == 0 || record.blocks_count > blocks_max) {
     return invalid("no mirrored volume can be of this size");
   }
-  if (record.min_in_sync == 0 || record.min_in_sync > record.members_count) {
+  if (record.min_in_sync == 0 || record.min_in_sync > record.all().size()) {
     return invalid("min_in_sync is 1 to the number of members");
   }
   if (config.lease_ms < k_lease_ms_min || config.lease_ms > k_lease_ms_max) {
@@ -115,28 +116,34 @@ uint32_t MirrorTable::home_of(const std::string& volume) const {
   return static_cast<uint32_t>(std::hash<std::string>{}(volume) % reactors_.count());
 }
 
-Result<std::vector<std::shared_ptr<mirror::ReplicaConnector>>> MirrorTable::connectors(
-    Reactor& home, const MirrorConfig& config) {
-  std::vector<std::shared_ptr<mirror::ReplicaConnector>> ways;
+Result<MirrorTable::Connector> MirrorTable::connector(Reactor& home, const MirrorConfig& config,
+                                                      const MirrorMemberConfig& member) {
+  if (!member.local_replica.empty()) return replicas_.connector(member.local_replica, home);
+  return Connector(make_remote_connector(home, {.address = member.address,
+                                                .replica = member.uuid,
+                                                .host_nqn = config.host_nqn,
+                                                .host_id = config.host_id}));
+}
+
+Result<std::vector<MirrorTable::Connector>> MirrorTable::connectors(Reactor& home,
+                                                                    const MirrorConfig& config) {
+  std::vector<Connector> ways;
   for (const MirrorMemberConfig& member : config.members) {
-    if (member.local_replica.empty()) {
-      ways.push_back(make_remote_connector(home, {.address = member.address,
-                                                  .replica = member.uuid,
-                                                  .host_nqn = config.host_nqn,
-                                                  .host_id = config.host_id}));
+    if (member.uuid.is_nil()) {
+      ways.emplace_back();
       continue;
     }
-    auto local = replicas_.connector(member.local_replica, home);
-    if (!local.ok()) {
-      release(home, ways);
-      return local.error();
+    auto way = connector(home, config, member);
+    if (!way.ok()) {
+      release(home, std::move(ways));
+      return way.error();
     }
-    ways.push_back(std::move(*local));
+    ways.push_back(std::move(*way));
   }
   return ways;
 }
 
-void MirrorTable::release(Reactor& home, std::vector<std::shared_ptr<mirror::ReplicaConnector>>& connectors) {
+void MirrorTable::release(Reactor& home, std::vector<Connector> connectors) {
   run_on(home, [&] { connectors.clear(); });
 }
 
@@ -160,9 +167,8 @@ Result<std::shared_ptr<bdev::Bdev>> MirrorTable::open(const std::string& volume,
 Outcome MirrorTable::start_head(const std::string& volume, Entry& entry, const MirrorConfig& config) {
   BALLAST_ASSERT(sink_ != nullptr);
   Reactor& home = *entry.home;
-  TRY(entry.connectors, connectors(home, config));
-  std::vector<mirror::ReplicaConnector*> ways;
-  for (const auto& connector : entry.connectors) ways.push_back(connector.get());
+  TRY(std::vector<Connector> ways, connectors(home, config));
+  entry.config = config;
   mirror::HeadDriverOptions options = options_of(entry.uuid, config);
   if (state_sink_) {
     options.on_state = [this, volume](mirror::HeadState state) {
@@ -175,6 +181,7 @@ Outcome MirrorTable::start_head(const std::string& volume, Entry& entry, const M
         home, options, config.record, ways, [this, volume](uint64_t expected, const mirror::Record& wanted) {
           sink_({.volume = volume, .expected_revision = expected, .wanted = wanted});
         });
+    ways.clear();
     drivers_[home_of(volume)].emplace(volume, entry.driver.get());
     entry.slot->put(*entry.driver);
     entry.driver->start();
@@ -189,7 +196,6 @@ void MirrorTable::drop_head(const std::string& volume, Entry& entry) {
     if (entry.driver != nullptr) entry.known = std::as_const(*entry.driver).head().record();
     drivers_[home_of(volume)].erase(volume);
     entry.driver.reset();
-    entry.connectors.clear();
   });
 }
 
@@ -257,14 +263,60 @@ void MirrorTable::close(const std::string& volume) {
 }
 
 Result<MirrorInfo> MirrorTable::info(const std::string& volume) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver == nullptr) {
+    return MirrorInfo{.volume = volume, .state = "standby", .activity = "standby", .record = entry->known};
+  }
+  MirrorInfo info;
+  run_on(*entry->home, [&] { info = describe(volume, *entry->driver); });
+  return info;
+}
+
+// ---- another number of members ----
+
+namespace {
+
+Outcome outcome_of(mirror::ChangeRefusal refusal) {
+  const auto refuse = [refusal](Errc errc) { return Error{errc, change_refusal_text(refusal)}; };
+  switch (refusal) {
+    case mirror::ChangeRefusal::none: break;
+    case mirror::ChangeRefusal::not_serving:
+    case mirror::ChangeRefusal::busy: return refuse(Errc::in_use);
+    case mirror::ChangeRefusal::known: return refuse(Errc::already_exists);
+    case mirror::ChangeRefusal::unknown: return refuse(Errc::not_found);
+    case mirror::ChangeRefusal::no_place: return refuse(Errc::too_many);
+    case mirror::ChangeRefusal::too_few:
+    case mirror::ChangeRefusal::last_complete: return refuse(Errc::permission_denied);
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+Outcome MirrorTable::add_member(const std::string& volume, const MirrorMemberConfig& member) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver == nullptr) return outcome_of(mirror::ChangeRefusal::not_serving);
+  Reactor& home = *entry->home;
+  TRY(Connector way, connector(home, entry->config, member));
+  mirror::ChangeRefusal refusal{};
+  run_on(home, [&] {
+    refusal = entry->driver->add_member(member.uuid, std::move(way), !member.local_replica.empty());
+  });
+  return outcome_of(refusal);
+}
+
+Outcome MirrorTable::remove_member(const std::string& volume, const Uuid& replica) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver == nullptr) return outcome_of(mirror::ChangeRefusal::not_serving);
+  mirror::ChangeRefusal refusal{};
+  run_on(*entry->home, [&] { refusal = entry->driver->remove_member(replica); });
+  return outcome_of(refusal);
+}
+
+Result<MirrorTable::Entry*> MirrorTable::find(const std::string& volume) {
   const auto found = mirrors_.find(volume);
   if (found == mirrors_.end()) return unknown_volume();
-  const Entry& entry = found->second;
-  if (entry.driver == nullptr)
-    return MirrorInfo{.volume = volume, .state = "standby", .activity = "standby", .record = entry.known};
-  MirrorInfo info;
-  run_on(*entry.home, [&] { info = describe(volume, *entry.driver); });
-  return info;
+  return &found->second;
 }
 
 void MirrorTable::answer_store(const std::string& volume, const StoreAnswer& answer) {

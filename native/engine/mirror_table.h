@@ -41,6 +41,11 @@ class MirrorTable {
   // After end(); the device and its channels are gone.
   void close(const std::string& volume);
   Result<MirrorInfo> info(const std::string& volume);
+  // Begins it; done when the record in info() says so, given up when is_changing ends without. Errc:
+  // not_found, too_many (members), already_exists, in_use (another change is under way, or the head does not
+  // serve), permission_denied (too few would be left).
+  Outcome add_member(const std::string& volume, const MirrorMemberConfig& member);
+  Outcome remove_member(const std::string& volume, const Uuid& replica);
 
   // Any thread. No error if nobody waits for it.
   void answer_store(const std::string& volume, const StoreAnswer& answer);
@@ -50,8 +55,7 @@ class MirrorTable {
     Reactor* home = nullptr;
     Uuid uuid;
     std::unique_ptr<bdev::mirror::HeadSlot> slot;
-    // Of the head; none: it is not here.
-    std::vector<std::shared_ptr<bdev::mirror::ReplicaConnector>> connectors;
+    MirrorConfig config;                               // of its head: the latest
     std::unique_ptr<bdev::mirror::HeadDriver> driver;  // made, used and destroyed on home
     bool is_ended = false;
     bdev::mirror::Record known;  // of no head: as it was when there was one here, or at the beginning
@@ -63,10 +67,12 @@ class MirrorTable {
   Outcome start_head(const std::string& volume, Entry& entry, const MirrorConfig& config);
   void drop_head(const std::string& volume, Entry& entry);
   bool runs(Entry& entry);
-  Result<std::vector<std::shared_ptr<bdev::mirror::ReplicaConnector>>> connectors(Reactor& home,
-                                                                                  const MirrorConfig& config);
-  static void release(Reactor& home,
-                      std::vector<std::shared_ptr<bdev::mirror::ReplicaConnector>>& connectors);
+  Result<Entry*> find(const std::string& volume);
+  using Connector = std::shared_ptr<bdev::mirror::ReplicaConnector>;
+  Result<Connector> connector(Reactor& home, const MirrorConfig& config, const MirrorMemberConfig& member);
+  Result<std::vector<Connector>> connectors(Reactor& home, const MirrorConfig& config);
+  // A connector ends where it is used.
+  static void release(Reactor& home, std::vector<Connector> connectors);
 
   ReactorSet& reactors_;
   ReplicaTable& replicas_;

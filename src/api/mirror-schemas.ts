@@ -39,6 +39,17 @@ export const Mirror = Type.Object(
   { $id: 'Mirror' },
 );
 
+export const NewMember = Type.Object(
+  {
+    member: Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "The name of a replica of this daemon, or the address of another's.",
+    }),
+  },
+  { additionalProperties: false },
+);
+
 export type MirrorBody = Static<typeof Mirror>;
 
 export function mirrorBody({ sizeBytes, epoch, members, ...rest }: MirrorView): MirrorBody {

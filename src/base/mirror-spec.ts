@@ -93,6 +93,11 @@ export function parseMirrorSpec(name: string, spec: string): MirrorSpec {
   });
 }
 
+/** `refuse` makes the error. */
+export function parseMirrorMember(text: string, refuse: Refuse): MirrorMemberSpec {
+  return refusing(refuse, () => parseMember(text, undefined, refuse));
+}
+
 function parseMember(text: string, blockSizeBytes: number | undefined, refuse: Refuse): MirrorMemberSpec {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return parseRemote(text, refuse);
   const device = parseReplicaDevice(text, blockSizeBytes ?? 4096, refuse);

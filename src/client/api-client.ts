@@ -112,6 +112,14 @@ export class ApiClient {
     return this.#ask('GET', `mirrors/${part(name)}`);
   }
 
+  addMirrorMember(name: string, member: string): Promise<MirrorBody> {
+    return this.#ask('POST', `mirrors/${part(name)}/members`, { member }, forever);
+  }
+
+  removeMirrorMember(name: string, member: string): Promise<MirrorBody> {
+    return this.#ask('DELETE', `mirrors/${part(name)}/members/${part(member)}`, undefined, forever);
+  }
+
   async volumes(): Promise<readonly VolumeBody[]> {
     return (await this.#ask<{ volumes: VolumeBody[] }>('GET', 'volumes')).volumes;
   }

@@ -1,13 +1,12 @@
-// Mirrored volumes for those who look: a daemon without any has no service for them.
+// Mirrored volumes for the API: a daemon without any has no service for them.
+import type { MirrorsSource } from '../api/routes/mirrors.js';
 import { MirrorNotFoundError } from '../base/mirror-errors.js';
 import type { MirrorService } from '../mirrors/mirror-service.js';
 
-export function mirrorsSource(service: MirrorService | undefined): Pick<MirrorService, 'list' | 'get'> {
+export function mirrorsSource(service: MirrorService | undefined): MirrorsSource {
   if (service !== undefined) return service;
-  return {
-    list: async () => [],
-    get: async (name) => {
-      throw new MirrorNotFoundError(name);
-    },
+  const none = async (name: string) => {
+    throw new MirrorNotFoundError(name);
   };
+  return { list: async () => [], get: none, addMember: none, removeMember: none };
 }

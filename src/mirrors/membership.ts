@@ -1,10 +1,10 @@
 // Who the members of a mirrored volume are, by what was asked for, and whether that agrees with its record
 // and with what the replicas say of themselves. Checks alone: nothing is changed here.
-import { formatTcp, type HostPort } from '../base/address.js';
+import { formatTcp, type HostPort, resolveHost } from '../base/address.js';
 import { MirrorConflictError } from '../base/mirror-errors.js';
 import type { MirrorMemberSpec, MirrorSpec } from '../base/mirror-spec.js';
 import { formatSize } from '../base/sizes.js';
-import type { MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
+import type { MirrorMemberOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
 import { nobody, type StoredMirror } from './record.js';
 
 /** A member as it was asked for. */
@@ -32,7 +32,7 @@ function localName(mirror: string, member: MirrorMemberSpec): string | undefined
 
 /** `find`: replicas that are open; all that are asked for must be. */
 export function membersOf(
-  { name, members }: MirrorSpec,
+  { name, members }: Pick<MirrorSpec, 'name' | 'members'>,
   find: (replica: string) => ReplicaInfo | undefined,
 ): readonly Member[] {
   const found = members.map((member): Member => {
@@ -96,34 +96,48 @@ function checkBeginning(name: string, volumeUuid: string, first: ReplicaInfo): v
   }
 }
 
-/** In the order of the record; fails when they are not the members that the record has. */
+/**
+ * By the places of the record, undefined where one is free; fails when they are not the members that the
+ * record has. `members`: as asked for; beside them what is known of those that were added and removed since.
+ */
 export function checkKnown(
   { name, uuid }: MirrorSpec,
   { volumeUuid, record }: StoredMirror,
   members: readonly Member[],
-): readonly Member[] {
+  { added, removed }: { readonly added: readonly Member[]; readonly removed: readonly string[] },
+): readonly (Member | undefined)[] {
   if (uuid !== undefined && uuid !== volumeUuid) {
     throw new MirrorConflictError(name, `its uuid is ${volumeUuid}, not ${uuid}`);
   }
-  const added = members.find((member) => !record.members.some((known) => known.uuid === member.uuid));
-  if (added !== undefined) {
+  const foreign = members.find(
+    (member) => !removed.includes(member.uuid) && !record.members.some((known) => known.uuid === member.uuid),
+  );
+  if (foreign !== undefined) {
     throw new MirrorConflictError(
       name,
-      `${placeOf(added)} (${added.uuid}) is not one of its members. Adding one would take 'ballast mirror ` +
-        `add ${name}', which there is not yet`,
+      `${placeOf(foreign)} (${foreign.uuid}) is not one of its members. Start without it, and add it: ` +
+        `ballast mirror add-member ${name} MEMBER`,
     );
   }
   return record.members.map(({ uuid: known }) => {
-    const member = members.find((one) => one.uuid === known);
+    if (known === nobody) return undefined;
+    const member = [...members, ...added].find((one) => one.uuid === known);
     if (member === undefined) {
       throw new MirrorConflictError(
         name,
-        `its member ${known} is missing. Removing one would take 'ballast mirror remove ${name}', which ` +
-          'there is not yet; a member that is down may be named all the same',
+        `its member ${known} is missing. A member that is down may be named all the same; one that is to ` +
+          `go for good is removed by: ballast mirror remove-member ${name} MEMBER`,
       );
     }
     return member;
   });
+}
+
+/** How the engine reaches it. */
+export async function reachOf({ uuid, replica, address }: Member): Promise<MirrorMemberOptions> {
+  if (replica !== undefined) return { uuid, replica: replica.name };
+  const { host, port } = address ?? { host: '', port: 0 };
+  return { uuid, address: { host: await resolveHost(host), port } };
 }
 
 /** Of the replicas of this daemon; those of others are judged when they are connected to. */

@@ -1,14 +1,14 @@
 // Everything of this room put together: replicas and mirrored volumes of this daemon, one for each daemon,
 // made in src/main when the engine runs and pools are open. Closed after the engine, before the store.
-import { resolveHost } from '../base/address.js';
-import type { Clock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import { KeyedLock } from '../base/keyed-lock.js';
 import type { Log } from '../base/log.js';
 import { MirrorConflictError, MirrorNotFoundError } from '../base/mirror-errors.js';
 import type { MirrorSpec } from '../base/mirror-spec.js';
 import { engineLimits } from '../base/qos.js';
-import type { MirrorMemberOptions } from '../native/mirror-types.js';
 import type { VolumeInfo } from '../native/types.js';
 import type { Store } from '../store/types.js';
+import { MemberChanges, type ServedMembers } from './member-changes.js';
 import {
   checkKnown,
   checkReplicasFit,
@@ -17,8 +17,10 @@ import {
   membersOf,
   newMirror,
   placeOf,
+  reachOf,
 } from './membership.js';
-import type { StoredMirror } from './record.js';
+import { PlacesStore } from './places.js';
+import { nobody, type StoredMirror } from './record.js';
 import { MirrorRecords } from './records.js';
 import { type Beginning, Replicas } from './replicas.js';
 import { StoreBridge } from './store-bridge.js';
@@ -33,9 +35,8 @@ export interface MirrorServiceOptions {
   readonly clock?: Clock;
 }
 
-interface Served {
+interface Served extends ServedMembers {
   readonly info: VolumeInfo;
-  readonly members: readonly Member[];
 }
 
 export class MirrorService {
@@ -43,10 +44,22 @@ export class MirrorService {
   readonly #records: MirrorRecords;
   readonly #bridge: StoreBridge;
   readonly #served = new Map<string, Served>();
+  readonly #replicas: Replicas;
+  readonly #places: PlacesStore;
+  readonly #changes: MemberChanges;
+  readonly #locks = new KeyedLock();
 
   constructor({ engine, store, log, storeTimeoutMs, clock }: MirrorServiceOptions) {
     this.#engine = engine;
     this.#records = new MirrorRecords(store);
+    this.#replicas = new Replicas(engine);
+    this.#places = new PlacesStore(store);
+    this.#changes = new MemberChanges({
+      engine,
+      places: this.#places,
+      clock: clock ?? systemClock,
+      find: (replica) => this.#replicas.find(replica),
+    });
     this.#bridge = new StoreBridge({
       records: this.#records,
       log,
@@ -68,7 +81,7 @@ export class MirrorService {
       const stored = await this.#records.get(spec.name);
       if (stored !== undefined) known.set(spec.name, stored);
     }
-    const opened = new Replicas(this.#engine);
+    const opened = this.#replicas;
     for (const spec of replicas) await opened.open(spec, beginningOf(spec.name, mirrors, known));
     const volumes: VolumeInfo[] = [];
     const problems = [...opened.problems];
@@ -94,9 +107,28 @@ export class MirrorService {
   }
 
   async get(name: string): Promise<MirrorView> {
+    const served = this.#find(name);
+    return mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
+  }
+
+  /** `member`: the name of a replica of this daemon, or the address of another's. */
+  async addMember(name: string, member: string): Promise<MirrorView> {
+    const served = this.#find(name);
+    await this.#locks.exclusive(name, () => this.#changes.add(served, member));
+    return this.get(name);
+  }
+
+  /** `member`: as for addMember(), or the UUID of the replica. */
+  async removeMember(name: string, member: string): Promise<MirrorView> {
+    const served = this.#find(name);
+    await this.#locks.exclusive(name, () => this.#changes.remove(served, member));
+    return this.get(name);
+  }
+
+  #find(name: string): Served {
     const served = this.#served.get(name);
     if (served === undefined) throw new MirrorNotFoundError(name);
-    return mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
+    return served;
   }
 
   /** When the engine is closed: what heads asked for last is done then, or its time is over. */
@@ -109,11 +141,11 @@ export class MirrorService {
     { spec, identity }: WantedMirror,
     known: StoredMirror | undefined,
     members: readonly Member[],
-  ): Promise<{ readonly stored: StoredMirror; readonly ordered: readonly Member[] }> {
+  ): Promise<{ readonly stored: StoredMirror; readonly ordered: readonly (Member | undefined)[] }> {
     const { name, minInSync } = spec;
-    const ordered = known === undefined ? members : checkKnown(spec, known, members);
+    const ordered = known === undefined ? members : await this.#knownMembers(spec, known, members);
     const mirror = known ?? newMirror(spec, identity.uuid, members);
-    checkReplicasFit(name, mirror, ordered);
+    checkReplicasFit(name, mirror, real(ordered));
     const wanted = minInSync ?? mirror.record.minInSync;
     if (known !== undefined && wanted === mirror.record.minInSync) return { stored: mirror, ordered };
     const next = { ...mirror, record: { ...mirror.record, minInSync: wanted } };
@@ -122,10 +154,25 @@ export class MirrorService {
     return { stored: { ...next, record }, ordered };
   }
 
+  async #knownMembers(
+    spec: MirrorSpec,
+    known: StoredMirror,
+    members: readonly Member[],
+  ): Promise<readonly (Member | undefined)[]> {
+    const { added, removed } = await this.#places.get(spec.name);
+    const isMember = (uuid: string) => known.record.members.some((member) => member.uuid === uuid);
+    const beside = [...added].filter(([uuid]) => isMember(uuid)).map(([, place]) => place);
+    const find = (replica: string) => this.#replicas.find(replica);
+    return checkKnown(spec, known, members, {
+      added: membersOf({ name: spec.name, members: beside }, find),
+      removed,
+    });
+  }
+
   async #serve(
     { spec, identity }: WantedMirror,
     { volumeUuid, record }: StoredMirror,
-    members: readonly Member[],
+    places: readonly (Member | undefined)[],
     head: { readonly node: string; readonly hostNqn: string; readonly hostId: string },
   ): Promise<VolumeInfo> {
     const { name, allowedHosts, qos } = spec;
@@ -137,9 +184,9 @@ export class MirrorService {
       uuid: volumeUuid,
       ...(allowedHosts.length > 0 && { hosts: allowedHosts }),
       ...(qos !== undefined && { qos: engineLimits(qos) }),
-      mirror: { members: await Promise.all(members.map(reachOf)), record, ...head, ...tuningOf(spec) },
+      mirror: { members: await Promise.all(places.map(reachOrNobody)), record, ...head, ...tuningOf(spec) },
     });
-    this.#served.set(name, { info, members });
+    this.#served.set(name, { info, name, volumeUuid, members: real(places) });
     return info;
   }
 
@@ -164,10 +211,12 @@ function beginningOf(
   return { content: 'complete', volumeUuid: owner.identity.uuid };
 }
 
-async function reachOf({ uuid, replica, address }: Member): Promise<MirrorMemberOptions> {
-  if (replica !== undefined) return { uuid, replica: replica.name };
-  const { host, port } = address ?? { host: '', port: 0 };
-  return { uuid, address: { host: await resolveHost(host), port } };
+function real(places: readonly (Member | undefined)[]): readonly Member[] {
+  return places.flatMap((member) => member ?? []);
+}
+
+async function reachOrNobody(member: Member | undefined): ReturnType<typeof reachOf> {
+  return member === undefined ? { uuid: nobody } : reachOf(member);
 }
 
 function tuningOf({ leaseMs, latencyBudgetMs, resyncBytesPerSecond, belowMin }: MirrorSpec) {

@@ -16,6 +16,11 @@ export interface StoredMirror {
 }
 
 export const nobody = '00000000-0000-0000-0000-000000000000';
+/** Without the places that are free. */
+export function realMembers({ members }: MirrorRecord): readonly MirrorRecordMember[] {
+  return members.filter(({ uuid }) => uuid !== nobody);
+}
+
 const u64Max = (1n << 64n) - 1n;
 
 export function encodeMirror({ volumeUuid, record }: StoredMirror): Uint8Array {
@@ -92,7 +97,7 @@ function fail(error: Error): never {
 function decodeMember(value: unknown, refuse: Refuse): MirrorRecordMember {
   if (!isFields(value)) throw refuse('has a member that is none');
   const { uuid, inSync, sealedEpoch, ...more } = value;
-  if (!isUuid(uuid) || typeof inSync !== 'boolean' || Object.keys(more).length > 0) {
+  if (!isUuid(uuid, true) || typeof inSync !== 'boolean' || Object.keys(more).length > 0) {
     throw refuse('has a member that cannot be read');
   }
   return { uuid, inSync, sealedEpoch: number(sealedEpoch, 'sealedEpoch', refuse) };
@@ -102,13 +107,18 @@ function decodeMember(value: unknown, refuse: Refuse): MirrorRecordMember {
 function check(record: MirrorRecord, refuse: Refuse): void {
   const { epoch, head, members, minInSync, blockSizeBytes, blocksCount } = record;
   if (members.length < 1 || members.length > membersMax) throw refuse(`has ${members.length} members`);
-  if (new Set(members.map(({ uuid }) => uuid)).size !== members.length) throw refuse('has a member twice');
+  const real = realMembers(record);
+  if (new Set(real.map(({ uuid }) => uuid)).size !== real.length) throw refuse('has a member twice');
+  if (members.some(({ uuid, inSync, sealedEpoch }) => uuid === nobody && (inSync || sealedEpoch > 0n))) {
+    throw refuse('has somebody in a free place');
+  }
+  if (members.at(-1)?.uuid === nobody) throw refuse('ends with a free place');
   if (!members.some(({ inSync }) => inSync)) throw refuse('has no member in sync');
   if (members.some(({ sealedEpoch }) => sealedEpoch > epoch)) throw refuse('has a member ahead of its epoch');
   if ((epoch === 0n) !== (head === nobody))
     throw refuse('has an epoch without a head, or a head without one');
-  if (!Number.isInteger(minInSync) || minInSync < 1 || minInSync > members.length) {
-    throw refuse(`wants ${minInSync} of ${members.length} members in sync`);
+  if (!Number.isInteger(minInSync) || minInSync < 1 || minInSync > real.length) {
+    throw refuse(`wants ${minInSync} of ${real.length} members in sync`);
   }
   if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
     throw refuse(`has blocks of ${blockSizeBytes} bytes`);

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { DomainError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { MirrorRecord, StoreAnswer, StoreRequest } from '../native/mirror-types.js';
+import { realMembers } from './record.js';
 import type { MirrorRecords } from './records.js';
 
 export interface StoreBridgeOptions {
@@ -134,15 +135,24 @@ export class StoreBridge {
     const { log, memberName = (_volume, uuid) => uuid } = this.#options;
     const before = served.known;
     served.known = current;
-    const count = current.members.filter(({ inSync }) => inSync).length;
-    const sum = `${count} of ${current.members.length} in sync`;
+    const members = realMembers(current);
+    const count = members.filter(({ inSync }) => inSync).length;
+    const sum = `${count} of ${members.length} in sync`;
     const fields = { room: 'mirrors', volume };
     if (current.epoch !== before.epoch)
       log.info(fields, `volume '${volume}': epoch ${current.epoch}, ${sum}`);
-    for (const { uuid, inSync } of current.members) {
+    for (const { uuid } of realMembers(before)) {
+      if (members.some((member) => member.uuid === uuid)) continue;
+      log.info(fields, `volume '${volume}': ${memberName(volume, uuid)} is no member any more; ${sum}`);
+    }
+    for (const { uuid, inSync } of members) {
       const was = before.members.find((member) => member.uuid === uuid)?.inSync;
       if (was === inSync) continue;
       const name = memberName(volume, uuid);
+      if (was === undefined) {
+        log.info(fields, `volume '${volume}': ${name} is a member now; ${sum}`);
+        continue;
+      }
       if (inSync) log.info(fields, `volume '${volume}': member ${name} is in sync again; ${sum}`);
       else log.warn(fields, `volume '${volume}': member ${name} left the in-sync set; ${sum}`);
     }

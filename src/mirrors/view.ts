@@ -3,7 +3,7 @@
 import type { MirrorInfo } from '../native/mirror-types.js';
 import type { VolumeInfo } from '../native/types.js';
 import { type Member, placeOf } from './membership.js';
-import { nobody } from './record.js';
+import { nobody, realMembers } from './record.js';
 import type { MirrorView } from './types.js';
 
 export function mirrorView(volume: VolumeInfo, members: readonly Member[], info: MirrorInfo): MirrorView {
@@ -15,7 +15,7 @@ export function mirrorView(volume: VolumeInfo, members: readonly Member[], info:
     epoch: record.epoch,
     ...(record.head !== nobody && { head: record.head }),
     minInSync: record.minInSync,
-    members: record.members.map(({ uuid: member, inSync }) => {
+    members: realMembers(record).map(({ uuid: member, inSync }) => {
       const place = members.find((one) => one.uuid === member);
       const said = info.members.find((one) => one.uuid === member);
       return {

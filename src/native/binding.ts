@@ -325,6 +325,8 @@ export interface NativeBinding {
   mirrorInfo(engine: number, op: number, volume: string): void;
   mirrorPromote(engine: number, op: number, volume: string, mirror: NativeMirror): void;
   mirrorDemote(engine: number, op: number, volume: string): void;
+  mirrorAddMember(engine: number, op: number, volume: string, member: NativeMirror['members'][number]): void;
+  mirrorRemoveMember(engine: number, op: number, volume: string, uuid: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */
   mirrorAnswerStore(
     engine: number,

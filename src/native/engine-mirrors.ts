@@ -3,12 +3,19 @@
 import { binding, type NativeResults } from './binding.js';
 import { checkFunction, checkObject, checkText } from './checks.js';
 import { EnginePools } from './engine-pools.js';
-import { headFailure, mirrorFailure, replicaFailure } from './failures.js';
-import { checkMirrorOptions, checkReplicaOptions, checkStoreAnswer } from './mirror-arguments.js';
+import { headFailure, memberFailure, mirrorFailure, replicaFailure } from './failures.js';
+import {
+  checkMirrorMember,
+  checkMirrorOptions,
+  checkReplicaOptions,
+  checkReplicaUuid,
+  checkStoreAnswer,
+} from './mirror-arguments.js';
 import type {
   MirrorEngine,
   MirrorInfo,
   MirrorListeners,
+  MirrorMemberOptions,
   MirrorOptions,
   ReplicaInfo,
   ReplicaOptions,
@@ -48,6 +55,26 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     return operate<NativeResults['mirror']>(
       (op) => binding.mirrorInfo(engine, op, volume),
       mirrorFailure(volume),
+    );
+  }
+
+  async addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const native = checkMirrorMember(member);
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorAddMember(engine, op, volume, native),
+      memberFailure(volume, native.uuid),
+    );
+  }
+
+  async removeMirrorMember(volume: string, uuid: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const replica = checkReplicaUuid(uuid);
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorRemoveMember(engine, op, volume, replica),
+      memberFailure(volume, replica),
     );
   }
 

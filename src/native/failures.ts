@@ -82,6 +82,13 @@ export function headFailure(volume: string): ToError {
   };
 }
 
+export function memberFailure(volume: string, replica: string): ToError {
+  return (failure) =>
+    failure.code === 'SHUTTING_DOWN'
+      ? new ClosedError('the engine')
+      : new MirrorConflictError(volume, `member ${replica}: ${reasonOf(failure)}`);
+}
+
 export function qosFailure(name: string): ToError {
   return (failure) => {
     switch (failure.code) {

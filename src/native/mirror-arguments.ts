@@ -26,6 +26,10 @@ const membersMax = 8;
 const regionBytes = 1n << 20n;
 const sizeBytesMax = regionBytes << 32n;
 
+export function checkReplicaUuid(uuid: string): string {
+  return checkRealUuid(uuid, 'uuid');
+}
+
 export function checkReplicaOptions(options: ReplicaOptions): NativeReplica {
   checkObject(options, 'options');
   const { path, pool, volume, sizeBytes, blockSizeBytes = 4096, content = 'nothing', hosts = [] } = options;
@@ -77,7 +81,10 @@ export function checkMirrorOptions(options: MirrorOptions): NativeMirror {
   );
   return {
     isHead: !checkBoolean(options.standby, 'standby'),
-    members: members.map((member, index) => checkMember(member, record.members[index]?.uuid)),
+    members: members.map((member, index) => {
+      check(member?.uuid === record.members[index]?.uuid, 'members', "in the order of the record's");
+      return member.uuid === nil ? freePlace : checkMirrorMember(member);
+    }),
     record,
     node: checkRealUuid(options.node, 'node'),
     hostNqn: checkNqn(checkText(options.hostNqn, 'hostNqn', 65_536)),
@@ -89,14 +96,12 @@ export function checkMirrorOptions(options: MirrorOptions): NativeMirror {
   };
 }
 
-function checkMember(
-  member: MirrorMemberOptions,
-  recorded: string | undefined,
-): NativeMirror['members'][number] {
+const freePlace: NativeMirror['members'][number] = { uuid: nil, replica: '', host: '', port: 0 };
+
+export function checkMirrorMember(member: MirrorMemberOptions): NativeMirror['members'][number] {
   checkObject(member, 'members');
   const { replica, address } = member;
   const uuid = checkRealUuid(member.uuid, 'members.uuid');
-  check(uuid === recorded, 'members', "in the order of the record's");
   check((replica === undefined) !== (address === undefined), 'members', 'each a replica or an address');
   return {
     uuid,
@@ -112,11 +117,18 @@ export function checkMirrorRecord(record: MirrorRecord): MirrorRecord {
   const fits = Array.isArray(members) && members.length >= 1 && members.length <= membersMax;
   check(fits, 'record.members', `1 to ${membersMax}`);
   const checked = members.map(({ uuid, inSync, sealedEpoch }) => ({
-    uuid: checkRealUuid(uuid, 'record.members'),
+    uuid: checkUuid(uuid, 'record.members').toLowerCase(),
     inSync: checkBoolean(inSync, 'record.members'),
     sealedEpoch: checkU64(sealedEpoch, 'record.members'),
   }));
-  check(new Set(checked.map(({ uuid }) => uuid)).size === checked.length, 'record.members', 'each once');
+  const real = checked.filter(({ uuid }) => uuid !== nil);
+  check(new Set(real.map(({ uuid }) => uuid)).size === real.length, 'record.members', 'each once');
+  check(checked.at(-1)?.uuid !== nil, 'record.members', 'the last place is not free');
+  check(
+    checked.every(({ uuid, inSync, sealedEpoch }) => uuid !== nil || (!inSync && sealedEpoch === 0n)),
+    'record.members',
+    'nobody in a free place',
+  );
   check(
     checked.some(({ inSync }) => inSync),
     'record.members',
@@ -131,7 +143,7 @@ export function checkMirrorRecord(record: MirrorRecord): MirrorRecord {
     head: checkUuid(record.head, 'record.head').toLowerCase(),
     headStopped: checkBoolean(record.headStopped, 'record.headStopped'),
     members: checked,
-    minInSync: checkInteger(minInSync, 'record.minInSync', 1, members.length),
+    minInSync: checkInteger(minInSync, 'record.minInSync', 1, real.length),
     blockSizeBytes,
     blocksCount,
   };

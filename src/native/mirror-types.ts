@@ -45,6 +45,7 @@ export interface ReplicaInfo {
 }
 
 export interface MirrorRecordMember {
+  /** `nobody`: the place is free, which the last one never is. */
   readonly uuid: string;
   /** It has everything that was acknowledged. */
   readonly inSync: boolean;
@@ -61,6 +62,7 @@ export interface MirrorRecord {
   readonly head: string;
   /** It has ended properly: the next one need not wait until its lease is over. */
   readonly headStopped: boolean;
+  /** By their places, which they keep. */
   readonly members: readonly MirrorRecordMember[];
   readonly minInSync: number;
   readonly blockSizeBytes: number;
@@ -68,6 +70,7 @@ export interface MirrorRecord {
 }
 
 export interface MirrorMemberOptions {
+  /** `nobody`: the place is free, and nothing else is given. */
   readonly uuid: string;
   /** A replica of this engine, by name; or where the one of another is reached, numeric. */
   readonly replica?: string;
@@ -143,6 +146,8 @@ export interface MirrorInfo {
   readonly activity: string;
   /** Without a head: as it was known last. */
   readonly record: MirrorRecord;
+  /** A member is being added or removed. */
+  readonly changing: boolean;
   readonly members: readonly MirrorMemberInfo[];
   /** That an unclean end left, and that are not equal yet. */
   readonly unreconciledRegions: number;
@@ -169,6 +174,9 @@ export interface MirrorEngine {
   removeReplica(name: string): Promise<void>;
   replicaInfo(name: string): Promise<ReplicaInfo>;
   mirrorInfo(volume: string): Promise<MirrorInfo>;
+  /** Begun when it resolves: done when the record says so, given up when `changing` ends without. */
+  addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void>;
+  removeMirrorMember(volume: string, uuid: string): Promise<void>;
   /**
    * Makes this engine head of a volume that is served here, in place of a head of it that was fenced. Answers
    * when it has begun; onHeadState says when it serves. `mirror.standby` is not looked at.

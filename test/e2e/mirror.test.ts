@@ -159,4 +159,38 @@ describe('a mirrored volume of three processes', () => {
     expect(images[1]!.equals(images[0]!)).toBe(true);
     expect(images[2]!.equals(images[0]!)).toBe(true);
   });
+
+  it('changes its members under load, and starts again with those that it has then', {
+    timeout: 120_000,
+  }, async () => {
+    const head = await startMirror();
+    await inSync(head);
+    const third = await start(replica);
+    const written = new Written();
+    const change = async (...words: string[]) => {
+      const done = await ballast(['mirror', ...words, '--data', head.workspace.path('state')]);
+      expect(done.code, done.stderr).toBe(0);
+    };
+    const writes = await load(
+      head,
+      written,
+      change('add-member', 'v', third.target.replicaUri('r')).then(() =>
+        change('remove-member', 'v', nodes[0]!.target.replicaUri('r')),
+      ),
+    );
+    expect(writes).toBeGreaterThan(0);
+    await inSync(head);
+    await written.check(head);
+    // With the command line of before.
+    await head.target.kill();
+    await startAgain(head);
+    await inSync(head);
+    await written.check(head);
+    for (const { target } of [head, nodes[1]!, third]) expect(await target.stop()).toBe(0);
+    const [, second, own, added] = await Promise.all(
+      nodes.map(({ workspace }) => readFile(workspace.path('r.img'))),
+    );
+    expect(second!.equals(own!)).toBe(true);
+    expect(added!.equals(own!)).toBe(true);
+  });
 });

@@ -29,7 +29,7 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --from S         the first (default: 1)
   --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
                    write-error, read-error, takeover, late, clock-rate, replace, rot,
-                   no-space; or none
+                   no-space, members; or none
   --operations N   of the hosts, in each (default: 300)
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens

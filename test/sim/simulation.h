@@ -54,7 +54,8 @@ inline constexpr uint32_t k_head_names = 100, k_volume_name = 200;
 // One end of it is a head's, the other a replica's.
 struct Connection {
   uint64_t number = 0;
-  uint32_t head_node = 0, member = 0, session = 0;
+  uint32_t head_node = 0, member = 0, session = 0;  // member: its node
+  uint32_t place = 0;                               // of the member, in the record
   uint64_t head_life = 0, member_life = 0;
   bool open = true;  // at the head
   std::unique_ptr<MemberCommands> commands;
@@ -88,7 +89,7 @@ struct HeadProcess {
   uint64_t life = 0;  // of its node
   Actions actions;
   std::unique_ptr<Head> head;
-  std::array<std::shared_ptr<Connection>, k_members_max> connections;
+  std::array<std::shared_ptr<Connection>, k_members_max> connections;  // by places
   std::map<OpIndex, Work> works;
   bool gone = false;
 };
@@ -124,13 +125,15 @@ class Simulator {
       ++report_.matrix[static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(fault)))][activity];
     }
   }
-  // Of the in-sync set those that have not lost their disk.
+  static uint32_t node_of(const Uuid& replica) { return replica.bytes[15] - 1u; }
+  uint32_t node_at(uint32_t place) const { return node_of(record_.members[place]); }
+  // Nodes: of the in-sync set those that have not lost their disk.
   MemberSet intact() const {
     MemberSet set;
-    record_.in_sync.for_each([&](uint32_t member) {
-      const bdev::mirror::ReplicaSuperblock superblock = nodes_[member].replica->superblock();
-      const bool is_old = superblock.max_epoch < record_.sealed_epoch[member];
-      if (superblock.content == bdev::mirror::Content::complete && !is_old) set.add(member);
+    record_.in_sync.for_each([&](uint32_t place) {
+      const bdev::mirror::ReplicaSuperblock superblock = nodes_[node_at(place)].replica->superblock();
+      const bool is_old = superblock.max_epoch < record_.sealed_epoch[place];
+      if (superblock.content == bdev::mirror::Content::complete && !is_old) set.add(node_at(place));
     });
     return set;
   }
@@ -183,6 +186,7 @@ class Simulator {
   void ask_store(const std::shared_ptr<HeadProcess>& process, const Action& action);
   void release(const std::shared_ptr<HeadProcess>& process, OpIndex op);
   void close(const std::shared_ptr<HeadProcess>& process, uint32_t member);
+  void change_members(uint32_t node);
 
   // --- hosts ---
   void host_turn(uint32_t host);

@@ -83,16 +83,17 @@ Report Simulator::run() {
 }
 
 void Simulator::compare_members() {
-  for (size_t i = 1; i < nodes_.size() && report_.ok; ++i) {
-    if (nodes_[i].replica->disk().image().data != nodes_[0].replica->disk().image().data) {
-      fail("replica " + std::to_string(i) + " differs from replica 0");
+  const uint32_t first = node_at(record_.all().lowest());
+  record_.all().for_each([&](uint32_t place) {
+    if (!report_.ok) return;
+    const uint32_t i = node_at(place);
+    const SimulatedReplica& replica = *nodes_[i].replica;
+    if (replica.disk().image().data != nodes_[first].replica->disk().image().data) {
+      fail("replica " + std::to_string(i) + " differs from replica " + std::to_string(first));
+    } else if (replica.metadata().marks.count() != 0 || replica.marks_on_device() != 0) {
+      fail("a mark is left after a clean stop");
     }
-  }
-  for (const Node& node : nodes_) {
-    if (!report_.ok || (node.replica->metadata().marks.count() == 0 && node.replica->marks_on_device() == 0))
-      continue;
-    fail("a mark is left after a clean stop");
-  }
+  });
 }
 
 Report Simulator::conclude() {
@@ -114,8 +115,8 @@ Report Simulator::conclude() {
 
 const char* fault_name(uint32_t index) {
   static constexpr std::array<const char*, k_faults_count> names = {
-      "crash",      "pause",    "partition", "break",      "store-outage", "slow-disk", "write-error",
-      "read-error", "takeover", "late",      "clock-rate", "replace",      "rot",       "no-space"};
+      "crash",    "pause", "partition",  "break",   "store-outage", "slow-disk", "write-error", "read-error",
+      "takeover", "late",  "clock-rate", "replace", "rot",          "no-space",  "members"};
   return index < k_faults_count ? names[index] : "unknown";
 }
 

@@ -30,8 +30,9 @@ enum Fault : uint32_t {
   fault_replace = 1u << 11,     // a node comes back with an empty disk, or an old copy of its own
   fault_rot = 1u << 12,         // a node crashes, and a block of its replica's metadata is not what it was
   fault_no_space = 1u << 13,    // a member, or all, can write no more: no data, no metadata, or neither
+  fault_members = 1u << 14,     // no fault: a member is added or removed
 };
-inline constexpr uint32_t k_faults_count = 14;
+inline constexpr uint32_t k_faults_count = 15;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
 

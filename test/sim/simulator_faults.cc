@@ -160,6 +160,7 @@ void Simulator::strike(Fault fault, uint32_t node) {
     case fault_break: break_some(node); break;
     case fault_read_error: spoil_some(node, for_ns); break;
     case fault_no_space: run_out_of_space(node, for_ns); break;
+    case fault_members: change_members(node); break;
     case fault_store_outage:
       store_out_ = true;
       world_.after(for_ns, [this] { store_out_ = false; });
@@ -273,11 +274,13 @@ void Simulator::start_replica(uint32_t number) {
 // A disk of an earlier one is told from what this node had: the last in which it was in sync, or in which
 // copying to it began.
 uint64_t Simulator::known_epoch(uint32_t number) const {
-  uint64_t epoch = record_.sealed_epoch[number];
+  const uint32_t place = record_.place_of(name_of(number));
+  uint64_t epoch = record_.sealed_epoch[place];
   for (const Node& node : nodes_) {
     for (const auto& entry : node.replica->superblock().absent) {
       const bool is_of_it = entry.member_uuid == name_of(number) && entry.copying != 0;
-      if (is_of_it && record_.in_sync.has(static_cast<uint32_t>(&node - nodes_.data()))) {
+      const auto other = static_cast<uint32_t>(&node - nodes_.data());
+      if (is_of_it && record_.in_sync.has(record_.place_of(name_of(other)))) {
         epoch = std::max(epoch, entry.since_epoch);
       }
     }
@@ -291,7 +294,8 @@ void Simulator::lose_disk(uint32_t number) {
   if (world_.chance(2) && !node.old_copy.data.empty()) {
     const DiskImage now = node.replica->disk().image();
     node.replica->disk().image() = node.old_copy;
-    const bool is_older = node.replica->superblock().max_epoch < known_epoch(number);
+    const bool is_older = record_.place_of(name_of(number)) == k_members_max ||
+                          node.replica->superblock().max_epoch < known_epoch(number);
     world_.say("node " + std::to_string(number) + (is_older ? " gets an old copy of its disk" : ""));
     if (is_older) return;
     node.replica->disk().image() = now;

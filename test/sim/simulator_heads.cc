@@ -8,7 +8,7 @@ namespace ballast::sim {
 HeadOptions Simulator::head_options(uint32_t number) {
   HeadOptions options;
   options.node = name_of(k_head_names + number);
-  options.near_member = world_.chance(2) ? number : k_members_max;
+  options.near_member = world_.chance(2) ? record_.place_of(name_of(number)) : k_members_max;
   options.ops_max = 16;
   options.fail_below_min = world_.chance(4);
   options.latency_budget_ns = world_.between(1, 10) * k_s;
@@ -50,6 +50,20 @@ void Simulator::tick(std::shared_ptr<HeadProcess> process) {
   if (next_ns == UINT64_MAX) return;
   const uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
   world_.after(std::max<uint64_t>(wait_ns, 100'000), [this, process] { tick(process); });
+}
+
+// Adds the node's replica to the volume, or takes it out; by whatever head there is.
+void Simulator::change_members(uint32_t number) {
+  const std::shared_ptr<HeadProcess> process = some_head();
+  if (process == nullptr || nodes_[process->node].paused_until_ns > world_.now_ns()) return;
+  const Uuid replica = name_of(number);
+  const bool is_member = process->head->record().place_of(replica) != k_members_max;
+  world_.say("node " + std::to_string(number) + (is_member ? " is to leave" : " is to be a member"));
+  with_head(process, [&](Head& head, uint64_t now_ns) {
+    const auto refusal =
+        is_member ? head.remove_member(now_ns, replica) : head.add_member(now_ns, replica, world_.chance(2));
+    world_.note(static_cast<uint64_t>(refusal));
+  });
 }
 
 // What a controller would do: whenever nobody is head, somebody becomes it.
@@ -108,10 +122,10 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
 void Simulator::say_action(const HeadProcess& process, const Action& action) {
   static constexpr std::array<const char*, 7> k_kinds = {
       "connects to", "gives up", "tells", "submits to", "completes", "asks the store", "has stopped"};
-  static constexpr std::array<const char*, 13> k_commands = {
-      "read-intent",   "mark-intent",     "clear-intent",  "begin-absent", "end-absent",
-      "read-absent",   "set-syncing",     "begin-copying", "set-partial",  "clear-absent",
-      "forget-copied", "read-allocation", "ping"};
+  static constexpr std::array<const char*, 14> k_commands = {
+      "read-intent",  "mark-intent",   "clear-intent",    "begin-absent",  "end-absent",
+      "read-absent",  "set-syncing",   "dismiss",         "begin-copying", "set-partial",
+      "clear-absent", "forget-copied", "read-allocation", "ping"};
   std::string text = "head " + std::to_string(process.node) + " " +
                      k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
   if (action.kind == Action::Kind::command) {
@@ -143,8 +157,9 @@ void Simulator::connect(const std::shared_ptr<HeadProcess>& process, const Actio
   connection->number = next_connection_++;
   connection->head_node = process->node;
   connection->head_life = process->life;
-  connection->member = action.member;
-  connection->member_life = nodes_[action.member].replica->life();
+  connection->place = action.member;
+  connection->member = node_of(process->head->replica_at(action.member));
+  connection->member_life = nodes_[connection->member].replica->life();
   connection->session = action.session;
   connection->commands =
       std::make_unique<MemberCommands>(name_of(k_volume_name), name_of(k_head_names + process->node));
@@ -217,7 +232,7 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
   };
   if (action.io_type == IoType::read) {
     deliver(connection, true, Lane::io, [this, process, connection, action, ended] {
-      nodes_[action.member].replica->read(
+      nodes_[connection->member].replica->read(
           *connection->association, action.lba, action.blocks_count,
           [process, action, ended](Status status, std::vector<uint64_t> values) {
             Work& reading = process->works[action.op];
@@ -229,7 +244,7 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
     std::vector<uint64_t> values = work.buffer;
     if (action.io_type == IoType::unmap) values.assign(action.blocks_count, 0);
     deliver(connection, true, Lane::io, [this, connection, action, ended, values = std::move(values)] {
-      nodes_[action.member].replica->write(*connection->association, action.lba, values, ended);
+      nodes_[connection->member].replica->write(*connection->association, action.lba, values, ended);
     });
   }
 }

@@ -74,10 +74,10 @@ void Simulator::end_at_member(const std::shared_ptr<Connection>& connection, uin
 void Simulator::break_connection(const std::shared_ptr<Connection>& connection) {
   if (!connection->open) return;
   const std::shared_ptr<HeadProcess> process = nodes_[connection->head_node].head;
-  if (process == nullptr || process->connections[connection->member] != connection) return;
+  if (process == nullptr || process->connections[connection->place] != connection) return;
   world_.say("connection " + std::to_string(connection->number) + " breaks");
   with_head(process, [&](Head& head, uint64_t now_ns) {
-    head.on_member_failed(now_ns, connection->member, connection->session);
+    head.on_member_failed(now_ns, connection->place, connection->session);
   });
 }
 

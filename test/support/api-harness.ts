@@ -27,9 +27,16 @@ import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
 import { MirrorNotFoundError } from '../../src/base/mirror-errors.js';
 import { Metrics } from '../../src/metrics/metrics.js';
+import type { MirrorView } from '../../src/mirrors/types.js';
 import { fakeDataPlane } from './fake-data-plane.js';
 import { fakeMetricsSource, fakeMirrorViews } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
+
+async function mirrorNamed(name: string): Promise<MirrorView> {
+  const found = fakeMirrorViews.find((one) => one.name === name);
+  if (found === undefined) throw new MirrorNotFoundError(name);
+  return found;
+}
 
 export class ApiHarness {
   readonly world = new PoolHarness();
@@ -39,6 +46,8 @@ export class ApiHarness {
   readonly admin = makeToken('admin');
   readonly lines: string[] = [];
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
+  /** What was asked of mirrored volumes. */
+  readonly memberChanges: (readonly string[])[] = [];
   failHealth: Error | undefined;
   trusted = false;
   /** What /v1/stats says that volumes did. */
@@ -78,10 +87,14 @@ export class ApiHarness {
         poolRoutes(pools),
         mirrorRoutes({
           list: async () => fakeMirrorViews,
-          get: async (name) => {
-            const found = fakeMirrorViews.find((one) => one.name === name);
-            if (found === undefined) throw new MirrorNotFoundError(name);
-            return found;
+          get: mirrorNamed,
+          addMember: async (name, member) => {
+            this.memberChanges.push(['add', name, member]);
+            return mirrorNamed(name);
+          },
+          removeMember: async (name, member) => {
+            this.memberChanges.push(['remove', name, member]);
+            return mirrorNamed(name);
           },
         }),
         qosRoutes(qos),

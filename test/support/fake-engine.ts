@@ -7,6 +7,7 @@ import type { ControllerPort, EnginePort, NamespacePort } from '../../src/cli/en
 import type {
   MirrorInfo,
   MirrorListeners,
+  MirrorMemberOptions,
   MirrorOptions,
   ReplicaInfo,
   ReplicaOptions,
@@ -156,6 +157,14 @@ export class FakeEngine extends FakePools implements EnginePort {
 
   mirrorInfo(volume: string): Promise<MirrorInfo> {
     return this.mirrors.mirrorInfo(volume);
+  }
+
+  addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void> {
+    return this.mirrors.addMirrorMember(volume, member);
+  }
+
+  removeMirrorMember(volume: string, uuid: string): Promise<void> {
+    return this.mirrors.removeMirrorMember(volume, uuid);
   }
 
   promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {

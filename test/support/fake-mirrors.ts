@@ -2,10 +2,12 @@
 // head does nothing by itself: a test asks in its name, and reads what it was answered.
 import { MirrorNotFoundError, ReplicaOpenError } from '../../src/base/mirror-errors.js';
 import { replicaNqn } from '../../src/base/nqn.js';
+import { nobody } from '../../src/mirrors/record.js';
 import type {
   MirrorInfo,
   MirrorListeners,
   MirrorMemberInfo,
+  MirrorMemberOptions,
   MirrorOptions,
   MirrorRecord,
   ReplicaInfo,
@@ -20,6 +22,7 @@ interface FakeHead {
   record: MirrorRecord;
   readonly answers: StoreAnswer[];
   members: readonly MirrorMemberInfo[];
+  changing: boolean;
   waiting: ((answer: StoreAnswer) => void) | undefined;
 }
 
@@ -69,7 +72,7 @@ export class FakeMirrors {
       ...{ uuid, state: inSync ? 'in_sync' : 'down' },
       ...{ resyncDoneBytes: 0n, resyncTotalBytes: 0n },
     }));
-    this.heads.set(volume, { options, record, answers: [], members, waiting: undefined });
+    this.heads.set(volume, { options, record, answers: [], members, changing: false, waiting: undefined });
   }
 
   promote(volume: string, options: MirrorOptions): void {
@@ -107,9 +110,35 @@ export class FakeMirrors {
     head.waiting = undefined;
   }
 
+  async addMirrorMember(volume: string, { uuid }: MirrorMemberOptions): Promise<void> {
+    const { record } = this.head(volume);
+    const member = { uuid, inSync: false, sealedEpoch: 0n };
+    const free = record.members.findIndex((one) => one.uuid === nobody);
+    const members = free < 0 ? [...record.members, member] : record.members.with(free, member);
+    this.#change(volume, members);
+  }
+
+  async removeMirrorMember(volume: string, uuid: string): Promise<void> {
+    const { record } = this.head(volume);
+    const members = record.members.map((one) =>
+      one.uuid === uuid ? { uuid: nobody, inSync: false, sealedEpoch: 0n } : one,
+    );
+    while (members.at(-1)?.uuid === nobody) members.pop();
+    this.#change(volume, members);
+  }
+
+  /** As a head: begun, and done when the store has answered. */
+  #change(volume: string, members: MirrorRecord['members']): void {
+    const head = this.head(volume);
+    head.changing = true;
+    void this.ask(volume, { members }).then(() => {
+      head.changing = false;
+    });
+  }
+
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
-    const { record, members, options } = this.head(volume);
-    const info = { volume, record, members, unreconciledRegions: 3, markedRegions: 2 };
+    const { record, members, changing, options } = this.head(volume);
+    const info = { volume, record, members, changing, unreconciledRegions: 3, markedRegions: 2 };
     if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };
     return { ...info, state: 'serving', activity: 'degraded' };
   }

@@ -10,24 +10,17 @@ namespace {
 uint64_t divide_up(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
 uint64_t bytes_of(const Record& record) { return record.blocks_count * record.block_size_bytes; }
 
-}  // namespace
-
-const char* head_state_text(HeadState state) {
-  switch (state) {
-    case HeadState::claiming: return "claiming";
-    case HeadState::sealing: return "sealing";
-    case HeadState::agreeing: return "agreeing";
-    case HeadState::waiting: return "waiting";
-    case HeadState::serving: return "serving";
-    case HeadState::stopping: return "stopping";
-    case HeadState::fenced: return "fenced";
-    case HeadState::stopped: return "stopped";
-  }
-  return "unknown";
+// Places, too: what is known of a member stands by its place.
+bool is_same_set(const Record& one, const Record& other) {
+  return one.members == other.members && one.in_sync == other.in_sync &&
+         one.sealed_epoch == other.sealed_epoch && one.blocks_count == other.blocks_count;
 }
+
+}  // namespace
 
 Head::Head(const HeadOptions& options, const Record& record, Actions& actions)
     : options_(options),
+      near_member_(options.near_member),
       record_(record),
       actions_(actions),
       region_blocks_(k_region_bytes / record.block_size_bytes),
@@ -92,6 +85,7 @@ void Head::ask_store(StoreWish wish) {
       store_record_.sealed_epoch[join_.member] = record_.epoch;
       break;
     case StoreWish::stop: store_record_.head_stopped = true; break;
+    case StoreWish::change: change_members(store_record_); break;
   }
   BALLAST_ASSERT(!store_record_.in_sync.empty());
   send_to_store();
@@ -120,14 +114,15 @@ void Head::on_stored(uint64_t now_ns, bool ok, const Record& current) {
   if (store_in_doubt_ && planted(Planted::doubt_taken_for_yes)) ok = true;
   if (!ok && store_in_doubt_ && !planted(Planted::doubt_taken_for_no)) {
     ok = current.epoch == store_record_.epoch && current.head == store_record_.head &&
-         current.head_stopped == store_record_.head_stopped && current.in_sync == store_record_.in_sync &&
-         current.sealed_epoch == store_record_.sealed_epoch;
+         current.head_stopped == store_record_.head_stopped && current.members == store_record_.members &&
+         current.in_sync == store_record_.in_sync && current.sealed_epoch == store_record_.sealed_epoch;
   }
   const StoreWish wish = std::exchange(store_wish_, StoreWish::none);
   const bool is_ours = current.epoch == record_.epoch && current.head == options_.node;
   if (!ok && !(wish == StoreWish::claim ? current.epoch == record_.epoch : is_ours)) return fence();
-  record_ = current;
+  const Record before = std::exchange(record_, current);
   if (!ok) {
+    if (wish != StoreWish::claim && !is_same_set(before, current)) return fence();
     // Somebody changed something else in it: the same again, of what it is now.
     if (wish == StoreWish::claim) ask_store(StoreWish::claim);
     return advance(now_ns);
@@ -139,6 +134,7 @@ void Head::on_stored(uint64_t now_ns, bool ok, const Record& current) {
     case StoreWish::remove: on_left(); break;
     case StoreWish::add: on_joined(); break;
     case StoreWish::stop: break;
+    case StoreWish::change: on_changed(now_ns, before); break;
   }
   advance(now_ns);
 }
@@ -151,6 +147,7 @@ void Head::on_record(uint64_t now_ns, const Record& current) {
   }
   // What we asked for ourselves comes as the answer.
   if (store_asked_ || store_retry_ns_ != k_never) return;
+  if (!is_same_set(record_, current)) return fence();
   record_ = current;
   advance(now_ns);
 }
@@ -160,6 +157,7 @@ void Head::on_record(uint64_t now_ns, const Record& current) {
 void Head::connect(uint64_t now_ns, uint32_t member) {
   MemberWork& work = members_[member];
   work.state = MemberState::connecting;
+  if (record_.all().has(member)) work.replica = record_.members[member];
   work.in_command = false;
   work.intent_read = has_served_ && planted(Planted::restarted_unreconciled);
   work.marked = false;
@@ -192,6 +190,10 @@ void Head::on_sealed(uint64_t now_ns, uint32_t member, uint32_t session, const S
     return advance(now_ns);
   }
   work.state = MemberState::sealed;
+  if (dismissed_.has(member)) {
+    send_command(now_ns, member, CommandKind::dismiss);
+    return;
+  }
   last_seal_ns_ = now_ns;
   advance(now_ns);
 }
@@ -329,6 +331,7 @@ void Head::advance(uint64_t now_ns) {
     advance_reconcile(now_ns);
     advance_join(now_ns);
     advance_settle(now_ns);
+    advance_change();
     advance_intent(now_ns);
     pump(now_ns);
   }
@@ -354,7 +357,7 @@ void Head::on_tick(uint64_t now_ns) {
   record_.all().for_each([&](uint32_t member) {
     MemberWork& work = members_[member];
     if (work.state == MemberState::down && now_ns >= work.connect_ns + options_.reconnect_ns &&
-        (!only_needed || record_.in_sync.has(member))) {
+        !is_unwanted(record_.members[member]) && (!only_needed || record_.in_sync.has(member))) {
       connect(now_ns, member);
     }
   });
@@ -369,6 +372,7 @@ void Head::stop(uint64_t now_ns) {
   stop_wanted_ = true;
   if (state_ != HeadState::serving) return fence();  // nothing was served: nothing to put in order
   state_ = HeadState::stopping;
+  if (store_wish_ != StoreWish::change) change_ = {};
   if (join_.member != k_nobody && is_usable(join_.member)) drop_member(now_ns, join_.member);
   if (planted(Planted::stopped_while_reading)) ask_store(StoreWish::stop);
   advance(now_ns);
@@ -400,74 +404,12 @@ void Head::fence() {
 }
 
 void Head::disconnect_all() {
-  record_.all().for_each([&](uint32_t member) {
+  change_ = {};
+  (record_.all() | dismissed_).for_each([&](uint32_t member) {
     if (members_[member].state == MemberState::down) return;
     members_[member].state = MemberState::down;
     act(Action::Kind::disconnect, member);
   });
-}
-
-Activity Head::activity() const {
-  switch (state_) {
-    case HeadState::claiming: return Activity::claiming;
-    case HeadState::sealing: return Activity::sealing;
-    case HeadState::agreeing: return Activity::agreeing;
-    case HeadState::waiting: return Activity::waiting;
-    case HeadState::stopping: return Activity::stopping;
-    case HeadState::fenced:
-    case HeadState::stopped: return Activity::over;
-    case HeadState::serving: break;
-  }
-  if (!leaving_.empty()) return Activity::removing;
-  if (!left_.empty()) return Activity::telling;
-  if (join_.step >= JoinStep::tell) return Activity::adding;
-  if (join_.step == JoinStep::copy) return Activity::copying;
-  if (join_.step != JoinStep::none) return Activity::preparing;
-  if (!unreconciled_.empty()) return Activity::reconciling;
-  if (!clearing_.empty()) return Activity::clearing;
-  return record_.in_sync == record_.all() ? Activity::serving : Activity::degraded;
-}
-
-const char* activity_text(Activity activity) {
-  static constexpr std::array<const char*, k_activities_count> k_texts = {
-      "claiming", "sealing",     "agreeing", "waiting",  "removing", "telling",  "adding", "preparing",
-      "copying",  "reconciling", "clearing", "degraded", "serving",  "stopping", "over"};
-  return k_texts[static_cast<size_t>(activity)];
-}
-
-std::string Head::describe() const {
-  static constexpr std::array<const char*, 6> k_states = {"down",    "connecting", "sealed",
-                                                          "in sync", "joining",    "leaving"};
-  std::string text = head_state_text(state_);
-  text += ", epoch " + std::to_string(record_.epoch);
-  record_.all().for_each([&](uint32_t member) {
-    const MemberWork& work = members_[member];
-    text += "; member " + std::to_string(member) + " " + k_states[static_cast<size_t>(work.state)];
-    if (work.in_command) text += ", in command " + std::to_string(static_cast<uint32_t>(work.command));
-  });
-  text += "; leaving " + std::to_string(leaving_.bits()) + ", left " + std::to_string(left_.bits());
-  if (store_asked_) text += "; asks the store";
-  if (join_.member != k_nobody) {
-    text += "; " + std::to_string(join_.member) + " joins, step " +
-            std::to_string(static_cast<uint32_t>(join_.step));
-    text += ", " + std::to_string(join_.copies) + " copies";
-    if (join_.map != nullptr) text += ", " + std::to_string(join_.map->count()) + " granules left";
-  }
-  text += "; " + std::to_string(unreconciled_.count()) + " regions to reconcile, " +
-          std::to_string(reconcile_copies_) + " copies; " + std::to_string(active_.size()) + " I/Os, " +
-          std::to_string(waiting_count_) + " wait, " + std::to_string(held_count_) + " held; " +
-          std::to_string(clearing_.size()) + " regions are cleared, " + std::to_string(clear_left_.bits()) +
-          " left";
-  for (const Op& op : ops_) {
-    if (op.phase == Phase::free || op.phase == Phase::answered) continue;
-    text += "\n    I/O " + std::to_string(index_of(op)) + ": phase " +
-            std::to_string(static_cast<uint32_t>(op.phase)) + ", purpose " +
-            std::to_string(static_cast<uint32_t>(op.purpose)) + ", type " +
-            std::to_string(static_cast<uint32_t>(op.type)) + ", blocks " + std::to_string(op.lba) + " + " +
-            std::to_string(op.blocks_count) + ", members asked " + std::to_string(op.targets.bits()) +
-            ", pending " + std::to_string(op.pending.bits()) + ", done " + std::to_string(op.done.bits());
-  }
-  return text;
 }
 
 }  // namespace ballast::bdev::mirror

@@ -124,6 +124,19 @@ enum class Activity : uint8_t {
 inline constexpr uint32_t k_activities_count = 15;
 const char* activity_text(Activity activity);
 
+// Why another number of members cannot be begun.
+enum class ChangeRefusal : uint8_t {
+  none,
+  not_serving,
+  busy,   // with another change
+  known,  // it is a member already
+  unknown,
+  no_place,
+  too_few,        // min_in_sync
+  last_complete,  // nobody else has everything
+};
+const char* change_refusal_text(ChangeRefusal refusal);
+
 enum class MemberState : uint8_t {
   down,  // not connected; tried again
   connecting,
@@ -144,6 +157,10 @@ class Head {
 
   // --- what happens ---
   void start(uint64_t now_ns);
+  // Another member, to which everything is copied; or one less, which is told so if it can be reached. Done
+  // when the record says so; given up when is_changing() ends without. `is_near`: it is to be read from.
+  ChangeRefusal add_member(uint64_t now_ns, const Uuid& replica, bool is_near);
+  ChangeRefusal remove_member(uint64_t now_ns, const Uuid& replica);
   // Ends what is in flight, clears all marks, has the store say that this head has stopped, so that the next
   // one waits for no lease; then Action stopped. Later I/O ends with `fenced`.
   void stop(uint64_t now_ns);
@@ -156,7 +173,8 @@ class Head {
   // on_store_unavailable(), after which nobody knows whether it was done.
   void on_stored(uint64_t now_ns, bool ok, const Record& current);
   void on_store_unavailable(uint64_t now_ns);
-  // The store's record has changed by somebody else, or may have.
+  // The store's record has changed by somebody else, or may have. Members and the in-sync set are for the
+  // head of the epoch alone to change.
   void on_record(uint64_t now_ns, const Record& current);
   void on_sealed(uint64_t now_ns, uint32_t member, uint32_t session, const SealedMember& said);
   // The connection broke, could not be made, or the member answered what no member should.
@@ -182,12 +200,19 @@ class Head {
   Activity activity() const;
   MemberState member_state(uint32_t member) const { return members_[member].state; }
   const Record& record() const { return record_; }
+  bool is_changing() const { return change_.kind != Change::Kind::none; }
+  // It is no member, or about to be none.
+  bool is_unwanted(const Uuid& replica) const;
+  // Who has this place, or had it and is being told that it is no member any more.
+  const Uuid& replica_at(uint32_t place) const { return members_[place].replica; }
   uint64_t next_tick_ns() const;
   // What actions carry that most do not need, as of the moment in which they come out.
   const Record& wanted_record() const { return store_record_; }
   const RegionMap& unreconciled() const { return unreconciled_; }
   std::span<const uint32_t> clearing() const { return clearing_; }
   std::span<const LbaRange> absent_ranges() const { return absent_ranges_; }
+  // Whom the command that `member` was given last is about.
+  const Uuid& told_about(uint32_t member) const { return members_[member].about_replica; }
   // What begin_absent tells `member`: whether all of the volume is missing there.
   bool absent_everything(uint32_t member) const { return member == join_.member; }
   // What was copied to the member that joins and is being noted; and of these, what has a mark there.
@@ -242,10 +267,12 @@ class Head {
   // What a member is being told, one command at a time.
   struct MemberWork {
     MemberState state = MemberState::down;
+    Uuid replica;  // as of the last connect
     uint32_t session = 0;
     bool in_command = false;
     CommandKind command = CommandKind::ping;
     uint32_t about = 0;
+    Uuid about_replica;
     uint64_t command_round = 0;  // round_ when it was sent
     uint64_t command_ns = 0;     // when it was sent
     uint64_t heard_ns = 0;       // when that was sent which it answered last
@@ -292,7 +319,13 @@ class Head {
     uint64_t settled = 0;  // regions before this one are noted as copied
     uint64_t settle_ns = 0;
   };
-  enum class StoreWish : uint8_t { none, claim, agree, remove, add, stop };
+  enum class StoreWish : uint8_t { none, claim, agree, remove, add, change, stop };
+  struct Change {
+    enum class Kind : uint8_t { none, add, remove };
+    Kind kind = Kind::none;
+    Uuid replica;
+    bool is_near = false;
+  };
 
   // head.cc: from the claim to serving, and the end
   void act(Action::Kind kind, uint32_t member);
@@ -331,6 +364,15 @@ class Head {
   void start_over(uint64_t now_ns);
   uint64_t lease_until_ns() const;
   void ping(uint64_t now_ns);
+
+  const Uuid& stranger_of(const MemberWork& work) const;
+
+  // head_change.cc: another number of members
+  uint32_t free_place() const;
+  void advance_change();
+  void change_members(Record& wanted) const;
+  void on_changed(uint64_t now_ns, const Record& before);
+  void dismiss(uint64_t now_ns, uint32_t place, const Uuid& replica);
 
   // head_join.cc: who comes back
   void advance_join(uint64_t now_ns);
@@ -399,6 +441,7 @@ class Head {
   void on_cleared();
 
   const HeadOptions options_;
+  uint32_t near_member_;
   Record record_;
   Actions& actions_;
   const uint64_t region_blocks_;
@@ -425,12 +468,15 @@ class Head {
   bool store_in_doubt_ = false;  // an earlier asking had no answer
 
   MemberSet leaving_;  // of the in-sync set; nothing is acknowledged until they are out of it
-  MemberSet left_;     // out of it, and members are being told
+  MemberSet left_;     // out of it, or new, and members are being told
   std::vector<LbaRange> absent_ranges_;
   // Absent members that this head itself took out of the set, with all that was under way noted by the
   // others: what such a one has marked differs nowhere else.
   MemberSet left_in_order_;
   bool has_refused_ = false;  // a write that all refused: what they made of it only marks know
+
+  Change change_;
+  MemberSet dismissed_;  // places: out of the record, and they are being told
 
   std::vector<Op> ops_;
   std::vector<OpIndex> free_ops_;

@@ -26,13 +26,14 @@ enum class CommandKind : uint8_t {
   read_intent,    // answered by on_intent(), a part at a time
   mark_intent,    // Head::unreconciled()
   clear_intent,   // Head::clearing()
-  begin_absent,   // of `about`; Head::absent_ranges()
-  end_absent,     // of `about`
-  read_absent,    // of `about`; answered by on_absent(), a part at a time
+  begin_absent,   // of Head::told_about(); Head::absent_ranges()
+  end_absent,     // of Head::told_about()
+  read_absent,    // of Head::told_about(); answered by on_absent(), a part at a time
   set_syncing,    // `flag`: complete becomes partial; not set: complete
-  begin_copying,  // of `about`: what it still lacks is noted durably; all of it, if Head::copies_everything()
+  dismiss,        // it is no member any more: what it has is nothing
+  begin_copying,  // of Head::told_about(): what it still lacks is noted durably; all, if copies_everything()
   set_partial,    // also of a member that has nothing
-  clear_absent,   // of `about`: Head::settling()
+  clear_absent,   // of Head::told_about(): Head::settling()
   forget_copied,  // marks: Head::settling_marks()
   read_allocation,  // answered by on_allocation(), a part at a time
   ping,             // answered when the member still takes this head's session
@@ -57,7 +58,7 @@ struct Action {
   uint64_t sealed_epoch = 0;
   // command
   CommandKind command = CommandKind::ping;
-  uint32_t about = 0;
+  uint32_t about = 0;  // a place; k_members_max: of who is no member
   bool flag = false;
   // submit: what to do there with the op's buffer. complete: `status`.
   OpIndex op = 0;

@@ -10,16 +10,15 @@
 namespace ballast::bdev::mirror {
 
 HeadDriver::HeadDriver(Reactor& reactor, const HeadDriverOptions& options, const Record& record,
-                       const std::vector<ReplicaConnector*>& connectors, AskStore ask_store)
+                       const std::vector<std::shared_ptr<ReplicaConnector>>& connectors, AskStore ask_store)
     : reactor_(reactor),
-      members_count_(record.members_count),
+      options_(options),
       block_size_bytes_(record.block_size_bytes),
       ops_max_(options.head.ops_max),
       ask_store_(std::move(ask_store)),
       on_state_(options.on_state),
       head_(options.head, record, actions_),
       works_(Head::ops_count(options.head)),
-      children_(new Child[works_.size() * members_count_]),
       copy_bytes_(options.head.copy_bytes),
       timer_(
           [](Timer&, void* context) {
@@ -27,23 +26,9 @@ HeadDriver::HeadDriver(Reactor& reactor, const HeadDriverOptions& options, const
                 [](Head& head, uint64_t now_ns) { head.on_tick(now_ns); });
           },
           this) {
-  BALLAST_ASSERT(connectors.size() == members_count_);
-  // One call of the head asks for at most a few things of each I/O and of each member.
-  const size_t actions_max = 2 * works_.size() * members_count_ + 8 * members_count_;
-  actions_.reserve(actions_max);
-  at_work_.reserve(actions_max);
-  for (uint32_t member = 0; member < members_count_; ++member) {
-    links_.push_back(std::make_unique<MemberLink>(static_cast<HeadAccess&>(*this), *connectors[member],
-                                                  options.volume, options.head.node, member));
-    for (OpIndex op = 0; op < works_.size(); ++op) {
-      Child& child = child_of(op, member);
-      child.driver = this;
-      child.op = op;
-      child.member = member;
-      child.io.context = &child;
-      child.io.done = child_done;
-    }
-  }
+  BALLAST_ASSERT(connectors.size() == record.members_count);
+  record.all().for_each([&](uint32_t place) { take_up(place, record.members[place], connectors[place]); });
+  reserve_actions();
 }
 
 HeadDriver::~HeadDriver() {
@@ -96,9 +81,9 @@ void HeadDriver::carry_out() {
 
 void HeadDriver::carry_out(const Action& action) {
   switch (action.kind) {
-    case Action::Kind::connect: return links_[action.member]->connect(action);
-    case Action::Kind::disconnect: return links_[action.member]->disconnect();
-    case Action::Kind::command: return links_[action.member]->command(action);
+    case Action::Kind::connect: return link_to(action.member).connect(action);
+    case Action::Kind::disconnect: return members_[action.member].link->disconnect();
+    case Action::Kind::command: return members_[action.member].link->command(action);
     case Action::Kind::submit: return submit_child(action);
     case Action::Kind::complete: return complete(action);
     case Action::Kind::compare_and_set: return ask_store_(action.expected_revision, head_.wanted_record());
@@ -137,6 +122,69 @@ void HeadDriver::arm_timer() {
   reactor_.arm(timer_, next_ns > now_ns ? next_ns - now_ns : 0);
 }
 
+// ---- members ----
+
+// One call of the head asks for at most a few things of each I/O and of each member.
+void HeadDriver::reserve_actions() {
+  size_t taken_count = 1;  // of who is to be added, beside those
+  for (const Member& member : members_) taken_count += member.link != nullptr ? 1 : 0;
+  const size_t actions_max = 2 * works_.size() * taken_count + 8 * k_members_max;
+  actions_.reserve(actions_max);
+  at_work_.reserve(actions_max);
+}
+
+MemberLink& HeadDriver::link_to(uint32_t place) {
+  const Uuid& replica = head_.replica_at(place);
+  if (added_connector_ != nullptr && replica == added_) {
+    return take_up(place, replica, std::exchange(added_connector_, nullptr));
+  }
+  BALLAST_ASSERT(members_[place].link->replica() == replica);
+  return *members_[place].link;
+}
+
+// Who had the place before has been let go.
+MemberLink& HeadDriver::take_up(uint32_t place, const Uuid& replica,
+                                std::shared_ptr<ReplicaConnector> connector) {
+  Member& member = members_[place];
+  std::erase_if(ending_links_, [](const auto& link) { return link->is_closed(); });
+  if (member.link != nullptr) ending_links_.push_back(std::move(member.link));
+  member.link = std::make_unique<MemberLink>(
+      static_cast<HeadAccess&>(*this), std::move(connector),
+      MemberName{.volume = options_.volume, .node = options_.head.node, .replica = replica, .place = place});
+  if (member.children == nullptr) {
+    member.children.reset(new Child[works_.size()]);
+    for (OpIndex op = 0; op < works_.size(); ++op) {
+      Child& child = member.children[op];
+      child.driver = this;
+      child.op = op;
+      child.member = place;
+      child.io.context = &child;
+      child.io.done = child_done;
+    }
+  }
+  return *member.link;
+}
+
+ChangeRefusal HeadDriver::add_member(const Uuid& replica, std::shared_ptr<ReplicaConnector> connector,
+                                     bool is_near) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  if (head_.is_changing()) return ChangeRefusal::busy;
+  added_ = replica;
+  added_connector_ = std::move(connector);
+  ChangeRefusal refusal = ChangeRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.add_member(now_ns, replica, is_near); });
+  if (refusal != ChangeRefusal::none) added_connector_.reset();
+  reserve_actions();
+  return refusal;
+}
+
+ChangeRefusal HeadDriver::remove_member(const Uuid& replica) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  ChangeRefusal refusal = ChangeRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.remove_member(now_ns, replica); });
+  return refusal;
+}
+
 // ---- the store ----
 
 void HeadDriver::on_stored(bool ok, const Record& current) {
@@ -173,17 +221,23 @@ void HeadDriver::finish_stop() {
   const bool is_quiet = std::ranges::all_of(works_, [](const Work& work) { return work.out_count == 0; });
   if (!is_quiet || stopped_ == nullptr) return;
   reactor_.cancel(timer_);
-  links_open_ = members_count_;
+  std::vector<MemberLink*> links;
+  for (const Member& member : members_) {
+    if (member.link != nullptr) links.push_back(member.link.get());
+  }
+  for (const auto& link : ending_links_) links.push_back(link.get());
+  links_open_ = static_cast<uint32_t>(links.size());
   const std::function<void()> stopped = std::exchange(stopped_, nullptr);
-  for (const auto& link : links_) {
+  for (MemberLink* const link : links) {
     link->when_closed([this, stopped] {
       if (--links_open_ == 0) stopped();
     });
   }
 }
 
-MemberView HeadDriver::member(uint32_t number) const {
-  return {head_.member_state(number), links_[number]->trouble()};
+MemberView HeadDriver::member(uint32_t place) const {
+  const std::unique_ptr<MemberLink>& link = members_[place].link;
+  return {head_.member_state(place), link == nullptr ? std::string() : link->trouble()};
 }
 
 }  // namespace ballast::bdev::mirror

@@ -46,9 +46,9 @@ struct MemberView {
 
 class HeadDriver final : private HeadAccess {
  public:
-  // `connectors` are those of record.members, in their order; all must outlive it.
+  // `connectors` are those of record.members, by their places; null: the place is free.
   HeadDriver(Reactor& reactor, const HeadDriverOptions& options, const Record& record,
-             const std::vector<ReplicaConnector*>& connectors, AskStore ask_store);
+             const std::vector<std::shared_ptr<ReplicaConnector>>& connectors, AskStore ask_store);
   ~HeadDriver();  // after `stopped`
 
   void start();
@@ -67,9 +67,14 @@ class HeadDriver final : private HeadAccess {
   void on_store_unavailable();
   void on_record(const Record& current);
 
+  // --- another number of members ---
+  // As Head's; `connector` is how it is reached from now on.
+  ChangeRefusal add_member(const Uuid& replica, std::shared_ptr<ReplicaConnector> connector, bool is_near);
+  ChangeRefusal remove_member(const Uuid& replica);
+
   // --- what is known ---
   const Head& head() const { return head_; }
-  MemberView member(uint32_t number) const;
+  MemberView member(uint32_t place) const;
 
  private:
   struct Line {  // what the driver keeps in an Io of its user while it waits
@@ -115,10 +120,13 @@ class HeadDriver final : private HeadAccess {
   void carry_out(const Action& action);
   bool take_arrival();
   void arm_timer();
+  void reserve_actions();
+  MemberLink& link_to(uint32_t place);
+  MemberLink& take_up(uint32_t place, const Uuid& replica, std::shared_ptr<ReplicaConnector> connector);
   void finish_stop();
 
   // head_driver_io.cc
-  Child& child_of(OpIndex op, uint32_t member) { return children_[op * members_count_ + member]; }
+  Child& child_of(OpIndex op, uint32_t place) { return members_[place].children[op]; }
   void submit_child(const Action& action);
   void start_child(const Action& action);
   void start_held(Work& work);
@@ -131,8 +139,13 @@ class HeadDriver final : private HeadAccess {
   Segment take_copy_buffer(size_t size_bytes);
   void give_copy_buffer_back(Segment buffer);
 
+  struct Member {  // by its place
+    std::unique_ptr<MemberLink> link;
+    std::unique_ptr<Child[]> children;  // one for each op; made when the place is first taken
+  };
+
   Reactor& reactor_;
-  const uint32_t members_count_;
+  const HeadDriverOptions options_;
   const uint32_t block_size_bytes_;
   const uint32_t ops_max_;
   AskStore ask_store_;
@@ -140,9 +153,13 @@ class HeadDriver final : private HeadAccess {
   HeadState said_state_ = HeadState::claiming;
   Actions actions_, at_work_;  // the head's, and those that are being carried out
   Head head_;
-  std::vector<std::unique_ptr<MemberLink>> links_;
+  std::array<Member, k_members_max> members_;
+  // Who was to be added last, and how it is reached; null: it has its place.
+  Uuid added_;
+  std::shared_ptr<ReplicaConnector> added_connector_;
+  // Of who had a place before, until nothing is left of their sessions.
+  std::vector<std::unique_ptr<MemberLink>> ending_links_;
   std::vector<Work> works_;
-  std::unique_ptr<Child[]> children_;
   Arrivals arrivals_;
   Ended ended_;
   bool is_running_ = false;

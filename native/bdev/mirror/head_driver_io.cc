@@ -66,7 +66,7 @@ void HeadDriver::start_child(const Action& action) {
   child.io.lba = action.lba;
   child.io.blocks_count = action.blocks_count;
   set_data(child, work, action.io_type);
-  links_[action.member]->submit(child.io);
+  members_[action.member].link->submit(child.io);
 }
 
 // A comparison is a read here: a member need not be able to compare.
@@ -93,7 +93,7 @@ void HeadDriver::set_data(Child& child, Work& work, IoType type) {
 // The head's own: the range is to read zeroes, by whatever this member has for it. False: it has nothing, and
 // zeroes are written.
 bool HeadDriver::set_zeroing(Child& child) {
-  const Capabilities* const has = links_[child.member]->capabilities();
+  const Capabilities* const has = members_[child.member].link->capabilities();
   const bool unmaps = has == nullptr || has->unmap;
   child.io.type = unmaps ? IoType::unmap : has->write_zeroes ? IoType::write_zeroes : IoType::write;
   return child.io.type != IoType::write;
@@ -130,7 +130,7 @@ void HeadDriver::start_held(Work& work) {
   for (uint32_t i = 0; i < count; ++i) {
     // Of a session that has been given up meanwhile the head expects nothing; sent on the next one, it could
     // land beside I/O that it is to come after.
-    if (links_[held[i].member]->session() == held[i].session) start_child(held[i]);
+    if (members_[held[i].member].link->session() == held[i].session) start_child(held[i]);
   }
 }
 

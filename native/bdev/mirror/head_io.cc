@@ -207,8 +207,8 @@ void Head::start_read(uint64_t now_ns, Op& op) {
     if (!readable().empty()) finish(op, Status::media_error);
     return;  // waits for who is sealed anew
   }
-  if (options_.near_member < k_members_max && sources.has(options_.near_member)) {
-    op.source = options_.near_member;
+  if (near_member_ < k_members_max && sources.has(near_member_)) {
+    op.source = near_member_;
   } else {
     do turn_ = (turn_ + 1) % k_members_max;
     while (!sources.has(turn_));

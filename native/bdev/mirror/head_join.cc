@@ -176,7 +176,7 @@ bool Head::is_worth_asking() const { return join_.map->count() >= join_.map->reg
 uint32_t Head::allocation_source() const {
   const MemberSet sources = readable();
   if (sources.empty()) return k_nobody;
-  return sources.has(options_.near_member) ? options_.near_member : sources.lowest();
+  return near_member_ < k_members_max && sources.has(near_member_) ? near_member_ : sources.lowest();
 }
 
 // Of the source: what it does not have reads zeroes, until it is written. Of the one that joins: what neither
@@ -210,7 +210,7 @@ void Head::prepare_copy(uint64_t now_ns) {
 
 void Head::on_copying_noted(uint32_t member) {
   MemberWork& work = members_[member];
-  if (AbsentSlot* const slot = find_slot(work, record_.members[work.about]); slot != nullptr) {
+  if (AbsentSlot* const slot = find_slot(work, work.about_replica); slot != nullptr) {
     slot->since_epoch = record_.epoch;
     slot->copying = true;
   }

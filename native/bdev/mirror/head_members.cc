@@ -24,6 +24,7 @@ bool Head::send_command(uint64_t now_ns, uint32_t member, CommandKind command, u
   work.in_command = true;
   work.command = command;
   work.about = about;
+  work.about_replica = about == k_nobody ? stranger_of(work) : record_.members[about];
   work.command_round = round_;
   work.command_ns = now_ns;
   act(Action::Kind::command, member);
@@ -66,16 +67,17 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
     case CommandKind::begin_copying: on_copying_noted(member); break;
     case CommandKind::begin_absent:
       work.begin_absent.remove(work.about);
-      remember_slot(work, record_.members[work.about], absent_everything(member));
+      remember_slot(work, work.about_replica, absent_everything(member));
       break;
     case CommandKind::end_absent:
-      work.end_absent.remove(work.about);
-      forget_slot(work, record_.members[work.about]);
+      if (work.about != k_nobody) work.end_absent.remove(work.about);
+      forget_slot(work, work.about_replica);
       break;
     case CommandKind::read_absent:
     case CommandKind::read_allocation:
     case CommandKind::set_partial:
     case CommandKind::set_syncing: on_join_command(now_ns, member); break;
+    case CommandKind::dismiss: drop_member(now_ns, member); break;
   }
   finish_held(now_ns);
   advance(now_ns);
@@ -103,15 +105,27 @@ void Head::forget_slot(MemberWork& work, const Uuid& member) {
   if (slot != nullptr) *slot = work.said.absent[--work.said.absent_count];
 }
 
-// True: it knows of everybody who is absent, and who is no more.
+// Of whom it notes what he misses, and who is no member any more; nil: of nobody.
+const Uuid& Head::stranger_of(const MemberWork& work) const {
+  static constexpr Uuid k_nil{};
+  for (uint32_t i = 0; i < work.said.absent_count; ++i) {
+    if (record_.place_of(work.said.absent[i].member) == k_nobody) return work.said.absent[i].member;
+  }
+  return k_nil;
+}
+
+// True: it knows of everybody who is absent, and who is no more. Slots of others first: it has so many.
 bool Head::tell_absent(uint64_t now_ns, uint32_t member) {
   MemberWork& work = members_[member];
-  if (!work.begin_absent.empty()) {
+  const bool has_stranger = !stranger_of(work).is_nil();
+  if (has_stranger) {
+    send_command(now_ns, member, CommandKind::end_absent, k_nobody);
+  } else if (!work.begin_absent.empty()) {
     send_command(now_ns, member, CommandKind::begin_absent, work.begin_absent.lowest());
   } else if (!work.end_absent.empty()) {
     send_command(now_ns, member, CommandKind::end_absent, work.end_absent.lowest());
   }
-  return work.begin_absent.empty() && work.end_absent.empty() && !work.in_command;
+  return !has_stranger && work.begin_absent.empty() && work.end_absent.empty() && !work.in_command;
 }
 
 // The bits of regions that a member may have been writing when its head ended: to be made equal. Of one that
@@ -185,7 +199,7 @@ void Head::on_member_fenced(uint64_t now_ns, uint32_t member, uint32_t session) 
 }
 
 void Head::drop_slow(uint64_t now_ns) {
-  record_.all().for_each([&](uint32_t member) {
+  (record_.all() | dismissed_).for_each([&](uint32_t member) {
     const MemberWork& work = members_[member];
     const bool in_command = is_usable(member) && work.in_command;
     const uint64_t since_ns = in_command ? work.command_ns : work.connect_ns;
@@ -219,6 +233,7 @@ void Head::drop_member(uint64_t now_ns, uint32_t member) {
   if (work.state == MemberState::leaving) leaving_.add(member);
   work.in_command = false;
   work.connect_ns = now_ns;
+  dismissed_.remove(member);
   lost_.add(member);
 }
 
@@ -320,6 +335,7 @@ void Head::start_over(uint64_t now_ns) {
   handle_lost(now_ns);
   join_ = {};
   end_settle();
+  change_ = {};
   state_ = HeadState::sealing;
   leaving_ = left_ = {};
   // One that was joining may have what none of those has that come back, and what was answered as failed.

@@ -63,8 +63,8 @@ void MemberCommands::start(const Head& head, const Action& action) {
   fault_ = MemberFault::none;
   next_ = 0;
   is_last_ = true;
-  replica_ = record.members[action.member];
-  about_ = record.members[action.about];
+  replica_ = head.replica_at(action.member);
+  about_ = head.told_about(action.member);
   block_size_bytes_ = record.block_size_bytes;
   blocks_count_ = record.blocks_count;
   if (action.kind == Action::Kind::connect) {
@@ -120,7 +120,8 @@ void MemberCommands::start(const Head& head, const Action& action) {
       regions_.assign(head.settling_marks().begin(), head.settling_marks().end());
       break;
     case CommandKind::set_partial:
-    case CommandKind::set_syncing: break;
+    case CommandKind::set_syncing:
+    case CommandKind::dismiss: break;
   }
   prepare(head);
 }
@@ -144,6 +145,9 @@ void MemberCommands::prepare(const Head& head) {
       return;
     case CommandKind::set_syncing:
       request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = action_.flag ? 1u : 0u}};
+      return;
+    case CommandKind::dismiss:
+      request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = 3}};
       return;
   }
 }

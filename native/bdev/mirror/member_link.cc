@@ -8,9 +8,9 @@
 
 namespace ballast::bdev::mirror {
 
-MemberLink::MemberLink(HeadAccess& access, ReplicaConnector& connector, const Uuid& volume, const Uuid& node,
-                       uint32_t number)
-    : access_(access), connector_(connector), volume_(volume), node_(node), number_(number) {}
+MemberLink::MemberLink(HeadAccess& access, std::shared_ptr<ReplicaConnector> connector,
+                       const MemberName& name)
+    : access_(access), connector_(std::move(connector)), name_(name) {}
 
 MemberLink::~MemberLink() {
   BALLAST_ASSERT(session_ == nullptr);
@@ -21,7 +21,7 @@ MemberLink::~MemberLink() {
 
 void MemberLink::connect(const Action& action) {
   BALLAST_ASSERT(session_ == nullptr);
-  session_ = std::make_unique<Session>(volume_, node_);
+  session_ = std::make_unique<Session>(name_.volume, name_.node);
   session_->number = action.session;
   session_->commands.start(access_.head(), action);
   start_attempt();
@@ -32,7 +32,7 @@ void MemberLink::start_attempt() {
   if (is_attempt_under_way_ || session_ == nullptr || session_->connection != nullptr) return;
   is_attempt_under_way_ = true;
   attempt_session_ = session_->number;
-  connector_.connect(
+  connector_->connect(
       [this](Result<std::unique_ptr<ReplicaConnection>> connected) { on_connected(std::move(connected)); },
       [this, session = session_->number](const std::string& why) { fail(session, why); });
 }
@@ -42,7 +42,7 @@ void MemberLink::on_connected(Result<std::unique_ptr<ReplicaConnection>> connect
   is_attempt_under_way_ = false;
   if (session_ == nullptr || session_->number != attempt_session_) {
     if (connected.ok()) {
-      auto unwanted = std::make_unique<Session>(volume_, node_);
+      auto unwanted = std::make_unique<Session>(name_.volume, name_.node);
       unwanted->connection = std::move(*connected);
       give_up(std::move(unwanted));
     }
@@ -59,7 +59,7 @@ void MemberLink::fail(uint32_t session, const std::string& why) {
   if (session_ == nullptr || session_->number != session) return;
   note_trouble(why.empty() ? "the connection was lost" : why);
   access_.with_head(
-      [this, session](Head& head, uint64_t now_ns) { head.on_member_failed(now_ns, number_, session); });
+      [this, session](Head& head, uint64_t now_ns) { head.on_member_failed(now_ns, name_.place, session); });
 }
 
 void MemberLink::disconnect() {
@@ -67,10 +67,11 @@ void MemberLink::disconnect() {
   // What it was given up for the head knows; if nothing else was seen, it was too slow or failed an I/O.
   const HeadState state = access_.head().state();
   const bool is_over = state == HeadState::stopped || state == HeadState::fenced;
-  if (trouble_.empty() && !is_over) note_trouble("it did not answer in time, or failed an I/O");
+  const bool is_unwanted = is_over || access_.head().is_unwanted(name_.replica);
+  if (trouble_.empty() && !is_unwanted) note_trouble("it did not answer in time, or failed an I/O");
   std::unique_ptr<Session> session = std::move(session_);
   if (session->connection != nullptr) return give_up(std::move(session));
-  if (is_attempt_under_way_) connector_.cancel();
+  if (is_attempt_under_way_) connector_->cancel();
 }
 
 void MemberLink::give_up(std::unique_ptr<Session> session) {
@@ -88,7 +89,7 @@ void MemberLink::when_closed(std::function<void()> closed) {
 }
 
 void MemberLink::tell_if_closed() {
-  if (closed_ == nullptr || session_ != nullptr || is_attempt_under_way_ || !ending_.empty()) return;
+  if (closed_ == nullptr || !is_closed()) return;
   std::exchange(closed_, nullptr)();
 }
 
@@ -130,8 +131,8 @@ void MemberLink::note_end(const MemberCommands& commands, const ReplicaAnswer& a
 void MemberLink::note_trouble(std::string text) {
   if (text == trouble_) return;  // told once, however often it is tried
   trouble_ = std::move(text);
-  log(LogLevel::warning, "mirror", "volume %s, member %s: %s", volume_.text().c_str(),
-      access_.head().record().members[number_].text().c_str(), log_escape(trouble_).c_str());
+  log(LogLevel::warning, "mirror", "volume %s, member %s: %s", name_.volume.text().c_str(),
+      name_.replica.text().c_str(), log_escape(trouble_).c_str());
 }
 
 void MemberLink::submit(Io& io) {

@@ -29,11 +29,15 @@ class HeadAccess {
   ~HeadAccess() = default;
 };
 
+struct MemberName {
+  Uuid volume, node, replica;
+  uint32_t place = 0;  // in the record
+};
+
 class MemberLink {
  public:
-  // All must outlive it. `number` is the member's in the record.
-  MemberLink(HeadAccess& access, ReplicaConnector& connector, const Uuid& volume, const Uuid& node,
-             uint32_t number);
+  // `access` must outlive it.
+  MemberLink(HeadAccess& access, std::shared_ptr<ReplicaConnector> connector, const MemberName& name);
   ~MemberLink();  // after closed()
 
   // --- actions of the head ---
@@ -52,6 +56,8 @@ class MemberLink {
   }
   // Calls back once, when no session of it is left; after disconnect(), and nothing is asked of it any more.
   void when_closed(std::function<void()> closed);
+  bool is_closed() const { return session_ == nullptr && !is_attempt_under_way_ && ending_.empty(); }
+  const Uuid& replica() const { return name_.replica; }
   // Why it is not connected; empty: it is, or has not been tried.
   const std::string& trouble() const { return trouble_; }
 
@@ -75,9 +81,8 @@ class MemberLink {
   void tell_if_closed();
 
   HeadAccess& access_;
-  ReplicaConnector& connector_;
-  const Uuid volume_, node_;
-  const uint32_t number_;
+  const std::shared_ptr<ReplicaConnector> connector_;
+  const MemberName name_;
   std::unique_ptr<Session> session_;  // null: disconnected
   bool is_attempt_under_way_ = false;
   uint32_t attempt_session_ = 0;  // for which it was begun

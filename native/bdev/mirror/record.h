@@ -19,8 +19,9 @@ struct Record {
   // It has ended properly: nothing of it is in flight, and it answers nothing any more, by its lease or
   // without.
   bool head_stopped = false;
+  // Places; a member keeps its own. The last one is taken.
   uint32_t members_count = 0;
-  std::array<Uuid, k_members_max> members{};  // replicas
+  std::array<Uuid, k_members_max> members{};  // replicas; nil: the place is free
   // Those that have everything that was acknowledged. Never empty.
   MemberSet in_sync;
   // The last epoch in which each was sealed as one of them; 0: never. A replica whose own epoch is older is
@@ -31,7 +32,20 @@ struct Record {
   uint32_t block_size_bytes = 4096;
   uint64_t blocks_count = 0;
 
-  MemberSet all() const { return MemberSet::first(members_count); }
+  MemberSet all() const {
+    MemberSet taken;
+    for (uint32_t place = 0; place < members_count; ++place) {
+      if (!members[place].is_nil()) taken.add(place);
+    }
+    return taken;
+  }
+  // k_members_max: it is none of them.
+  uint32_t place_of(const Uuid& replica) const {
+    for (uint32_t place = 0; place < members_count; ++place) {
+      if (members[place] == replica && !replica.is_nil()) return place;
+    }
+    return k_members_max;
+  }
   bool operator==(const Record&) const = default;
 };
 

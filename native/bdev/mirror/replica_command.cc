@@ -42,7 +42,7 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       if (words.cdw13 >= k_absent_slots) return std::nullopt;
       return CommandTransfer{.answer_bytes = words.cdw12};
     case ReplicaOpcode::set_content:
-      if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 2) return std::nullopt;
+      if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 3) return std::nullopt;
       return CommandTransfer{};
   }
   return std::nullopt;

@@ -154,6 +154,7 @@ void ReplicaCore::set_content() {
     case 0: content = Content::complete; break;
     case 1: content = content == Content::nothing ? Content::nothing : Content::partial; break;
     case 2: content = Content::partial; break;
+    case 3: content = Content::nothing; break;
     default: return end_command(Status::invalid);
   }
   if (content == before) return end_command(Status::ok);

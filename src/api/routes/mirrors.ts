@@ -3,15 +3,19 @@
 import { Type } from '@sinclair/typebox';
 import type { MirrorView } from '../../mirrors/types.js';
 import type { RouteModule } from '../app-types.js';
-import { Mirror, mirrorBody } from '../mirror-schemas.js';
+import { Mirror, mirrorBody, NewMember } from '../mirror-schemas.js';
 import { Name, ref } from '../schemas.js';
 
 export interface MirrorsSource {
   list(): Promise<readonly MirrorView[]>;
   get(name: string): Promise<MirrorView>;
+  addMember(name: string, member: string): Promise<MirrorView>;
+  removeMember(name: string, member: string): Promise<MirrorView>;
 }
 
 const viewer = { access: 'viewer' } as const;
+const operator = { access: 'operator' } as const;
+const Both = Type.Object({ name: Type.String(), member: Type.String() });
 
 export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
   return (app) => {
@@ -34,6 +38,32 @@ export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
         schema: { summary: 'One mirrored volume', params: Name, response: { 200: ref(Mirror) } },
       },
       async ({ params }) => mirrorBody(await mirrors.get(params.name)),
+    );
+    app.post(
+      '/v1/mirrors/:name/members',
+      {
+        config: operator,
+        schema: {
+          summary: 'Adds a member, to which everything is copied; answers when it is one',
+          params: Name,
+          body: NewMember,
+          response: { 201: ref(Mirror) },
+        },
+      },
+      async ({ params, body }, reply) =>
+        reply.code(201).send(mirrorBody(await mirrors.addMember(params.name, body.member))),
+    );
+    app.delete(
+      '/v1/mirrors/:name/members/:member',
+      {
+        config: operator,
+        schema: {
+          summary: 'Removes a member, which has nothing from then on; by its UUID, address or name',
+          params: Both,
+          response: { 200: ref(Mirror) },
+        },
+      },
+      async ({ params }) => mirrorBody(await mirrors.removeMember(params.name, params.member)),
     );
   };
 }

@@ -1,4 +1,5 @@
-// `ballast mirror list|show`: mirrored volumes and how their members are. Loaded when one is asked for.
+// `ballast mirror ...`: mirrored volumes, how their members are, and other members. Loaded when one is asked
+// for.
 import type { Command } from 'commander';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
 import type { CliContext } from '../engine-port.js';
@@ -20,5 +21,23 @@ export function register(mirror: Command, context: CliContext): void {
     .action(async (name: string, options: DaemonOptions) => {
       const found = await (await daemonOf(context, options)).mirror(name);
       await printResult(context, options.output, found, (color) => renderMirror(found, color));
+    });
+  addDaemonOptions(
+    mirror.command('add-member').description('add a member while it is served; everything is copied to it'),
+  )
+    .argument('<name>')
+    .argument('<member>', "a --replica of the daemon by its name, or the address of another daemon's")
+    .action(async (name: string, member: string, options: DaemonOptions) => {
+      const changed = await (await daemonOf(context, options)).addMirrorMember(name, member);
+      await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
+    });
+  addDaemonOptions(
+    mirror.command('remove-member').description('remove a member while it is served; it has nothing then'),
+  )
+    .argument('<name>')
+    .argument('<member>', 'its UUID, address or name, as show prints them')
+    .action(async (name: string, member: string, options: DaemonOptions) => {
+      const changed = await (await daemonOf(context, options)).removeMirrorMember(name, member);
+      await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
     });
 }

@@ -128,6 +128,10 @@ class DriverRig {
   // Not in order: it waits for nobody, and the next one finds everything as after a crash.
   void stop_head(bool in_order = true);
   void stop();
+  // A replica that is no member yet, and was never one; it has another content than they.
+  Uuid add_replica();
+  // How `replica` is reached.
+  std::shared_ptr<ReplicaConnector> way_to(const Uuid& replica);
 
   struct Op {
     Io io;
@@ -141,6 +145,7 @@ class DriverRig {
   std::vector<uint8_t> read(uint64_t lba, uint32_t blocks);
   bool wait_for(const std::function<bool()>& done, uint64_t for_ns = 30 * k_ns_per_s);
   bool wait_in_sync();
+  // Of the members.
   bool all_equal();
   bool is_over(const Op& op) const { return op.status.has_value(); }
 
@@ -161,6 +166,7 @@ class DriverRig {
  private:
   void ask_store(uint64_t expected_revision, const Record& wanted);
   void answer_store(uint64_t expected_revision, const Record& wanted);
+  void make_replica(Content content);
   std::deque<std::unique_ptr<Op>> ops_;
   std::deque<std::pair<uint64_t, Record>> held_requests_;
 };

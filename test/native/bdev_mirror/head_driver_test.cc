@@ -345,5 +345,150 @@ TEST(HeadDriver, RandomFaultsLoseNothing) {
   }
 }
 
+// ---- another number of members ----
+
+const Head& head_of(const DriverRig& rig) { return std::as_const(*rig.driver).head(); }
+
+ChangeRefusal add(DriverRig& rig, const Uuid& replica) {
+  ChangeRefusal refusal{};
+  rig.world.on(rig.home, [&] { refusal = rig.driver->add_member(replica, rig.way_to(replica), false); });
+  return refusal;
+}
+
+ChangeRefusal remove(DriverRig& rig, uint32_t number) {
+  ChangeRefusal refusal{};
+  rig.world.on(rig.home, [&] { refusal = rig.driver->remove_member(number_uuid(3, number)); });
+  return refusal;
+}
+
+bool wait_changed(DriverRig& rig) {
+  return rig.wait_for([&] { return !head_of(rig).is_changing(); }) && rig.wait_in_sync();
+}
+
+TEST(HeadDriver, NewMemberGetsEverythingWhileTheVolumeIsWritten) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 8, 1), Status::ok);
+  const Uuid added = rig.add_replica();
+  ASSERT_EQ(add(rig, added), ChangeRefusal::none);
+  EXPECT_EQ(add(rig, added), ChangeRefusal::busy);
+  for (uint32_t i = 0; i < 40; ++i) ASSERT_EQ(rig.write(i * 9, 2, static_cast<uint8_t>(i + 1)), Status::ok);
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(rig.record.place_of(added), 2u);
+  EXPECT_TRUE(rig.record.in_sync.has(2));
+  EXPECT_EQ(add(rig, added), ChangeRefusal::known);
+  EXPECT_TRUE(rig.all_equal());
+  // It counts: nothing is acknowledged that it lacks.
+  ASSERT_EQ(rig.write(100, 1, 0x77), Status::ok);
+  EXPECT_EQ(rig.replicas[2]->data()[100 * k_block_bytes], 0x77);
+}
+
+TEST(HeadDriver, MemberThatIsRemovedIsNoneAnyMoreAndKnowsIt) {
+  DriverRig rig(3);
+  rig.start();
+  ASSERT_EQ(rig.write(0, 8, 1), Status::ok);
+  ASSERT_EQ(remove(rig, 1), ChangeRefusal::none);
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(rig.record.all().size(), 2u);
+  EXPECT_TRUE(rig.record.members[1].is_nil());
+  ASSERT_TRUE(
+      rig.wait_for([&] { return rig.replicas[1]->metadata().superblock.content == Content::nothing; }));
+  EXPECT_EQ(remove(rig, 1), ChangeRefusal::unknown);
+  ASSERT_EQ(rig.write(0, 8, 2), Status::ok);
+  EXPECT_EQ(rig.replicas[1]->data()[0], 1);
+  EXPECT_TRUE(rig.all_equal());
+  // Nobody notes any more what it misses.
+  ASSERT_TRUE(rig.wait_for([&] {
+    return std::ranges::all_of(rig.replicas[0]->metadata().superblock.absent,
+                               [](const AbsentEntry& entry) { return entry.is_free(); });
+  }));
+  // The last one stays in its place, also at the next start.
+  rig.stop();
+  rig.start();
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_EQ(rig.record.members_count, 3u);
+  EXPECT_EQ(rig.read(0, 1), filled(1, 2));
+}
+
+TEST(HeadDriver, IoIsAnsweredWhileMembersAreExchanged) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_TRUE(rig.wait_in_sync());
+  uint32_t out = 0;
+  for (uint32_t round = 0; round < 4; ++round) {
+    const Uuid added = rig.add_replica();
+    ASSERT_EQ(add(rig, added), ChangeRefusal::none);
+    ASSERT_EQ(rig.write(round, 4, static_cast<uint8_t>(0x10 + round)), Status::ok);
+    ASSERT_TRUE(wait_changed(rig));
+    ASSERT_EQ(remove(rig, out++), ChangeRefusal::none);
+    ASSERT_EQ(rig.write(300 + round, 4, static_cast<uint8_t>(0x20 + round)), Status::ok);
+    ASSERT_TRUE(wait_changed(rig));
+    ASSERT_TRUE(rig.all_equal());
+  }
+  // None of those that it began with is a member; their places were given out again.
+  EXPECT_LE(rig.record.members_count, 3u);
+  EXPECT_EQ(rig.read(3, 4), filled(4, 0x13));
+}
+
+TEST(HeadDriver, RemovalIsRefusedWhereTooFewWouldBeLeft) {
+  DriverRig rig(2);
+  rig.record.min_in_sync = 2;
+  rig.start();
+  EXPECT_EQ(remove(rig, 0), ChangeRefusal::not_serving);
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_EQ(remove(rig, 0), ChangeRefusal::too_few);
+  EXPECT_EQ(remove(rig, 7), ChangeRefusal::unknown);
+  const Uuid added = rig.add_replica();
+  ASSERT_EQ(add(rig, added), ChangeRefusal::none);
+  ASSERT_TRUE(wait_changed(rig));
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(true); });
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  EXPECT_EQ(remove(rig, 0), ChangeRefusal::too_few);  // two are in sync, and writes need them
+  ASSERT_EQ(remove(rig, 1), ChangeRefusal::none);     // absent already
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(rig.write(0, 1, 2), Status::ok);
+  EXPECT_TRUE(rig.all_equal());
+}
+
+TEST(HeadDriver, LastCompleteMemberIsNotRemoved) {
+  DriverRig rig(2);
+  rig.start();
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(true); });
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  EXPECT_EQ(remove(rig, 0), ChangeRefusal::last_complete);
+  ASSERT_EQ(remove(rig, 1), ChangeRefusal::none);
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(remove(rig, 0), ChangeRefusal::too_few);
+  EXPECT_EQ(rig.read(0, 1), filled(1, 1));
+}
+
+TEST(HeadDriver, NoMoreMembersThanThereArePlaces) {
+  DriverRig rig(8);
+  rig.start();
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_EQ(add(rig, rig.add_replica()), ChangeRefusal::no_place);
+  ASSERT_EQ(remove(rig, 3), ChangeRefusal::none);
+  ASSERT_TRUE(wait_changed(rig));
+  ASSERT_TRUE(rig.wait_for([&] { return add(rig, number_uuid(3, 8)) == ChangeRefusal::none; }));
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(rig.record.members[3], number_uuid(3, 8));
+}
+
+TEST(HeadDriver, ChangeWaitsForTheStoreAndIsDoneOnce) {
+  DriverRig rig(2);
+  rig.start();
+  ASSERT_TRUE(rig.wait_in_sync());
+  rig.store = DriverRig::Store::is_down;
+  const Uuid added = rig.add_replica();
+  ASSERT_EQ(add(rig, added), ChangeRefusal::none);
+  EXPECT_EQ(rig.write(0, 1, 1), Status::ok);  // nothing waits for it
+  rig.world.advance(2 * k_ns_per_s);
+  EXPECT_TRUE(head_of(rig).is_changing());
+  rig.store = DriverRig::Store::answers;
+  ASSERT_TRUE(wait_changed(rig));
+  EXPECT_EQ(rig.record.all().size(), 3u);
+  EXPECT_TRUE(rig.all_equal());
+}
+
 }  // namespace
 }  // namespace ballast::bdev::mirror::test

@@ -437,7 +437,7 @@ TEST(ReplicaCommandWords, refuse_what_is_reserved_and_what_is_too_long) {
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_intent, .cdw12 = 8, .cdw13 = 1}));
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_absent, .cdw12 = 8, .cdw13 = 7}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::read_absent, .cdw12 = 8, .cdw13 = 6}));
-  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 3}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 4}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 1}));
 }
 

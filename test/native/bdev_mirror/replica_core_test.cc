@@ -671,7 +671,18 @@ TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   EXPECT_EQ(replica.metadata().superblock.content, Content::partial);
   const uint32_t again = replica.sealed_association(1);
   EXPECT_EQ(replica.state(again).content, Content::partial);
-  EXPECT_EQ(status(replica.command(again, ReplicaOpcode::set_content, {}, 0, 0, 3)), Status::invalid);
+  EXPECT_EQ(status(replica.command(again, ReplicaOpcode::set_content, {}, 0, 0, 4)), Status::invalid);
+}
+
+// Whatever it had: nobody takes it for a replica with data again.
+TEST_F(ReplicaCoreTest, who_is_no_member_any_more_has_nothing_durably) {
+  const uint32_t head = replica.sealed_association(1);
+  const uint32_t told = replica.command(head, ReplicaOpcode::set_content, {}, 0, 0, 3);
+  EXPECT_FALSE(replica.answer_of(told));
+  replica.settle();
+  EXPECT_EQ(status(told), Status::ok);
+  replica.crash();
+  EXPECT_EQ(replica.metadata().superblock.content, Content::nothing);
 }
 
 // ---- failures ----

@@ -95,13 +95,24 @@ class EngineMirror : public ::testing::Test {
     members.lease_ms = 100;
     return config;
   }
-  bool becomes(const std::string& state) {
+  static bool eventually(const std::function<bool()>& is_so) {
     for (int turn = 0; turn < 600; ++turn) {
-      const auto info = engine_->mirror_info("v");
-      if (info.ok() && info->state == state) return true;
+      if (is_so()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return false;
+  }
+  bool becomes(const std::string& state) {
+    return eventually([&] {
+      const auto info = engine_->mirror_info("v");
+      return info.ok() && info->state == state;
+    });
+  }
+  bool has_members(uint32_t count) {
+    return eventually([&] {
+      const auto info = engine_->mirror_info("v");
+      return !info->is_changing && info->record.all().size() == count && info->members.size() == count;
+    });
   }
 
   bool happened(const std::string& event) {
@@ -186,6 +197,30 @@ TEST_F(EngineMirror, PromotesNothingThatDoesNotFit) {
   EXPECT_EQ(engine_->promote_mirror("v", other).errc(), Errc::not_found);
   EXPECT_EQ(engine_->mirror_info("v")->state, "standby");
   EXPECT_TRUE(engine_->promote_mirror("v", *config.mirror).ok());
+}
+
+TEST_F(EngineMirror, ChangesItsMembersWhileItServes) {
+  ASSERT_TRUE(engine_->add_volume(volume()).ok());
+  ASSERT_TRUE(becomes("serving"));
+  const MirrorMemberConfig remote{.uuid = number_uuid(11), .address = address_};
+  EXPECT_EQ(engine_->add_mirror_member("w", remote).errc(), Errc::not_found);
+  EXPECT_EQ(engine_->add_mirror_member("v", remote).errc(), Errc::already_exists);
+  EXPECT_EQ(engine_->remove_mirror_member("v", number_uuid(12)).errc(), Errc::not_found);
+  ASSERT_TRUE(engine_->remove_mirror_member("v", number_uuid(11)).ok());
+  ASSERT_TRUE(has_members(1));
+  EXPECT_EQ(engine_->remove_mirror_member("v", number_uuid(10)).errc(), Errc::permission_denied);
+  const auto is_nothing = [&] {
+    return engine_->replica_info("r1")->content == bdev::mirror::Content::nothing;
+  };
+  EXPECT_TRUE(eventually(is_nothing));
+  // Back, by another way.
+  ASSERT_TRUE(engine_->add_mirror_member("v", {.uuid = number_uuid(11), .local_replica = "r1"}).ok());
+  ASSERT_TRUE(has_members(2));
+  EXPECT_TRUE(eventually([&] {
+    const auto info = engine_->mirror_info("v");
+    return info->record.in_sync == info->record.all() && info->members[1].state == "in_sync";
+  }));
+  EXPECT_EQ(engine_->remove_replica("r1").errc(), Errc::in_use);
 }
 
 // Nobody may be there to answer any more when a process ends.

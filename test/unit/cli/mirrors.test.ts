@@ -42,6 +42,18 @@ describe('ballast mirror', () => {
     expect(mirrors[0].members[0].resync).toBeUndefined();
   });
 
+  it('adds and removes members', async () => {
+    const { stdout } = await daemon.run('mirror', 'add-member', 'db', remote);
+    expect(stdout).toMatch(/^mirror +db$/m);
+    expect((await daemon.run('mirror', 'remove-member', 'db', remote)).code).toBe(0);
+    expect(daemon.api.memberChanges).toEqual([
+      ['add', 'db', remote],
+      ['remove', 'db', remote],
+    ]);
+    const { code, stderr } = await daemon.run('mirror', 'add-member', 'other', 'r1');
+    expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);
+  });
+
   it('does not know another', async () => {
     const { code, stderr } = await daemon.run('mirror', 'show', 'other');
     expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);

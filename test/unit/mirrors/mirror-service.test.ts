@@ -183,7 +183,7 @@ describe('a mirrored volume that is known', () => {
   });
 
   it.each([
-    ['a member more', [`db=file:/a,${remote('b')},${remote('c')}`], "'ballast mirror add db'"],
+    ['a member more', [`db=file:/a,${remote('b')},${remote('c')}`], 'ballast mirror add-member db'],
     ['another member', [`db=file:/a,${remote('c')}`], `(${uuid('c')}) is not one of its members`],
     ['another uuid', [`db=file:/a,${remote('b')},uuid=${uuid('7')}`], `its uuid is ${uuid('9')}`],
   ])('refuses %s', async (_what, mirrors, reason) => {
@@ -197,7 +197,7 @@ describe('a mirrored volume that is known', () => {
 
   it('refuses a member less', async () => {
     await world.start({ mirrors: [`db=file:/a:16MiB,${remote('b')},${remote('c')}`] });
-    await expect(world.start(two)).rejects.toThrow("'ballast mirror remove db'");
+    await expect(world.start(two)).rejects.toThrow('ballast mirror remove-member db');
   });
 
   it.each([
@@ -220,6 +220,73 @@ describe('a mirrored volume that is known', () => {
       }),
     );
     expect(world.engine.mirrors.asked).toEqual([]);
+  });
+});
+
+describe('other members', () => {
+  const local = { replicas: ['r1=file:/b:16MiB'], ...two };
+  const uuids = async () => (await world.record())?.members.map((member) => member.uuid);
+  const places = () => world.engine.volumes[0]?.mirror?.members;
+
+  it('are added while it is served, and known at the next start', async () => {
+    const first = (await world.start(local)).replicas.find(({ name }) => name === 'db')?.uuid;
+    const added = await world.service.addMember('db', remote('c'));
+    expect(added.members[2]).toMatchObject({ uuid: uuid('c'), place: 'tcp://127.0.0.1:4421', inSync: false });
+    const r1 = (await world.service.addMember('db', 'r1')).members[3]?.uuid;
+    expect(await uuids()).toEqual([first, uuid('b'), uuid('c'), r1]);
+    expect(world.lines.join()).toContain(`${uuid('c')} is a member now; 1 of 3 in sync`);
+    await world.start(local);
+    expect(places()).toMatchObject([
+      { replica: 'db' },
+      { uuid: uuid('b') },
+      { uuid: uuid('c') },
+      { replica: 'r1' },
+    ]);
+    // Where the command line says it anew, that counts.
+    await world.start({ ...local, mirrors: [`db=file:/a:16MiB,${remote('b')},${remote('c', 5555)}`] });
+    expect(places()?.[2]?.address?.port).toBe(5555);
+  });
+
+  it('leave their place to others, and may be named still when it starts', async () => {
+    const first = (await world.start(local)).replicas.find(({ name }) => name === 'db')?.uuid;
+    await world.service.addMember('db', remote('c'));
+    const removed = await world.service.removeMember('db', uuid('b'));
+    expect(removed.members.map((member) => member.uuid)).toEqual([first, uuid('c')]);
+    expect(await uuids()).toEqual([first, nobody, uuid('c')]);
+    expect(world.lines.join()).toContain('is no member any more; 1 of 2 in sync');
+    const { problems } = await world.start(local);
+    expect(problems).toEqual([]);
+    expect(places()).toMatchObject([{ replica: 'db' }, { uuid: nobody }, { uuid: uuid('c') }]);
+    await world.service.addMember('db', remote('d'));
+    expect(await uuids()).toEqual([first, uuid('d'), uuid('c')]);
+    await world.service.removeMember('db', remote('d'));
+    await world.service.removeMember('db', 'tcp://127.0.0.1:4421');
+    expect(await uuids()).toEqual([first]);
+    // Back again: everything is copied to it.
+    await world.service.addMember('db', remote('b'));
+    await world.start(local);
+    expect(await uuids()).toEqual([first, uuid('b')]);
+  });
+
+  it('are refused where they cannot be members', async () => {
+    await world.start({ replicas: ['r1=file:/b:32MiB'], ...two });
+    const refused = (member: string) => world.service.addMember('db', member).catch((error) => error.message);
+    expect(await refused('r1')).toMatch(/replica 'r1' has 32 MiB, the volume 16 MiB/);
+    expect(await refused('r2')).toMatch(/there is no replica 'r2'/);
+    expect(await refused(remote('b'))).toMatch(/is a member of it already/);
+    expect(await refused('file:/c')).toMatch(/start this daemon with it as a --replica/);
+    expect(await refused('tcp://127.0.0.1:1')).toMatch(/does not name a replica/);
+    await expect(world.service.removeMember('db', 'r7')).rejects.toThrow("'r7' is no member of it");
+    await expect(world.service.addMember('log', 'r1')).rejects.toThrow("no mirrored volume 'log'");
+    expect((await world.record())?.members.length).toBe(2);
+  });
+
+  it('are refused when what the store says of their places is damaged', async () => {
+    await world.start(two);
+    const value = Buffer.from('{"version":1,"added":{"x":"y"},"removed":[]}');
+    const key = 'mirror-places/db';
+    await world.store.commit([{ key, revision: 0n }], [{ type: 'put', key, value }]);
+    await expect(world.start(two)).rejects.toThrow('of where its members are is damaged');
   });
 });
 
