@@ -18,6 +18,7 @@ HeadOptions Simulator::head_options(uint32_t number) {
   options.intent_regions_max = 1 + world_.prng().below(4);
   options.copy_bytes = 128 * 1024;
   options.copies_max = static_cast<uint32_t>(1 + world_.prng().below(4));
+  options.probe_one_in = static_cast<uint32_t>(1 + world_.prng().below(4));
   options.settle_bytes = uint64_t{1} << world_.between(12, 22);
   return options;
 }

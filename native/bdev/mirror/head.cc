@@ -190,6 +190,7 @@ void Head::on_sealed(uint64_t now_ns, uint32_t member, uint32_t session, const S
     return advance(now_ns);
   }
   work.state = MemberState::sealed;
+  work.read_ns = 0;
   if (dismissed_.has(member)) {
     send_command(now_ns, member, CommandKind::dismiss);
     return;

@@ -34,8 +34,10 @@ namespace ballast::bdev::mirror {
 
 struct HeadOptions {
   Uuid node;
-  // The member that reads go to while it is in sync; k_members_max: all in turn.
+  // The member that reads go to until another one is found to be faster; k_members_max: the first in sync.
   uint32_t near_member = k_members_max;
+  // One of so many reads goes to another member, so that it is known how fast that is.
+  uint32_t probe_one_in = 256;
   uint32_t ops_max = 1024;
   // How long a read may rely on what the members last said, and what clocks may differ in rate.
   uint64_t lease_ns = 1'000'000'000;
@@ -277,6 +279,7 @@ class Head {
     uint64_t command_ns = 0;     // when it was sent
     uint64_t heard_ns = 0;       // when that was sent which it answered last
     uint64_t connect_ns = 0;     // when the connection was asked for, or is to be
+    uint64_t read_ns = 0;        // how long reads take there, of late; 0: not known
     bool intent_read = false;
     bool marked = false;     // has what is to be reconciled
     MemberSet begin_absent;  // it is to be told of these
@@ -416,6 +419,8 @@ class Head {
   void try_finish(uint64_t now_ns, Op& op);
   void finish(Op& op, Status status);
   void finish_held(uint64_t now_ns);
+  uint32_t choose_reader(MemberSet sources, bool may_probe);
+  void note_read(uint32_t member, uint64_t took_ns);
   MemberSet readable() const;
   MemberSet writable() const;
   uint64_t first_region(const Op& op) const;
@@ -484,7 +489,9 @@ class Head {
   uint32_t user_ops_count_ = 0;
   uint64_t user_ns_ = 0;  // when its last came
   uint32_t waiting_count_ = 0, held_count_ = 0;
-  uint32_t turn_ = 0;  // whose turn to be read from it is
+  uint32_t reader_ = k_nobody;  // whom reads go to
+  uint32_t reads_count_ = 0;
+  uint32_t probed_ = 0;  // the last that was read from to see how fast it is
   bool pumping_ = false;
 
   RegionMap unreconciled_;

@@ -207,18 +207,41 @@ void Head::start_read(uint64_t now_ns, Op& op) {
     if (!readable().empty()) finish(op, Status::media_error);
     return;  // waits for who is sealed anew
   }
-  if (near_member_ < k_members_max && sources.has(near_member_)) {
-    op.source = near_member_;
-  } else {
-    do turn_ = (turn_ + 1) % k_members_max;
-    while (!sources.has(turn_));
-    op.source = turn_;
-  }
+  op.source = choose_reader(sources, op.purpose == Purpose::user);
   --waiting_count_;
   op.phase = Phase::reading;
   const bool compares = op.type == IoType::compare_and_write;
   const bool user_reads = op.purpose == Purpose::user && !compares;
   send(now_ns, op, op.source, user_reads ? op.type : compares ? IoType::compare : IoType::read);
+}
+
+// The one that has been fast; a few go to the others, in turn.
+uint32_t Head::choose_reader(MemberSet sources, bool may_probe) {
+  const bool has_reader = reader_ != k_nobody && sources.has(reader_);
+  if (may_probe && has_reader && sources.size() > 1 && ++reads_count_ % options_.probe_one_in == 0) {
+    do probed_ = (probed_ + 1) % k_members_max;
+    while (!sources.has(probed_) || probed_ == reader_);
+    return probed_;
+  }
+  if (has_reader) return reader_;
+  const bool has_near = near_member_ < k_members_max && sources.has(near_member_);
+  const uint32_t chosen = has_near ? near_member_ : sources.lowest();
+  // It stays with that one, unless only this read cannot have another.
+  if (reader_ == k_nobody || !readable().has(reader_)) reader_ = chosen;
+  return chosen;
+}
+
+// A moving average; and who is a third faster than the one that is read from takes its place. Less would send
+// reads to and fro between members that are alike.
+void Head::note_read(uint32_t member, uint64_t took_ns) {
+  constexpr uint64_t k_weight = 8;
+  uint64_t& read_ns = members_[member].read_ns;
+  read_ns = read_ns == 0 ? took_ns : read_ns - read_ns / k_weight + took_ns / k_weight;
+  if (reader_ == k_nobody || members_[reader_].read_ns == 0) return;
+  readable().for_each([&](uint32_t other) {
+    const uint64_t other_ns = members_[other].read_ns;
+    if (other_ns != 0 && other_ns + other_ns / 2 < members_[reader_].read_ns) reader_ = other;
+  });
 }
 
 void Head::start_write(uint64_t now_ns, Op& op) {
@@ -254,6 +277,7 @@ void Head::on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpInde
   work.heard_ns = std::max(work.heard_ns, op.sent_ns);
   op.pending.remove(member);
   if (op.phase == Phase::reading) {
+    if (op.purpose == Purpose::user && op.type == IoType::read) note_read(member, now_ns - op.sent_ns);
     on_read_done(now_ns, op, member, status);
   } else {
     on_write_done(now_ns, op, member, status);

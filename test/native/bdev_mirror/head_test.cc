@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -84,6 +85,34 @@ TEST_F(ServingHead, keeps_numbers_for_its_user_however_much_it_repairs) {
   for (uint64_t lba = 0; lba < k_ops_max; ++lba)
     EXPECT_TRUE(head_->submit(0, IoType::read, 500 + lba, 1, op));
   EXPECT_FALSE(head_->submit(0, IoType::read, 600, 1, op));
+}
+
+// Both are in sync; near is member 0.
+TEST_F(ServingHead, reads_go_to_who_has_long_been_faster_and_now_and_then_to_the_other) {
+  uint64_t now_ns = 0;
+  // How many of so many reads go to member 1.
+  const auto read = [&](uint32_t count, std::array<uint64_t, 2> takes_ns) {
+    uint32_t of_1 = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      OpIndex op = 0;
+      EXPECT_TRUE(head_->submit(now_ns, IoType::read, i % 1024, 1, op));
+      carry_out();
+      const Action sent = submitted_.back();
+      now_ns += takes_ns[sent.member];
+      of_1 += sent.member;
+      head_->on_io_done(now_ns, sent.member, sent.session, sent.op, sent.attempt, Status::ok);
+      carry_out();
+      head_->release(op);
+    }
+    return of_1;
+  };
+  EXPECT_EQ(read(2000, {10'000, 8'000}), 7u);  // not by enough: some to see
+  EXPECT_GT(read(2000, {10'000, 5'000}), 500u);
+  const uint32_t settled = read(1000, {10'000, 5'000});
+  EXPECT_GE(settled, 996u);
+  EXPECT_LE(settled, 997u);
+  EXPECT_LT(read(2000, {5'000, 12'000}), 1500u);
+  EXPECT_LE(read(1000, {5'000, 12'000}), 4u);
 }
 
 // Five members, two of which are absent: 3 comes back, and 4 does not. Begin Absent of 4 at member 3 is not
