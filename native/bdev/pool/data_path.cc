@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bdev/pool/apply.h"
+#include "bdev/pool/map_memory.h"
 #include "bdev/pool/planted.h"
 #include "bdev/pool/volume_io.h"
 
@@ -71,8 +72,8 @@ DataPath::DataPath(Reactor& of, Store& metadata, uint32_t blocks, bool checksums
       store(metadata),
       blocks_per_extent(blocks),
       keeps_checksums(checksums),
-      ages(options.slots_max),
       chains(of, metadata, options.chains),
+      slots_max_(options.slots_max),
       ios_(std::make_unique<ObjectPool<VolumeIo>>(options.ios_max)) {
   store.extents().defer_freed();
   store.set_layers_listener(chains);
@@ -124,6 +125,14 @@ void DataPath::settle_freed() {
       store.extents().unreserve(extent);
   }
   if (has_changed) waiting_for_room.wake_all();
+}
+
+// What a slot holds of sums is counted with it, the sums of one that was dropped and stays dirty are not:
+// those are the cleaner's to bound.
+CachedSlot* DataPath::slot_to_drop() {
+  const uint64_t held = ages.size() * k_cached_slot_bytes + ages.sums_count() * k_block_sums_bytes;
+  const bool is_over = ages.size() > slots_max_ || held > slots_bytes_max(store.allocated_bytes());
+  return is_over ? ages.oldest_idle() : nullptr;
 }
 
 BlockSumsPointer DataPath::new_sums(Extent extent) {

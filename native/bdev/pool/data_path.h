@@ -20,7 +20,7 @@ struct DataPathOptions {
   // In work at a time; what is more waits in line. A disk is not faster with more, and what a host has in
   // flight is bounded by its queues.
   uint32_t ios_max = 512;
-  // 64 GiB of extents in use at a time: at 0.5 KiB each 32 MiB, at 1.6 KiB with checksums 104 MiB.
+  // Of slots in memory, and of what they and their sums may take (map_memory.h).
   uint32_t slots_max = 65'536;
   ChainOptions chains;
 };
@@ -109,11 +109,14 @@ class DataPath {
   bool writes_together = true;
   SumTable sums;
   SlotAges ages;
+  // The oldest slot, if there are too many for the data that is allocated.
+  CachedSlot* slot_to_drop();
   ChainIndexes chains;
 
  private:
   struct Mark;
   bool is_freeing_ = false;
+  const uint32_t slots_max_;
   std::vector<DataDisk> disks_;
   uint64_t marks_count_ = 0;
   std::unique_ptr<ObjectPool<VolumeIo>> ios_;

@@ -34,7 +34,11 @@ class Metadata final : public KeyValues {
   Task<Errc> write_frozen();
   bool is_frozen() const { return is_frozen_; }
 
+  // See PageCache; not between two calls of which one needs what the other has loaded.
+  void set_clean_max(uint64_t pages_count) { cache_.set_clean_max(pages_count); }
+
   const Root& root() const { return root_; }
+  uint32_t clean_count() const { return cache_.clean_count(); }
   uint32_t changed_count() const { return cache_.changed_count(); }
   uint32_t frames_count() const { return frames_count_; }
   const FreeMap& free_map() const { return free_map_; }

@@ -7,7 +7,8 @@ PageCache::PageCache(Disk& disk, const MetadataLayout& layout, const Uuid& pool_
       layout_(layout),
       pool_uuid_(pool_uuid),
       memory_(size_t{frames_count} * k_page_bytes),
-      frames_(frames_count) {
+      frames_(frames_count),
+      clean_max_(frames_count) {
   by_page_.reserve(frames_count);
   for (uint32_t i = 0; i < frames_count; ++i) {
     frames_[i].bytes = memory_.data() + size_t{i} * k_page_bytes;
@@ -37,7 +38,10 @@ PageCache::FrameList* PageCache::list_of(Frame::State state) {
 void PageCache::move(Frame& frame, Frame::State state) {
   if (FrameList* const from = list_of(frame.state)) from->remove(frame);
   frame.state = state;
-  if (FrameList* const to = list_of(state)) to->push_back(frame);
+  FrameList* const to = list_of(state);
+  if (to == nullptr) return;
+  // Of empty frames those that have memory first.
+  state == Frame::State::empty ? to->push_front(frame) : to->push_back(frame);
 }
 
 Frame* PageCache::find(uint32_t page) {
@@ -49,10 +53,19 @@ Frame* PageCache::find(uint32_t page) {
 }
 
 Frame* PageCache::take_any() {
-  if (Frame* const frame = empty_.front()) return frame;
-  Frame* const oldest = clean_.front();
-  if (oldest != nullptr) drop(*oldest);
-  return oldest;
+  if (empty_.empty() || (clean_.size() >= clean_max_ && !clean_.empty())) {
+    if (Frame* const oldest = clean_.front()) drop(*oldest);
+  }
+  return empty_.front();
+}
+
+void PageCache::trim() {
+  while (clean_.size() > clean_max_) drop(*clean_.front());
+}
+
+void PageCache::set_clean_max(uint64_t pages_count) {
+  clean_max_ = pages_count;
+  trim();
 }
 
 Frame& PageCache::take(uint32_t page) {
@@ -79,6 +92,7 @@ void PageCache::drop(Frame& frame) {
 void PageCache::settle() {
   ++epoch_;
   while (Frame* const frame = unwritten_.front()) move(*frame, Frame::State::clean);
+  trim();
 }
 
 Task<Errc> PageCache::load(PageRef ref) {

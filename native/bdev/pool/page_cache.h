@@ -1,5 +1,5 @@
-// The tree pages that are in memory, a bounded number. Clean ones are evicted, oldest first; changed ones
-// stay until a checkpoint has written them. Used by Tree and Metadata.
+// The tree pages that are in memory, a bounded number, and of clean ones a smaller one: the oldest go first.
+// Changed ones stay until a checkpoint has written them. Used by Tree and Metadata.
 #pragma once
 
 #include <unordered_map>
@@ -41,6 +41,9 @@ class PageCache {
   PageCache(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, uint32_t frames_count);
   ~PageCache();
 
+  // Beyond it the oldest clean page gives its frame to the next one; frames that were never used take no
+  // memory.
+  void set_clean_max(uint64_t pages_count);
   // Null if it is not in memory.
   Frame* find(uint32_t page);
   // Reads and checks a page; io_error if it is not what its parent says, no_memory if nothing can be evicted.
@@ -54,6 +57,7 @@ class PageCache {
   void renumber(Frame& frame, uint32_t page);
   void drop(Frame& frame);
 
+  uint32_t clean_count() const { return static_cast<uint32_t>(clean_.size()); }
   uint32_t changed_count() const { return static_cast<uint32_t>(changed_.size()); }
   // Calls body(frame) for every changed frame, which becomes unwritten.
   template <typename Body>
@@ -71,6 +75,7 @@ class PageCache {
   FrameList* list_of(Frame::State state);
   void move(Frame& frame, Frame::State state);
   Frame* take_any();
+  void trim();
 
   Disk& disk_;
   const MetadataLayout layout_;
@@ -79,6 +84,7 @@ class PageCache {
   std::vector<Frame> frames_;
   std::unordered_map<uint32_t, Frame*> by_page_;
   FrameList empty_, clean_, changed_, unwritten_;
+  uint64_t clean_max_;
   uint64_t epoch_ = 0;  // counts settle(): a page read across one may be another by now
 };
 

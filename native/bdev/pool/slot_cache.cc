@@ -56,8 +56,7 @@ bool CachedSlot::head_holds(const BlockMask& blocks) const {
                      [&](const Fragment& fragment) { return fragment.mask.intersects(blocks); });
 }
 
-CachedSlot* SlotAges::oldest_over_bound() {
-  if (slots_.size() <= slots_max_) return nullptr;
+CachedSlot* SlotAges::oldest_idle() {
   constexpr uint32_t k_looks_max = 32;
   CachedSlot* slot = slots_.front();
   for (uint32_t looks = 0; slot != nullptr && looks < k_looks_max; ++looks, slot = slots_.after(*slot)) {

@@ -2,6 +2,7 @@
 // what was used longest ago goes when nobody is at it. Belongs to the owner reactor.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "bdev/pool/block_sums.h"
@@ -48,7 +49,8 @@ struct CachedSlot {
   // block `unsettled_sequence` is settled (Journal::is_settled).
   BlockMask unsettled;
   uint64_t unsettled_sequence = 0;
-  WaitList waiters;  // for `state`, or for blocks of `writing`
+  WaitList waiters;           // for `state`, or for blocks of `writing`
+  uint32_t sums_counted = 0;  // of `sums`, by SlotAges
   ListNode node;
 
  private:
@@ -58,19 +60,28 @@ struct CachedSlot {
 // By age of use, over all volumes. Owns nothing: the volumes do.
 class SlotAges {
  public:
-  explicit SlotAges(uint32_t slots_max) : slots_max_(slots_max) {}
   void add(CachedSlot& slot) { slots_.push_back(slot); }
   void touch(CachedSlot& slot) {
     slots_.remove(slot);
     slots_.push_back(slot);
   }
-  void remove(CachedSlot& slot) { slots_.remove(slot); }
-  // The oldest that may go, if there are too many; among the few oldest.
-  CachedSlot* oldest_over_bound();
+  void remove(CachedSlot& slot) {
+    sums_count_ -= slot.sums_counted;
+    slots_.remove(slot);
+  }
+  // What the slot holds may have changed.
+  void count(CachedSlot& slot) {
+    const auto held = static_cast<uint32_t>(slot.sums.size());
+    sums_count_ += held - std::exchange(slot.sums_counted, held);
+  }
+  // The oldest that may go; among the few oldest.
+  CachedSlot* oldest_idle();
   size_t size() const { return slots_.size(); }
+  // That slots hold.
+  size_t sums_count() const { return sums_count_; }
 
  private:
-  const uint32_t slots_max_;
+  size_t sums_count_ = 0;
   IntrusiveList<CachedSlot, &CachedSlot::node> slots_;
 };
 

@@ -71,6 +71,9 @@ class Store {
   uint64_t capacity_extents() const;
   // Of these, neither used nor reserved; 0 while writes that need a place are refused.
   uint64_t writable_extents() const;
+  uint64_t allocated_bytes() const {
+    return (extents_.extents_count() - extents_.free_count()) << extent_size_log2_;
+  }
   uint64_t layers_changes() const { return applier_.layers_changes(); }
   void set_layers_listener(LayersListener& listener) { applier_.set_listener(listener); }
   // A checkpoint of what has taken effect by now.
@@ -103,6 +106,7 @@ class Store {
   Metadata metadata_;
   ExtentMap extents_;
   Applier applier_;
+  const uint8_t extent_size_log2_;
   const uint64_t extents_promised_;  // what the metadata is sure to hold
   const uint32_t changed_max_;       // pages after which a checkpoint starts
   const uint32_t reserve_pages_;     // what only deletes may use

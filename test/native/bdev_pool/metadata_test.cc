@@ -115,6 +115,26 @@ TEST_F(PoolMetadata, a_new_tree_is_empty_and_opens_again) {
 
 TEST_F(PoolMetadata, a_device_without_a_root_is_refused) { EXPECT_EQ(open().errc(), Errc::io_error); }
 
+TEST_F(PoolMetadata, of_clean_pages_the_oldest_go_when_there_are_more_than_may_be) {
+  create();
+  for (uint64_t i = 0; i < 1000; ++i) ASSERT_EQ(put({0, i}, std::vector<uint8_t>(900, 1)), Errc::ok);
+  ASSERT_EQ(checkpoint(), Errc::ok);
+  EXPECT_GT(metadata_->clean_count(), 200u);
+  metadata_->set_clean_max(20);
+  EXPECT_EQ(metadata_->clean_count(), 20u);
+  for (uint64_t i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(get({0, i * 7 % 1000}).has_value());
+    ASSERT_LE(metadata_->clean_count(), 20u);
+  }
+  // What has changed is not bounded by it, and comes under it when it is written.
+  for (uint64_t i = 0; i < 300; ++i) ASSERT_EQ(put({0, i}, std::vector<uint8_t>(900, 2)), Errc::ok);
+  EXPECT_GT(metadata_->changed_count(), 60u);
+  ASSERT_EQ(checkpoint(), Errc::ok);
+  EXPECT_EQ(metadata_->clean_count(), 20u);
+  EXPECT_EQ(get({0, 299}), std::vector<uint8_t>(900, 2));
+  EXPECT_EQ(get({0, 300}), std::vector<uint8_t>(900, 1));
+}
+
 TEST_F(PoolMetadata, is_a_map_whatever_is_in_memory) {
   create();
   Model model;
