@@ -203,6 +203,17 @@ Napi::Value pool_ranges(const Napi::CallbackInfo& info) {
       from_pool_ranges);
 }
 
+// (engine) -> [pages read, pages in all] of the check under way; undefined when the engine is closed
+Napi::Value pool_check_progress(const Napi::CallbackInfo& info) {
+  EngineHandle* const handle = Environment::of(info.Env()).find_engine(to_u32(info[0]));
+  if (handle == nullptr) return info.Env().Undefined();
+  const bdev::pool::WalkProgress& progress = handle->engine->pools().check_progress();
+  Napi::BigUint64Array array = Napi::BigUint64Array::New(info.Env(), 2);
+  array.Data()[0] = progress.pages_read.load(std::memory_order_relaxed);
+  array.Data()[1] = progress.pages_count.load(std::memory_order_relaxed);
+  return array;
+}
+
 }  // namespace
 
 void export_pool_calls(Napi::Env env, Napi::Object exports) {
@@ -219,6 +230,7 @@ void export_pool_calls(Napi::Env env, Napi::Object exports) {
   set("poolStartScrub", pool_start_scrub);
   set("poolStopScrub", pool_stop_scrub);
   set("poolCheck", pool_check);
+  set("poolCheckProgress", pool_check_progress);
   set("poolVolumes", pool_volumes);
   set("poolCreateVolume", pool_create_volume);
   set("poolCloneVolume", pool_clone_volume);

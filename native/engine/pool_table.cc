@@ -388,7 +388,10 @@ Result<bdev::pool::CheckReport> PoolTable::check(const std::vector<std::string>&
     static_cast<void>(opened);
   }
   Reactor& reactor = next_reactor();
-  return call_on(reactor, [&] { return bdev::pool::check(reactor, files.take(), options); });
+  check_progress_.begin(0);
+  bdev::pool::CheckOptions shown = options;
+  shown.progress = &check_progress_;
+  return call_on(reactor, [&] { return bdev::pool::check(reactor, files.take(), shown); });
 }
 
 // --- volumes ---

@@ -37,6 +37,8 @@ class PoolTable {
   // What is wrong with what is on them is in the report; without options.repair they are opened to be read.
   Result<bdev::pool::CheckReport> check(const std::vector<std::string>& paths,
                                         const bdev::pool::CheckOptions& options);
+  // Of the check under way, or the last one. From any thread.
+  const bdev::pool::WalkProgress& check_progress() const { return check_progress_; }
 
   Result<std::vector<PoolVolumeInfo>> volumes(const std::string& pool);
   Result<PoolVolumeInfo> create_volume(const std::string& pool, const PoolVolumeConfig& config);
@@ -92,6 +94,7 @@ class PoolTable {
   ReactorSet& reactors_;
   std::map<std::string, Entry> pools_;
   uint32_t next_reactor_ = 0;
+  bdev::pool::WalkProgress check_progress_;
 };
 
 }  // namespace ballast::engine

@@ -286,6 +286,8 @@ export interface NativeBinding {
     repair: boolean,
     discardDamaged: boolean,
   ): void;
+  /** Pages of the metadata tree that were read, and in all; undefined when the engine is closed. */
+  poolCheckProgress(engine: number): BigUint64Array | undefined;
   poolVolumes(engine: number, op: number, pool: string): void;
   poolCreateVolume(engine: number, op: number, pool: string, volume: NativePoolVolume): void;
   poolCloneVolume(

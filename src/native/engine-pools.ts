@@ -20,6 +20,7 @@ import {
 } from './pool-arguments.js';
 import type {
   PoolCheckOptions,
+  PoolCheckProgress,
   PoolCheckReport,
   PoolCreateOptions,
   PoolDeviceOptions,
@@ -33,6 +34,8 @@ import type {
   PoolVolumeInfo,
   PoolVolumeOptions,
 } from './pool-types.js';
+
+const treePageBytes = 4096n;
 
 export abstract class EnginePools implements PoolEngine {
   /** The engine's number in the addon. Throws when the engine is closed. */
@@ -127,6 +130,11 @@ export abstract class EnginePools implements PoolEngine {
       (op) => binding.poolCheck(engine, op, paths, repair, discardDamaged),
       poolFailure('check a pool', '', paths),
     );
+  }
+
+  poolCheckProgress(): PoolCheckProgress {
+    const [read = 0n, total = 0n] = binding.poolCheckProgress(this.useEngine()) ?? [];
+    return { doneBytes: read * treePageBytes, totalBytes: total * treePageBytes };
   }
 
   async poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]> {

@@ -155,6 +155,12 @@ export interface PoolCheckOptions {
   readonly discardDamaged?: boolean;
 }
 
+/** Of the metadata that one look reads; `totalBytes` 0: it has not begun. */
+export interface PoolCheckProgress {
+  readonly doneBytes: bigint;
+  readonly totalBytes: bigint;
+}
+
 /**
  * `note`: what a crash leaves, the next opening sees to it. `warning`: nothing is lost, a copy or some room
  * is bad. `error`: the pool cannot be opened, or would answer with errors or wrong.
@@ -224,6 +230,8 @@ export interface PoolEngine {
    * or is in use (by this engine, too).
    */
   checkPool(paths: readonly string[], options?: PoolCheckOptions): Promise<PoolCheckReport>;
+  /** How far the checkPool() under way has come, or the last one. A repair looks up to three times. */
+  poolCheckProgress(): PoolCheckProgress;
 
   /** Sorted by creation; all of them. */
   poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]>;

@@ -18,6 +18,7 @@ import {
 import type { ReplicaInfo } from '../../src/native/mirror-types.js';
 import type {
   PoolCheckOptions,
+  PoolCheckProgress,
   PoolCheckReport,
   PoolCreateOptions,
   PoolDeviceOptions,
@@ -68,6 +69,8 @@ type Finding = PoolCheckReport['findings'][number];
 export class FakeDisks {
   /** What checkPool() finds, by the pool's name; a repair takes away those that it can. */
   readonly damage = new Map<string, readonly Finding[]>();
+  /** How far checkPool() is; it ends when this is all. */
+  checked = { doneBytes: 0n, totalBytes: 0n };
   readonly devices = new Map<string, { readonly uuid: string; readonly pool: StoredPool }>();
   /** Sizes of what exists without being of a pool; files that a pool makes are made, empty. */
   readonly blank = new Map<string, bigint>();
@@ -286,7 +289,12 @@ export class FakePools implements PoolEngine {
     });
   }
 
-  checkPool(paths: readonly string[], options: PoolCheckOptions = {}): Promise<PoolCheckReport> {
+  poolCheckProgress(): PoolCheckProgress {
+    return { ...this.disks.checked };
+  }
+
+  async checkPool(paths: readonly string[], options: PoolCheckOptions = {}): Promise<PoolCheckReport> {
+    while (this.disks.checked.doneBytes < this.disks.checked.totalBytes) await Promise.resolve();
     const { repair = false, discardDamaged = false } = options;
     const flags = `${repair ? ' repair' : ''}${discardDamaged ? ' discard' : ''}`;
     return this.run('checkPool', `${paths.join(' ')}${flags}`, () => {

@@ -87,7 +87,8 @@ Task<Errc> look(const std::vector<CheckDisk>& disks, const CheckOptions& options
   }
 
   CheckScan scan(view, extents, terms, report);
-  TreeWalk walk(looked.disk(), layout, pool_uuid);
+  if (options.progress != nullptr) options.progress->begin(root.pages_used);
+  TreeWalk walk(looked.disk(), layout, pool_uuid, options.progress);
   const Errc walked = co_await walk.run(looked.tree, scan);
   if (walked != Errc::ok) co_return walked;
   scan.finish();

@@ -11,6 +11,7 @@
 
 #include "bdev/pool/check_devices.h"
 #include "bdev/pool/check_report.h"
+#include "bdev/pool/check_walk.h"
 #include "bdev/pool/disk.h"
 #include "bdev/pool/task.h"
 
@@ -25,6 +26,8 @@ struct CheckOptions {
   // that loses is in the findings. The rest can be used again.
   bool discard_damaged = false;
   uint32_t frames_count = 4096;  // tree pages in memory for look-ups
+  // Of the look that is under way: a repair looks up to three times. Must outlive the check.
+  WalkProgress* progress = nullptr;
 };
 
 // The devices of one pool, in any order. Runs on the reactor; the files are closed at the end.

@@ -12,8 +12,12 @@ TreePage view_of(ByteSpan bytes) { return TreePage(const_cast<uint8_t*>(bytes.da
 
 }  // namespace
 
-TreeWalk::TreeWalk(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid)
-    : disk_(disk), layout_(layout), pool_uuid_(pool_uuid), seen_(layout.pages_count, false) {}
+TreeWalk::TreeWalk(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, WalkProgress* progress)
+    : disk_(disk),
+      layout_(layout),
+      pool_uuid_(pool_uuid),
+      progress_(progress),
+      seen_(layout.pages_count, false) {}
 
 Task<Errc> TreeWalk::run(TreeRoot root, Visitor& visitor) {
   if (root.levels == 0) co_return Errc::ok;
@@ -63,6 +67,7 @@ Task<Errc> TreeWalk::visit_batch(const std::vector<Child>& children, size_t firs
     }
     seen_[child.ref.page] = true;
     ++pages_count_;
+    if (progress_ != nullptr) progress_->pages_read.store(pages_count_, std::memory_order_relaxed);
     if (child.ref.level == 0) {
       visit_leaf(page, visitor);
       continue;

@@ -3,6 +3,7 @@
 // finds damaged pages; also used to look at the rest after a repair.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "bdev/pool/disk.h"
@@ -23,6 +24,16 @@ struct LostPage {
   std::string why;
 };
 
+// How far a walk is, for who waits for it: written by the walk's reactor, read by any thread.
+struct WalkProgress {
+  void begin(uint64_t pages) {
+    pages_read.store(0, std::memory_order_relaxed);
+    pages_count.store(pages, std::memory_order_relaxed);
+  }
+  std::atomic<uint64_t> pages_read{0};
+  std::atomic<uint64_t> pages_count{0};  // as the root says, which may be wrong; 0: not begun
+};
+
 class TreeWalk {
  public:
   class Visitor {
@@ -34,8 +45,8 @@ class TreeWalk {
     ~Visitor() = default;
   };
 
-  // The disk must outlive the walk.
-  TreeWalk(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid);
+  // The disk must outlive the walk, and so must `progress` if there is one.
+  TreeWalk(Disk& disk, const MetadataLayout& layout, const Uuid& pool_uuid, WalkProgress* progress = nullptr);
 
   Task<Errc> run(TreeRoot root, Visitor& visitor);
   // After it: the pages that are in use.
@@ -59,6 +70,7 @@ class TreeWalk {
   Disk& disk_;
   const MetadataLayout layout_;
   const Uuid pool_uuid_;
+  WalkProgress* const progress_;
   std::vector<bool> seen_;
   std::vector<uint32_t> path_;
   uint64_t pages_count_ = 0;

@@ -5,8 +5,9 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from '../../base/errors.js';
 import { PoolFailedError } from '../../base/pool-errors.js';
 import type { PoolCheckFinding, PoolCheckReport } from '../../native/pool-types.js';
-import type { CliContext } from '../engine-port.js';
+import type { CliContext, EnginePort } from '../engine-port.js';
 import { addOutputOption, type OutputFormat, printResult } from '../output.js';
+import { ProgressBar } from '../progress-bar.js';
 import { printable, renderFields } from '../table.js';
 import { withEngine } from '../target.js';
 
@@ -15,6 +16,8 @@ interface CheckOptions {
   readonly discardDamaged?: boolean;
   readonly output: OutputFormat;
 }
+
+const pollMs = 200;
 
 export function registerCheck(pool: Command, context: CliContext): void {
   addOutputOption(pool.command('check').description('look for damage in a pool that no daemon has open'))
@@ -32,12 +35,37 @@ async function check(context: CliContext, paths: readonly string[], options: Che
   const devices = paths.map((path) => resolve(path));
   const twice = devices.find((path, index) => devices.indexOf(path) !== index);
   if (twice !== undefined) throw new InvalidArgumentError('path', `each device once; got '${twice}' again`);
-  const report = await withEngine(context, {}, (engine) =>
-    engine.checkPool(devices, { repair, discardDamaged }),
-  );
+  const report = await withEngine(context, {}, (engine) => {
+    const checked = engine.checkPool(devices, { repair, discardDamaged });
+    return context.stderr.isTTY === true ? withBar(context, engine, checked) : checked;
+  });
   await printResult(context, options.output, report, (color) => renderReport(report, color));
   const left = damageLeft(report);
   if (left > 0n) throw new PoolFailedError(titleOf(report), `${left} of ${total(report)} findings stay`);
+}
+
+async function withBar(
+  context: CliContext,
+  engine: EnginePort,
+  checked: Promise<PoolCheckReport>,
+): Promise<PoolCheckReport> {
+  const bar = new ProgressBar(context, 'check');
+  let ended = false;
+  const end = checked.then(
+    () => {
+      ended = true;
+    },
+    () => {
+      ended = true;
+    },
+  );
+  while (!ended) {
+    const progress = engine.poolCheckProgress();
+    if (progress.totalBytes > 0n) bar.show(progress);
+    await Promise.race([end, context.sleep(pollMs)]);
+  }
+  bar.clear();
+  return checked;
 }
 
 const titleOf = ({ name }: PoolCheckReport) => (name === '' ? 'check' : `check of pool '${name}'`);

@@ -39,6 +39,26 @@ describe('ballast pool check', () => {
     expect([cli.stderr.text, cli.engine.closed, cli.enginesStarted]).toEqual(['', 1, 1]);
   });
 
+  it('shows how far it is on a terminal, and nothing elsewhere', async () => {
+    await makePool();
+    const { disks } = cli.engine;
+    const mib = 1n << 20n;
+    cli.onSleep = () => {
+      disks.checked.doneBytes += mib;
+    };
+    disks.checked = { doneBytes: 0n, totalBytes: 4n * mib };
+    cli.stderr.isTTY = true;
+    expect(await check()).toBe(0);
+    expect(cli.stderr.text).toContain(
+      '\r\x1b[Kcheck [#######-----------------------]  25.0 %   1 MiB of 4 MiB',
+    );
+    expect(cli.stderr.text.endsWith('\r\x1b[K')).toBe(true);
+    cli.stderr.isTTY = false;
+    cli.stderr.chunks.splice(0);
+    expect(await check()).toBe(0);
+    expect(cli.stderr.text).toBe('');
+  });
+
   it('takes what a crash leaves for nothing wrong', async () => {
     await makePool(note);
     expect(await check()).toBe(0);
