@@ -44,6 +44,8 @@ Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info);
 Napi::Value from_check_report(Napi::Env env, const bdev::pool::CheckReport& report);
 Napi::Value from_pool_volume(Napi::Env env, const engine::PoolVolumeInfo& info);
 Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolumeInfo>& infos);
+// [uuid, bytes] each.
+Napi::Value from_pool_allocations(Napi::Env env, const std::vector<engine::PoolAllocation>& allocations);
 Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos);
 Napi::Value from_pool_ranges(Napi::Env env, const bdev::pool::Ranges& ranges);
 Napi::Value from_address(Napi::Env env, const SocketAddress& address);

@@ -104,6 +104,16 @@ Napi::Value pool_volumes(const Napi::CallbackInfo& info) {
       info, [pool = to_text(info[2])](auto& e) { return e.pools().volumes(pool); }, from_pool_volumes);
 }
 
+// (engine, op, pool, volume or '')
+Napi::Value pool_allocations(const Napi::CallbackInfo& info) {
+  return answer(
+      info,
+      [pool = to_text(info[2]), volume = to_text(info[3])](auto& e) {
+        return e.pools().allocations(pool, volume);
+      },
+      from_pool_allocations);
+}
+
 // (engine, op, pool, options)
 Napi::Value pool_create_volume(const Napi::CallbackInfo& info) {
   return answer(
@@ -232,6 +242,7 @@ void export_pool_calls(Napi::Env env, Napi::Object exports) {
   set("poolCheck", pool_check);
   set("poolCheckProgress", pool_check_progress);
   set("poolVolumes", pool_volumes);
+  set("poolAllocations", pool_allocations);
   set("poolCreateVolume", pool_create_volume);
   set("poolCloneVolume", pool_clone_volume);
   set("poolResizeVolume", pool_resize_volume);

@@ -226,6 +226,17 @@ Napi::Value from_pool_volumes(Napi::Env env, const std::vector<engine::PoolVolum
   return array;
 }
 
+Napi::Value from_pool_allocations(Napi::Env env, const std::vector<engine::PoolAllocation>& allocations) {
+  const Napi::Array array = Napi::Array::New(env, allocations.size());
+  for (uint32_t i = 0; i < allocations.size(); ++i) {
+    const Napi::Array pair = Napi::Array::New(env, 2);
+    pair.Set(0u, allocations[i].volume.text());
+    pair.Set(1u, big(env, allocations[i].bytes));
+    array.Set(i, pair);
+  }
+  return array;
+}
+
 Napi::Value from_pool_snapshots(Napi::Env env, const std::vector<engine::PoolSnapshotInfo>& infos) {
   const Napi::Array array = Napi::Array::New(env, infos.size());
   for (uint32_t i = 0; i < infos.size(); ++i) {

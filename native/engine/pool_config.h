@@ -78,6 +78,11 @@ struct PoolVolumeInfo {
   std::vector<uint8_t> wrapped_key;
 };
 
+struct PoolAllocation {
+  Uuid volume;
+  uint64_t bytes = 0;  // whole extents
+};
+
 struct PoolSnapshotConfig {
   std::string volume;
   std::string name;

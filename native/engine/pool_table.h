@@ -41,6 +41,9 @@ class PoolTable {
   const bdev::pool::WalkProgress& check_progress() const { return check_progress_; }
 
   Result<std::vector<PoolVolumeInfo>> volumes(const std::string& pool);
+  // What each volume and its snapshots hold; of one volume, unless the name is empty. Not of those whose pool
+  // does not count it.
+  Result<std::vector<PoolAllocation>> allocations(const std::string& pool, const std::string& volume);
   Result<PoolVolumeInfo> create_volume(const std::string& pool, const PoolVolumeConfig& config);
   Result<PoolVolumeInfo> clone_volume(const std::string& pool, const std::string& volume,
                                       const std::string& snapshot, const PoolVolumeConfig& config);

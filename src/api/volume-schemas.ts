@@ -36,6 +36,14 @@ export const Volume = Type.Object(
     }),
     error: Type.Optional(Type.String({ description: 'Why it is not served.' })),
     sizeBytes: Count,
+    allocatedBytes: Type.Optional(
+      Type.Unsafe<number | string>({
+        ...Count,
+        description:
+          'Room of its pool that it and its snapshots take, in whole extents; a clone without its origin. ' +
+          'In answers to GET, where the pool counts it.',
+      }),
+    ),
     blockSizeBytes: Type.Integer(),
     nqn: Type.String(),
     nsid: Type.Integer(),
@@ -186,6 +194,15 @@ export function volumeBody(
       },
     }),
   };
+}
+
+/** What a body says of the room that its volume takes. */
+export function allocatedOf(
+  uuid: string,
+  allocated: ReadonlyMap<string, bigint>,
+): Pick<VolumeBody, 'allocatedBytes'> {
+  const bytes = allocated.get(uuid);
+  return bytes === undefined ? {} : { allocatedBytes: count(bytes) };
 }
 
 const plain = { state: 'serving' as const, encrypted: false };

@@ -18,6 +18,7 @@ export function metricsSource(
       ...dataPlane.volumes().map((volume) => ({ ...volume, serving: true, pods: [] })),
       ...volumes.list().map((view) => ofPool(view, qos.heldBy(view.settings.qos))),
     ],
+    allocations: () => volumes.allocations(),
     pools: () => pools.list(),
     mirrors: () => mirrors.list(),
     qosBudgetIops: () => qos.budget().iops,

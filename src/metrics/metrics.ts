@@ -30,7 +30,11 @@ export class Metrics {
 
   /** Everything of one moment; in parts, for there may be ten thousand volumes. */
   async *text(): AsyncGenerator<string> {
-    const [pools, mirrors] = await Promise.all([this.#source.pools(), this.#source.mirrors()]);
+    const [pools, mirrors, allocated] = await Promise.all([
+      this.#source.pools(),
+      this.#source.mirrors(),
+      this.#source.allocations(),
+    ]);
     const volumes = this.#source.volumes();
     // With ten thousand volumes each of the two takes milliseconds. One that is renamed or deleted in between
     // is told without counters, once.
@@ -39,13 +43,17 @@ export class Metrics {
     const budgetIops = this.#source.qosBudgetIops();
     this.#nodeMetrics.fill({ node: this.#node, stats, pools, mirrors, budgetIops });
     yield await this.#registry.metrics();
-    yield* inSlices(this.#volumeText(volumes, stats));
+    yield* inSlices(this.#volumeText(volumes, stats, allocated));
   }
 
-  *#volumeText(volumes: readonly MeasuredVolume[], stats: StatsByVolume): Generator<string> {
+  *#volumeText(
+    volumes: readonly MeasuredVolume[],
+    stats: StatsByVolume,
+    allocated: ReadonlyMap<string, bigint>,
+  ): Generator<string> {
     const samples: VolumeSample[] = [];
     for (const volume of volumes) {
-      samples.push(volumeSample(volume, stats.volume(volume.name), this.#node));
+      samples.push(volumeSample(volume, stats.volume(volume.name), this.#node, allocated.get(volume.uuid)));
       yield '';
     }
     yield* renderFamilies(volumeFamilies, samples);

@@ -26,6 +26,8 @@ export interface MetricsSource {
   /** With the latency of every volume. */
   stats(): StatsByVolume;
   volumes(): readonly MeasuredVolume[];
+  /** Bytes that volumes and their snapshots hold, by the volume's UUID; those that are counted. */
+  allocations(): Promise<ReadonlyMap<string, bigint>>;
   pools(): Promise<readonly PoolView[]>;
   mirrors(): Promise<readonly MirrorView[]>;
   /** What guarantees are admitted against; 0: none. */

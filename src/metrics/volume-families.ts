@@ -17,6 +17,8 @@ export interface VolumeSample {
   /** Absent: it is not served. */
   readonly stats: VolumeStats | undefined;
   readonly node: string;
+  /** With its snapshots. Absent: it is not counted. */
+  readonly allocatedBytes: bigint | undefined;
   /** `volume` and `node`, as text. */
   readonly labels: string;
 }
@@ -25,8 +27,9 @@ export function volumeSample(
   volume: MeasuredVolume,
   stats: VolumeStats | undefined,
   node: string,
+  allocatedBytes?: bigint,
 ): VolumeSample {
-  return { volume, stats, node, labels: formatLabels({ volume: volume.name, node }) };
+  return { volume, stats, node, allocatedBytes, labels: formatLabels({ volume: volume.name, node }) };
 }
 
 const own = ['volume', 'node'];
@@ -94,6 +97,14 @@ export const volumeFamilies: readonly Family<VolumeSample>[] = [
         .join(''),
   },
   ofVolume('ballast_volume_size_bytes', 'Size of a volume.', ({ sizeBytes }) => sizeBytes),
+  {
+    name: 'ballast_volume_allocated_bytes',
+    help: 'Room of its pool that a volume and its snapshots take.',
+    type: 'gauge',
+    labels: own,
+    lines: ({ allocatedBytes, labels }, name) =>
+      allocatedBytes === undefined ? '' : `${name}{${labels}} ${allocatedBytes}\n`,
+  },
   ofVolume('ballast_volume_serving', '1 while hosts can use a volume, else 0.', ({ serving }) =>
     serving ? 1 : 0,
   ),

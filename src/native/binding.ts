@@ -289,6 +289,8 @@ export interface NativeBinding {
   /** Pages of the metadata tree that were read, and in all; undefined when the engine is closed. */
   poolCheckProgress(engine: number): BigUint64Array | undefined;
   poolVolumes(engine: number, op: number, pool: string): void;
+  /** Of all volumes where the name is empty. */
+  poolAllocations(engine: number, op: number, pool: string, volume: string): void;
   poolCreateVolume(engine: number, op: number, pool: string, volume: NativePoolVolume): void;
   poolCloneVolume(
     engine: number,
@@ -363,6 +365,7 @@ export interface NativeResults {
   readonly poolCheck: PoolCheckReport;
   readonly poolVolume: PoolVolumeInfo;
   readonly poolVolumes: readonly PoolVolumeInfo[];
+  readonly poolAllocations: readonly (readonly [string, bigint])[];
   readonly poolSnapshots: readonly PoolSnapshotInfo[];
   readonly poolRanges: PoolRanges;
   readonly replica: ReplicaInfo;

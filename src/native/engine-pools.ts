@@ -137,6 +137,19 @@ export abstract class EnginePools implements PoolEngine {
     return { doneBytes: read * treePageBytes, totalBytes: total * treePageBytes };
   }
 
+  async poolAllocations(pool: string, volume?: string): Promise<ReadonlyMap<string, bigint>> {
+    checkName(pool, 'pool');
+    if (volume !== undefined) checkName(volume, 'volume');
+    const engine = this.useEngine();
+    const allocations = await operate<NativeResults['poolAllocations']>(
+      (op) => binding.poolAllocations(engine, op, pool, volume ?? ''),
+      volume === undefined
+        ? poolFailure('list the volumes of', pool)
+        : poolVolumeFailure('look at', pool, volume),
+    );
+    return new Map(allocations);
+  }
+
   async poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]> {
     checkName(pool, 'pool');
     const engine = this.useEngine();

@@ -233,6 +233,12 @@ export interface PoolEngine {
   /** How far the checkPool() under way has come, or the last one. A repair looks up to three times. */
   poolCheckProgress(): PoolCheckProgress;
 
+  /**
+   * Bytes that each volume and its snapshots hold, in whole extents, by UUID; of one volume or of all. A
+   * clone holds what was written to it, not what it is a clone of. Empty where the pool does not count: a
+   * program that did not has made it.
+   */
+  poolAllocations(pool: string, volume?: string): Promise<ReadonlyMap<string, bigint>>;
   /** Sorted by creation; all of them. */
   poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]>;
   createPoolVolume(pool: string, options: PoolVolumeOptions): Promise<PoolVolumeInfo>;

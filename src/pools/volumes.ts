@@ -13,6 +13,7 @@ import type { QosWords } from '../base/qos.js';
 import { replicaOfData } from '../base/replica-spec.js';
 import { hostsMax, uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
+import { allocations } from './allocations.js';
 import type { Qos } from './qos.js';
 import { checkOpen, type PoolEntry, type Registry, type VolumeEntry } from './registry.js';
 import { isErased, type Serving, textOf, volumeBlockBytes } from './serving.js';
@@ -80,6 +81,11 @@ export class Volumes {
   find(name: string): VolumeView | undefined {
     const found = this.#parts.registry.findVolume(name);
     return found === undefined ? undefined : this.#view(found);
+  }
+
+  /** Bytes that volumes and their snapshots hold, by UUID: see allocations.ts. */
+  allocations(name?: string): Promise<ReadonlyMap<string, bigint>> {
+    return allocations(this.#parts.engine, this.#parts.registry, name);
   }
 
   async create(options: NewVolume): Promise<VolumeView> {

@@ -174,6 +174,7 @@ function member(uuid: string, changes: Partial<MirrorMemberView>): MirrorMemberV
 export const fakeMetricsSource: MetricsSource = {
   stats: () => statsOf(fakeVolumeStats),
   volumes: () => fakeVolumes,
+  allocations: async () => new Map(fakeVolumes.slice(0, 1).map(({ uuid }) => [uuid, 3n << 20n])),
   pools: async () => fakePools,
   mirrors: async () => fakeMirrorViews,
   qosBudgetIops: () => 60_000,

@@ -326,6 +326,19 @@ export class FakePools implements PoolEngine {
     });
   }
 
+  poolAllocations(pool: string, volume?: string): Promise<ReadonlyMap<string, bigint>> {
+    return this.run('poolAllocations', volume === undefined ? pool : `${pool} ${volume}`, () => {
+      const { volumes } = this.#pool(pool).stored;
+      const wanted = volumes.filter(({ info }) => volume === undefined || info.name === volume);
+      return new Map(wanted.map(({ info }) => [info.uuid, this.allocatedOf(info)]));
+    });
+  }
+
+  /** A thick volume has all of its room, a thin one a MiB. */
+  allocatedOf({ thick, sizeBytes }: PoolVolumeInfo): bigint {
+    return thick ? sizeBytes : mib;
+  }
+
   poolVolumes(pool: string): Promise<readonly PoolVolumeInfo[]> {
     return this.run('poolVolumes', pool, () => this.#pool(pool).stored.volumes.map(({ info }) => info));
   }

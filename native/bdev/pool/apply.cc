@@ -59,6 +59,12 @@ Task<Errc> Applier::apply_put(Record record) {
 }
 
 Task<Errc> Applier::apply_remove(Key key) {
+  if (key.type() == static_cast<uint8_t>(KeyType::slot)) {
+    Slot slot;
+    const Errc loaded = co_await load_slot(key, slot);
+    if (loaded != Errc::ok) co_return loaded;
+    co_return co_await remove_slot(key, slot.fragments_count);
+  }
   const Errc errc = co_await metadata_.remove(key);
   if (errc != Errc::ok || key.type() != static_cast<uint8_t>(KeyType::layer)) co_return errc;
   ++layers_changes_;
@@ -74,11 +80,12 @@ Task<Errc> Applier::apply_map(SlotMap map) {
   Slot slot;
   Errc errc = co_await load_slot(key, slot);
   if (errc != Errc::ok) co_return errc;
+  const uint32_t held_before = slot.fragments_count;
   std::vector<Extent> freed;
   if (!slot.map(map.first, map.count, map.extent, freed)) co_return Errc::io_error;
   if (keeps_checksums_) errc = co_await set_dirty(map.extent);
   if (errc == Errc::ok) errc = co_await clean(freed);
-  if (errc == Errc::ok) errc = co_await store_slot(key, slot);
+  if (errc == Errc::ok) errc = co_await store_slot(key, held_before, slot);
   if (errc != Errc::ok) co_return errc;
   extents_.mark_used(map.extent);
   if (!planted(Planted::map_keeps_replaced)) free(freed);
@@ -105,10 +112,11 @@ Task<Errc> Applier::apply_zero(SlotZero zero) {
   Slot slot;
   errc = co_await load_slot(key, slot);
   if (errc != Errc::ok) co_return errc;
+  const uint32_t held_before = slot.fragments_count;
   std::vector<Extent> freed;
   slot.unmap(zero.first, zero.count, hides, freed);
   errc = co_await clean(freed);
-  if (errc == Errc::ok) errc = co_await store_slot(key, slot);
+  if (errc == Errc::ok) errc = co_await store_slot(key, held_before, slot);
   if (errc == Errc::ok) free(freed);
   co_return errc;
 }
@@ -124,12 +132,13 @@ Task<Errc> Applier::apply_merge(SlotMerge merge) {
   errc = co_await load_slot(below_key, below);
   if (errc == Errc::ok) errc = co_await load_slot(above_key, above);
   if (errc != Errc::ok || below.is_empty()) co_return errc;
+  const uint32_t held_above = above.fragments_count;
   std::vector<Extent> freed;
   if (!above.merge(below, hides, freed)) co_return Errc::ok;
   std::erase_if(freed, [&](Extent extent) { return holds(above, extent); });
   errc = co_await clean(freed);
-  if (errc == Errc::ok) errc = co_await store_slot(above_key, above);
-  if (errc == Errc::ok) errc = co_await metadata_.remove(below_key);
+  if (errc == Errc::ok) errc = co_await store_slot(above_key, held_above, above);
+  if (errc == Errc::ok) errc = co_await remove_slot(below_key, below.fragments_count);
   if (errc != Errc::ok) co_return errc;
   ++layers_changes_;
   if (listener_ != nullptr) listener_->slot_merged(merge);
@@ -157,11 +166,29 @@ Task<Errc> Applier::load_slot(Key key, Slot& slot) {
   co_return decode((*found)->value, slot) ? Errc::ok : Errc::io_error;
 }
 
-Task<Errc> Applier::store_slot(Key key, const Slot& slot) {
-  if (slot.is_empty()) co_return co_await metadata_.remove(key);
+Task<Errc> Applier::store_slot(Key key, uint32_t held_before, const Slot& slot) {
+  if (slot.is_empty()) co_return co_await remove_slot(key, held_before);
   std::array<uint8_t, k_slot_bytes_max> bytes;
   const uint32_t size = encode(slot, bytes);
-  co_return co_await metadata_.put(key, ByteSpan(bytes).first(size));
+  const Errc put = co_await metadata_.put(key, ByteSpan(bytes).first(size));
+  if (put == Errc::ok) count_allocation(key, held_before, slot.fragments_count);
+  co_return put;
+}
+
+Task<Errc> Applier::remove_slot(Key key, uint32_t held_before) {
+  const Errc removed = co_await metadata_.remove(key);
+  if (removed == Errc::ok && !planted(Planted::gone_slots_counted)) count_allocation(key, held_before, 0);
+  co_return removed;
+}
+
+// Right after the tree has changed, and by what it held: a record that is tried again finds what is done
+// already.
+void Applier::count_allocation(Key slot, uint32_t held_before, uint32_t held) {
+  if (held == held_before) return;
+  const auto layer = static_cast<uint32_t>(slot.id());
+  int64_t& change = allocation_changes_[layer];
+  change += int64_t{held} - int64_t{held_before};
+  if (change == 0) allocation_changes_.erase(layer);
 }
 
 Task<Errc> Applier::set_dirty(Extent extent) {

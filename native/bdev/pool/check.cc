@@ -78,6 +78,7 @@ Task<Errc> look(const std::vector<CheckDisk>& disks, const CheckOptions& options
                  {terms.blocks_per_extent, keeps_checksums, options.frames_count});
   const Result<std::optional<Key>> loaded = co_await view.load_extents();
   report_extents_damage(loaded, report);
+  terms.keeps_allocations = (superblock.read_only_compatible & k_read_only_compatible_allocations) != 0;
   terms.is_map_known = loaded.ok() && !loaded->has_value();
   looked.journal =
       co_await check_journal(looked.disk(), layout, root, ReplayData::of(superblock), view, report);

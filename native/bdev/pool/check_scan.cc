@@ -15,7 +15,7 @@ bool is_name(const NameBytes& name) {
                                       [](char c) { return c == 0; });
 }
 
-constexpr auto k_key_type_max = static_cast<uint32_t>(KeyType::wrapped_key);
+constexpr auto k_key_type_max = static_cast<uint32_t>(KeyType::allocation);
 
 bool is_id(uint64_t id) { return id > 0 && id <= UINT32_MAX; }
 
@@ -72,7 +72,10 @@ void CheckScan::take_changes_before(const Key* end) {
   }
 }
 
-void CheckScan::finish() { take_changes_before(nullptr); }
+void CheckScan::finish() {
+  take_changes_before(nullptr);
+  if (terms_.keeps_allocations && is_whole()) check_allocations();
+}
 
 void CheckScan::on_lost(const LostPage& page) { lost.push_back(page); }
 
@@ -126,6 +129,7 @@ void CheckScan::entry(Key key, ByteSpan value) {
         return bad(key, "is not of the form of the format");
       }
       return keyed.push_back(static_cast<uint32_t>(key.id()));
+    case KeyType::allocation: return take_allocation(key, value);
   }
   report_.add(CheckSeverity::note, CheckRepair::not_needed, "key of type " + std::to_string(key.type()),
               "is of a later program");
@@ -180,6 +184,7 @@ void CheckScan::take_slot(Key key, ByteSpan value) {
     report_.add(CheckSeverity::error, CheckRepair::impossible, "slot " + std::to_string(key.low),
                 "is of layer " + std::to_string(key.id()) + ", which is not there");
   }
+  allocations_[static_cast<uint32_t>(key.id())].found += slot.fragments_count;
   for (uint32_t i = 0; i < slot.fragments_count; ++i) take_fragment(key, slot.fragments[i]);
 }
 
@@ -222,6 +227,34 @@ void CheckScan::take_sums(Key key, ByteSpan value) {
               is_sums ? "is free and has checksums" : "is free and marked as being written");
   fixes.emplace_back();
   fixes.back().remove(key);
+}
+
+void CheckScan::take_allocation(Key key, ByteSpan value) {
+  if (!is_id(key.id()) || key.low != 0 || value.size() != sizeof(uint64_t)) {
+    return bad(key, "is not of the form of the format");
+  }
+  allocations_[static_cast<uint32_t>(key.id())].said = load<uint64_t>(value);
+}
+
+// The fixes come before all others, which change what slots hold: what they change is counted on top.
+void CheckScan::check_allocations() {
+  for (const auto& [layer, change] : view_.allocation_changes()) {
+    allocations_[layer].said += static_cast<uint64_t>(change);
+  }
+  std::vector<CheckFix> counts;
+  for (const auto& [layer, allocation] : allocations_) {
+    if (allocation.found == allocation.said) continue;
+    report_.add(CheckSeverity::warning, CheckRepair::safe, layer_name(layer),
+                "has " + std::to_string(allocation.found) + " extents, and counts " +
+                    std::to_string(allocation.said));
+    counts.emplace_back();
+    if (allocation.found == 0) {
+      counts.back().remove(allocation_key(layer));
+    } else {
+      counts.back().put(allocation_key(layer), bytes_of(allocation.found));
+    }
+  }
+  fixes.insert(fixes.begin(), std::make_move_iterator(counts.begin()), std::make_move_iterator(counts.end()));
 }
 
 // --- what is lost ---

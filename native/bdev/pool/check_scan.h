@@ -52,6 +52,7 @@ struct ScanTerms {
   uint32_t blocks_per_extent = 256;
   std::vector<uint64_t> extents_counts;  // by device
   bool is_map_known = true;              // what is marked used could be read
+  bool keeps_allocations = true;         // how much each layer holds
 };
 
 class CheckScan final : public TreeWalk::Visitor {
@@ -104,6 +105,8 @@ class CheckScan final : public TreeWalk::Visitor {
   void take_slot(Key key, ByteSpan value);
   void take_fragment(Key key, const Fragment& fragment);
   void take_sums(Key key, ByteSpan value);
+  void take_allocation(Key key, ByteSpan value);
+  void check_allocations();
 
   const CheckView& view_;
   const ExtentMap& extents_;
@@ -111,6 +114,11 @@ class CheckScan final : public TreeWalk::Visitor {
   CheckReport& report_;
   std::map<Key, CheckView::Value>::const_iterator next_change_;
   std::vector<std::vector<bool>> found_;  // by device and number: a slot has it
+  struct Allocation {
+    uint64_t found = 0;  // extents in its slots
+    uint64_t said = 0;   // by the tree
+  };
+  std::map<uint32_t, Allocation> allocations_;  // by layer
 };
 
 // What the loss of these keys means, in the words of who has the data.

@@ -79,6 +79,7 @@ const char* key_type_text(uint8_t type) {
     case KeyType::checksums: return "checksums";
     case KeyType::dirty: return "marks of extents in use";
     case KeyType::wrapped_key: return "keys of encrypted volumes";
+    case KeyType::allocation: return "what layers hold";
   }
   return "keys of a type that this program does not know";
 }

@@ -30,6 +30,8 @@ class CheckView final : private KeyValues {
   // As an opening applies it. io_error: a page cannot be read, or the record contradicts what there is.
   Task<Errc> apply(const Record& record) { return applier_.apply(record); }
   const std::map<Key, Value>& changes() const { return changes_; }
+  // Of what layers hold, behind what the tree says of it.
+  const std::map<uint32_t, int64_t>& allocation_changes() const { return applier_.allocation_changes(); }
   uint64_t extent_bytes() const { return uint64_t{terms_.blocks_per_extent} * k_page_bytes; }
 
  private:

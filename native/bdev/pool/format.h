@@ -53,7 +53,9 @@ inline constexpr uint32_t k_version = 1;
 inline constexpr uint32_t k_devices_max = 60;
 inline constexpr uint32_t k_name_bytes_max = 64;
 inline constexpr uint64_t k_read_only_compatible_checksums = 1;
-inline constexpr uint64_t k_read_only_compatible_known = k_read_only_compatible_checksums;
+inline constexpr uint64_t k_read_only_compatible_allocations = 2;  // how much each layer holds is kept
+inline constexpr uint64_t k_read_only_compatible_known =
+    k_read_only_compatible_checksums | k_read_only_compatible_allocations;
 inline constexpr uint64_t k_incompatible_known = 0;
 inline constexpr uint8_t k_extent_size_log2_min = 18;
 inline constexpr uint8_t k_extent_size_log2_max = 20;

@@ -22,7 +22,8 @@ enum class KeyType : uint8_t {
   extents = 8,
   checksums = 9,
   dirty = 10,
-  wrapped_key = 11
+  wrapped_key = 11,
+  allocation = 12
 };
 
 struct Key {

@@ -22,6 +22,7 @@ enum class Planted : uint8_t {
   zero_mask_ignored,        // blocks that were zeroed show those of the snapshot below
   merge_drops_zeroes,       // deleting a snapshot brings zeroed blocks back
   merge_keeps_hidden,       // the extents that a merge leaves without a block are not freed
+  gone_slots_counted,       // what a slot had that is gone stays in the count of its layer
   map_keeps_replaced,       // nor those that a record of new places does
   checkpoint_before_sync,   // a root names pages that are in the disk's cache
   root_not_alternating,     // a torn root has no older one beside it

@@ -48,7 +48,8 @@ Result<Superblock> new_superblock(const PoolSettings& settings, const std::vecto
   superblock.head.pool_uuid = settings.uuid;
   superblock.head.generation = 1;
   superblock.devices_count = static_cast<uint16_t>(usable.size());
-  if (settings.keeps_checksums) superblock.read_only_compatible = k_read_only_compatible_checksums;
+  superblock.read_only_compatible = k_read_only_compatible_allocations;
+  if (settings.keeps_checksums) superblock.read_only_compatible |= k_read_only_compatible_checksums;
   superblock.metadata_offset = k_front_bytes;
   superblock.metadata_bytes =
       default_metadata_bytes(usable, {settings.extent_bytes / k_page_bytes, settings.keeps_checksums});

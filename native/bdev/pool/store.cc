@@ -46,6 +46,7 @@ Store::Store(Disk& disk, const Superblock& superblock, const StoreOptions& optio
       applier_(metadata_, extents_, (1u << superblock.extent_size_log2) / k_page_bytes,
                (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0),
       extent_size_log2_(superblock.extent_size_log2),
+      keeps_allocations_((superblock.read_only_compatible & k_read_only_compatible_allocations) != 0),
       extents_promised_(needs_of(superblock).extents_within(layout_.tree_pages())),
       changed_max_(changed_pages_max(layout_, options.frames_count)),
       reserve_pages_(reserve_pages(changed_max_)),
@@ -274,8 +275,62 @@ bool Store::wants_checkpoint() const {
 
 bool Store::is_nearly_full() const { return metadata_.free_map().free_and_pending_count() < reserve_pages_; }
 
+// --- what layers hold ---
+
+namespace {
+
+// A count that makes no sense is for a check to find: it stops nobody.
+uint64_t changed_count(uint64_t count, int64_t change) {
+  return change < 0 && count < static_cast<uint64_t>(-change) ? 0 : count + static_cast<uint64_t>(change);
+}
+
+}  // namespace
+
+Task<Result<uint64_t>> Store::read_allocation(uint32_t layer) {
+  const Key key = allocation_key(layer);
+  const auto found = co_await metadata_.seek(key);
+  if (!found.ok()) co_return found.error();
+  const bool is_there = found->has_value() && (*found)->key == key;
+  co_return is_there && (*found)->value.size() == sizeof(uint64_t) ? load<uint64_t>((*found)->value)
+                                                                   : uint64_t{0};
+}
+
+Task<Result<std::optional<uint64_t>>> Store::layer_extents(uint32_t layer) {
+  if (!keeps_allocations_) co_return std::optional<uint64_t>{};
+  const Result<uint64_t> count = co_await read_allocation(layer);
+  if (!count.ok()) co_return count.error();
+  // Looked at after the last wait: what the tree has and what it lacks are of one moment.
+  const auto change = applier_.allocation_changes().find(layer);
+  co_return std::optional<uint64_t>(
+      change == applier_.allocation_changes().end() ? *count : changed_count(*count, change->second));
+}
+
+// A layer without extents has no count.
+Task<Errc> Store::put_allocations() {
+  while (!applier_.allocation_changes().empty()) {
+    const uint32_t layer = applier_.allocation_changes().begin()->first;
+    const int64_t change = applier_.allocation_changes().begin()->second;
+    if (keeps_allocations_) {
+      const Result<uint64_t> count = co_await read_allocation(layer);
+      if (!count.ok()) co_return count.errc();
+      const uint64_t now = changed_count(*count, change);
+      Errc put = Errc::ok;
+      if (now == 0) {
+        put = co_await metadata_.remove(allocation_key(layer));
+      } else {
+        put = co_await metadata_.put(allocation_key(layer), bytes_of(now));
+      }
+      if (put != Errc::ok) co_return put;
+    }
+    applier_.note_allocation(layer);
+  }
+  co_return Errc::ok;
+}
+
 Task<Errc> Store::freeze(bool starts_incarnation, bool closed) {
   is_checkpoint_wanted_ = false;
+  const Errc counted = co_await put_allocations();
+  if (counted != Errc::ok) co_return counted;
   for (const ExtentChunk& chunk : extents_.take_changed()) {
     const auto image = extents_.image(chunk);
     const Errc put = co_await metadata_.put(Key::of(KeyType::extents, chunk.device, chunk.chunk), image);

@@ -74,6 +74,9 @@ class Store {
   uint64_t allocated_bytes() const {
     return (extents_.extents_count() - extents_.free_count()) << extent_size_log2_;
   }
+  // Extents that the slots of a layer hold, as of what has taken effect. Nothing: the pool keeps no such
+  // counts.
+  Task<Result<std::optional<uint64_t>>> layer_extents(uint32_t layer);
   uint64_t layers_changes() const { return applier_.layers_changes(); }
   void set_layers_listener(LayersListener& listener) { applier_.set_listener(listener); }
   // A checkpoint of what has taken effect by now.
@@ -96,6 +99,8 @@ class Store {
   Task<Errc> make_room();
   bool wants_checkpoint() const;
   bool is_nearly_full() const;
+  Task<Result<uint64_t>> read_allocation(uint32_t layer);
+  Task<Errc> put_allocations();
   Task<Errc> freeze(bool starts_incarnation, bool closed);
   Task<Errc> write_checkpoint();
   Task<Errc> checkpoint_now(bool starts_incarnation, bool closed);
@@ -107,6 +112,7 @@ class Store {
   ExtentMap extents_;
   Applier applier_;
   const uint8_t extent_size_log2_;
+  const bool keeps_allocations_;
   const uint64_t extents_promised_;  // what the metadata is sure to hold
   const uint32_t changed_max_;       // pages after which a checkpoint starts
   const uint32_t reserve_pages_;     // what only deletes may use

@@ -488,6 +488,23 @@ Task<Result<Volumes::Totals>> Volumes::totals() {
   co_return Totals{pool->volumes_count, pool->layers_count, pool->provisioned_bytes, pool->policy};
 }
 
+Task<Result<std::optional<uint64_t>>> Volumes::allocated_extents(uint32_t volume) {
+  const Result<VolumeValue> value = co_await get(volume);
+  if (!value.ok()) co_return value.error();
+  Result<std::optional<uint64_t>> sum = co_await store_.layer_extents(value->head_layer);
+  for (Key key = snapshot_key(volume, 0); sum.ok() && sum->has_value();) {
+    const auto found = co_await store_.seek(key);
+    if (!found.ok()) co_return Error{found.errc(), "the pool's metadata cannot be read"};
+    if (!found->has_value() || (*found)->key.high != key.high) break;
+    const auto layer = static_cast<uint32_t>((*found)->key.low);
+    key.low = uint64_t{layer} + 1;
+    const Result<std::optional<uint64_t>> held = co_await store_.layer_extents(layer);
+    if (!held.ok()) co_return held.error();
+    **sum += held->value_or(0);
+  }
+  co_return sum;
+}
+
 Task<Result<std::vector<VolumeListing>>> Volumes::list(uint32_t from, uint32_t count_max) {
   std::vector<VolumeListing> listed;
   for (Key key = volume_key(from); listed.size() < count_max;) {

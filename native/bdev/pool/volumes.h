@@ -83,6 +83,9 @@ class Volumes {
     return read<VolumeValue>(KeyType::volume, volume, "volume");
   }
   Task<Result<LayerValue>> layer(uint32_t id) { return read<LayerValue>(KeyType::layer, id, "layer"); }
+  // Extents that the volume and its snapshots hold; of a clone without those of what it is a clone of.
+  // Nothing: the pool does not count them.
+  Task<Result<std::optional<uint64_t>>> allocated_extents(uint32_t volume);
   struct Totals {
     uint32_t volumes_count = 0;
     uint32_t layers_count = 0;

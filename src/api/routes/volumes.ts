@@ -11,6 +11,7 @@ import { Flag, Force, Name, ref } from '../schemas.js';
 import { sendList } from '../send-list.js';
 import type { DataPlane, DataPlaneCounters, VolumeFacts } from '../sources.js';
 import {
+  allocatedOf,
   NewVolume,
   Revert,
   Volume,
@@ -22,7 +23,7 @@ import {
 
 export type VolumesSource = Pick<
   Volumes,
-  'list' | 'find' | 'create' | 'change' | 'revert' | 'serve' | 'delete' | 'eraseKey'
+  'list' | 'find' | 'allocations' | 'create' | 'change' | 'revert' | 'serve' | 'delete' | 'eraseKey'
 >;
 
 const viewer = { access: 'viewer' } as const;
@@ -74,15 +75,20 @@ export function volumeRoutes(
       '/v1/volumes',
       { config: viewer, schema: { summary: 'The volumes', response: { 200: VolumeList } } },
       async (_request, reply) => {
+        const allocated = await volumes.allocations();
         const counters = dataPlane.counters();
         const all = [...dataPlane.volumes(), ...volumes.list()];
-        return sendList(reply, {}, 'volumes', bodiesOf(all, counters));
+        return sendList(reply, {}, 'volumes', bodiesOf(all, counters, allocated));
       },
     );
     app.get(
       '/v1/volumes/:name',
       { config: viewer, schema: { summary: 'One volume', params: Name, response: { 200: ref(Volume) } } },
-      async ({ params }) => find(params.name),
+      async ({ params }) => {
+        const allocated = await volumes.allocations(params.name);
+        const body = find(params.name);
+        return { ...body, ...allocatedOf(body.uuid, allocated) };
+      },
     );
     app.post(
       '/v1/volumes',
@@ -199,8 +205,10 @@ export function volumeRoutes(
 function* bodiesOf(
   volumes: readonly (VolumeFacts | VolumeView)[],
   counters: DataPlaneCounters,
+  allocated: ReadonlyMap<string, bigint>,
 ): Generator<VolumeBody> {
   for (const volume of volumes) {
-    yield volumeBody(volume, counters.volume('info' in volume ? volume.info.name : volume.name));
+    const body = volumeBody(volume, counters.volume('info' in volume ? volume.info.name : volume.name));
+    yield { ...body, ...allocatedOf(body.uuid, allocated) };
   }
 }

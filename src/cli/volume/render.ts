@@ -10,6 +10,11 @@ const volumeColumns: readonly Column<VolumeBody>[] = [
   { title: 'name', value: ({ name }) => name },
   { title: 'pool', value: ({ pool, kind }) => pool ?? `(${kind})` },
   { title: 'size', value: ({ sizeBytes }) => formatSize(toBytes(sizeBytes)), align: 'right' },
+  {
+    title: 'allocated',
+    value: ({ allocatedBytes }) => (allocatedBytes === undefined ? '-' : formatSize(toBytes(allocatedBytes))),
+    align: 'right',
+  },
   { title: 'state', value: ({ state }) => state },
   { title: 'nqn', value: ({ nqn }) => nqn },
 ];
@@ -31,12 +36,16 @@ export function renderSnapshots(snapshots: readonly SnapshotBody[], color: boole
 
 export function renderVolume(volume: VolumeBody, color: boolean): string {
   const { kind, pool, counters, thick, originUuid, cloneOf, hosts, created, encrypted, keyId } = volume;
+  const { allocatedBytes } = volume;
   const fields: (readonly [string, string])[] = [
     ['volume', volume.name],
     ['kind', kind],
     ...(pool === undefined ? [] : [['pool', pool] as const]),
     ['state', volume.error === undefined ? volume.state : `${volume.state}: ${volume.error}`],
     ['size', formatSize(toBytes(volume.sizeBytes))],
+    ...(allocatedBytes === undefined
+      ? []
+      : [['allocated', `${formatSize(toBytes(allocatedBytes))}, with its snapshots`] as const]),
     ['blocks', `${volume.blockSizeBytes} bytes`],
     ['nqn', volume.nqn],
     ['namespace', String(volume.nsid)],

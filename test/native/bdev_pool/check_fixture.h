@@ -33,7 +33,7 @@ class CheckFixture : public testing::Test {
     superblock_ = sample_superblock();
     superblock_.devices[0] = {uuid_of(0x20), k_sizes[0], 33 * k_mib, 222};
     superblock_.devices[1] = {uuid_of(0x21), k_sizes[1], k_mib, 62};
-    superblock_.read_only_compatible = k_read_only_compatible_checksums;
+    superblock_.read_only_compatible = k_read_only_compatible_checksums | k_read_only_compatible_allocations;
     for (uint16_t i = 0; i < 2; ++i) {
       disks_.push_back(stage_->open(k_paths[i], k_sizes[i]));
       Superblock own = superblock_;

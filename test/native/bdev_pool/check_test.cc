@@ -503,6 +503,26 @@ TEST_F(PoolCheck, tells_of_an_encrypted_volume_without_its_key_and_removes_a_key
   EXPECT_FALSE(has_key(Key::of(KeyType::wrapped_key, 70)));
 }
 
+TEST_F(PoolCheck, corrects_what_layers_count) {
+  fill();
+  const uint32_t head = head_of(db_);
+  ASSERT_EQ(stage_->run([&] { return store_->checkpoint(); }), Errc::ok);
+  const uint64_t wrong = 7;
+  ASSERT_TRUE(put(allocation_key(head), bytes_of(wrong)));
+  ASSERT_TRUE(put(allocation_key(70), bytes_of(wrong)));
+  ASSERT_TRUE(remove(allocation_key(noon_)));
+  write(db_, 50);  // counted on top, before and after
+  const CheckReport found = check(k_repair);
+  EXPECT_TRUE(has(found, CheckSeverity::warning, "volume db", "has 21 extents, and counts 8")) << text(found);
+  EXPECT_TRUE(has(found, CheckSeverity::warning, "layer 70", "has 0 extents, and counts 7"));
+  EXPECT_TRUE(has(found, CheckSeverity::warning, "snapshot", "has 40 extents, and counts 0"));
+  expect_repaired(found);
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(**stage_->run([&] { return store_->layer_extents(head); }), 21u);
+  EXPECT_EQ(**stage_->run([&] { return store_->layer_extents(noon_); }), 40u);
+  EXPECT_FALSE(has_key(allocation_key(70)));
+}
+
 TEST_F(PoolCheck, tells_of_a_circle_a_missing_layer_and_a_wrong_head_and_changes_nothing) {
   fill();
   const Key noon = Key::of(KeyType::layer, noon_);

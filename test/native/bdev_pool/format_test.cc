@@ -67,7 +67,7 @@ TEST(PoolFormat, other_versions_and_unknown_features_are_unsupported) {
   superblock.incompatible = 1;
   EXPECT_EQ(check_superblock(superblock).errc(), Errc::unsupported);
   superblock = sample_superblock();
-  superblock.read_only_compatible = 2;
+  superblock.read_only_compatible = 4;
   EXPECT_EQ(check_superblock(superblock).errc(), Errc::unsupported);
   superblock = sample_superblock();
   superblock.extent_size_log2 = 24;

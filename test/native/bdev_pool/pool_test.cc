@@ -71,6 +71,40 @@ TEST_F(PoolTest, ASnapshotKeepsWhatWasThere) {
   expect(volume, 0, {1, 9, 3, 4, 0});
 }
 
+TEST_F(PoolTest, WhatAVolumeAndItsSnapshotsHoldIsCounted) {
+  const auto allocated = [&](uint32_t id) {
+    return stage_->run([&] { return pool_->volumes().allocated_extents(id); })->value_or(UINT64_MAX);
+  };
+  const uint32_t id = new_volume("v").id;
+  EXPECT_EQ(allocated(id), 0u);
+  ASSERT_EQ(write(served_.at(id), 0, Numbers(4 * 64, 1)), Status::ok);
+  EXPECT_EQ(allocated(id), 4u);
+  const Result<uint32_t> frozen = snapshot(id, "s");
+  ASSERT_TRUE(frozen.ok());
+  ASSERT_EQ(write(served_.at(id), 1, {9}), Status::ok);
+  EXPECT_EQ(allocated(id), 5u);
+  const Result<uint32_t> copy = clone(*frozen, "c");
+  ASSERT_TRUE(copy.ok());
+  EXPECT_EQ(allocated(*copy), 0u);
+  serve(*copy);
+  ASSERT_EQ(write(served_.at(*copy), 100, {8}), Status::ok);
+  EXPECT_EQ(allocated(*copy), 1u);
+  const uint32_t thick = new_volume("t", 4 * k_mib, k_volume_thick).id;
+  EXPECT_EQ(allocated(thick), 16u);
+  drop();
+  ASSERT_TRUE(open({"a"}).ok());
+  EXPECT_EQ(allocated(id), 5u);
+  EXPECT_EQ(allocated(*copy), 1u);
+  EXPECT_EQ(allocated(thick), 16u);
+  ASSERT_EQ(simple(serve(id), IoType::write_zeroes, 0, 64), Status::ok);
+  EXPECT_EQ(allocated(id), 4u);
+  // What only the clone needs of the snapshot goes to it.
+  ASSERT_TRUE(stage_->run([&] { return pool_->remove(*copy, false); }).ok());
+  ASSERT_TRUE(stage_->run([&] { return pool_->remove_snapshot(*frozen); }).ok());
+  finish_layer_work();
+  EXPECT_EQ(allocated(id), 3u);
+}
+
 TEST_F(PoolTest, ZeroingHidesWhatTheSnapshotHolds) {
   Served& volume = new_volume("v");
   ASSERT_EQ(write(volume, 0, {1, 2, 3, 4}), Status::ok);

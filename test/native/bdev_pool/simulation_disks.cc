@@ -17,7 +17,8 @@ struct Content {
   std::set<std::pair<uint32_t, uint32_t>> snapshots;  // volume, layer
   std::map<Extent, std::vector<uint8_t>> sums;
   std::set<Extent> dirty;
-  std::set<Extent> erased;  // of layers that are being deleted: zeroes, perhaps
+  std::map<uint32_t, uint64_t> allocations;  // by layer
+  std::set<Extent> erased;                   // of layers that are being deleted: zeroes, perhaps
   PoolValue pool;
 };
 
@@ -86,6 +87,21 @@ std::string check_extents(const Content& content, const ExtentMap& map, std::spa
   return {};
 }
 
+// Everything has been counted when a store is open and has applied nothing since.
+std::string check_allocations(const Content& content) {
+  std::map<uint32_t, uint64_t> held;
+  for (const auto& [key, slot] : content.slots) {
+    if (slot.fragments_count > 0) held[key.first] += slot.fragments_count;
+  }
+  if (held == content.allocations) return {};
+  for (const auto& [layer, count] : content.allocations) {
+    if (held[layer] == count) continue;
+    return "layer " + std::to_string(layer) + " has " + std::to_string(held[layer]) + " extents and counts " +
+           std::to_string(count);
+  }
+  return "a layer has extents and no count";
+}
+
 // Text if something is wrong; takes what is there into `content`.
 std::string take(Content& content, const TreeEntry& entry) {
   const Key key = entry.key;
@@ -103,6 +119,10 @@ std::string take(Content& content, const TreeEntry& entry) {
     case KeyType::name:
     case KeyType::extents:
     case KeyType::wrapped_key: return {};
+    case KeyType::allocation:
+      if (entry.value.size() != sizeof(uint64_t)) return "the count of a layer is damaged";
+      content.allocations[id] = load<uint64_t>(entry.value);
+      return {};
     case KeyType::slot: break;
   }
   Slot& slot = content.slots[{id, key.low}];
@@ -146,6 +166,7 @@ void Simulation::check_disks(bool is_closed) {
     counts.push_back(superblock.devices[i].extents_count);
   }
   if (wrong.empty()) wrong = check_layers(content);
+  if (wrong.empty()) wrong = check_allocations(content);
   if (wrong.empty()) wrong = check_extents(content, store->extents(), counts);
   if (wrong.empty() && is_closed && !held && options_.keeps_checksums && !content.dirty.empty()) {
     wrong = name_of(*content.dirty.begin()) + " is dirty after the pool was closed";

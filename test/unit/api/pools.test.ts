@@ -120,7 +120,9 @@ describe('volumes', () => {
       },
     });
     expect(made.body.nqn).toBe(`nqn.2026-11.dev.ballast:volume:${made.body.uuid}`);
-    expect((await call('GET', 'volumes/v')).body).toEqual(made.body);
+    expect((await call('GET', 'volumes/v')).body).toEqual({ ...made.body, allocatedBytes: 1 << 20 });
+    const listed = (await call('GET', 'volumes')).body.volumes;
+    expect(listed.map(({ allocatedBytes = 0 }) => allocatedBytes)).toEqual([0, 0, 1 << 20]);
     const names = (await call('GET', 'volumes')).body.volumes.map(({ name }: { name: string }) => name);
     expect(names).toEqual(['demo', 'huge', 'v']);
     expect((await call('GET', 'node')).body.volumes).toBe(3);

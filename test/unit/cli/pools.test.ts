@@ -232,9 +232,10 @@ describe('ballast volume', () => {
     expect(made).toMatchObject({ name: 'v', pool: 'p', sizeBytes: Number(gib), thick: false });
     const shown = await daemon.run('volume', 'show', 'v');
     expect(shown.stdout).toContain(made.nqn);
+    expect(shown.stdout).toMatch(/^allocated +1 MiB, with its snapshots$/m);
     const listed = await daemon.run('volume', 'list');
-    expect(listed.stdout).toMatch(/^v +p +1 GiB +serving +nqn\./m);
-    expect(listed.stdout).toMatch(/^demo +\(file\) +1 GiB/m);
+    expect(listed.stdout).toMatch(/^v +p +1 GiB +1 MiB +serving +nqn\./m);
+    expect(listed.stdout).toMatch(/^demo +\(file\) +1 GiB +- /m);
     const full = await daemon.run('volume', 'create', 'w', '--size', '1TiB', '--thick', '--pool', 'p');
     expect([full.code, full.stderr]).toEqual([1, 'ballast: create: the pool is full\n']);
   });

@@ -102,6 +102,12 @@ describe('metrics', () => {
     expect(value('ballast_qos_budget_iops')).toBe(60_000);
   });
 
+  it('tell what volumes take of their pools, of those that are counted', async () => {
+    const { value } = await read();
+    expect(value('ballast_volume_allocated_bytes', { volume: 'db' })).toBe(3 << 20);
+    expect(value('ballast_volume_allocated_bytes', { volume: 'gone' })).toBe(0); // no such series
+  });
+
   it('tell which pods use a volume', async () => {
     const { value } = await read();
     const labels = { volume: 'db', namespace: 'shop', pod: 'db-1', claim: 'data-db-0', node: 'worker-1' };
