@@ -128,7 +128,7 @@ export class NodeVolume {
     const { name, nqn, hosts } = this.#wanted;
     const mirror = { ...(await this.#mirrorOptions(record)), standby: true };
     await engine.addVolume({
-      ...{ name, kind: 'mirror', nqn, uuid: volumeUuid, mirror },
+      ...{ name, kind: 'mirror', nqn, uuid: volumeUuid, mirror, anaState: 'inaccessible' },
       ...(hosts !== undefined && { hosts }),
     });
     this.#role = new VolumeRole({

@@ -2,13 +2,14 @@
 import type { HostPort } from '../base/address.js';
 import type { MirrorEngine, MirrorRecord } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
-import type { VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { AnaState, VolumeInfo, VolumeOptions } from '../native/types.js';
 import type { ReplicaPlace } from './takeover.js';
 
 /** Of the engine, what an agent needs for the cluster's volumes. */
 export interface AgentEngine extends MirrorEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   removeVolume(name: string): Promise<void>;
+  setAnaState(volume: string, state: AnaState): Promise<void>;
   poolVolumes: PoolEngine['poolVolumes'];
   createPoolVolume: PoolEngine['createPoolVolume'];
 }

@@ -2,17 +2,19 @@
 // do whenever something changed or a wait is over, and does it, one thing at a time.
 //
 // What must stay true: a head is made of the record as the store has it at that moment, and the store bridge
-// knows of it before the engine does. What fails is tried again, later each time; it never ends the loop.
+// knows of it before the engine does. Hosts are told that this path is the one when the head serves, and that
+// it is not before the head ends. What fails is tried again, later each time; it never ends the loop.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { StoredMirror } from '../mirrors/record.js';
-import type { HeadState, MirrorEngine, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
+import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
 import { nextStep, type ReplicaPlace, type TakeoverStep } from './takeover.js';
+import type { AgentEngine } from './types.js';
 
 export interface VolumeRoleOptions {
   readonly name: string;
   readonly here: ReplicaPlace;
-  readonly engine: Pick<MirrorEngine, 'promoteMirror' | 'demoteMirror'>;
+  readonly engine: Pick<AgentEngine, 'promoteMirror' | 'demoteMirror' | 'setAnaState'>;
   /** Of the store; undefined: there is none any more. */
   readonly readRecord: () => Promise<StoredMirror | undefined>;
   /** What a head of this record is made of: where its members are, and this node. */
@@ -26,6 +28,12 @@ export interface VolumeRoleOptions {
 export const retryMsMin = 200;
 export const retryMsMax = 10_000;
 
+const works = {
+  promote: 'become its head',
+  demote: 'end its head',
+  announce: 'tell hosts that this path is the one',
+};
+
 export class VolumeRole {
   readonly #options: VolumeRoleOptions;
   #record: MirrorRecord | undefined;
@@ -34,6 +42,8 @@ export class VolumeRole {
   #wanted: string | undefined;
   #unusedSinceMs: number | undefined;
   #state: HeadState = 'standby';
+  /** ANA: hosts know this path as optimized. It begins as inaccessible. */
+  #isOptimized = false;
   #working: Promise<void> | undefined;
   #forgetWait = () => {};
   #retryMs = 0;
@@ -104,30 +114,33 @@ export class VolumeRole {
     });
   }
 
-  #step(): TakeoverStep {
+  #step(): TakeoverStep | { readonly kind: 'announce' } {
     const { here, clock } = this.#options;
     if (this.#record === undefined) return { kind: 'none' };
-    return nextStep({
+    const step = nextStep({
       ...{ here, places: this.#places, record: this.#record, state: this.#state },
       ...{ recordSinceMs: this.#recordSinceMs, nowMs: clock.steadyMs() },
       ...(this.#wanted !== undefined && { wanted: this.#wanted }),
       ...(this.#unusedSinceMs !== undefined && { unusedSinceMs: this.#unusedSinceMs }),
     });
+    const serves = this.#state === 'serving' && !this.#isOptimized;
+    return step.kind === 'none' && serves ? { kind: 'announce' } : step;
   }
 
   /** Never fails. */
-  async #carryOut(kind: 'promote' | 'demote'): Promise<void> {
+  async #carryOut(kind: keyof typeof works): Promise<void> {
     const { name, log } = this.#options;
     try {
       if (kind === 'demote') await this.#demote();
-      else await this.#promote();
+      else if (kind === 'promote') await this.#promote();
+      else await this.#announce();
       this.#retryMs = 0;
       this.#retryAtMs = 0;
     } catch (err) {
       this.#retryMs = Math.min(Math.max(this.#retryMs * 2, retryMsMin), retryMsMax);
       this.#retryAtMs = this.#options.clock.steadyMs() + this.#retryMs;
-      const what = kind === 'promote' ? 'become its head' : 'end its head';
-      log.warn({ room: 'agent', volume: name, err }, `volume '${name}': cannot ${what}; tried again`);
+      const text = `volume '${name}': cannot ${works[kind]}; tried again`;
+      log.warn({ room: 'agent', volume: name, err }, text);
     }
   }
 
@@ -151,9 +164,18 @@ export class VolumeRole {
     log.info({ room: 'agent', volume: name }, `volume '${name}': head from now on, ${why}`);
   }
 
+  async #announce(): Promise<void> {
+    const { name, engine } = this.#options;
+    await engine.setAnaState(name, 'optimized');
+    this.#isOptimized = true;
+  }
+
   async #demote(): Promise<void> {
     const { name, engine, log } = this.#options;
-    await engine.demoteMirror(name);
+    // It answers when no I/O is in flight, which may take until the head has ended.
+    const closed = this.#isOptimized ? engine.setAnaState(name, 'inaccessible') : Promise.resolve();
+    await Promise.all([closed, engine.demoteMirror(name)]);
+    this.#isOptimized = false;
     this.#state = 'standby';
     log.info({ room: 'agent', volume: name }, `volume '${name}': standby from now on`);
   }

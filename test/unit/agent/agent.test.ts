@@ -158,6 +158,10 @@ describe('a cluster of two nodes', () => {
   it('serves a volume where its head is wanted, and on the other as standby', async () => {
     await running();
     expect([cluster.first.promoted, cluster.second.promoted]).toEqual([1, 0]);
+    // To hosts, only the one path is open.
+    expect(cluster.first.pools.engine.anaStates.get('db')).toBe('optimized');
+    expect(cluster.second.pools.engine.volumes[0]).toMatchObject({ anaState: 'inaccessible' });
+    expect(cluster.second.pools.engine.anaStates.has('db')).toBe(false);
     for (const { pools } of cluster.nodes)
       expect(pools.engine.volumes).toMatchObject([{ name: 'db', kind: 'mirror' }]);
     expect(cluster.first.pools.engine.mirrors.head('db').options.members).toEqual([

@@ -26,6 +26,7 @@ class World {
     engine: {
       promoteMirror: (_volume, { record: { revision } }) => this.#call(`promote ${revision}`),
       demoteMirror: () => this.#call('demote'),
+      setAnaState: (_volume, state) => this.#call(state),
     },
     readRecord: async () => this.stored && { volumeUuid: 'v', record: this.stored },
     mirrorOptions: async (of) => ({ record: of }) as MirrorOptions,
@@ -78,6 +79,7 @@ describe('the role of a node', () => {
     expect(await world.after(1)).toEqual(['store v 7', 'promote 7']);
     expect(world.role.state).toBe('claiming');
     world.role.setState('serving');
+    expect(await world.after(0)).toEqual(['optimized']); // hosts are told, once
     world.role.setUsed(true);
     world.becomes({ epoch: 4n, head: b.node });
     expect(await world.after(60_000)).toEqual([]);
@@ -106,8 +108,9 @@ describe('the role of a node', () => {
     world.headStops();
     await world.after(0);
     world.role.setState('serving');
+    await world.after(0);
     world.role.setCluster([a, b], a.node);
-    expect(await world.after(0)).toEqual(['demote']);
+    expect(await world.after(0)).toEqual(['inaccessible', 'demote']);
     expect(world.role.state).toBe('standby');
     world.role.setState('stopped'); // what the engine says late
     expect(world.role.state).toBe('standby');
@@ -121,6 +124,23 @@ describe('the role of a node', () => {
     world.role.setState('fenced');
     expect(await world.after(0)).toEqual(['demote']);
     expect(await world.after(60_000)).toEqual([]);
+    expect(world.role.state).toBe('standby');
+  });
+
+  it('tells hosts again when they could not be told', async () => {
+    world.headStops();
+    await world.after(0);
+    world.failure = new Error('no');
+    world.role.setState('serving');
+    expect(await world.after(0)).toEqual(['optimized']);
+    world.failure = undefined;
+    expect(await world.after(retryMsMin)).toEqual(['optimized']);
+    world.failure = new Error('no');
+    world.role.setCluster([a, b], a.node);
+    expect(await world.after(0)).toEqual(['inaccessible', 'demote']);
+    expect(world.role.state).toBe('serving');
+    world.failure = undefined;
+    expect(await world.after(retryMsMin)).toEqual(['inaccessible', 'demote']);
     expect(world.role.state).toBe('standby');
   });
 
