@@ -64,7 +64,11 @@ Task<Outcome> Store::create() {
   co_return co_await start_journal();
 }
 
+// The root of a process that was killed may be in the disk's cache only. What is written from here on may
+// overwrite pages of the root before it: a power failure must not bring that one back.
 Task<Outcome> Store::open() {
+  const Errc synced = co_await disk_.sync();
+  if (synced != Errc::ok) co_return Error{synced, "the metadata's device cannot be written"};
   Outcome outcome = co_await metadata_.open();
   if (!outcome.ok()) co_return outcome.error();
   applied_ = {metadata_.root().journal_sequence, metadata_.root().journal_record};
