@@ -86,7 +86,7 @@ TEST_P(ReplicaOverTarget, refusals_have_their_exact_status) {
   nvme::Command named = content;
   named.nsid = 1;
   EXPECT_EQ(head.execute(named).status().value, invalid);
-  content.cdw10 = 2;
+  content.cdw10 = 4;
   EXPECT_EQ(head.execute(content).status().value, invalid);
   const nvme::Command state = with_transport_data(command_of(0xc2, 1), 376);
   EXPECT_EQ(head.execute(state).status().value, status::data_sgl_length_invalid.with_dnr().value);
