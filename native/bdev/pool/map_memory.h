@@ -11,9 +11,9 @@ namespace ballast::bdev::pool {
 
 // Together below 0.1 %: what a heap takes beside is measured (bench/pool-memory.mjs).
 inline constexpr uint64_t k_slots_part = 1400;
-inline constexpr uint64_t k_slots_bytes_min = 6 * k_mib;
+inline constexpr uint64_t k_slots_bytes_min = 48 * k_mib;
 inline constexpr uint64_t k_clean_pages_part = 6000;
-inline constexpr uint64_t k_clean_bytes_min = 2 * k_mib;
+inline constexpr uint64_t k_clean_bytes_min = 16 * k_mib;
 
 // With what the heap and the index of the volume take for each; the pieces of a slot with several extents
 // are counted with their sums.

@@ -17,9 +17,9 @@ class PoolMapMemory : public PoolFixture {
 };
 
 TEST_F(PoolMapMemory, slots_and_sums_take_what_the_data_allows_and_are_read_again) {
-  constexpr uint64_t k_slots = 5000;
+  constexpr uint64_t k_slots = 45'000;
   options_.data.slots_max = 65'536;
-  ASSERT_TRUE(create({"a"}, 2048 * k_mib).ok());
+  ASSERT_TRUE(create({"a"}, 16 * 1024 * k_mib).ok());
   Served& volume = serve(*add_volume("v", k_slots * 256 * 1024));
   const uint64_t held_max = slots_bytes_max(k_slots * 256 * 1024);
   ASSERT_LT(held_max, k_slots * (k_cached_slot_bytes + k_block_sums_bytes));
@@ -38,11 +38,11 @@ TEST_F(PoolMapMemory, slots_and_sums_take_what_the_data_allows_and_are_read_agai
 }
 
 TEST_F(PoolMapMemory, is_a_thousandth_of_the_data_above_the_floors) {
-  for (const uint64_t gib : {16, 64, 1024, 16384}) {
+  for (const uint64_t gib : {96, 1024, 16384}) {
     const uint64_t allocated = gib * 1024 * k_mib;
     EXPECT_LE(slots_bytes_max(allocated) + clean_pages_max(allocated) * k_page_bytes, allocated / 1000);
   }
-  EXPECT_EQ(slots_bytes_max(0) + clean_pages_max(0) * k_page_bytes, 8 * k_mib);
+  EXPECT_EQ(slots_bytes_max(0) + clean_pages_max(0) * k_page_bytes, 64 * k_mib);
 }
 
 }  // namespace
