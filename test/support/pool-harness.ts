@@ -77,7 +77,7 @@ export class PoolHarness {
 
   /** What was asked of the engine since the last call, without looking. */
   changes(): readonly string[] {
-    const looks = /^(?:poolInfo|poolVolumes|poolSnapshots|poolRanges|hosts) /;
+    const looks = /^(?:poolInfo|poolVolumes|poolSnapshots|poolRanges|poolAllocations|hosts) /;
     return this.engine.calls.splice(0).filter((call) => !looks.test(call));
   }
 
