@@ -45,9 +45,14 @@ export class StoreBridge {
     this.#options = options;
   }
 
-  /** Before the engine has the volume. */
+  /**
+   * Before the engine has a head of the volume. What a head before asked for is answered to nobody: the next
+   * one would take it for its own. A commit of it that is in the store still comes first.
+   */
   serve(volume: string, volumeUuid: string, known: MirrorRecord): void {
-    this.#served.set(volume, { volumeUuid, known, busy: undefined, asked: 0 });
+    const before = this.#served.get(volume);
+    if (before !== undefined) before.asked += 1;
+    this.#served.set(volume, { volumeUuid, known, busy: before?.busy, asked: 0 });
   }
 
   /** Never fails; the answer comes within the time, by `answer`. */

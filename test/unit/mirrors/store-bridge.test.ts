@@ -161,6 +161,23 @@ describe('the bridge to a store that is not well', () => {
     expect(await world.answer()).toMatchObject({ kind: 'differs', current: claim });
   });
 
+  it('gives the answer of a head before to nobody, and asks for the next one when that has ended', async () => {
+    const world = await start();
+    const go = world.hang();
+    world.ask({ ...claim, minInSync: 2 });
+    await settled();
+    world.bridge.serve('db', volumeUuid, world.known); // another head in its place
+    world.ask(claim);
+    await settled();
+    expect(world.commits).toBe(1);
+    go();
+    // The earlier one was done first, so this is of another record than it expected.
+    expect(await world.answer()).toMatchObject({ kind: 'differs', current: { minInSync: 2 } });
+    expect(world.most).toBe(1);
+    await settled();
+    expect(world.answers).toEqual([]);
+  });
+
   it('says unavailable after its time, and does nothing late that nobody waits for', async () => {
     const world = await start();
     const go = world.hang();
