@@ -34,6 +34,7 @@ export class NodeVolume {
   #record: MirrorRecord | undefined;
   #used = false;
   #hasReplica = false;
+  #isServed = false;
   #error: string | undefined;
 
   /** Fails when no replica of it is of this node: who calls has mixed something up. */
@@ -99,10 +100,10 @@ export class NodeVolume {
 
   /** Not served here any more, its head ends; the replica's data stays in its pool. Idempotent. */
   async remove(): Promise<void> {
-    const wasServed = this.#role !== undefined;
     await this.close();
     const { engine } = this.#options;
-    if (wasServed) await engine.removeVolume(this.#wanted.name);
+    if (this.#isServed) await engine.removeVolume(this.#wanted.name);
+    this.#isServed = false;
     if (this.#hasReplica) await engine.removeReplica(this.replica);
     this.#hasReplica = false;
   }
@@ -127,10 +128,13 @@ export class NodeVolume {
     const { engine, records, bridge, clock, log } = this.#options;
     const { name, nqn, hosts } = this.#wanted;
     const mirror = { ...(await this.#mirrorOptions(record)), standby: true };
-    await engine.addVolume({
-      ...{ name, kind: 'mirror', nqn, uuid: volumeUuid, mirror, anaState: 'inaccessible' },
-      ...(hosts !== undefined && { hosts }),
-    });
+    if (!this.#isServed) {
+      await engine.addVolume({
+        ...{ name, kind: 'mirror', nqn, uuid: volumeUuid, mirror, anaState: 'inaccessible' },
+        ...(hosts !== undefined && { hosts }),
+      });
+    }
+    this.#isServed = true;
     this.#role = new VolumeRole({
       ...{ name, here: this.#here, engine, clock, log },
       readRecord: () => records.get(name),

@@ -172,6 +172,16 @@ describe('a volume that is not wanted here any more', () => {
     expect(names).toEqual([`replica.${here.replica}`]);
   });
 
+  it('is served still when it is wanted again before it could be removed', async () => {
+    await records.swap('db', newMirror);
+    await node.apply([db]);
+    pools.engine.fail('removeVolume', new Error('no'));
+    await node.apply([]);
+    await node.apply([db]);
+    expect(node.facts()[0]).not.toHaveProperty('error');
+    expect(pools.engine.volumes).toHaveLength(1);
+  });
+
   it('is tried again when that fails', async () => {
     await records.swap('db', newMirror);
     await node.apply([db]);
@@ -181,6 +191,7 @@ describe('a volume that is not wanted here any more', () => {
     pools.clock.advance(retryMs);
     await settled();
     expect(node.facts()).toEqual([]);
+    expect(pools.engine.volumes).toEqual([]);
   });
 });
 
