@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly path: string;
   /** Ends the load: what is in flight is waited for. */
   readonly signal: AbortSignal;
+  /** All blocks are zeroes, and the load begins. */
+  readonly onStart?: () => void;
 }
 
 export interface LoadResult {
@@ -42,8 +44,13 @@ const errorTextsMax = 5;
 const errorPauseMs = 20;
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const { blocks, namespace, blockSizeBytes } = options;
-  for (const block of blocks) await namespace.write(block, Buffer.alloc(blockSizeBytes));
+  const { blocks, namespace, blockSizeBytes, signal, onStart } = options;
+  const zeroes = Buffer.alloc(blockSizeBytes);
+  for (const block of blocks) {
+    if (signal.aborted) break;
+    await namespace.write(block, zeroes);
+  }
+  onStart?.();
   const load = new Load(options);
   await load.run();
   return load.result();

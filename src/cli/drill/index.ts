@@ -66,12 +66,13 @@ async function load(context: CliContext, uri: string, flags: LoadFlags): Promise
     const result = await withEngine(context, {}, (engine) =>
       withController(engine, { ...reach, nqn: address.nqn }, (controller) => {
         const namespace = nsid === undefined ? firstOf(controller) : findNamespace(controller, nsid);
-        void context.sleep(seconds * 1000).then(() => stop.abort());
         const { blockSizeBytes, blocksCount: all } = namespace.info;
         const blocks = spreadBlocks(all, blocksCount);
         return runLoad({
           ...{ namespace, blockSizeBytes, blocks, writers, readers, path },
           signal: stop.signal,
+          // Not before: zeroing many blocks may take longer than the load is to.
+          onStart: () => void context.sleep(seconds * 1000).then(() => stop.abort()),
         });
       }),
     );

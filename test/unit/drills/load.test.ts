@@ -110,6 +110,23 @@ describe('a load', () => {
     expect(verdict.violation).toBeUndefined();
   });
 
+  it('says when it begins: when all is zeroed', async () => {
+    const disk = new Disk();
+    const stop = new AbortController();
+    const blocks = spreadBlocks(1000n, 50);
+    let zeroed = 0;
+    const { reads } = await runLoad({
+      ...{ namespace: disk, blockSizeBytes: blockBytes, blocks, writers: 0, readers: 1, path: '' },
+      signal: stop.signal,
+      onStart: () => {
+        zeroed = disk.blocks.size;
+        setTimeout(() => stop.abort(), 50);
+      },
+    });
+    expect(zeroed).toBe(50);
+    expect(reads).toBeGreaterThan(0);
+  });
+
   it('begins with zeroes, whatever was there', async () => {
     const disk = new Disk();
     for (const lba of spreadBlocks(1000n, 4)) disk.blocks.set(lba, Buffer.alloc(blockBytes, 9));
