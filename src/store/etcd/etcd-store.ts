@@ -1,17 +1,15 @@
 // The store of a cluster of machines: etcd v3, below a prefix. Revisions are those of etcd, which counts the
 // commits of everybody: of ours each is above the one before it, and not always by one.
-import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { LeaseExpiredError } from '../../base/control-errors.js';
-import { ClosedError } from '../../base/errors.js';
 import { CallFailure } from '../../rpc/connection.js';
 import type { Sent } from '../../rpc/handlers.js';
-import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../checks.js';
-import { CommitOrder } from '../commit-order.js';
+import { checkKey, checkPrefix } from '../checks.js';
 import { DistantLeases } from '../distant-leases.js';
-import { watchOver } from '../distant-watch.js';
+import { DistantStore, type SendCommit } from '../distant-store.js';
+import type { WatchStreams } from '../distant-watch.js';
 import { Lineage, type StoreMark } from '../lineage.js';
-import type { ChangeSet, CommitResult, Compare, Lease, Listing, Store, Versioned, Write } from '../types.js';
+import type { Compare, Listing, Store, Versioned, Write } from '../types.js';
 import { EtcdEndpoints, type EtcdEndpointsOptions } from './endpoints.js';
 import { changeFailed, isCompacted, isLeaseUnknown, told, unavailable } from './failures.js';
 import { EtcdKeys } from './keys.js';
@@ -61,26 +59,20 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStor
   }
 }
 
-class EtcdStoreClient implements EtcdStore {
+class EtcdStoreClient extends DistantStore implements EtcdStore {
   readonly #keys: EtcdKeys;
   readonly #endpoints: EtcdEndpoints;
-  readonly #lineage: Lineage;
-  readonly #leases: DistantLeases;
-  readonly #order = new CommitOrder();
-  /** Ends watches, at once. */
-  readonly #ending = new AbortController();
-  #closing: Promise<void> | undefined;
 
-  constructor({ prefix, mark, openMs: _openMs, clock = systemClock, ...endpoints }: EtcdStoreOptions) {
-    setMaxListeners(0, this.#ending.signal); // one for each watch
-    this.#keys = new EtcdKeys(prefix);
-    this.#endpoints = new EtcdEndpoints(endpoints);
-    this.#lineage = new Lineage('etcd cluster', mark);
-    this.#leases = new DistantLeases(etcdLeases(this.#endpoints), clock);
+  constructor({ prefix, mark, openMs: _openMs, clock = systemClock, ...options }: EtcdStoreOptions) {
+    const keys = new EtcdKeys(prefix);
+    const endpoints = new EtcdEndpoints(options);
+    super(new Lineage('etcd cluster', mark), new DistantLeases(etcdLeases(endpoints), clock));
+    this.#keys = keys;
+    this.#endpoints = endpoints;
   }
 
   get mark(): StoreMark | undefined {
-    return this.#lineage.mark;
+    return this.lineage.mark;
   }
 
   async revision(requestMs?: number): Promise<bigint> {
@@ -90,14 +82,14 @@ class EtcdStoreClient implements EtcdStore {
 
   async get(key: string): Promise<Versioned | undefined> {
     checkKey(key);
-    this.#checkUsable();
+    this.checkUsable();
     const { kvs } = await told('get', this.#range({ key: this.#keys.encode(key) }));
     return kvs[0] === undefined ? undefined : this.#versioned(kvs[0]);
   }
 
   async list(prefix: string): Promise<Listing> {
     checkPrefix(prefix);
-    this.#checkUsable();
+    this.checkUsable();
     for (let attempts = 1; ; attempts += 1) {
       try {
         return await this.#list(prefix);
@@ -109,10 +101,7 @@ class EtcdStoreClient implements EtcdStore {
     }
   }
 
-  async commit(compare: readonly Compare[], write: readonly Write[]): Promise<CommitResult> {
-    checkCommit(compare, write);
-    this.#checkUsable();
-    // Encoded at once: the caller may use its arrays again.
+  protected encodeCommit(compare: readonly Compare[], write: readonly Write[]): SendCommit {
     const request = {
       compare: compare.map(({ key, revision }) => ({
         result: 'EQUAL' as const,
@@ -122,51 +111,20 @@ class EtcdStoreClient implements EtcdStore {
       })),
       success: write.map((one) => this.#operation(one)),
     };
-    const leases = write.flatMap((one) => (one.type === 'put' && one.lease !== undefined ? [one.lease] : []));
-    const keys = new Set([...compare, ...write].map(({ key }) => key));
-    return this.#order.after([...keys], async () => {
-      for (const lease of leases) this.#leases.check(lease);
-      const floor = this.#lineage.floor;
+    return async (leases) => {
+      const floor = this.lineage.floor;
       const { header, succeeded } = await this.#transaction(request, leases);
-      return { ok: succeeded, revision: this.#lineage.note(markOf(header), floor) };
-    });
-  }
-
-  watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet> {
-    checkPrefix(prefix);
-    checkRevision(after);
-    return this.#watch(prefix, after, signal);
-  }
-
-  async lease(ttlMs: number): Promise<Lease> {
-    checkTtl(ttlMs);
-    this.#checkUsable();
-    return this.#leases.make(ttlMs);
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    this.#ending.abort();
-    await this.#order.idle();
-    await this.#leases.endAll();
-    this.#endpoints.close();
-  }
-
-  async *#watch(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<ChangeSet> {
-    if (signal.aborted) return;
-    this.#checkUsable();
-    const context = {
-      endpoints: this.#endpoints,
-      keys: this.#keys,
-      lineage: this.#lineage,
-      closing: this.#ending.signal,
-      revision: () => this.revision(),
+      return { ok: succeeded, revision: this.lineage.note(markOf(header), floor) };
     };
-    yield* watchOver(etcdWatch(context, prefix), after, signal);
+  }
+
+  protected watchStreams(prefix: string, closing: AbortSignal): WatchStreams {
+    const [endpoints, keys, lineage] = [this.#endpoints, this.#keys, this.lineage];
+    return etcdWatch({ endpoints, keys, lineage, closing, revision: () => this.revision() }, prefix);
+  }
+
+  protected disconnect(): void {
+    this.#endpoints.close();
   }
 
   /** All of one revision, in pages that are as small as their values are large. */
@@ -196,9 +154,9 @@ class EtcdStoreClient implements EtcdStore {
   }
 
   async #range(request: Sent<RangeRequest>, requestMs?: number): Promise<Page> {
-    const floor = this.#lineage.floor;
+    const floor = this.lineage.floor;
     const { header, kvs, more } = await this.#endpoints.read(etcdServices().kv.Range, request, requestMs);
-    return { revision: this.#lineage.note(markOf(header), floor), kvs, more };
+    return { revision: this.lineage.note(markOf(header), floor), kvs, more };
   }
 
   async #transaction(request: Transaction, leases: readonly string[]): Promise<TxnResponse> {
@@ -232,10 +190,5 @@ class EtcdStoreClient implements EtcdStore {
       value: new Uint8Array(value),
       revision: BigInt(modRevision),
     };
-  }
-
-  #checkUsable(): void {
-    if (this.#closing !== undefined) throw new ClosedError('the store');
-    this.#lineage.check();
   }
 }

@@ -1,28 +1,16 @@
 // The store of another process, over gRPC (proto/store.proto): what an agent has where one controller keeps
 // the embedded store. It connects when it is first used, and again whenever it must.
-import { setMaxListeners } from 'node:events';
 import type { HostPort } from '../../base/address.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { StoreUnavailableError } from '../../base/control-errors.js';
-import { ClosedError } from '../../base/errors.js';
 import { CallFailure, type ClientTls, type Methods, methodsOf } from '../../rpc/connection.js';
 import { RpcEndpoints } from '../../rpc/endpoints.js';
-import { checkCommit, checkKey, checkPrefix, checkRevision, checkTtl } from '../checks.js';
-import { CommitOrder } from '../commit-order.js';
+import { checkKey, checkPrefix } from '../checks.js';
 import { DistantLeases, type LeaseCalls } from '../distant-leases.js';
-import { type WatchStep, type WatchStreams, watchOver } from '../distant-watch.js';
+import { DistantStore, type SendCommit } from '../distant-store.js';
+import type { WatchStep, WatchStreams } from '../distant-watch.js';
 import { Lineage } from '../lineage.js';
-import type {
-  Change,
-  ChangeSet,
-  CommitResult,
-  Compare,
-  Lease,
-  Listing,
-  Store,
-  Versioned,
-  Write,
-} from '../types.js';
+import type { Change, Compare, Listing, Versioned, Write } from '../types.js';
 import { changeFailed, gap, mayPass, unavailable } from './failures.js';
 import type { Entry, Change as SentChange, StoreService } from './messages.js';
 import { storeService } from './services.js';
@@ -39,35 +27,30 @@ export interface RemoteStoreOptions {
   readonly clock?: Clock;
 }
 
-export class RemoteStore implements Store {
+export class RemoteStore extends DistantStore {
   readonly #endpoints: RpcEndpoints;
   readonly #methods: Methods<StoreService>;
-  readonly #leases: DistantLeases;
-  readonly #order = new CommitOrder();
-  readonly #lineage = new Lineage('the store');
-  /** Ends watches, at once. */
-  readonly #ending = new AbortController();
-  #closing: Promise<void> | undefined;
 
   constructor({ address, clock = systemClock, ...options }: RemoteStoreOptions) {
-    setMaxListeners(0, this.#ending.signal); // one for each watch
-    this.#endpoints = new RpcEndpoints({ endpoints: [address], ...options }, { isPassing: mayPass });
-    this.#methods = methodsOf<StoreService>(storeService());
-    this.#leases = new DistantLeases(this.#leaseCalls(), clock);
+    const endpoints = new RpcEndpoints({ endpoints: [address], ...options }, { isPassing: mayPass });
+    const methods = methodsOf<StoreService>(storeService());
+    super(new Lineage('the store'), new DistantLeases(leaseCalls(endpoints, methods), clock));
+    this.#endpoints = endpoints;
+    this.#methods = methods;
   }
 
   async get(key: string): Promise<Versioned | undefined> {
     checkKey(key);
-    this.#checkUsable();
-    const { entry } = await this.#told('get', this.#endpoints.read(this.#methods.Get, { key }));
+    this.checkUsable();
+    const { entry } = await told('get', this.#endpoints.read(this.#methods.Get, { key }));
     return entry === null ? undefined : versioned(entry);
   }
 
   async list(prefix: string): Promise<Listing> {
     checkPrefix(prefix);
-    this.#checkUsable();
-    const floor = this.#lineage.floor;
-    const pages = await this.#told('list', this.#endpoints.readAll(this.#methods.List, { prefix }));
+    this.checkUsable();
+    const floor = this.lineage.floor;
+    const pages = await told('list', this.#endpoints.readAll(this.#methods.List, { prefix }));
     const [first] = pages;
     if (first === undefined) throw new StoreUnavailableError('list', 'an answer without a revision');
     return {
@@ -76,69 +59,40 @@ export class RemoteStore implements Store {
     };
   }
 
-  async commit(compare: readonly Compare[], write: readonly Write[]): Promise<CommitResult> {
-    checkCommit(compare, write);
-    this.#checkUsable();
-    // Encoded at once: the caller may use its arrays again.
+  protected encodeCommit(compare: readonly Compare[], write: readonly Write[]): SendCommit {
     const request = {
       compare: compare.map(({ key, revision }) => ({ key, revision: revision.toString() })),
       write: write.map(sentWrite),
     };
-    const leases = write.flatMap((one) => (one.type === 'put' && one.lease !== undefined ? [one.lease] : []));
-    const keys = new Set([...compare, ...write].map(({ key }) => key));
-    return this.#order.after([...keys], async () => {
-      for (const lease of leases) this.#leases.check(lease);
-      const floor = this.#lineage.floor;
+    return async ([lease]) => {
+      const floor = this.lineage.floor;
       try {
         const { ok, revision } = await this.#endpoints.once(this.#methods.Commit, request);
         return { ok, revision: this.#known(revision, floor) };
       } catch (error) {
-        throw error instanceof CallFailure ? changeFailed('commit', error, leases[0]) : error;
+        throw error instanceof CallFailure ? changeFailed('commit', error, lease) : error;
       }
-    });
+    };
   }
 
-  watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet> {
-    checkPrefix(prefix);
-    checkRevision(after);
-    return this.#watch(prefix, after, signal);
-  }
-
-  async lease(ttlMs: number): Promise<Lease> {
-    checkTtl(ttlMs);
-    this.#checkUsable();
-    return this.#leases.make(ttlMs);
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    this.#ending.abort();
-    await this.#order.idle();
-    await this.#leases.endAll();
-    this.#endpoints.close();
-  }
-
-  async *#watch(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<ChangeSet> {
-    if (signal.aborted) return;
-    this.#checkUsable();
-    let cursor = after;
-    const streams: WatchStreams = {
+  protected watchStreams(prefix: string, closing: AbortSignal): WatchStreams {
+    let cursor = 0n;
+    return {
       open: (from, ended) => {
         cursor = from;
         return this.#stream(prefix, from, ended);
       },
-      closing: this.#ending.signal,
+      closing,
       failed: (error) => {
         if (!(error instanceof CallFailure)) return error;
         if (error.errorCode === 'STORE_GAP') return gap(cursor, error);
         return mayPass(error) || unavailable('watch', error);
       },
     };
-    yield* watchOver(streams, after, signal);
+  }
+
+  protected disconnect(): void {
+    this.#endpoints.close();
   }
 
   async *#stream(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<WatchStep> {
@@ -150,32 +104,27 @@ export class RemoteStore implements Store {
     }
   }
 
-  #leaseCalls(): LeaseCalls {
-    const { GrantLease, RenewLease, RevokeLease } = this.#methods;
-    return {
-      grant: async (ttlMs) => (await this.#told('lease', this.#endpoints.read(GrantLease, { ttlMs }))).id,
-      renew: async (id) => (await this.#told('renew lease', this.#endpoints.read(RenewLease, { id }))).alive,
-      revoke: async (id) => {
-        await this.#told('revoke lease', this.#endpoints.read(RevokeLease, { id }));
-      },
-    };
-  }
-
-  async #told<T>(operation: string, call: Promise<T>): Promise<T> {
-    try {
-      return await call;
-    } catch (error) {
-      throw error instanceof CallFailure ? unavailable(operation, error) : error;
-    }
-  }
-
   #known(revision: string, floor: bigint): bigint {
-    return this.#lineage.note({ identity: '', revision: BigInt(revision) }, floor);
+    return this.lineage.note({ identity: '', revision: BigInt(revision) }, floor);
   }
+}
 
-  #checkUsable(): void {
-    if (this.#closing !== undefined) throw new ClosedError('the store');
-    this.#lineage.check();
+function leaseCalls(endpoints: RpcEndpoints, methods: Methods<StoreService>): LeaseCalls {
+  const { GrantLease, RenewLease, RevokeLease } = methods;
+  return {
+    grant: async (ttlMs) => (await told('lease', endpoints.read(GrantLease, { ttlMs }))).id,
+    renew: async (id) => (await told('renew lease', endpoints.read(RenewLease, { id }))).alive,
+    revoke: async (id) => {
+      await told('revoke lease', endpoints.read(RevokeLease, { id }));
+    },
+  };
+}
+
+async function told<T>(operation: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw error instanceof CallFailure ? unavailable(operation, error) : error;
   }
 }
 
