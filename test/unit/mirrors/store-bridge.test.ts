@@ -161,7 +161,7 @@ describe('the bridge to a store that is not well', () => {
     expect(await world.answer()).toMatchObject({ kind: 'differs', current: claim });
   });
 
-  it('gives the answer of a head before to nobody, and asks for the next one when that has ended', async () => {
+  it('answers nobody for a head before, and asks for the next one when that has ended', async () => {
     const world = await start();
     const go = world.hang();
     world.ask({ ...claim, minInSync: 2 });
