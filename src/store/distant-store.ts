@@ -1,5 +1,5 @@
-// What stores that are reached over a network have in common: commits in the order of their keys, leases with an
-// end of their own here, watches over as many streams as it takes, and an orderly end.
+// What stores that are reached over a network have in common: commits in the order of their keys, leases with
+// an end of their own here, watches over as many streams as it takes, and an orderly end.
 import { setMaxListeners } from 'node:events';
 import { ClosedError } from '../base/errors.js';
 import { checkCommit, checkPrefix, checkRevision, checkTtl } from './checks.js';
