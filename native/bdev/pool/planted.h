@@ -27,6 +27,7 @@ enum class Planted : uint8_t {
   checkpoint_before_sync,   // a root names pages that are in the disk's cache
   root_not_alternating,     // a torn root has no older one beside it
   checkpoint_too_far,       // a checkpoint skips records that have not taken effect
+  opening_without_sync,     // an opening goes on from a root that is in the disk's cache
   pages_free_too_early,     // pages that the durable root names are given out again
   group_in_parts,           // replay takes the records of a group that is not whole
   stale_slots_after_work,   // volumes go on with places from before a merge
