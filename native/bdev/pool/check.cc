@@ -219,6 +219,10 @@ void conclude(CheckReport& report, const CheckReport& last) {
 }
 
 Task<Errc> repair(const std::vector<CheckDisk>& disks, const CheckOptions& options, Looked& first) {
+  // What was looked at may be in the disk's cache only, as in Store::open(): what is written from here on may
+  // overwrite what the root before it names.
+  const Errc synced = co_await first.disk().sync();
+  if (synced != Errc::ok) co_return synced;
   constexpr int k_rounds_max = 3;
   Looked again;
   Looked* looked = &first;
