@@ -76,6 +76,10 @@ const statuses = {
   NODE_STATE: 409,
   CLUSTER_VOLUME_STATE: 409,
   NO_PLACEMENT: 507,
+  PROCESS_FAILED: 500,
+  DRILL_TIMEOUT: 500,
+  DRILL_UNAVAILABLE: 500,
+  DRILL_FAILED: 500,
 } as const satisfies Record<ErrorCode, number>;
 
 export interface ErrorAnswer {

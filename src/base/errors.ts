@@ -2,7 +2,8 @@
 // cause. Everything above maps codes, never messages: src/cli/exit-codes.ts is one such table and does not
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
 // the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts,
-// of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts, of clusters in cluster-errors.ts.
+// of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts, of clusters in cluster-errors.ts,
+// of drills in drill-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -75,6 +76,11 @@ export const errorCatalogue = {
   NODE_STATE: 'The node is in a state in which this cannot be done, or its name or address is taken.',
   CLUSTER_VOLUME_STATE: 'The volume of the cluster is in a state in which this cannot be done.',
   NO_PLACEMENT: 'No node can keep a replica of the volume, or too few can; why is said of each.',
+  PROCESS_FAILED: 'A process that a drill started ended, or was not ready in time; what it said is told.',
+  DRILL_TIMEOUT: 'What a drill waits for did not come in time; how things stand instead is told.',
+  DRILL_UNAVAILABLE: 'This machine, or this user, cannot have the fault of a drill.',
+  DRILL_FAILED:
+    'A drill found a write lost, an old value read, an I/O that failed, or members that are not equal.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -74,6 +74,10 @@ const exitCodes = {
   NODE_STATE: exitFailed,
   CLUSTER_VOLUME_STATE: exitFailed,
   NO_PLACEMENT: exitFailed,
+  PROCESS_FAILED: exitFailed,
+  DRILL_TIMEOUT: exitFailed,
+  DRILL_UNAVAILABLE: exitFailed,
+  DRILL_FAILED: exitFailed,
 } as const satisfies Record<ErrorCode, number>;
 
 export function exitCodeOf(error: unknown): number {

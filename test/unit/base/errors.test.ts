@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import * as attachErrors from '../../../src/base/attach-errors.js';
 import * as clusterErrors from '../../../src/base/cluster-errors.js';
 import * as controlErrors from '../../../src/base/control-errors.js';
+import * as drillErrors from '../../../src/base/drill-errors.js';
 import * as errors from '../../../src/base/errors.js';
 import * as mirrorErrors from '../../../src/base/mirror-errors.js';
 import * as poolErrors from '../../../src/base/pool-errors.js';
@@ -16,6 +17,7 @@ describe('the error catalogue', () => {
       ...attachErrors,
       ...clusterErrors,
       ...controlErrors,
+      ...drillErrors,
       ...mirrorErrors,
       ...poolErrors,
       ...qosErrors,
