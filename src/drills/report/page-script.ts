@@ -24,7 +24,7 @@ const draw = (place, marks, title, scale, seconds, lines) => new uPlot({
   cursor: { sync: { key: 'time' + place.parentNode.dataset.chart } },
   scales: { x: { time: false }, y: scale },
   axes: [{ label: 's after the load began' }, { size: 70 }],
-  series: [{ label: 's' }, ...lines.map(([label, stroke]) => ({ label, stroke, width: 1.5, spanGaps: false }))],
+  series: [{ label: 's' }, ...lines.map(([label, stroke]) => ({ label, stroke, width: 1.5 }))],
   hooks: { draw: [drawMarks(marks)] },
 }, [seconds, ...lines.map((line) => line[2])], place);
 const open = (details) => {

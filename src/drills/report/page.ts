@@ -107,7 +107,8 @@ function roundSection(one: RoundReport, chart: number, isOpen: boolean): string 
     row([(atMs / 1000).toFixed(3), kind, escapeHtml(text)], kind),
   );
   return `<details${isOpen ? ' open' : ''} data-chart="${chart}">
-<summary>round ${one.round}: ${badge(passed ? 'passed' : 'failed')} longest gap ${ms(one.longestGapMs)}</summary>
+<summary>round ${one.round}: ${badge(passed ? 'passed' : 'failed')}
+ longest gap ${ms(one.longestGapMs)}</summary>
 ${one.failures.map((text) => `<p class="failure">${escapeHtml(text)}</p>`).join('')}
 <div class="charts"></div>
 ${table(

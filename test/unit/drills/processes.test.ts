@@ -39,7 +39,7 @@ const exists = (pid: number) => {
 
 describe('a supervised process', () => {
   it('is ready at its line, and all it says is in its log', async () => {
-    const script = `console.error('a warning'); console.log('begins ' + process.env.GIVEN + '\\nready'); ${forever}`;
+    const script = `console.error('a warning'); console.log('begins', process.env.GIVEN, '\\nready'); ${forever}`;
     const one = start(script);
     await one.ready(timeoutMs);
     expect(one.isRunning).toBe(true);
@@ -47,7 +47,7 @@ describe('a supervised process', () => {
     expect(await one.ended).toEqual({ code: null, signal: 'SIGKILL' });
     const log = readFileSync(join(folder, 'one.log'), 'utf8');
     expect(log).toContain('a warning\n');
-    expect(log).toContain('begins yes\nready\n');
+    expect(log).toContain('begins yes \nready\n');
   });
 
   it('that ends before it is ready is told, with what it said', async () => {
