@@ -24,129 +24,14 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
-#include "bdev/mirror/content.h"
 #include "bdev/mirror/head_actions.h"
+#include "bdev/mirror/head_options.h"
+#include "bdev/mirror/head_types.h"
 #include "bdev/mirror/planted.h"
 #include "bdev/mirror/record.h"
 #include "bdev/mirror/region_map.h"
 
 namespace ballast::bdev::mirror {
-
-struct HeadOptions {
-  Uuid node;
-  // The member that reads go to until another one is found to be faster; k_members_max: the first in sync.
-  uint32_t near_member = k_members_max;
-  // One of so many reads goes to another member, so that it is known how fast that is.
-  uint32_t probe_one_in = 256;
-  uint32_t ops_max = 1024;
-  // How long a read may rely on what the members last said, and what clocks may differ in rate.
-  uint64_t lease_ns = 1'000'000'000;
-  uint32_t clock_margin_percent = 10;
-  // A member that takes longer for an I/O or a command leaves.
-  uint64_t latency_budget_ns = 5'000'000'000;
-  // A takeover waits so long for members that do not answer.
-  uint64_t seal_timeout_ns = 2'000'000'000;
-  uint64_t reconnect_ns = 500'000'000;
-  uint64_t store_retry_ns = 200'000'000;
-  // With too few members in sync writes wait; or they end with `busy`, which a host takes to another path.
-  bool fail_below_min = false;
-  // Marks of regions are cleared after so long without a write, or when there are too many.
-  uint64_t intent_idle_ns = 5'000'000'000;
-  uint64_t intent_regions_max = 2048;
-  uint32_t copy_bytes = 512 * 1024;
-  uint32_t copies_max = 8;
-  // Of copies to members that join. 0: as fast as it goes, and beside I/O of the user, and shortly after it,
-  // one smaller copy at a time, at this other rate.
-  uint64_t resync_bytes_per_s = 0;
-  uint64_t busy_resync_bytes_per_s = 32 << 20;
-  uint32_t busy_copy_bytes = 128 * 1024;
-  uint64_t busy_ns = 100'000'000;
-  // A copy that is interrupted goes on with what was copied since the last so many bytes, or a second.
-  uint64_t settle_bytes = 16 << 20;
-};
-
-struct AbsentSlot {
-  Uuid member;
-  uint64_t since_epoch = 0;
-  bool everything = false;
-  bool copying = false;
-  uint32_t copied_regions = 0;  // everything: less these
-};
-
-// Regions [first, end).
-struct RegionRange {
-  uint64_t first = 0, end = 0;
-  bool empty() const { return first == end; }
-  bool has(uint64_t region) const { return first <= region && region < end; }
-};
-
-// How far a member that joins has been brought.
-struct CopyProgress {
-  uint64_t total_bytes = 0;  // 0: nothing is being copied to it
-  uint64_t left_bytes = 0;
-};
-
-// What a member said of itself when it was sealed.
-struct SealedMember {
-  Content content = Content::complete;
-  uint32_t absent_count = 0;
-  std::array<AbsentSlot, k_members_max> absent{};
-};
-
-enum class HeadState : uint8_t {
-  claiming,  // asks the store for the next epoch
-  sealing,   // members are fenced; what they were writing is read
-  agreeing,  // those that could not be sealed leave, the others learn what is to be reconciled
-  waiting,   // until no read of the head before can still be answered
-  serving,
-  stopping,  // what is in flight ends, marks are cleared, the store is told
-  fenced,    // another is head, or was: nothing is acknowledged any more
-  stopped,
-};
-const char* head_state_text(HeadState state);
-
-// What it is about, the most particular first: where a fault may find it.
-enum class Activity : uint8_t {
-  claiming,
-  sealing,
-  agreeing,
-  waiting,
-  removing,     // a member that failed is being taken out of the set
-  telling,      // the others are being told what it misses
-  adding,       // a member that has everything is being made one of the set
-  preparing,    // a member that came back is asked what it misses
-  copying,      // and gets it
-  reconciling,  // what an unclean end left
-  clearing,     // marks
-  degraded,     // serving without some member
-  serving,
-  stopping,
-  over,
-};
-inline constexpr uint32_t k_activities_count = 15;
-const char* activity_text(Activity activity);
-
-// Why another number of members cannot be begun.
-enum class ChangeRefusal : uint8_t {
-  none,
-  not_serving,
-  busy,   // with another change
-  known,  // it is a member already
-  unknown,
-  no_place,
-  too_few,        // min_in_sync
-  last_complete,  // nobody else has everything
-};
-const char* change_refusal_text(ChangeRefusal refusal);
-
-enum class MemberState : uint8_t {
-  down,  // not connected; tried again
-  connecting,
-  sealed,  // and nothing else yet
-  in_sync,
-  joining,  // gets new writes, and is told what it missed
-  leaving,  // of the in-sync set of the store still, but nothing is sent to it
-};
 
 class Head {
  public:
