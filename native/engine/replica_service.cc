@@ -32,6 +32,8 @@ nvme::Status status_of_command(Status status, Refusal refusal) {
     case Status::invalid:
     case Status::out_of_range: return nvme::status::invalid_field.with_dnr();
     case Status::unsupported: return nvme::status::invalid_opcode.with_dnr();
+    case Status::media_error: return nvme::status::unrecovered_read_error;
+    case Status::busy: return nvme::status::namespace_not_ready;
     default: return nvme::status::internal_error;
   }
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 
 namespace ballast::sim {
 
@@ -201,6 +202,7 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::answer: answer(action); break;
     case ReplicaAction::Kind::drop_association: associations_.at(action.association)(); break;
     case ReplicaAction::Kind::read_allocation: read_allocation(action); break;
+    case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
   }
 }
 
@@ -229,6 +231,26 @@ void SimulatedReplica::note_allocation(const ReplicaAction& action) {
     for (uint64_t i = 0; i < unit_blocks; ++i) is_taken |= data[action.lba + unit * unit_blocks + i] != 0;
     if (is_taken) out[unit / 8] = static_cast<uint8_t>(out[unit / 8] | 1u << unit % 8);
   }
+}
+
+// A block is one word, and so is what a checksum is made of.
+void SimulatedReplica::read_checksums(const ReplicaAction& action) {
+  const auto done = [this, slot = action.slot](Status status, const std::vector<uint64_t>& values) {
+    Command& command = commands_.at(slot);
+    const uint64_t granule_blocks = ReplicaLayout::k_granule_bytes / identity_.block_size_bytes;
+    MutableByteSpan out(command.out);
+    for (size_t at = 0; at < values.size(); at += granule_blocks) {
+      const size_t count = std::min<size_t>(granule_blocks, values.size() - at);
+      const auto* const words = reinterpret_cast<const uint8_t*>(values.data() + at);
+      store(out, crc32c({words, count * sizeof(uint64_t)}));
+      out = out.subspan(sizeof(uint32_t));
+    }
+    step({.kind = ReplicaEvent::Kind::checksums_done,
+          .slot = slot,
+          .status = status,
+          .command = replica_command(command.words, command.data, command.out)});
+  };
+  disk_.read(action.lba, action.blocks_count, done);
 }
 
 void SimulatedReplica::submit(uint32_t slot) {

@@ -85,6 +85,7 @@ class SimulatedReplica {
   void carry_out(const bdev::mirror::ReplicaAction& action);
   void read_allocation(const bdev::mirror::ReplicaAction& action);
   void note_allocation(const bdev::mirror::ReplicaAction& action);
+  void read_checksums(const bdev::mirror::ReplicaAction& action);
   void submit(uint32_t slot);
   void finish(uint32_t slot, Status status);
   void answer(const bdev::mirror::ReplicaAction& action);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/prng.h"
 #include "bdev/mirror/head.h"
 #include "bdev/mirror/member_commands.h"
 #include "history/operation.h"
@@ -111,6 +113,16 @@ class Simulator {
   Report run();
 
  protected:
+  static constexpr uint64_t k_events_max = 3'000'000;
+  // False: something failed, or nothing more happens.
+  template <typename Done>
+  bool run_until(Done done) {
+    while (!done() && report_.ok) {
+      if (!world_.step() || world_.events() > k_events_max) return false;
+    }
+    return report_.ok;
+  }
+
   // --- faults ---
   bool has(Fault fault) const { return (faults_ & fault) != 0 && !healing_; }
   void draw();
@@ -172,6 +184,7 @@ class Simulator {
   void with_head(const std::shared_ptr<HeadProcess>& process, Call call) {
     if (process->gone) return;
     call(*process->head, clock_of(process->node));
+    check_verify(*process->head);
     carry_out(process);
   }
   void carry_out(const std::shared_ptr<HeadProcess>& process);
@@ -182,11 +195,21 @@ class Simulator {
   void send_request(const std::shared_ptr<HeadProcess>& process,
                     const std::shared_ptr<Connection>& connection);
   void submit(const std::shared_ptr<HeadProcess>& process, const Action& action);
+  void read_checksums(const std::shared_ptr<HeadProcess>& process,
+                      const std::shared_ptr<Connection>& connection, const Action& action);
   void complete(const std::shared_ptr<HeadProcess>& process, const Action& action);
   void ask_store(const std::shared_ptr<HeadProcess>& process, const Action& action);
   void release(const std::shared_ptr<HeadProcess>& process, OpIndex op);
   void close(const std::shared_ptr<HeadProcess>& process, uint32_t member);
   void change_members(uint32_t node);
+
+  // --- comparisons of members ---
+  void draw_verify();
+  void verify_some();
+  void check_verify(const Head& head);
+  std::shared_ptr<HeadProcess> serving_head() const;
+  void verify_to_the_end();
+  bool verify_all();
 
   // --- hosts ---
   void host_turn(uint32_t host);
@@ -223,6 +246,10 @@ class Simulator {
   uint32_t block_size_bytes_ = 4096;
   uint64_t blocks_count_ = 0;
   std::set<uint32_t> store_cut_;
+  // Of comparisons of members, apart from the world's: runs without them are as they were.
+  Prng verify_prng_{0};
+  uint32_t verify_bytes_ = 1 << 20;
+  bool is_spoilt_ = false;  // members differ, and are to
   // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
   bool hopeless_ = false;
   uint64_t next_connection_ = 1;

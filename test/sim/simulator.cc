@@ -37,13 +37,6 @@ Report Simulator::run() {
   keep_a_head();
   inject();
   for (uint32_t host = 0; host < k_hosts; ++host) host_turn(host);
-  constexpr uint64_t k_events_max = 3'000'000;
-  const auto run_until = [&](auto done) {
-    while (!done() && report_.ok) {
-      if (!world_.step() || world_.events() > k_events_max) return false;
-    }
-    return report_.ok;
-  };
   const uint64_t limit_ns = 300 * k_s;
   run_until([&] { return issued_ >= options_.operations || world_.now_ns() > limit_ns; });
   if (report_.ok && !hopeless_) {
@@ -64,6 +57,7 @@ Report Simulator::run() {
     const bool is_quiet = world_.chance(2);
     const uint64_t until_ns = world_.now_ns() + (is_quiet ? 20 * k_s : 0);
     run_until([&] { return world_.now_ns() > until_ns; });
+    if (is_quiet) verify_to_the_end();
     stopping_ = true;
     for (Node& node : nodes_) {
       if (const std::shared_ptr<HeadProcess> process = node.head) {
@@ -118,7 +112,7 @@ Report Simulator::conclude() {
 const char* fault_name(uint32_t index) {
   static constexpr std::array<const char*, k_faults_count> names = {
       "crash",    "pause", "partition",  "break",   "store-outage", "slow-disk", "write-error", "read-error",
-      "takeover", "late",  "clock-rate", "replace", "rot",          "no-space",  "members"};
+      "takeover", "late",  "clock-rate", "replace", "rot",          "no-space",  "members",     "verify"};
   return index < k_faults_count ? names[index] : "unknown";
 }
 

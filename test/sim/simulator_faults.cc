@@ -7,6 +7,9 @@ namespace ballast::sim {
 
 namespace {
 
+// The others come by a chance of their own.
+constexpr uint32_t k_world_faults_count = 15;
+
 // That are of a moment.
 constexpr uint32_t k_faults_ambushing = fault_crash | fault_pause | fault_partition | fault_break |
                                         fault_store_outage | fault_takeover | fault_rot | fault_no_space;
@@ -15,9 +18,10 @@ constexpr uint32_t k_faults_ambushing = fault_crash | fault_pause | fault_partit
 
 void Simulator::draw() {
   Prng& prng = world_.prng();
-  for (uint32_t i = 0; i < k_faults_count; ++i) {
+  for (uint32_t i = 0; i < k_world_faults_count; ++i) {
     if ((options_.faults >> i & 1) != 0 && prng.chance(2, 5)) faults_ |= 1u << i;
   }
+  draw_verify();
   report_.faults = faults_;
   ambushes_ = prng.chance(1, 2);
   static constexpr std::array<uint32_t, 16> k_nodes = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5};
@@ -78,7 +82,7 @@ void Simulator::inject() {
   if (healing_) return;
   world_.after(world_.between(k_ms, 400 * k_ms), [this] { inject(); });
   const auto node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
-  const auto fault = static_cast<Fault>(1u << world_.prng().below(k_faults_count));
+  const auto fault = static_cast<Fault>(1u << world_.prng().below(k_world_faults_count));
   if (has(fault)) strike(fault, node);
 }
 
@@ -105,7 +109,7 @@ void Simulator::ambush(const HeadProcess& process, const Action& action) {
   const uint32_t drawn = faults_ & k_faults_ambushing;
   if (drawn == 0) return;
   uint32_t fault = 0;
-  while (fault == 0) fault = 1u << world_.prng().below(k_faults_count) & drawn;
+  while (fault == 0) fault = 1u << world_.prng().below(k_world_faults_count) & drawn;
   world_.after(world_.between(0, world_.chance(2) ? 300'000 : 3 * k_ms), [this, node, fault] {
     if (!healing_) strike(static_cast<Fault>(fault), node);
   });

@@ -20,6 +20,7 @@ HeadOptions Simulator::head_options(uint32_t number) {
   options.copies_max = static_cast<uint32_t>(1 + world_.prng().below(4));
   options.probe_one_in = static_cast<uint32_t>(1 + world_.prng().below(4));
   options.settle_bytes = uint64_t{1} << world_.between(12, 22);
+  options.verify_bytes = verify_bytes_;
   return options;
 }
 
@@ -110,7 +111,8 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
     case Action::Kind::connect: return connect(process, action);
     case Action::Kind::disconnect: return close(process, action.member);
     case Action::Kind::command: return command(process, action);
-    case Action::Kind::submit: return submit(process, action);
+    case Action::Kind::submit:
+    case Action::Kind::read_checksums: return submit(process, action);
     case Action::Kind::complete: return complete(process, action);
     case Action::Kind::compare_and_set: return ask_store(process, action);
     case Action::Kind::stopped:
@@ -121,8 +123,9 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
 }
 
 void Simulator::say_action(const HeadProcess& process, const Action& action) {
-  static constexpr std::array<const char*, 7> k_kinds = {
-      "connects to", "gives up", "tells", "submits to", "completes", "asks the store", "has stopped"};
+  static constexpr std::array<const char*, 8> k_kinds = {"connects to",    "gives up",   "tells",
+                                                         "submits to",     "compares",   "completes",
+                                                         "asks the store", "has stopped"};
   static constexpr std::array<const char*, 14> k_commands = {
       "read-intent",  "mark-intent",   "clear-intent",    "begin-absent",  "end-absent",
       "read-absent",  "set-syncing",   "dismiss",         "begin-copying", "set-partial",
@@ -134,6 +137,10 @@ void Simulator::say_action(const HeadProcess& process, const Action& action) {
     text += std::string(" ") + k_commands[static_cast<size_t>(action.command)] + " " +
             std::to_string(action.about);
     text += action.flag ? " on" : " off";
+  }
+  if (action.kind == Action::Kind::read_checksums) {
+    text += " op " + std::to_string(action.op) + " of " + std::to_string(action.lba) + " + " +
+            std::to_string(action.blocks_count);
   }
   if (action.kind == Action::Kind::submit) {
     text += " op " + std::to_string(action.op) +
@@ -231,7 +238,9 @@ void Simulator::submit(const std::shared_ptr<HeadProcess>& process, const Action
       release(process, action.op);
     });
   };
-  if (action.io_type == IoType::read) {
+  if (action.kind == Action::Kind::read_checksums) {
+    read_checksums(process, connection, action);
+  } else if (action.io_type == IoType::read) {
     deliver(connection, true, Lane::io, [this, process, connection, action, ended] {
       nodes_[connection->member].replica->read(
           *connection->association, action.lba, action.blocks_count,

@@ -332,6 +332,7 @@ void Head::advance(uint64_t now_ns) {
     advance_reconcile(now_ns);
     advance_join(now_ns);
     advance_settle(now_ns);
+    advance_verify(now_ns);
     advance_change();
     advance_intent(now_ns);
     pump(now_ns);
@@ -344,7 +345,8 @@ void Head::advance(uint64_t now_ns) {
 uint64_t Head::next_tick_ns() const {
   if (is_over()) return k_never;
   const uint64_t period_ns = options_.lease_ns / 8;
-  return std::min(tick_ns_ + period_ns, join_.next_copy_ns > tick_ns_ ? join_.next_copy_ns : k_never);
+  const auto if_later = [this](uint64_t at_ns) { return at_ns > tick_ns_ ? at_ns : k_never; };
+  return std::min({tick_ns_ + period_ns, if_later(join_.next_copy_ns), if_later(verify_.next_ns)});
 }
 
 void Head::on_tick(uint64_t now_ns) {
@@ -374,6 +376,7 @@ void Head::stop(uint64_t now_ns) {
   if (state_ != HeadState::serving) return fence();  // nothing was served: nothing to put in order
   state_ = HeadState::stopping;
   if (store_wish_ != StoreWish::change) change_ = {};
+  cancel_verify();
   if (join_.member != k_nobody && is_usable(join_.member)) drop_member(now_ns, join_.member);
   if (planted(Planted::stopped_while_reading)) ask_store(StoreWish::stop);
   advance(now_ns);
@@ -399,6 +402,7 @@ void Head::advance_stop(uint64_t now_ns) {
 
 void Head::fence() {
   state_ = HeadState::fenced;
+  cancel_verify();
   while (Op* const op = active_.front()) finish(*op, Status::fenced);
   disconnect_all();
   if (stop_wanted_) act(Action::Kind::stopped, 0);

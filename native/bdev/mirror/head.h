@@ -27,6 +27,7 @@
 #include "bdev/mirror/head_actions.h"
 #include "bdev/mirror/head_options.h"
 #include "bdev/mirror/head_types.h"
+#include "bdev/mirror/head_verify.h"
 #include "bdev/mirror/planted.h"
 #include "bdev/mirror/record.h"
 #include "bdev/mirror/region_map.h"
@@ -39,7 +40,7 @@ class Head {
   ~Head();
   // Numbers of I/O are below this.
   static uint32_t ops_count(const HeadOptions& options) {
-    return options.ops_max + 2 * options.copies_max + k_repairs_max;
+    return options.ops_max + 2 * options.copies_max + k_repairs_max + k_verifies_max;
   }
 
   // --- what happens ---
@@ -48,6 +49,9 @@ class Head {
   // when the record says so; given up when is_changing() ends without. `is_near`: it is to be read from.
   ChangeRefusal add_member(uint64_t now_ns, const Uuid& replica, bool is_near);
   ChangeRefusal remove_member(uint64_t now_ns, const Uuid& replica);
+  // Compares all members in sync, range by range; how far it is: verify_report().
+  VerifyRefusal start_verify(uint64_t now_ns);
+  void cancel_verify();
   // Ends what is in flight, clears all marks, has the store say that this head has stopped, so that the next
   // one waits for no lease; then Action stopped. Later I/O ends with `fenced`.
   void stop(uint64_t now_ns);
@@ -75,6 +79,8 @@ class Head {
   void on_allocation(uint32_t member, uint32_t session, uint64_t first, std::span<const uint64_t> words);
   void on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpIndex op, uint32_t attempt,
                   Status status);
+  void on_checksums(uint32_t member, uint32_t session, OpIndex op, uint32_t attempt,
+                    std::span<const uint32_t> sums);
 
   // From above. read, compare, verify; write, write_zeroes, unmap; compare_and_write; flush. The answer is
   // complete(op). False: ops_max are in work; nothing was taken.
@@ -108,6 +114,8 @@ class Head {
   // Whether the member that joins gets everything, rather than what others have noted.
   bool copies_everything() const { return join_.source == k_nobody; }
   CopyProgress copy_progress(uint32_t member) const;
+  // Of the last one of this head.
+  const VerifyReport& verify_report() const { return verify_.report; }
   // That it has not had cleared yet. Looks at all of them.
   uint64_t marked_regions() const;
   // For people who look for what it waits for.
@@ -117,16 +125,17 @@ class Head {
   static constexpr uint32_t k_nobody = k_members_max;
   static constexpr uint64_t k_never = UINT64_MAX;
   static constexpr uint32_t k_repairs_max = 8;
+  static constexpr uint32_t k_verifies_max = 2;  // one range, and one whose number is not free yet
   // Regions of one command.
   static constexpr size_t k_clearing_max = 1022;
   // Zeroing moves no data, but writes of its range wait for it.
   static constexpr uint64_t k_zeroing_bytes_max = 16 << 20;
 
-  enum class Purpose : uint8_t { user, reconcile, resync, repair };
+  enum class Purpose : uint8_t { user, reconcile, resync, repair, verify };
   enum class Phase : uint8_t {
     free,
     waiting,   // for I/O before it, or for what keeps all of its kind
-    reading,   // at one member; compare_and_write: compares
+    reading,   // at one member; compare_and_write: compares; of a comparison of members: at all of them
     writing,   // at all its targets
     held,      // all has ended; the answer waits for the lease or the store
     answered,  // its number is not free yet
@@ -284,6 +293,16 @@ class Head {
   void on_settled();
   void end_settle();
 
+  // head_verify.cc: members are compared
+  void advance_verify(uint64_t now_ns);
+  MemberSet verified() const;
+  void start_check(uint64_t now_ns, Op& op);
+  void on_check_done(uint64_t now_ns, Op& op, uint32_t member, Status status);
+  void finish_check(Op& op);
+  void compare_granules(const Op& op);
+  void note_difference(uint64_t granule, MemberSet odd);
+  void end_verify(VerifyState state);
+
   // head_io.cc: the user's I/O
   Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);
   OpIndex index_of(const Op& op) const { return static_cast<OpIndex>(&op - ops_.data()); }
@@ -298,7 +317,7 @@ class Head {
   void start_op(uint64_t now_ns, Op& op);
   void start_read(uint64_t now_ns, Op& op);
   void start_write(uint64_t now_ns, Op& op);
-  void send(uint64_t now_ns, Op& op, uint32_t member, IoType type);
+  void send(uint64_t now_ns, Op& op, uint32_t member, IoType type, Action::Kind kind = Action::Kind::submit);
   void on_read_done(uint64_t now_ns, Op& op, uint32_t member, Status status);
   void on_write_done(uint64_t now_ns, Op& op, uint32_t member, Status status);
   void try_finish(uint64_t now_ns, Op& op);
@@ -318,6 +337,10 @@ class Head {
   bool is_empty(uint64_t granule) const { return join_.knows_filled && !join_.filled->has(granule); }
   uint64_t run_end(uint64_t first, uint64_t copy_bytes) const;
   bool is_busy(uint64_t now_ns) const { return user_ops_count_ > 0 || now_ns < user_ns_ + options_.busy_ns; }
+  bool yields(uint64_t now_ns) const { return options_.resync_bytes_per_s == 0 && is_busy(now_ns); }
+  uint64_t copy_rate(uint64_t now_ns) const {
+    return yields(now_ns) ? options_.busy_resync_bytes_per_s : options_.resync_bytes_per_s;
+  }
   bool is_zeroing(const Op& op) const { return op.purpose == Purpose::resync && op.type == IoType::unmap; }
   bool is_filled(const Op& op) const;
   void advance_copies(uint64_t now_ns);
@@ -396,6 +419,7 @@ class Head {
   MemberSet clear_unsent_;  // of these: have not been told
 
   Join join_;
+  VerifyWork verify_;
 
   RegionRange settling_;  // not written until all have noted it
   std::vector<uint32_t> settling_marks_;

@@ -45,6 +45,7 @@ struct Action {
     disconnect,       // give `member`'s session up; nothing of it is reported any more
     command,          // to `member`: on_command_done()
     submit,           // `op` to `member`: on_io_done()
+    read_checksums,   // of the range of `op` at `member`: on_checksums() if all is well, then on_io_done()
     complete,         // `op` of the user ends with `status`
     compare_and_set,  // of the record, to Head::wanted_record(): on_stored()
     stopped,          // nothing is in flight, and this head is none any more
@@ -60,7 +61,7 @@ struct Action {
   CommandKind command = CommandKind::ping;
   uint32_t about = 0;  // a place; k_members_max: of who is no member
   bool flag = false;
-  // submit: what to do there with the op's buffer. complete: `status`.
+  // submit: what to do there with the op's buffer; read_checksums: the range. complete: `status`.
   OpIndex op = 0;
   uint32_t attempt = 0;
   IoType io_type = IoType::read;

@@ -87,11 +87,11 @@ bool Head::is_filled(const Op& op) const {
 
 void Head::advance_copies(uint64_t now_ns) {
   if (planted(Planted::joined_unfinished) && join_.cursor > 0) join_.step = JoinStep::tell;
-  const bool yields = options_.resync_bytes_per_s == 0 && is_busy(now_ns);
-  const uint64_t bytes_per_s = yields ? options_.busy_resync_bytes_per_s : options_.resync_bytes_per_s;
-  const uint32_t copies_max = yields ? 1 : options_.copies_max;
+  const bool yielding = yields(now_ns);
+  const uint64_t bytes_per_s = copy_rate(now_ns);
+  const uint32_t copies_max = yielding ? 1 : options_.copies_max;
   const uint64_t copy_bytes =
-      yields ? std::min(options_.busy_copy_bytes, options_.copy_bytes) : options_.copy_bytes;
+      yielding ? std::min(options_.busy_copy_bytes, options_.copy_bytes) : options_.copy_bytes;
   while (join_.copies < copies_max && now_ns >= join_.next_copy_ns) {
     const uint64_t first = join_.map->next(join_.cursor);
     const uint64_t lba = first == RegionMap::k_none ? record_.blocks_count : first * granule_blocks_;
@@ -137,6 +137,7 @@ void Head::on_copied(Op& op, Status status) {
   switch (op.purpose) {
     case Purpose::user:
     case Purpose::repair: break;
+    case Purpose::verify: verify_.is_out = false; break;
     case Purpose::reconcile:
       --reconcile_copies_;
       if (status != Status::ok) reconcile_failed_ = true;

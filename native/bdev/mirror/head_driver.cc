@@ -84,7 +84,8 @@ void HeadDriver::carry_out(const Action& action) {
     case Action::Kind::connect: return link_to(action.member).connect(action);
     case Action::Kind::disconnect: return members_[action.member].link->disconnect();
     case Action::Kind::command: return members_[action.member].link->command(action);
-    case Action::Kind::submit: return submit_child(action);
+    case Action::Kind::submit:
+    case Action::Kind::read_checksums: return submit_child(action);
     case Action::Kind::complete: return complete(action);
     case Action::Kind::compare_and_set: return ask_store_(action.expected_revision, head_.wanted_record());
     case Action::Kind::stopped: head_stopped_ = true; return;
@@ -183,6 +184,18 @@ ChangeRefusal HeadDriver::remove_member(const Uuid& replica) {
   ChangeRefusal refusal = ChangeRefusal::none;
   tell([&](Head& head, uint64_t now_ns) { refusal = head.remove_member(now_ns, replica); });
   return refusal;
+}
+
+VerifyRefusal HeadDriver::start_verify() {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  VerifyRefusal refusal = VerifyRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.start_verify(now_ns); });
+  return refusal;
+}
+
+void HeadDriver::cancel_verify() {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  tell([](Head& head, uint64_t) { head.cancel_verify(); });
 }
 
 // ---- the store ----

@@ -72,6 +72,10 @@ class HeadDriver final : private HeadAccess {
   ChangeRefusal add_member(const Uuid& replica, std::shared_ptr<ReplicaConnector> connector, bool is_near);
   ChangeRefusal remove_member(const Uuid& replica);
 
+  // As Head's.
+  VerifyRefusal start_verify();
+  void cancel_verify();
+
   // --- what is known ---
   const Head& head() const { return head_; }
   MemberView member(uint32_t place) const;
@@ -91,13 +95,14 @@ class HeadDriver final : private HeadAccess {
     uint32_t attempt = 0;
     bool is_out = false;
     bool compares = false;
-    Segment segment;  // its data, where that is not the user's
+    std::span<uint32_t> sums;  // of a range that is compared; empty: it is an I/O
+    Segment segment;           // its data, where that is not the user's
     Status status = Status::ok;
     ListNode node;
   };
   struct Work {          // what there is of an op of the head
     Io* user = nullptr;  // null: the head's own
-    Segment copy;        // of these: where its data is; of a comparison: what was read
+    Segment copy;        // of these: where its data is, or checksums; of a comparison: what was read
     uint32_t attempt = 0;
     uint32_t out_count = 0;  // submitted, and not ended
     bool is_complete = false;
@@ -129,6 +134,7 @@ class HeadDriver final : private HeadAccess {
   Child& child_of(OpIndex op, uint32_t place) { return members_[place].children[op]; }
   void submit_child(const Action& action);
   void start_child(const Action& action);
+  void start_checksums(Child& child, Work& work);
   void start_held(Work& work);
   void set_data(Child& child, Work& work, IoType type);
   bool set_zeroing(Child& child);

@@ -65,8 +65,21 @@ void HeadDriver::start_child(const Action& action) {
   child.attempt = action.attempt;
   child.io.lba = action.lba;
   child.io.blocks_count = action.blocks_count;
+  child.sums = {};
+  if (action.kind == Action::Kind::read_checksums) return start_checksums(child, work);
   set_data(child, work, action.io_type);
   members_[action.member].link->submit(child.io);
+}
+
+// Each member's in a part of its own.
+void HeadDriver::start_checksums(Child& child, Work& work) {
+  constexpr size_t k_part_bytes = k_checksums_max * sizeof(uint32_t);
+  if (work.copy.base == nullptr) work.copy = take_copy_buffer(k_members_max * k_part_bytes);
+  auto* const part = reinterpret_cast<uint32_t*>(work.copy.base + child.member * k_part_bytes);
+  child.sums = {part, checksums_count(child.io.blocks_count * block_size_bytes_)};
+  members_[child.member].link->read_checksums(child.io.lba, child.io.blocks_count, block_size_bytes_,
+                                              child.sums,
+                                              [&child](Status status) { child_done(child.io, status); });
 }
 
 // A comparison is a read here: a member need not be able to compare.
@@ -116,6 +129,9 @@ void HeadDriver::on_child_done(Child& child) {
   --work.out_count;
   if (child.compares && child.status == Status::ok && !equals(work.user->data, work.copy)) {
     child.status = Status::compare_mismatch;
+  }
+  if (!child.sums.empty() && child.status == Status::ok) {
+    head_.on_checksums(child.member, child.session, child.op, child.attempt, child.sums);
   }
   head_.on_io_done(reactor_.clock().now_ns(), child.member, child.session, child.op, child.attempt,
                    child.status);

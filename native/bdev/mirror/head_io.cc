@@ -84,7 +84,8 @@ void Head::to_waiting(Op& op) {
 }
 
 bool Head::is_reader(const Op& op) {
-  return op.purpose == Purpose::resync || (op.purpose == Purpose::user && reads(op.type));
+  const bool is_own = op.purpose == Purpose::resync || op.purpose == Purpose::verify;
+  return is_own || (op.purpose == Purpose::user && reads(op.type));
 }
 
 uint64_t Head::first_region(const Op& op) const { return op.lba / region_blocks_; }
@@ -101,6 +102,8 @@ bool Head::must_follow(const Op& op, const Op& other, bool is_before) const {
   if (planted(Planted::reads_pass_writes) && user_reads) return false;
   if (planted(Planted::writes_pass_writes) && user_writes && !is_reader(other)) return false;
   if (planted(Planted::writes_pass_reads) && user_writes && is_reader(other)) return false;
+  if (planted(Planted::verified_past_writes) && op.purpose == Purpose::verify) return false;
+  if (planted(Planted::verified_past_writes) && other.purpose == Purpose::verify) return false;
   if (planted(Planted::copied_past_writes) && op.purpose == Purpose::resync) return false;
   if (planted(Planted::copied_past_writes) && other.purpose == Purpose::resync) return false;
   if (other.phase == Phase::waiting) return is_before && op.purpose == Purpose::user;
@@ -122,8 +125,9 @@ bool Head::may_start(const Op& op) {
     }
   }
   for (uint64_t region = first_region(op); region <= last_region(op); ++region) {
-    if (op.purpose != Purpose::reconcile && unreconciled_.has(region) &&
-        !planted(Planted::unreconciled_read)) {
+    const bool goes_anyway = planted(Planted::unreconciled_read) ||
+                             (planted(Planted::verified_unreconciled) && op.purpose == Purpose::verify);
+    if (op.purpose != Purpose::reconcile && unreconciled_.has(region) && !goes_anyway) {
       reconcile_wanted_ = region;
       return false;
     }
@@ -174,10 +178,10 @@ MemberSet Head::writable() const {
   return set;
 }
 
-void Head::send(uint64_t now_ns, Op& op, uint32_t member, IoType type) {
+void Head::send(uint64_t now_ns, Op& op, uint32_t member, IoType type, Action::Kind kind) {
   op.pending.add(member);
   op.sent_ns = now_ns;
-  act(Action::Kind::submit, member);
+  act(kind, member);
   Action& action = actions_.back();
   action.op = index_of(op);
   action.attempt = op.attempt;
@@ -188,6 +192,7 @@ void Head::send(uint64_t now_ns, Op& op, uint32_t member, IoType type) {
 
 void Head::start_op(uint64_t now_ns, Op& op) {
   BALLAST_ASSERT(op.phase == Phase::waiting);
+  if (op.purpose == Purpose::verify) return start_check(now_ns, op);
   const bool user_writes = op.purpose == Purpose::user && !reads(op.type);
   if (user_writes && fails_below_min() && record_.in_sync.size() < record_.min_in_sync) {
     return finish(op, Status::busy);
@@ -253,6 +258,7 @@ void Head::start_write(uint64_t now_ns, Op& op) {
       op.targets = op.targets & (writable() | MemberSet::of(join_.member));
       break;
     case Purpose::repair: op.targets = op.tried & writable(); break;
+    case Purpose::verify: BALLAST_ASSERT(false);
   }
   if (op.phase == Phase::waiting) --waiting_count_;
   op.phase = Phase::writing;
@@ -276,7 +282,9 @@ void Head::on_io_done(uint64_t now_ns, uint32_t member, uint32_t session, OpInde
   if (status == Status::fenced) return fence();
   work.heard_ns = std::max(work.heard_ns, op.sent_ns);
   op.pending.remove(member);
-  if (op.phase == Phase::reading) {
+  if (op.purpose == Purpose::verify) {
+    on_check_done(now_ns, op, member, status);
+  } else if (op.phase == Phase::reading) {
     if (op.purpose == Purpose::user && op.type == IoType::read) note_read(member, now_ns - op.sent_ns);
     on_read_done(now_ns, op, member, status);
   } else {

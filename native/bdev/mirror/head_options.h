@@ -37,6 +37,8 @@ struct HeadOptions {
   uint64_t busy_resync_bytes_per_s = 32 << 20;
   uint32_t busy_copy_bytes = 128 * 1024;
   uint64_t busy_ns = 100'000'000;
+  // What is compared of all members at a time, at the same rates.
+  uint32_t verify_bytes = 1 << 20;
   // A copy that is interrupted goes on with what was copied since the last so many bytes, or a second.
   uint64_t settle_bytes = 16 << 20;
 };

@@ -38,13 +38,14 @@ Activity Head::activity() const {
   if (join_.step != JoinStep::none) return Activity::preparing;
   if (!unreconciled_.empty()) return Activity::reconciling;
   if (!clearing_.empty()) return Activity::clearing;
+  if (verify_.report.state == VerifyState::running) return Activity::verifying;
   return record_.in_sync == record_.all() ? Activity::serving : Activity::degraded;
 }
 
 const char* activity_text(Activity activity) {
   static constexpr std::array<const char*, k_activities_count> k_texts = {
-      "claiming", "sealing",     "agreeing", "waiting",  "removing", "telling",  "adding", "preparing",
-      "copying",  "reconciling", "clearing", "degraded", "serving",  "stopping", "over"};
+      "claiming", "sealing",     "agreeing", "waiting",   "removing", "telling", "adding",   "preparing",
+      "copying",  "reconciling", "clearing", "verifying", "degraded", "serving", "stopping", "over"};
   return k_texts[static_cast<size_t>(activity)];
 }
 

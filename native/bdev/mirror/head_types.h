@@ -63,12 +63,13 @@ enum class Activity : uint8_t {
   copying,      // and gets it
   reconciling,  // what an unclean end left
   clearing,     // marks
+  verifying,    // members in sync are compared
   degraded,     // serving without some member
   serving,
   stopping,
   over,
 };
-inline constexpr uint32_t k_activities_count = 15;
+inline constexpr uint32_t k_activities_count = 16;
 const char* activity_text(Activity activity);
 
 // Why another number of members cannot be begun.

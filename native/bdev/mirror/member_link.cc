@@ -140,4 +140,16 @@ void MemberLink::submit(Io& io) {
   session_->connection->submit(io);
 }
 
+void MemberLink::read_checksums(uint64_t lba, uint32_t blocks_count, uint32_t block_size_bytes,
+                                std::span<uint32_t> sums, std::function<void(Status)> done) {
+  if (session_ == nullptr || session_->connection == nullptr) return done(Status::aborted);
+  const uint32_t bytes = blocks_count * block_size_bytes;
+  BALLAST_ASSERT(sums.size() == checksums_count(bytes));
+  const MutableByteSpan out(reinterpret_cast<uint8_t*>(sums.data()), sums.size_bytes());
+  session_->connection->request({checksum_words(lba / (k_granule_bytes / block_size_bytes), bytes), {}, out},
+                                [done = std::move(done)](const ReplicaAnswer& answer) {
+                                  done(head_status(answer.status, answer.refusal));
+                                });
+}
+
 }  // namespace ballast::bdev::mirror

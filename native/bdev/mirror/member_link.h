@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ class MemberLink {
   void command(const Action& action);
   // Ends exactly once, with an error when there is no session any more; possibly from inside.
   void submit(Io& io);
+
+  // Read Checksums of blocks [lba, lba + blocks_count), beside commands; `sums` is filled. Ends as submit().
+  void read_checksums(uint64_t lba, uint32_t blocks_count, uint32_t block_size_bytes,
+                      std::span<uint32_t> sums, std::function<void(Status)> done);
 
   // 0: none.
   uint32_t session() const { return session_ == nullptr ? 0 : session_->number; }

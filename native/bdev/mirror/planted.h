@@ -53,6 +53,8 @@ enum class Planted : uint8_t {
   doubt_taken_for_no,          // what the store did without an answer is asked for again, of another state
   restarted_unreconciled,      // with all members lost and back, what they were writing counts as equal
   replaced_served,             // one that lost its memory is still one of the set
+  verified_past_writes,        // members are compared while one of them lacks what is being written
+  verified_unreconciled,       // or what is not made equal yet
   left_in_disorder,            // what one that left has marked is never copied back to it
   // At a member.
   member_written_unmarked,      // a write begins before the mark of its region is durable

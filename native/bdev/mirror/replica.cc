@@ -1,13 +1,18 @@
 #include "bdev/mirror/replica.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "base/log.h"
 #include "bdev/mirror/replica_port.h"
 
 namespace ballast::bdev::mirror {
 namespace {
+
+constexpr size_t k_part_alignment = 4096;
+constexpr uint32_t k_checksum_part_bytes = 128 * 1024;
 
 Capabilities capabilities_over(const Capabilities& data) {
   Capabilities capabilities = data;
@@ -99,6 +104,7 @@ void Replica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::answer: return finish_command(action);
     case ReplicaAction::Kind::drop_association: return drop(associations_[action.association]);
     case ReplicaAction::Kind::read_allocation: return read_allocation(action);
+    case ReplicaAction::Kind::read_checksums: return read_checksums(action);
   }
 }
 
@@ -267,6 +273,54 @@ void Replica::allocation_done(Io& io, Status status) {
                         .status = status,
                         .command = slot.order->command};
   self.post(slot.pending);
+}
+
+// A part at a time, so that it takes little memory, and others have their turn between.
+void Replica::read_checksums(const ReplicaAction& action) {
+  CommandSlot& slot = commands_.at(action.slot);
+  auto* const memory = static_cast<uint8_t*>(std::aligned_alloc(k_part_alignment, k_checksum_part_bytes));
+  slot.segment = {memory, 0};
+  slot.checking = action;
+  slot.io.type = IoType::read;
+  slot.io.done = part_done;
+  slot.io.context = &slot;
+  if (memory == nullptr) return end_checksums(slot, Status::busy);
+  read_next_part(slot);
+}
+
+void Replica::read_next_part(CommandSlot& slot) {
+  const uint32_t part_blocks = k_checksum_part_bytes / geometry_.block_size_bytes;
+  slot.io.lba = slot.checking.lba;
+  slot.io.blocks_count = std::min(part_blocks, slot.checking.blocks_count);
+  slot.segment.size_bytes = size_t{slot.io.blocks_count} * geometry_.block_size_bytes;
+  slot.io.data = {&slot.segment, 1};
+  data_channel_->submit(slot.io);
+}
+
+void Replica::part_done(Io& io, Status status) {
+  CommandSlot& slot = *static_cast<CommandSlot*>(io.context);
+  Replica& self = *slot.replica;
+  if (status != Status::ok) return self.end_checksums(slot, status);
+  ByteSpan data(slot.segment.base, slot.segment.size_bytes);
+  while (!data.empty()) {
+    const ByteSpan granule = data.first(std::min<size_t>(data.size(), ReplicaLayout::k_granule_bytes));
+    store(slot.checking.out, crc32c(granule));
+    slot.checking.out = slot.checking.out.subspan(sizeof(uint32_t));
+    data = data.subspan(granule.size());
+  }
+  slot.checking.lba += io.blocks_count;
+  slot.checking.blocks_count -= io.blocks_count;
+  if (slot.checking.blocks_count > 0) return self.read_next_part(slot);
+  self.end_checksums(slot, Status::ok);
+}
+
+void Replica::end_checksums(CommandSlot& slot, Status status) {
+  std::free(slot.segment.base);
+  slot.pending.event = {.kind = ReplicaEvent::Kind::checksums_done,
+                        .slot = static_cast<uint32_t>(commands_.index_of(slot)),
+                        .status = status,
+                        .command = slot.order->command};
+  post(slot.pending);
 }
 
 // ---- metadata ----

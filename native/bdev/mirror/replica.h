@@ -124,8 +124,9 @@ class Replica {
     Replica* replica = nullptr;
     ReplicaOrder* order = nullptr;
     Pending pending;
-    Segment segment;  // read_allocation: what the device fills
+    Segment segment;  // read_allocation, read_checksums: what the device fills
     Io io;
+    ReplicaAction checking;  // read_checksums: what is left of it
   };
   struct MetadataIo {
     Replica* replica = nullptr;
@@ -149,6 +150,10 @@ class Replica {
   void finish_command(const ReplicaAction& action);
   void read_allocation(const ReplicaAction& action);
   static void allocation_done(Io& io, Status status);
+  void read_checksums(const ReplicaAction& action);
+  void read_next_part(CommandSlot& slot);
+  static void part_done(Io& io, Status status);
+  void end_checksums(CommandSlot& slot, Status status);
   void write_metadata(const ReplicaAction& action);
   static void metadata_done(Io& io, Status status);
   bool is_idle() const;

@@ -22,6 +22,7 @@ struct ReplicaEvent {
     io_done,             // the device has ended `slot` with `status`
     metadata_done,       // write_metadata `ticket` has ended with `status`
     allocation_done,     // read_allocation `slot` has, of which `command` is the command
+    checksums_done,      // read_checksums `slot` has
   };
   Kind kind = Kind::association_opened;
   uint32_t association = 0;
@@ -42,6 +43,9 @@ struct ReplicaAction {
     answer,            // command `slot` ends with `status` and `refusal`; `out_bytes` of its `out` are filled
     drop_association,  // another one is sealed in its place
     read_allocation,   // `out` is filled by the device: IoType::read_allocation of `lba` and `blocks_count`
+    // `lba` and `blocks_count` are read from the device, and `out` is filled with the CRC32C of each granule
+    // of it, little endian, of the last one as far as the range goes.
+    read_checksums,
   };
   Kind kind = Kind::finish_io;
   uint32_t association = 0;

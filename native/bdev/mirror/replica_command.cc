@@ -14,6 +14,7 @@ std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
     case ReplicaOpcode::read_absent:
     case ReplicaOpcode::clear_absent:
     case ReplicaOpcode::set_content:
+    case ReplicaOpcode::read_checksums:
     case ReplicaOpcode::read_allocation: return static_cast<ReplicaOpcode>(opcode);
   }
   return std::nullopt;
@@ -41,6 +42,12 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       if (words.cdw12 == 0 || words.cdw12 % 8 != 0 || words.cdw12 > k_map_read_bytes_max) return std::nullopt;
       if (words.cdw13 >= k_absent_slots) return std::nullopt;
       return CommandTransfer{.answer_bytes = words.cdw12};
+    case ReplicaOpcode::read_checksums:
+      if (words.cdw12 == 0 || words.cdw12 % 512 != 0 || words.cdw12 > k_checksum_bytes_max) {
+        return std::nullopt;
+      }
+      if (words.cdw13 != 0) return std::nullopt;
+      return CommandTransfer{.answer_bytes = checksums_bytes(words.cdw12)};
     case ReplicaOpcode::set_content:
       if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 3) return std::nullopt;
       return CommandTransfer{};
@@ -54,6 +61,10 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
     case ReplicaOpcode::read_absent: command.argument = words.cdw13; [[fallthrough]];
     case ReplicaOpcode::read_intent:
     case ReplicaOpcode::read_allocation: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
+    case ReplicaOpcode::read_checksums:
+      command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
+      command.argument = words.cdw12;
+      break;
     case ReplicaOpcode::set_content: command.argument = words.cdw10; break;
     default: break;
   }

@@ -29,13 +29,26 @@ struct CommandTransfer {
 // Nothing: a reserved dword is set, or a length is none that may be asked for.
 std::optional<CommandTransfer> transfer_of(const CommandWords& words);
 
+// Of a range of 1 to k_checksum_bytes_max bytes.
+inline CommandWords checksum_words(uint64_t first_granule, uint32_t bytes) {
+  return {.opcode = ReplicaOpcode::read_checksums,
+          .cdw10 = static_cast<uint32_t>(first_granule),
+          .cdw11 = static_cast<uint32_t>(first_granule >> 32),
+          .cdw12 = bytes};
+}
+// Granules that so many bytes are, and what their checksums take.
+inline uint32_t checksums_count(uint32_t bytes) {
+  return (bytes + ReplicaLayout::k_granule_bytes - 1) / ReplicaLayout::k_granule_bytes;
+}
+inline uint32_t checksums_bytes(uint32_t bytes) { return checksums_count(bytes) * 4; }
+
 // What a member is told (ReplicaEvent::command).
 struct ReplicaCommand {
   ReplicaOpcode opcode = ReplicaOpcode::read_state;
   ByteSpan data;          // what came with it; valid until the answer
   MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
-  uint64_t first = 0;     // read_intent, read_absent, read_allocation: CDW10 and 11
-  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 to 2
+  uint64_t first = 0;     // read_intent, read_absent, read_allocation, read_checksums: CDW10 and 11
+  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 to 2; read_checksums: bytes of data
 };
 // Of words that passed transfer_of(), with spans of the lengths that it says.
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);

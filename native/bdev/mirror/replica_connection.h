@@ -34,8 +34,8 @@ class ReplicaConnection {
   // Blocks and capabilities of the device behind it.
   virtual const Geometry& geometry() const = 0;
   virtual const Capabilities& capabilities() const = 0;
-  // One at a time. What it points at stays valid until `done`, which is called exactly once, never from
-  // inside this call. A connection that is lost: io_error.
+  // A few at a time, which may be done in any order. What it points at stays valid until `done`, which is
+  // called exactly once, never from inside this call. A connection that is lost: io_error.
   using Done = std::function<void(const ReplicaAnswer&)>;
   virtual void request(const ReplicaRequest& request, Done done) = 0;
   // As a Channel takes it: done exactly once, possibly from inside. Refused by the replica: fenced.

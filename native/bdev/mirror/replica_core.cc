@@ -56,6 +56,7 @@ void ReplicaCore::step(const ReplicaEvent& event, ReplicaActions& actions) {
     case ReplicaEvent::Kind::io_done: on_io_done(event.slot, event.status); break;
     case ReplicaEvent::Kind::metadata_done: on_metadata_done(event.ticket, event.status); break;
     case ReplicaEvent::Kind::allocation_done: on_allocation_done(event); break;
+    case ReplicaEvent::Kind::checksums_done: on_checksums_done(event); break;
   }
   if (metadata_ != nullptr && !is_poisoned_) {
     advance_command();

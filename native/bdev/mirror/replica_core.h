@@ -143,6 +143,8 @@ class ReplicaCore {
   void read_map(const ReplicaEvent& event, const GranuleMap* map);
   void read_allocation(const ReplicaEvent& event);
   void on_allocation_done(const ReplicaEvent& event);
+  void read_checksums(const ReplicaEvent& event);
+  void on_checksums_done(const ReplicaEvent& event);
   void start_commands();
   void start_command();
   void set_content();

@@ -26,6 +26,7 @@ void ReplicaCore::on_command(const ReplicaEvent& event) {
     return read_map(event, slot < k_absent_slots ? metadata_->absent[slot].get() : nullptr);
   }
   if (command.opcode == ReplicaOpcode::read_allocation) return read_allocation(event);
+  if (command.opcode == ReplicaOpcode::read_checksums) return read_checksums(event);
   const Refusal refusal = judge(event.association);
   if (refusal != Refusal::none) return refuse(event.slot, refusal);
   BALLAST_ASSERT(queue_count_ < queue_.size());
@@ -102,6 +103,37 @@ void ReplicaCore::on_allocation_done(const ReplicaEvent& event) {
   answer(event.slot, Status::ok, Refusal::none, static_cast<uint32_t>(out.size()));
 }
 
+// It counts as I/O in the device: a seal waits for it, so that what is answered is of the time before.
+void ReplicaCore::read_checksums(const ReplicaEvent& event) {
+  const Refusal refusal = judge(event.association);
+  if (refusal != Refusal::none) return refuse(event.slot, refusal);
+  const ReplicaSuperblock& superblock = metadata_->superblock;
+  const uint32_t bytes = event.command.argument;
+  const MutableByteSpan out = event.command.out;
+  if (bytes == 0 || bytes % superblock.block_size_bytes != 0 || out.size() != checksums_bytes(bytes)) {
+    return answer(event.slot, Status::invalid);
+  }
+  const uint64_t granule_blocks = ReplicaLayout::k_granule_bytes / superblock.block_size_bytes;
+  const uint32_t count = bytes / superblock.block_size_bytes;
+  if (event.command.first > (superblock.blocks_count - 1) / granule_blocks ||
+      count > superblock.blocks_count - event.command.first * granule_blocks) {
+    return answer(event.slot, Status::out_of_range);
+  }
+  ++in_device_count_;
+  actions_->add({.kind = ReplicaAction::Kind::read_checksums,
+                 .slot = event.slot,
+                 .lba = event.command.first * granule_blocks,
+                 .blocks_count = count,
+                 .out = out});
+}
+
+void ReplicaCore::on_checksums_done(const ReplicaEvent& event) {
+  BALLAST_ASSERT(in_device_count_ > 0);
+  --in_device_count_;
+  const auto bytes = static_cast<uint32_t>(event.command.out.size());
+  answer(event.slot, event.status, Refusal::none, event.status == Status::ok ? bytes : 0);
+}
+
 // ---- one after the other ----
 
 void ReplicaCore::start_commands() {
@@ -141,6 +173,7 @@ void ReplicaCore::start_command() {
     case ReplicaOpcode::read_state:
     case ReplicaOpcode::read_intent:
     case ReplicaOpcode::read_absent:
+    case ReplicaOpcode::read_checksums:
     case ReplicaOpcode::read_allocation: break;
   }
   end_command(Status::unsupported);

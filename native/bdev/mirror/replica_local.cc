@@ -16,8 +16,7 @@ class LocalConnection final : public ReplicaConnection {
         reactor_(reactor),
         association_(replica.take_association_number()),
         lost_(std::move(lost)),
-        port_(replica, reactor),
-        message_(*this) {
+        port_(replica, reactor) {
     port_.on_done = [this] { finish_close_if_idle(); };
   }
   ~LocalConnection() override { BALLAST_ASSERT(is_at_end_); }
@@ -38,15 +37,14 @@ class LocalConnection final : public ReplicaConnection {
 
   void request(const ReplicaRequest& request, Done done) override {
     BALLAST_ASSERT_ON_REACTOR(reactor_);
-    BALLAST_ASSERT(!done_);
     BALLAST_ASSERT(!is_closing_);
-    done_ = std::move(done);
-    order_.association = association_;
-    order_.command = replica_command(request.words, request.data, request.out);
-    order_.context = this;
-    order_.done = order_done;
-    message_.run = order_arrived;
-    replica_.home().send(message_);
+    Request* const one = new Request(*this, std::move(done));
+    one->order.association = association_;
+    one->order.command = replica_command(request.words, request.data, request.out);
+    one->order.context = one;
+    one->order.done = order_done;
+    ++requests_count_;
+    replica_.home().send(*one);
   }
 
   void submit(Io& io) override {
@@ -72,30 +70,36 @@ class LocalConnection final : public ReplicaConnection {
   }
 
  private:
-  struct OrderMessage : Message {
-    explicit OrderMessage(LocalConnection& of) : Message(order_arrived), connection(&of) {}
-    LocalConnection* connection;
+  // On its way, there and back. Allocated: no I/O comes this way.
+  struct Request : Message {
+    Request(LocalConnection& of, Done when_done)
+        : Message(order_arrived), connection(of), done(std::move(when_done)) {}
+    LocalConnection& connection;
+    Done done;
+    ReplicaOrder order;
+    ReplicaAnswer answer;
   };
 
   static void order_arrived(Message& message) {  // home
-    LocalConnection& self = *static_cast<OrderMessage&>(message).connection;
-    self.replica_.command(self.order_);
+    Request& request = static_cast<Request&>(message);
+    request.connection.replica_.command(request.order);
   }
   static void order_done(ReplicaOrder& order, Status status, Refusal refusal) {  // home
-    LocalConnection& self = *static_cast<LocalConnection*>(order.context);
-    self.answer_ = {status, refusal};
-    self.message_.run = [](Message& message) {
-      static_cast<OrderMessage&>(message).connection->finish_request();
+    Request& request = *static_cast<Request*>(order.context);
+    request.answer = {status, refusal};
+    request.run = [](Message& message) {
+      const std::unique_ptr<Request> ended(static_cast<Request*>(&message));
+      ended->connection.finish_request(*ended);
     };
-    self.reactor_.send(self.message_);
+    request.connection.reactor_.send(request);
   }
 
-  void finish_request() {
-    ReplicaAnswer answer = answer_;
-    if (is_closing_ && answer.status == Status::ok) answer.status = Status::io_error;
-    const Done done = std::exchange(done_, nullptr);
+  void finish_request(Request& request) {
+    if (is_closing_ && request.answer.status == Status::ok) request.answer.status = Status::io_error;
+    BALLAST_ASSERT(requests_count_ > 0);
+    --requests_count_;
     finish_close_if_idle();
-    done(answer);
+    request.done(request.answer);
   }
 
   void lose() {
@@ -103,7 +107,7 @@ class LocalConnection final : public ReplicaConnection {
   }
 
   void finish_close_if_idle() {
-    if (!is_closed_at_home_ || is_at_end_ || done_ || port_.in_flight() > 0) return;
+    if (!is_closed_at_home_ || is_at_end_ || requests_count_ > 0 || port_.in_flight() > 0) return;
     is_at_end_ = true;
     // Later: what has ended last has not been told yet.
     send_task(reactor_, [closed = std::move(closed_)] { closed(); });
@@ -114,10 +118,7 @@ class LocalConnection final : public ReplicaConnection {
   const uint64_t association_;
   const ReplicaConnector::Lost lost_;
   ReplicaPort port_;
-  ReplicaOrder order_;
-  OrderMessage message_;
-  ReplicaAnswer answer_;
-  Done done_;
+  uint32_t requests_count_ = 0;
   bool is_closing_ = false;
   bool is_closed_at_home_ = false;
   bool is_at_end_ = false;

@@ -16,6 +16,8 @@ namespace ballast::bdev::mirror {
 inline constexpr uint32_t k_protocol_version = 1;
 inline constexpr uint32_t k_protocol_bytes = 4096;  // of every structure
 inline constexpr uint32_t k_map_read_bytes_max = 64 * 1024;
+inline constexpr uint32_t k_checksum_bytes_max = 1 << 20;  // of data, of one Read Checksums
+inline constexpr uint32_t k_checksums_max = 256;           // granules of it
 
 enum class ReplicaOpcode : uint8_t {
   seal = 0xc1,
@@ -27,6 +29,7 @@ enum class ReplicaOpcode : uint8_t {
   end_absent = 0xd1,
   read_absent = 0xd2,
   clear_absent = 0xd5,
+  read_checksums = 0xd6,
   set_content = 0xd9,
   read_allocation = 0xda,
 };

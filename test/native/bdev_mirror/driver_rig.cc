@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 
 namespace ballast::bdev::mirror::test {
 
@@ -88,16 +89,41 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
                          .slot = action.slot,
                          .command = commands_.at(action.slot).command});
       break;
+    case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
     case ReplicaAction::Kind::drop_association:
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
   }
 }
 
+bool MemoryReplica::is_spoiled(uint64_t lba, uint64_t count) const {
+  const auto found = spoiled_.lower_bound(lba);
+  return found != spoiled_.end() && *found < lba + count;
+}
+
+void MemoryReplica::read_checksums(const ReplicaAction& action) {
+  const bool is_bad = is_spoiled(action.lba, action.blocks_count);
+  for (uint64_t i = 0; i < action.blocks_count; ++i) {
+    const ByteSpan block = ByteSpan(data_).subspan((action.lba + i) * k_block_bytes, k_block_bytes);
+    store(action.out.subspan(i * sizeof(uint32_t)), crc32c(block));
+  }
+  events_.push_back({.kind = ReplicaEvent::Kind::checksums_done,
+                     .slot = action.slot,
+                     .status = is_bad ? Status::media_error : Status::ok,
+                     .command = commands_.at(action.slot).command});
+}
+
 void MemoryReplica::do_io(uint32_t slot) {
   PendingIo& io = ios_.at(slot);
   const auto at = data_.begin() + static_cast<int64_t>(io.lba * k_block_bytes);
+  if (io.type == IoType::read && is_spoiled(io.lba, io.bytes.size() / k_block_bytes)) {
+    events_.push_back({.kind = ReplicaEvent::Kind::io_done, .slot = slot, .status = Status::media_error});
+    return;
+  }
   if (io_status_ == Status::ok) {
+    for (uint64_t i = 0; io.type != IoType::read && i < io.bytes.size() / k_block_bytes; ++i) {
+      spoiled_.erase(io.lba + i);
+    }
     if (io.type == IoType::read) {
       std::copy_n(at, io.bytes.size(), io.bytes.begin());
     } else {
@@ -154,6 +180,9 @@ void MemoryReplica::submit(uint32_t association, const Io& io, IoEnded done) {
 
 void MemoryReplica::command(uint32_t association, const ReplicaRequest& request,
                             ReplicaConnection::Done done) {
+  if (request.words.opcode == ReplicaOpcode::read_checksums && !knows_checksums) {
+    return done({Status::unsupported, Refusal::none});
+  }
   uint32_t slot = 0;
   while (commands_.contains(slot)) ++slot;
   const ReplicaCommand command = replica_command(request.words, request.data, request.out);
@@ -169,23 +198,23 @@ class MemoryConnection final : public ReplicaConnection {
     way_.replica().connections.insert(this);
     association_ = way_.replica().associate([this] { lose("dropped"); });
   }
-  ~MemoryConnection() override { EXPECT_TRUE(closed_ && out_.empty() && !request_); }
+  ~MemoryConnection() override { EXPECT_TRUE(closed_ && out_.empty() && requests_.empty()); }
   const Geometry& geometry() const override { return geometry_; }
   const Capabilities& capabilities() const override { return way_.replica().capabilities; }
 
   void request(const ReplicaRequest& request, Done done) override {
-    EXPECT_FALSE(request_);
-    request_ = std::move(done);
+    const uint64_t number = requests_taken_++;
+    requests_[number] = std::move(done);
     const std::shared_ptr<bool> life = life_;
     if (!alive_)
-      return way_.later(0, [this, life] {
-        if (*life) end_request({Status::io_error, Refusal::none});
+      return way_.later(0, [this, life, number] {
+        if (*life) end_request(number, {Status::io_error, Refusal::none});
       });
-    way_.later(way_.delay_ns, [this, life, request] {
+    way_.later(way_.delay_ns, [this, life, number, request] {
       if (!*life || !alive_) return;
-      way_.replica().command(association_, request, [this, life](const ReplicaAnswer& answer) {
-        way_.later(way_.delay_ns, [this, life, answer] {
-          if (*life) end_request(answer);
+      way_.replica().command(association_, request, [this, life, number](const ReplicaAnswer& answer) {
+        way_.later(way_.delay_ns, [this, life, number, answer] {
+          if (*life) end_request(number, answer);
         });
       });
     });
@@ -236,9 +265,9 @@ class MemoryConnection final : public ReplicaConnection {
   }
 
  private:
-  void end_request(const ReplicaAnswer& answer) {
-    if (!request_) return;
-    std::exchange(request_, nullptr)(answer);
+  void end_request(uint64_t number, const ReplicaAnswer& answer) {
+    const auto ended = requests_.extract(number);
+    if (!ended.empty()) ended.mapped()(answer);
   }
   void end_io(Io& io, Status status, const std::vector<uint8_t>& read) {
     out_.erase(&io);
@@ -252,7 +281,7 @@ class MemoryConnection final : public ReplicaConnection {
   }
   void end_all() {
     *life_ = false;
-    end_request({Status::io_error, Refusal::none});
+    while (!requests_.empty()) end_request(requests_.begin()->first, {Status::io_error, Refusal::none});
     for (Io* const io : std::exchange(out_, {})) io->done(*io, Status::io_error);
   }
 
@@ -262,7 +291,8 @@ class MemoryConnection final : public ReplicaConnection {
   // Whether anybody still waits for anything; outlives the connection.
   std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
   bool alive_ = true, closing_ = false, closed_ = false;
-  Done request_;
+  std::map<uint64_t, Done> requests_;
+  uint64_t requests_taken_ = 0;
   std::set<Io*> out_;
   Geometry geometry_;
 };

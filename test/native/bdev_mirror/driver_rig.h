@@ -39,6 +39,8 @@ class MemoryReplica {
   void hold_ios(bool hold);      // what comes waits in the device
   void be_unreachable(bool is);  // no connection can be made, and those there are are lost
   void fail_ios(Status status) { io_status_ = status; }  // ok: no more
+  void spoil(uint64_t lba) { spoiled_.insert(lba); }     // it cannot be read until it is written
+  bool knows_checksums = true;
 
   uint32_t associate(std::function<void()> dropped);
   void close_association(uint32_t association);
@@ -72,6 +74,8 @@ class MemoryReplica {
   void step(const ReplicaEvent& event);
   void carry_out(const ReplicaAction& action);
   void do_io(uint32_t slot);
+  bool is_spoiled(uint64_t lba, uint64_t count) const;
+  void read_checksums(const ReplicaAction& action);
 
   SimulatedWorld& world_;
   Reactor& reactor_;
@@ -83,6 +87,7 @@ class MemoryReplica {
   bool is_stepping_ = false;
   bool holds_ = false, is_unreachable_ = false;
   Status io_status_ = Status::ok;
+  std::set<uint64_t> spoiled_;
   std::deque<uint32_t> held_;
   std::map<uint32_t, PendingIo> ios_;
   std::map<uint32_t, PendingCommand> commands_;

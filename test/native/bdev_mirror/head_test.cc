@@ -49,6 +49,7 @@ class ServingHead : public testing::Test {
         head_->on_stored(0, true, stored);
         break;
       }
+      case Action::Kind::read_checksums:
       case Action::Kind::submit: submitted_.push_back(action); break;
       case Action::Kind::complete: completed_.push_back(action); break;
       case Action::Kind::disconnect:

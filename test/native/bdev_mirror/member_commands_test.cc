@@ -86,6 +86,7 @@ class MemberCommandsTest : public testing::Test {
         record_.revision = action.expected_revision + 1;
         head_->on_stored(now_ns_, true, record_);
         break;
+      case Action::Kind::read_checksums:
       case Action::Kind::submit: submitted_.push_back(action); break;
       case Action::Kind::complete: completed_.push_back(action); break;
       case Action::Kind::disconnect:
@@ -416,6 +417,7 @@ TEST(ReplicaCommandWords, say_how_much_data_goes_which_way) {
     const bool reads_map = *known == ReplicaOpcode::read_intent || *known == ReplicaOpcode::read_absent ||
                            *known == ReplicaOpcode::read_allocation;
     if (reads_map) words.cdw12 = 8;
+    if (*known == ReplicaOpcode::read_checksums) words.cdw12 = 4096;
     const auto transfer = transfer_of(words);
     ASSERT_TRUE(transfer.has_value()) << opcode;
     // NVMe Base 2.1, "Opcodes": the two low bits are the direction.
@@ -437,6 +439,13 @@ TEST(ReplicaCommandWords, refuse_what_is_reserved_and_what_is_too_long) {
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_intent, .cdw12 = 8, .cdw13 = 1}));
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_absent, .cdw12 = 8, .cdw13 = 7}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::read_absent, .cdw12 = 8, .cdw13 = 6}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 4096 + 256}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = (1 << 20) + 512}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 4096, .cdw13 = 1}));
+  EXPECT_EQ(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 1 << 20})->answer_bytes,
+            1024u);
+  EXPECT_EQ(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 4608})->answer_bytes, 8u);
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 4}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 1}));
 }
@@ -450,6 +459,9 @@ TEST(ReplicaCommandWords, become_what_a_member_is_told) {
   EXPECT_EQ(command.argument, 5u);
   EXPECT_EQ(command.out.size(), 64u);
   EXPECT_EQ(replica_command({.opcode = ReplicaOpcode::set_content, .cdw10 = 1}, {}, {}).argument, 1u);
+  const ReplicaCommand checks = replica_command(checksum_words(0x2'0000'0010, 8192), {}, out);
+  EXPECT_EQ(checks.first, 0x2'0000'0010u);
+  EXPECT_EQ(checks.argument, 8192u);
 }
 
 TEST(ReplicaCommandWords, refusals_are_the_status_codes_of_the_page) {

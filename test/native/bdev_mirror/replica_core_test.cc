@@ -661,6 +661,41 @@ TEST_F(ReplicaCoreTest, allocation_is_asked_of_the_device_and_of_who_cannot_tell
   EXPECT_EQ(replica.answer_of(refused)->refusal, Refusal::not_sealed);
 }
 
+TEST_F(ReplicaCoreTest, checksums_are_asked_of_the_device_and_a_seal_waits_for_them) {
+  const uint32_t head = replica.sealed_association(1);
+  const auto ask = [&](uint64_t first, uint32_t bytes, size_t out_bytes) {
+    return replica.command(head, ReplicaOpcode::read_checksums, {}, out_bytes, first, bytes);
+  };
+  EXPECT_EQ(status(ask(0, 0, 0)), Status::invalid);
+  EXPECT_EQ(status(ask(0, 512, 4)), Status::invalid);  // no whole block
+  EXPECT_EQ(status(ask(0, 8192, 4)), Status::invalid);
+  EXPECT_EQ(status(ask(51200, 4096, 4)), Status::out_of_range);
+  EXPECT_EQ(status(ask(51199, 8192, 8)), Status::out_of_range);
+  const uint32_t stranger = replica.associate();
+  const uint32_t refused = replica.command(stranger, ReplicaOpcode::read_checksums, {}, 4, 0, 4096);
+  EXPECT_EQ(replica.answer_of(refused)->refusal, Refusal::not_sealed);
+
+  const uint32_t last = ask(51198, 8192, 8);
+  EXPECT_FALSE(replica.answer_of(last));
+  const ReplicaAction asked = replica.asked_checksums();
+  EXPECT_EQ(asked.lba, 51198u);
+  EXPECT_EQ(asked.blocks_count, 2u);
+  store(asked.out, uint64_t{7} << 32);
+  // What is answered is of the time before the next head.
+  const uint32_t seal = replica.seal(stranger, 2, 1);
+  replica.settle();
+  EXPECT_FALSE(replica.answer_of(seal));
+  replica.end_checksums(Status::ok);
+  EXPECT_EQ(status(last), Status::ok);
+  EXPECT_EQ(load<uint64_t>(replica.out_of(last)), uint64_t{7} << 32);
+  replica.settle();
+  EXPECT_EQ(status(seal), Status::ok);
+
+  const uint32_t bad = replica.command(stranger, ReplicaOpcode::read_checksums, {}, 4, 0, 4096);
+  replica.end_checksums(Status::media_error);
+  EXPECT_EQ(status(bad), Status::media_error);
+}
+
 TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   const uint32_t head = replica.sealed_association(1);
   const uint32_t on = replica.set_content(head, Content::partial);

@@ -262,6 +262,7 @@ void Replica::step(const ReplicaEvent& event) {
         break;
       case ReplicaAction::Kind::answer: on_answer(action); break;
       case ReplicaAction::Kind::drop_association: dropped_.insert(action.association); break;
+      case ReplicaAction::Kind::read_checksums: asked_checksums_[action.slot] = action; break;
       case ReplicaAction::Kind::read_allocation: asked_allocation_[action.slot] = action; break;
     }
   }
@@ -275,6 +276,16 @@ void Replica::end_allocation(Status status) {
         .slot = slot,
         .status = status,
         .command = {.opcode = ReplicaOpcode::read_allocation, .out = command.out}});
+}
+
+void Replica::end_checksums(Status status) {
+  const uint32_t slot = asked_checksums_.begin()->first;
+  asked_checksums_.erase(slot);
+  Command& command = commands_.at(command_slots_.at(slot));
+  step({.kind = ReplicaEvent::Kind::checksums_done,
+        .slot = slot,
+        .status = status,
+        .command = {.opcode = ReplicaOpcode::read_checksums, .out = command.out}});
 }
 
 // No write is in the device without a durable mark, and nothing of who is not sealed.

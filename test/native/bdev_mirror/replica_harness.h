@@ -70,6 +70,8 @@ class Replica {
   // What the device is asked for that has been asked last, and its answer.
   const ReplicaAction& asked_allocation() const { return asked_allocation_.begin()->second; }
   void end_allocation(Status status);
+  const ReplicaAction& asked_checksums() const { return asked_checksums_.begin()->second; }
+  void end_checksums(Status status);
 
   // --- I/O; the result is its number ---
   uint32_t submit(uint32_t association, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -130,7 +132,7 @@ class Replica {
   uint32_t next_number_ = 0;
   std::map<uint32_t, uint32_t> io_slots_, command_slots_;  // slot -> number
   std::map<uint32_t, Io> ios_, in_device_;
-  std::map<uint32_t, ReplicaAction> asked_allocation_;  // by slot
+  std::map<uint32_t, ReplicaAction> asked_allocation_, asked_checksums_;  // by slot
   std::map<uint32_t, Answer> ended_;
   std::map<uint32_t, Command> commands_;
   std::map<uint32_t, Answer> answers_;

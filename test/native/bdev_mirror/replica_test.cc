@@ -1,6 +1,7 @@
 // A replica over devices, as heads of the same process use it, from its own reactor and from another.
 #include "bdev/mirror/replica.h"
 
+#include "base/crc32c.h"
 #include "native/bdev_mirror/replica_stage.h"
 
 namespace ballast::bdev::mirror::test {
@@ -152,6 +153,38 @@ TEST_P(ReplicaTest, D4_errors_of_the_data_device_are_passed_on) {
   }
   stage.data->answer = Status::ok;
   EXPECT_EQ(stage.write(head, 0, 1), Status::ok);
+}
+
+TEST_P(ReplicaTest, checksums_are_those_of_its_data_and_beside_other_commands) {
+  ASSERT_EQ(stage.open(), Errc::ok);
+  auto& head = sealed(1);
+  for (uint64_t lba = 0; lba < 100; ++lba) {
+    ASSERT_EQ(stage.write(head, 7 + lba, static_cast<uint8_t>(lba)), Status::ok);
+  }
+  std::vector<uint32_t> sums(100);
+  std::optional<ReplicaAnswer> answer;
+  const MutableByteSpan out(reinterpret_cast<uint8_t*>(sums.data()), sums.size() * sizeof(uint32_t));
+  const auto read = [&](uint64_t first, uint32_t blocks) {
+    answer.reset();
+    stage.world.on(heads_reactor(), [&] {
+      head.way->request({checksum_words(first, blocks * 4096), {}, out.first(size_t{blocks} * 4)},
+                        [&](const ReplicaAnswer& said) { answer = said; });
+    });
+  };
+  stage.data->hold = true;
+  read(7, 100);
+  EXPECT_EQ(stage.state(head).sealed_epoch, 1u);  // that is answered meanwhile
+  EXPECT_FALSE(answer.has_value());
+  release_all();
+  ASSERT_TRUE(stage.world.run_until([&] { return answer.has_value(); }));
+  EXPECT_EQ(answer->status, Status::ok);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    EXPECT_EQ(sums[i], crc32c(std::vector<uint8_t>(4096, static_cast<uint8_t>(i)))) << i;
+  }
+  stage.data->answer = Status::media_error;
+  read(0, 1);
+  ASSERT_TRUE(stage.world.run_until([&] { return answer.has_value(); }));
+  EXPECT_EQ(answer->status, Status::media_error);
 }
 
 TEST_P(ReplicaTest, connection_that_is_closed_ends_its_io_before_it_says_so) {
