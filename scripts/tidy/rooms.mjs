@@ -29,6 +29,7 @@ export const sourceRooms = {
   pools: { values: ['base'], types: ['native', 'store', 'keys'] },
   mirrors: { values: ['base'], types: ['native', 'store'] },
   cluster: { values: ['base'], types: ['store'] },
+  trust: { values: ['base', 'rpc', 'auth', 'cluster'], types: ['store'] },
   agent: { values: ['base', 'cluster', 'mirrors'], types: ['native', 'store'] },
   api: { values: ['base', 'auth'], types: ['pools', 'mirrors'] },
   client: { values: ['base'], types: ['api'] },
