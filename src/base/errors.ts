@@ -3,7 +3,7 @@
 // compile when a code is missing. docs/operations/error-codes.md is made from the catalogue. The classes of
 // the control plane are in control-errors.ts, of pools in pool-errors.ts, of attachment in attach-errors.ts,
 // of limits in qos-errors.ts, of mirrored volumes in mirror-errors.ts, of clusters in cluster-errors.ts,
-// of drills in drill-errors.ts.
+// of joining one in trust-errors.ts, of drills in drill-errors.ts.
 
 export const errorCatalogue = {
   INVALID_ARGUMENT: 'A value given to an option or a function is of the wrong kind or out of range.',
@@ -75,6 +75,9 @@ export const errorCatalogue = {
   CLUSTER_RECORD_DAMAGED: 'A record of the cluster in the store cannot be read; nothing is guessed from it.',
   NODE_STATE: 'The node is in a state in which this cannot be done, or its name or address is taken.',
   CLUSTER_VOLUME_STATE: 'The volume of the cluster is in a state in which this cannot be done.',
+  JOIN_REFUSED: 'The join token is not known, has expired, was revoked or is used up.',
+  WRONG_AUTHORITY: 'Who answers has no certificate of the cluster that was meant.',
+  NODE_REFUSED: 'The caller has no certificate of a node that may do this.',
   NO_PLACEMENT: 'No node can keep a replica of the volume, or too few can; why is said of each.',
   PROCESS_FAILED: 'A process that a drill started ended, or was not ready in time; what it said is told.',
   DRILL_TIMEOUT: 'What a drill waits for did not come in time; how things stand instead is told.',

@@ -7,6 +7,7 @@ import * as errors from '../../../src/base/errors.js';
 import * as mirrorErrors from '../../../src/base/mirror-errors.js';
 import * as poolErrors from '../../../src/base/pool-errors.js';
 import * as qosErrors from '../../../src/base/qos-errors.js';
+import * as trustErrors from '../../../src/base/trust-errors.js';
 
 const { errorCatalogue, DomainError } = errors;
 
@@ -16,6 +17,7 @@ describe('the error catalogue', () => {
       ...errors,
       ...attachErrors,
       ...clusterErrors,
+      ...trustErrors,
       ...controlErrors,
       ...drillErrors,
       ...mirrorErrors,
