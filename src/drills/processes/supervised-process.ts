@@ -10,6 +10,7 @@ export interface ProcessOptions {
   readonly command: readonly [string, ...string[]];
   /** Appended to: a process that is started again goes on in it. */
   readonly logFile: string;
+  /** Absent: that of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -38,7 +39,7 @@ export class SupervisedProcess {
     this.#log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 });
     this.#log.on('error', () => undefined); // a full disk is to be seen in what is drilled, not here
     this.#child = spawn(program, argv, {
-      env: { ...process.env, ...options.environment },
+      env: options.environment ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.ended = new Promise((resolve) => {

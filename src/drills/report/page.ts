@@ -4,7 +4,14 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { pageScript } from './page-script.js';
 import { pageStyle } from './page-style.js';
-import { type DrillReport, gapsOf, type RoundReport, type RunReport, verdictOf } from './report.js';
+import {
+  type DrillReport,
+  gapsOf,
+  type RoundReport,
+  type RunReport,
+  resyncedBytesOf,
+  verdictOf,
+} from './report.js';
 
 export async function reportPage(report: RunReport): Promise<string> {
   const [chart, chartStyle] = await Promise.all([library('uPlot.iife.min.js'), library('uPlot.min.css')]);
@@ -55,7 +62,6 @@ function summary(drills: readonly DrillReport[]): string {
   const rows = drills.map((one) => {
     const gaps = gapsOf(one);
     const errors = one.rounds.reduce((sum, round) => sum + round.errors, 0);
-    const resynced = one.rounds.reduce((sum, round) => sum + round.resyncedBytes, 0);
     return row([
       `<a href="#${one.drill}">${one.drill}</a>`,
       badge(verdictOf(one)),
@@ -63,7 +69,7 @@ function summary(drills: readonly DrillReport[]): string {
       gaps === undefined ? '' : `${ms(gaps.p50Ms)} / ${ms(gaps.p99Ms)} / ${ms(gaps.maxMs)}`,
       one.gapTargetMs === undefined ? '' : ms(one.gapTargetMs),
       `${errors}`,
-      mib(resynced),
+      mib(resyncedBytesOf(one)),
     ]);
   });
   const titles = [
@@ -137,6 +143,6 @@ function ms(value: number): string {
   return value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
 }
 
-function mib(bytes: number): string {
-  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+function mib(bytes: number | undefined): string {
+  return bytes === undefined ? 'not seen' : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }

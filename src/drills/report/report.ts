@@ -18,8 +18,8 @@ export interface RoundReport {
   readonly longestIoMs: number;
   /** From the healing of the fault until all replicas were in sync. Absent: they never were. */
   readonly inSyncAfterMs?: number;
-  /** Copied to replicas that came back, as far as was seen. */
-  readonly resyncedBytes: number;
+  /** Copied to replicas that came back, as far as was seen. Absent: nothing was seen of it. */
+  readonly resyncedBytes?: number;
   /** Blocks that were no linearizable register: a write was lost, or an old value read. */
   readonly blocksViolated: number;
   /** All operations, as JSON lines: a path below that of the report. */
@@ -78,6 +78,12 @@ export function gapsOf({ rounds }: Pick<DrillReport, 'rounds'>): GapSummary | un
   const [p50Ms, p99Ms, maxMs] = [50, 99, 100].map((percent) => percentile(sorted, percent));
   if (p50Ms == null || p99Ms == null || maxMs == null) return undefined;
   return { p50Ms, p99Ms, maxMs };
+}
+
+/** In all rounds. Undefined: nothing was seen of it. */
+export function resyncedBytesOf({ rounds }: Pick<DrillReport, 'rounds'>): number | undefined {
+  const seen = rounds.flatMap(({ resyncedBytes }) => resyncedBytes ?? []);
+  return seen.length === 0 ? undefined : seen.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** As a file: verdicts and summaries beside what they are made of. */

@@ -25,7 +25,7 @@ const start = (script: string, name = 'one') =>
     name,
     command: [process.execPath, '-e', script],
     logFile: join(folder, `${name}.log`),
-    environment: { GIVEN: 'yes' },
+    environment: { ...process.env, GIVEN: 'yes' },
   });
 
 const exists = (pid: number) => {
@@ -39,15 +39,15 @@ const exists = (pid: number) => {
 
 describe('a supervised process', () => {
   it('is ready at its line, and all it says is in its log', async () => {
-    const script = `console.error('a warning'); console.log('begins', process.env.GIVEN, '\\nready'); ${forever}`;
-    const one = start(script);
+    const begins = "console.error('a warning'); console.log('begins', process.env.GIVEN)";
+    const one = start(`${begins}; console.log('ready'); ${forever}`);
     await one.ready(timeoutMs);
     expect(one.isRunning).toBe(true);
     await one.kill();
     expect(await one.ended).toEqual({ code: null, signal: 'SIGKILL' });
     const log = readFileSync(join(folder, 'one.log'), 'utf8');
     expect(log).toContain('a warning\n');
-    expect(log).toContain('begins yes \nready\n');
+    expect(log).toContain('begins yes\nready\n');
   });
 
   it('that ends before it is ready is told, with what it said', async () => {
