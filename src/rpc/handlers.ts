@@ -1,9 +1,11 @@
 // How a service is written: a function for each method, unary or streaming, from the types that
 // proto/types.mjs makes.
+import type { Peer } from './peers.js';
 
 export interface Call {
   /** Aborted when the caller gave up or its deadline has passed: nobody reads the answer. */
   readonly signal: AbortSignal;
+  readonly peer: Peer;
 }
 
 /** A message as it is sent: what is absent is not in it. */

@@ -1,6 +1,7 @@
 // One call from its arrival to its answer: the signal of its caller, one line in the log, its error as a
 // status.
 import type { Log } from '../base/log.js';
+import type { Peer } from './peers.js';
 import { redacted } from './redact.js';
 import { isFault, type RpcStatus, statusOf } from './status.js';
 
@@ -25,7 +26,13 @@ export class ObservedCall {
   readonly #abort = new AbortController();
   readonly #beganMs = performance.now();
 
-  constructor(options: ObserverOptions, method: string, request: unknown, call: Cancellable) {
+  constructor(
+    options: ObserverOptions,
+    method: string,
+    request: unknown,
+    call: Cancellable,
+    readonly peer: Peer,
+  ) {
     this.#options = options;
     this.#method = method;
     this.#request = request;

@@ -17,18 +17,27 @@ import {
 } from '@grpc/grpc-js';
 import type { HostPort } from '../base/address.js';
 import { ClosedError } from '../base/errors.js';
-import type { Handlers, Streaming, Unary } from './handlers.js';
+import type { Call, Handlers, Streaming, Unary } from './handlers.js';
 import { ObservedCall, type ObserverOptions } from './observed-call.js';
-import { listenOnTcp, type ServerTls } from './tcp-socket.js';
+import { Peers } from './peers.js';
+import {
+  listenForStrangers,
+  listenOnTcp,
+  type ServerCertificate,
+  type ServerTls,
+  useCertificate,
+} from './tcp-socket.js';
 import { listenOnSocket } from './unix-socket.js';
 
-const messageBytesMax = 4 << 20; // what gRPC takes where nobody says otherwise
+const messageBytesDefault = 4 << 20; // what gRPC takes where nobody says otherwise
 const streamsMax = 128; // at once in a connection
 const closeMsMax = 2_000;
 
 export interface RpcServerOptions extends ObserverOptions {
   /** Called with every request before its handler; what it throws is the answer. */
-  readonly check?: (request: unknown) => void;
+  readonly check?: (request: unknown, call: Call) => void | Promise<void>;
+  /** Of one message that comes. Default 4 MiB. */
+  readonly messageBytesMax?: number;
   /** Methods whose streams end with their reader only: close() does not wait for these. Default: none. */
   readonly endless?: (method: string) => boolean;
 }
@@ -42,18 +51,29 @@ export class RpcServer {
   #socket: SocketServer | undefined;
   #injector: ConnectionInjector | undefined;
   readonly #endless = new Set<ObservedCall>();
+  readonly #peers = new Peers();
+  /** A service that is not for everybody has been added. */
+  #isGuarded = false;
+  #hasStrangers = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: RpcServerOptions) {
     setLogVerbosity(logVerbosity.NONE); // it would write to stderr by itself
     this.#options = options;
     this.#server = new Server({
-      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_receive_message_length': options.messageBytesMax ?? messageBytesDefault,
       'grpc.max_concurrent_streams': streamsMax,
     });
   }
 
-  add<Service>(definition: ServiceDefinition, handlers: Handlers<Service>): void {
+  /** `forStrangers`: who calls may be anybody, and the service looks after that itself. */
+  add<Service>(
+    definition: ServiceDefinition,
+    handlers: Handlers<Service>,
+    { forStrangers = false }: { readonly forStrangers?: boolean } = {},
+  ): void {
+    if (!forStrangers && this.#hasStrangers) throw new Error('strangers are listened to already');
+    if (!forStrangers) this.#isGuarded = true;
     const wrapped: UntypedServiceImplementation = {};
     for (const [name, { responseStream }] of Object.entries(definition)) {
       const handler = (handlers as Record<string, AnyHandler>)[name];
@@ -76,12 +96,30 @@ export class RpcServer {
     return bound.address;
   }
 
+  /**
+   * With a certificate on this side only. Refused where a service was added that is not for strangers: such
+   * an address has nothing else.
+   */
+  async listenForStrangers(address: HostPort, certificate: ServerCertificate): Promise<HostPort> {
+    if (this.#isGuarded) throw new Error('a service of this server is not for strangers');
+    this.#hasStrangers = true;
+    const bound = await listenForStrangers(address, certificate, this.#taker());
+    this.#socket = bound.server;
+    return bound.address;
+  }
+
+  /** For connections that come from now on; the server listens with TLS. */
+  useCertificate(certificate: ServerCertificate | ServerTls): void {
+    if (this.#socket !== undefined) useCertificate(this.#socket, certificate);
+  }
+
   #taker(): (socket: Socket) => void {
     // What has to be encrypted is so before grpc-js gets it.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#injector = injector;
     return (socket) => {
       socket.on('error', () => socket.destroy());
+      this.#peers.add(socket);
       injector.injectConnection(socket);
     };
   }
@@ -103,9 +141,15 @@ export class RpcServer {
 
   #unary(name: string, handler: Unary<unknown, unknown>) {
     return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
-      const observed = new ObservedCall(this.#options, name, call.request, call);
+      const observed = new ObservedCall(
+        this.#options,
+        name,
+        call.request,
+        call,
+        this.#peers.find(call.getPeer()),
+      );
       const work = async () => {
-        this.#options.check?.(call.request);
+        await this.#options.check?.(call.request, observed);
         return handler(call.request, observed);
       };
       void work().then(
@@ -120,11 +164,17 @@ export class RpcServer {
 
   #streaming(name: string, handler: Streaming<unknown, unknown>) {
     return (call: ServerWritableStream<unknown, unknown>): void => {
-      const observed = new ObservedCall(this.#options, name, call.request, call);
+      const observed = new ObservedCall(
+        this.#options,
+        name,
+        call.request,
+        call,
+        this.#peers.find(call.getPeer()),
+      );
       const endless = this.#options.endless?.(name) === true;
       if (endless) this.#endless.add(observed);
       const work = async () => {
-        this.#options.check?.(call.request);
+        await this.#options.check?.(call.request, observed);
         let messages = 0;
         for await (const message of handler(call.request, observed)) {
           if (observed.signal.aborted) break;
