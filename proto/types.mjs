@@ -2,6 +2,7 @@
 //   node proto/types.mjs csi > src/csi/messages.ts
 //   node proto/types.mjs etcd > src/store/etcd/messages.ts
 //   node proto/types.mjs store > src/store/remote/messages.ts
+//   node proto/types.mjs join > src/trust/messages.ts
 // Types are those of messages as src/rpc decodes them (loadServices there): no field is absent but those of a
 // oneof, an absent message is null, 64-bit numbers are decimal strings, enums are the names of their values.
 // Tests beside those of the rooms say when a file is not what this makes.

@@ -16,6 +16,10 @@ export interface StatePaths {
   readonly apiToken: string;
   /** The keys that wrap those of encrypted volumes, unless they are elsewhere. */
   readonly volumeKeys: string;
+  /** Of a controller: the authority of its cluster, a directory. */
+  readonly authority: string;
+  /** Of a node: with what it belongs to a cluster, a directory. */
+  readonly membership: string;
 }
 
 /** Absolute paths; changes nothing. Refuses a directory whose socket could not be bound. */
@@ -32,6 +36,8 @@ export function statePaths(stateDirectory: string): StatePaths {
     apiSocket,
     apiToken: join(directory, 'api-token'),
     volumeKeys: join(directory, 'volume-keys'),
+    authority: join(directory, 'authority'),
+    membership: join(directory, 'cluster'),
   };
 }
 
