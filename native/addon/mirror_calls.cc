@@ -84,6 +84,24 @@ Napi::Value mirror_remove_member(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume)
+Napi::Value mirror_start_verify(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.start_mirror_verify(name));
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume)
+Napi::Value mirror_cancel_verify(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.cancel_mirror_verify(name));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, volume, kind, record | undefined). Not by the control thread, which may be waiting for this: it
 // ends a head that ends when it is answered.
 Napi::Value mirror_answer_store(const Napi::CallbackInfo& info) {
@@ -130,6 +148,8 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorDemote", Napi::Function::New(env, mirror_demote));
   exports.Set("mirrorAddMember", Napi::Function::New(env, mirror_add_member));
   exports.Set("mirrorRemoveMember", Napi::Function::New(env, mirror_remove_member));
+  exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));
+  exports.Set("mirrorCancelVerify", Napi::Function::New(env, mirror_cancel_verify));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));
 }
 

@@ -141,6 +141,36 @@ Napi::Object from_record(Napi::Env env, const bdev::mirror::Record& record) {
   return object;
 }
 
+namespace {
+
+Napi::Array from_uuids(Napi::Env env, const std::vector<Uuid>& uuids) {
+  Napi::Array list = Napi::Array::New(env, uuids.size());
+  for (uint32_t i = 0; i < uuids.size(); ++i) list.Set(i, uuids[i].text());
+  return list;
+}
+
+Napi::Object from_verify_info(Napi::Env env, const engine::MirrorVerifyInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("state", info.state);
+  object.Set("doneBytes", big(env, info.done_bytes));
+  object.Set("totalBytes", big(env, info.total_bytes));
+  object.Set("differentBytes", big(env, info.different_bytes));
+  object.Set("unreadableBytes", big(env, info.unreadable_bytes));
+  object.Set("unable", from_uuids(env, info.unable));
+  Napi::Array differences = Napi::Array::New(env, info.differences.size());
+  for (uint32_t i = 0; i < info.differences.size(); ++i) {
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("offsetBytes", big(env, info.differences[i].offset_bytes));
+    one.Set("sizeBytes", big(env, info.differences[i].size_bytes));
+    one.Set("odd", from_uuids(env, info.differences[i].odd));
+    differences.Set(i, one);
+  }
+  object.Set("differences", differences);
+  return object;
+}
+
+}  // namespace
+
 Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("volume", info.volume);
@@ -160,6 +190,7 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
     members.Set(i, member);
   }
   object.Set("members", members);
+  if (info.verify) object.Set("verify", from_verify_info(env, *info.verify));
   object.Set("unreconciledRegions", count(info.unreconciled_regions));
   object.Set("markedRegions", count(info.marked_regions));
   return object;

@@ -201,6 +201,16 @@ Outcome Engine::remove_mirror_member(const std::string& volume, const Uuid& repl
   return mirrors_->remove_member(volume, replica);
 }
 
+Outcome Engine::start_mirror_verify(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->start_verify(volume);
+}
+
+Outcome Engine::cancel_mirror_verify(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->cancel_verify(volume);
+}
+
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
   BALLAST_ASSERT(!closed_);
   Result<SocketAddress> bound = Errc::io_error;

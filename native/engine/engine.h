@@ -89,6 +89,8 @@ class Engine {
   // Begun when they return: MirrorTable.
   Outcome add_mirror_member(const std::string& volume, const MirrorMemberConfig& member);
   Outcome remove_mirror_member(const std::string& volume, const Uuid& replica);
+  Outcome start_mirror_verify(const std::string& volume);
+  Outcome cancel_mirror_verify(const std::string& volume);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.

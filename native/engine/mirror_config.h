@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,25 @@ struct MirrorMemberInfo {
   uint64_t resync_total_bytes = 0;  // 0: nothing is being copied to it
 };
 
+// Bytes of the volume in which members in sync are not alike.
+struct MirrorDifferenceInfo {
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  std::vector<Uuid> odd;  // that differ from most; empty: nobody can tell
+};
+
+// Of a comparison of all members: how far it is, and what it has found.
+struct MirrorVerifyInfo {
+  std::string state;  // running, done, cancelled, failed
+  uint64_t done_bytes = 0;
+  uint64_t total_bytes = 0;
+  uint64_t different_bytes = 0;
+  // That some member could not read; written again there, where another one could.
+  uint64_t unreadable_bytes = 0;
+  std::vector<MirrorDifferenceInfo> differences;  // the first of them
+  std::vector<Uuid> unable;                       // members that do not know how to be compared
+};
+
 struct MirrorInfo {
   std::string volume;
   // standby: no head of it runs here. Else claiming, sealing, agreeing, waiting, serving, stopping, fenced,
@@ -112,6 +132,7 @@ struct MirrorInfo {
   std::vector<MirrorMemberInfo> members;
   uint64_t unreconciled_regions = 0;
   uint64_t marked_regions = 0;
+  std::optional<MirrorVerifyInfo> verify;  // the last one of this head
 };
 
 }  // namespace ballast::engine

@@ -1,5 +1,6 @@
 #include "engine/mirror_table.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <utility>
@@ -48,6 +49,30 @@ const char* member_state_text(mirror::MemberState state) {
   return "unknown";
 }
 
+MirrorVerifyInfo describe(const mirror::VerifyReport& report, const mirror::Record& record) {
+  const auto uuids = [&report](mirror::MemberSet members) {
+    std::vector<Uuid> found;
+    members.for_each([&](uint32_t place) { found.push_back(report.members[place]); });
+    return found;
+  };
+  MirrorVerifyInfo info;
+  info.state = verify_state_text(report.state);
+  info.done_bytes = report.done_bytes;
+  info.total_bytes = report.total_bytes;
+  info.different_bytes = report.different_granules * mirror::k_granule_bytes;
+  info.unreadable_bytes = report.unreadable_granules * mirror::k_granule_bytes;
+  info.unable = uuids(report.unable);
+  const uint64_t size_bytes = record.blocks_count * record.block_size_bytes;
+  for (const mirror::VerifyDifference& one : report.differences) {
+    const uint64_t offset_bytes = one.first_granule * mirror::k_granule_bytes;
+    const uint64_t found_bytes = one.granules_count * mirror::k_granule_bytes;
+    info.differences.push_back({.offset_bytes = offset_bytes,
+                                .size_bytes = std::min(found_bytes, size_bytes - offset_bytes),
+                                .odd = uuids(one.odd)});
+  }
+  return info;
+}
+
 MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver) {
   const mirror::Head& head = driver.head();
   MirrorInfo info;
@@ -58,6 +83,9 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
   info.unreconciled_regions = head.unreconciled().count();
   info.marked_regions = head.marked_regions();
   info.is_changing = head.is_changing();
+  if (head.verify_report().state != mirror::VerifyState::none) {
+    info.verify = describe(head.verify_report(), info.record);
+  }
   info.record.all().for_each([&](uint32_t i) {
     const mirror::MemberView view = driver.member(i);
     MirrorMemberInfo& member = info.members.emplace_back();
@@ -311,6 +339,28 @@ Outcome MirrorTable::remove_member(const std::string& volume, const Uuid& replic
   mirror::ChangeRefusal refusal{};
   run_on(*entry->home, [&] { refusal = entry->driver->remove_member(replica); });
   return outcome_of(refusal);
+}
+
+// ---- members are compared ----
+
+Outcome MirrorTable::start_verify(const std::string& volume) {
+  TRY(Entry* const entry, find(volume));
+  mirror::VerifyRefusal refusal = mirror::VerifyRefusal::not_serving;
+  if (entry->driver != nullptr) run_on(*entry->home, [&] { refusal = entry->driver->start_verify(); });
+  const auto refuse = [refusal](Errc errc) { return Error{errc, verify_refusal_text(refusal)}; };
+  switch (refusal) {
+    case mirror::VerifyRefusal::none: break;
+    case mirror::VerifyRefusal::not_serving:
+    case mirror::VerifyRefusal::running: return refuse(Errc::in_use);
+    case mirror::VerifyRefusal::alone: return refuse(Errc::permission_denied);
+  }
+  return Unit{};
+}
+
+Outcome MirrorTable::cancel_verify(const std::string& volume) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver != nullptr) run_on(*entry->home, [&] { entry->driver->cancel_verify(); });
+  return Unit{};
 }
 
 Result<MirrorTable::Entry*> MirrorTable::find(const std::string& volume) {

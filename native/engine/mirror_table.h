@@ -46,6 +46,11 @@ class MirrorTable {
   // serve), permission_denied (too few would be left).
   Outcome add_member(const std::string& volume, const MirrorMemberConfig& member);
   Outcome remove_member(const std::string& volume, const Uuid& replica);
+  // Compares all members in sync; how far it is: info(). Errc: not_found, in_use (one is under way, or the
+  // head does not serve), permission_denied (only one is in sync).
+  Outcome start_verify(const std::string& volume);
+  // No error if none is under way.
+  Outcome cancel_verify(const std::string& volume);
 
   // Any thread. No error if nobody waits for it.
   void answer_store(const std::string& volume, const StoreAnswer& answer);

@@ -1,6 +1,6 @@
 // Mirrored volumes in requests and answers.
 import { type Static, Type } from '@sinclair/typebox';
-import type { MirrorView } from '../mirrors/types.js';
+import type { MirrorVerify, MirrorView } from '../mirrors/types.js';
 import { Count, count } from './schemas.js';
 
 const Member = Type.Object({
@@ -14,6 +14,34 @@ const Member = Type.Object({
     Type.Object({ doneBytes: Count, totalBytes: Count }, { description: 'While something is copied to it.' }),
   ),
 });
+
+const Verify = Type.Object(
+  {
+    state: Type.String({
+      description:
+        'running, done, cancelled (or its head ended), failed (fewer than two members can be compared).',
+    }),
+    doneBytes: Count,
+    totalBytes: Count,
+    differentBytes: Count,
+    unreadableBytes: Type.Unsafe<number | string>({
+      ...Count,
+      description: 'That some member could not read; written again there, where another one could.',
+    }),
+    differences: Type.Array(
+      Type.Object({
+        offsetBytes: Count,
+        sizeBytes: Count,
+        odd: Type.Array(Type.String(), {
+          description: 'UUIDs of members that differ from most; empty: nobody can tell which are right.',
+        }),
+      }),
+      { description: 'The first 64.' },
+    ),
+    unable: Type.Array(Type.String(), { description: 'Members that do not know how to be compared.' }),
+  },
+  { description: 'The last comparison of all members in sync since the head began.' },
+);
 
 export const Mirror = Type.Object(
   {
@@ -31,6 +59,7 @@ export const Mirror = Type.Object(
     minInSync: Type.Integer(),
     inSync: Type.Integer({ description: 'How many members are.' }),
     members: Type.Array(Member),
+    verify: Type.Optional(Verify),
     unreconciledRegions: Type.Integer({
       description: 'Of 1 MiB, that an unclean end left and that are not equal yet.',
     }),
@@ -52,9 +81,26 @@ export const NewMember = Type.Object(
 
 export type MirrorBody = Static<typeof Mirror>;
 
-export function mirrorBody({ sizeBytes, epoch, members, ...rest }: MirrorView): MirrorBody {
+function verifyBody({ state, unable, differences, ...bytes }: MirrorVerify): Static<typeof Verify> {
+  return {
+    state,
+    doneBytes: count(bytes.doneBytes),
+    totalBytes: count(bytes.totalBytes),
+    differentBytes: count(bytes.differentBytes),
+    unreadableBytes: count(bytes.unreadableBytes),
+    differences: differences.map(({ offsetBytes, sizeBytes, odd }) => ({
+      offsetBytes: count(offsetBytes),
+      sizeBytes: count(sizeBytes),
+      odd: [...odd],
+    })),
+    unable: [...unable],
+  };
+}
+
+export function mirrorBody({ sizeBytes, epoch, members, verify, ...rest }: MirrorView): MirrorBody {
   return {
     ...rest,
+    ...(verify !== undefined && { verify: verifyBody(verify) }),
     sizeBytes: count(sizeBytes),
     epoch: count(epoch),
     inSync: members.filter(({ inSync }) => inSync).length,

@@ -120,6 +120,14 @@ export class ApiClient {
     return this.#ask('DELETE', `mirrors/${part(name)}/members/${part(member)}`, undefined, forever);
   }
 
+  startMirrorVerify(name: string): Promise<MirrorBody> {
+    return this.#ask('POST', `mirrors/${part(name)}/verify`);
+  }
+
+  cancelMirrorVerify(name: string): Promise<MirrorBody> {
+    return this.#ask('DELETE', `mirrors/${part(name)}/verify`);
+  }
+
   async volumes(): Promise<readonly VolumeBody[]> {
     return (await this.#ask<{ volumes: VolumeBody[] }>('GET', 'volumes')).volumes;
   }

@@ -8,5 +8,8 @@ export function mirrorsSource(service: MirrorService | undefined): MirrorsSource
   const none = async (name: string) => {
     throw new MirrorNotFoundError(name);
   };
-  return { list: async () => [], get: none, addMember: none, removeMember: none };
+  return {
+    ...{ list: async () => [], get: none },
+    ...{ addMember: none, removeMember: none, startVerify: none, cancelVerify: none },
+  };
 }

@@ -1,5 +1,5 @@
 // What is told of mirrored volumes: few, so prom-client makes it with the rest of the node's.
-import type { MirrorView } from '../mirrors/types.js';
+import type { MirrorVerify, MirrorView } from '../mirrors/types.js';
 import type { Definition, Sample, Snapshot } from './node-metrics.js';
 
 export const mirrorGauges: readonly Definition[] = [
@@ -52,7 +52,28 @@ export const mirrorGauges: readonly Definition[] = [
     'resyncDoneBytes',
   ),
   resync('ballast_mirror_resync_total_bytes', 'What is to be copied to it.', 'resyncTotalBytes'),
+  verified(
+    'ballast_mirror_verify_done_bytes',
+    'What the last comparison of its members has compared.',
+    ({ doneBytes }) => doneBytes,
+  ),
+  verified('ballast_mirror_verify_total_bytes', 'What it is to compare.', ({ totalBytes }) => totalBytes),
+  verified(
+    'ballast_mirror_verify_different_bytes',
+    'In which it found members in sync to differ: never anything but 0.',
+    ({ differentBytes }) => differentBytes,
+  ),
+  verified(
+    'ballast_mirror_verify_unreadable_bytes',
+    'That a member could not read then; written again there, where another one could.',
+    ({ unreadableBytes }) => unreadableBytes,
+  ),
 ];
+
+function verified(name: string, help: string, value: (verify: MirrorVerify) => bigint): Definition {
+  const samples = ofMirrors(({ name: volume, verify }) => (verify ? [[{ volume }, value(verify)]] : []));
+  return { name, help, labels: ['volume'], samples };
+}
 
 function ofMirrors(samples: (mirror: MirrorView) => readonly Sample[]) {
   return ({ mirrors }: Snapshot): readonly Sample[] => mirrors.flatMap(samples);

@@ -125,6 +125,19 @@ export class MirrorService {
     return this.get(name);
   }
 
+  /** Compares all members in sync; begun when it resolves. */
+  async startVerify(name: string): Promise<MirrorView> {
+    this.#find(name);
+    await this.#engine.startMirrorVerify(name);
+    return this.get(name);
+  }
+
+  async cancelVerify(name: string): Promise<MirrorView> {
+    this.#find(name);
+    await this.#engine.cancelMirrorVerify(name);
+    return this.get(name);
+  }
+
   #find(name: string): Served {
     const served = this.#served.get(name);
     if (served === undefined) throw new MirrorNotFoundError(name);

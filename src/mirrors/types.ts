@@ -4,11 +4,11 @@ import type { HostIdentity } from '../base/identity.js';
 import type { MirrorSpec } from '../base/mirror-spec.js';
 import type { ReplicaSpec } from '../base/replica-spec.js';
 import type { VolumeIdentity } from '../base/volume-identities.js';
-import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
+import type { MirrorEngine, MirrorVerify, ReplicaInfo } from '../native/mirror-types.js';
 import type { PoolVolumeInfo } from '../native/pool-types.js';
 import type { VolumeInfo, VolumeOptions } from '../native/types.js';
 
-export type { MirrorInfo, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
+export type { MirrorInfo, MirrorRecord, MirrorVerify, ReplicaInfo } from '../native/mirror-types.js';
 
 /** Of the engine, what replicas and mirrored volumes need. */
 export interface MirrorsEngine extends MirrorEngine {
@@ -65,6 +65,8 @@ export interface MirrorView {
   readonly head?: string;
   readonly minInSync: number;
   readonly members: readonly MirrorMemberView[];
+  /** The last comparison of its members since the head began. */
+  readonly verify?: MirrorVerify;
   readonly unreconciledRegions: number;
   readonly markedRegions: number;
 }

@@ -331,6 +331,8 @@ export interface NativeBinding {
   mirrorDemote(engine: number, op: number, volume: string): void;
   mirrorAddMember(engine: number, op: number, volume: string, member: NativeMirror['members'][number]): void;
   mirrorRemoveMember(engine: number, op: number, volume: string, uuid: string): void;
+  mirrorStartVerify(engine: number, op: number, volume: string): void;
+  mirrorCancelVerify(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */
   mirrorAnswerStore(
     engine: number,

@@ -3,7 +3,7 @@
 import { binding, type NativeResults } from './binding.js';
 import { checkFunction, checkObject, checkText } from './checks.js';
 import { EnginePools } from './engine-pools.js';
-import { headFailure, memberFailure, mirrorFailure, replicaFailure } from './failures.js';
+import { headFailure, memberFailure, mirrorFailure, replicaFailure, verifyFailure } from './failures.js';
 import {
   checkMirrorMember,
   checkMirrorOptions,
@@ -76,6 +76,18 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
       (op) => binding.mirrorRemoveMember(engine, op, volume, replica),
       memberFailure(volume, replica),
     );
+  }
+
+  async startMirrorVerify(volume: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorStartVerify(engine, op, volume), verifyFailure(volume));
+  }
+
+  async cancelMirrorVerify(volume: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorCancelVerify(engine, op, volume), verifyFailure(volume));
   }
 
   async promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {

@@ -82,6 +82,20 @@ export function headFailure(volume: string): ToError {
   };
 }
 
+export function verifyFailure(volume: string): ToError {
+  return (failure) => {
+    switch (failure.code) {
+      case 'NOT_FOUND':
+        return new MirrorNotFoundError(volume);
+      case 'IN_USE':
+      case 'PERMISSION_DENIED':
+        return new MirrorConflictError(volume, reasonOf(failure));
+      default:
+        return engineFailure(`compare members of mirrored volume '${volume}'`)(failure);
+    }
+  };
+}
+
 export function memberFailure(volume: string, replica: string): ToError {
   return (failure) =>
     failure.code === 'SHUTTING_DOWN'

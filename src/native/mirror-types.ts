@@ -127,6 +127,29 @@ export interface MirrorMemberInfo {
   readonly resyncTotalBytes: bigint;
 }
 
+export interface MirrorDifference {
+  /** Of the volume. */
+  readonly offsetBytes: bigint;
+  readonly sizeBytes: bigint;
+  /** UUIDs of members that differ from most of them; empty: nobody can tell which are right. */
+  readonly odd: readonly string[];
+}
+
+/** A comparison of all members in sync. What differs is told, and left as it is. */
+export interface MirrorVerify {
+  /** cancelled: or its head ended; failed: fewer than two members are left that can be compared. */
+  readonly state: 'running' | 'done' | 'cancelled' | 'failed';
+  readonly doneBytes: bigint;
+  readonly totalBytes: bigint;
+  readonly differentBytes: bigint;
+  /** That some member could not read; written again there, where another one could. */
+  readonly unreadableBytes: bigint;
+  /** The first 64. */
+  readonly differences: readonly MirrorDifference[];
+  /** UUIDs of members that do not know how to be compared. */
+  readonly unable: readonly string[];
+}
+
 /** standby: no head of the volume runs here. fenced: another one is head. */
 export type HeadState =
   | 'standby'
@@ -148,6 +171,8 @@ export interface MirrorInfo {
   readonly record: MirrorRecord;
   /** A member is being added or removed. */
   readonly changing: boolean;
+  /** The last one of this head. */
+  readonly verify?: MirrorVerify;
   readonly members: readonly MirrorMemberInfo[];
   /** That an unclean end left, and that are not equal yet. */
   readonly unreconciledRegions: number;
@@ -177,6 +202,10 @@ export interface MirrorEngine {
   /** Begun when it resolves: done when the record says so, given up when `changing` ends without. */
   addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void>;
   removeMirrorMember(volume: string, uuid: string): Promise<void>;
+  /** Begun when it resolves: MirrorInfo.verify says how far it is. */
+  startMirrorVerify(volume: string): Promise<void>;
+  /** Nothing happens where none is under way. */
+  cancelMirrorVerify(volume: string): Promise<void>;
   /**
    * Makes this engine head of a volume that is served here, in place of a head of it that was fenced. Answers
    * when it has begun; onHeadState says when it serves. `mirror.standby` is not looked at.

@@ -1,7 +1,7 @@
 // A mirrored volume of three processes: each of them may be killed under load, and nothing that was
 // acknowledged is lost. Afterwards all members are equal, byte for byte.
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/base/errors.js';
 import { Engine } from '../../src/native/index.js';
@@ -53,7 +53,17 @@ async function startMirror(): Promise<Node> {
   return start((workspace) => ['--mirror', `v=${own(workspace)},${members},lease=200`]);
 }
 
-async function mirror(head: Node): Promise<{ state: string; members: { state: string; inSync: boolean }[] }> {
+interface Shown {
+  readonly state: string;
+  readonly members: readonly {
+    readonly uuid: string;
+    readonly place: string;
+    readonly state: string;
+    readonly inSync: boolean;
+  }[];
+}
+
+async function mirror(head: Node): Promise<Shown> {
   const shown = await ballast(['mirror', 'show', 'v', '-o', 'json', '--data', head.workspace.path('state')]);
   expect(shown.code, shown.stderr).toBe(0);
   return JSON.parse(shown.stdout.toString('utf8'));
@@ -192,5 +202,41 @@ describe('a mirrored volume of three processes', () => {
     );
     expect(second!.equals(own!)).toBe(true);
     expect(added!.equals(own!)).toBe(true);
+  });
+
+  it('says in what its members differ, under load, and which of three is another', {
+    timeout: 120_000,
+  }, async () => {
+    const head = await startMirror();
+    await inSync(head);
+    const verify = async () => {
+      const argv = ['mirror', 'verify', 'v', '--wait', '-o', 'json', '--data', head.workspace.path('state')];
+      const { code, stdout } = await ballast(argv);
+      return { code, ...JSON.parse(stdout.toString('utf8')) };
+    };
+    const written = new Written();
+    let found: Awaited<ReturnType<typeof verify>> | undefined;
+    const writes = await load(
+      head,
+      written,
+      verify().then((said) => {
+        found = said;
+      }),
+    );
+    expect(writes).toBeGreaterThan(0);
+    expect(found).toMatchObject({ code: 0, state: 'done', doneBytes: Number(size), differentBytes: 0 });
+    // Behind the back of the second one.
+    const image = await open(nodes[1]!.workspace.path('r.img'), 'r+');
+    await image.write(randomBytes(10), 0, 10, 700 * blockBytes + 9);
+    await image.sync();
+    await image.close();
+    const shown = await mirror(head);
+    const odd = shown.members.find(({ place }) => place.includes(`:${nodes[1]!.target.port}`))?.uuid;
+    expect(odd).toBeDefined();
+    expect(await verify()).toMatchObject({
+      ...{ code: 1, state: 'done', differentBytes: blockBytes, unreadableBytes: 0, unable: [] },
+      differences: [{ offsetBytes: 700 * blockBytes, sizeBytes: blockBytes, odd: [odd] }],
+    });
+    for (const { target } of nodes) expect(await target.stop()).toBe(0);
   });
 });

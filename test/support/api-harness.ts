@@ -27,7 +27,7 @@ import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
 import { MirrorNotFoundError } from '../../src/base/mirror-errors.js';
 import { Metrics } from '../../src/metrics/metrics.js';
-import type { MirrorView } from '../../src/mirrors/types.js';
+import type { MirrorVerify, MirrorView } from '../../src/mirrors/types.js';
 import { fakeDataPlane } from './fake-data-plane.js';
 import { fakeMetricsSource, fakeMirrorViews } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
@@ -48,6 +48,8 @@ export class ApiHarness {
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
   /** What was asked of mirrored volumes. */
   readonly memberChanges: (readonly string[])[] = [];
+  /** What a comparison of members has found. */
+  verify: MirrorVerify | undefined;
   failHealth: Error | undefined;
   trusted = false;
   /** What /v1/stats says that volumes did. */
@@ -87,13 +89,27 @@ export class ApiHarness {
         poolRoutes(pools),
         mirrorRoutes({
           list: async () => fakeMirrorViews,
-          get: mirrorNamed,
+          get: async (name) => ({
+            ...(await mirrorNamed(name)),
+            ...(this.verify !== undefined && { verify: this.verify }),
+          }),
           addMember: async (name, member) => {
             this.memberChanges.push(['add', name, member]);
             return mirrorNamed(name);
           },
           removeMember: async (name, member) => {
             this.memberChanges.push(['remove', name, member]);
+            return mirrorNamed(name);
+          },
+          startVerify: async (name) => {
+            this.memberChanges.push(['verify', name]);
+            return {
+              ...(await mirrorNamed(name)),
+              ...(this.verify !== undefined && { verify: this.verify }),
+            };
+          },
+          cancelVerify: async (name) => {
+            this.memberChanges.push(['cancel', name]);
             return mirrorNamed(name);
           },
         }),

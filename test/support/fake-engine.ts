@@ -167,6 +167,14 @@ export class FakeEngine extends FakePools implements EnginePort {
     return this.mirrors.removeMirrorMember(volume, uuid);
   }
 
+  async startMirrorVerify(volume: string): Promise<void> {
+    this.mirrors.startVerify(volume);
+  }
+
+  async cancelMirrorVerify(volume: string): Promise<void> {
+    this.mirrors.cancelVerify(volume);
+  }
+
   promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {
     return this.run('promote', volume, () => this.mirrors.promote(volume, mirror));
   }

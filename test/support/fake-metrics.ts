@@ -158,6 +158,10 @@ export const fakeMirrorViews: readonly MirrorView[] = [
         ...{ resyncDoneBytes: 5n, resyncTotalBytes: 20n },
       }),
     ],
+    verify: {
+      ...{ state: 'running', doneBytes: 6n, totalBytes: 30n, differentBytes: 4096n, unreadableBytes: 8192n },
+      ...{ differences: [{ offsetBytes: 4096n, sizeBytes: 4096n, odd: ['m2'] }], unable: [] },
+    },
     unreconciledRegions: 4,
     markedRegions: 9,
   },

@@ -10,6 +10,7 @@ import type {
   MirrorMemberOptions,
   MirrorOptions,
   MirrorRecord,
+  MirrorVerify,
   ReplicaInfo,
   ReplicaOptions,
   StoreAnswer,
@@ -23,6 +24,7 @@ interface FakeHead {
   readonly answers: StoreAnswer[];
   members: readonly MirrorMemberInfo[];
   changing: boolean;
+  verify?: MirrorVerify;
   waiting: ((answer: StoreAnswer) => void) | undefined;
 }
 
@@ -136,9 +138,24 @@ export class FakeMirrors {
     });
   }
 
+  startVerify(volume: string): void {
+    const { record } = this.head(volume);
+    const sizeBytes = record.blocksCount * BigInt(record.blockSizeBytes);
+    this.head(volume).verify = {
+      ...{ state: 'running', doneBytes: 0n, totalBytes: sizeBytes, differentBytes: 0n },
+      ...{ unreadableBytes: 0n, differences: [], unable: [] },
+    };
+  }
+
+  cancelVerify(volume: string): void {
+    const head = this.head(volume);
+    if (head.verify !== undefined) head.verify = { ...head.verify, state: 'cancelled' };
+  }
+
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
-    const { record, members, changing, options } = this.head(volume);
-    const info = { volume, record, members, changing, unreconciledRegions: 3, markedRegions: 2 };
+    const { record, members, changing, options, verify } = this.head(volume);
+    const found = verify === undefined ? {} : { verify };
+    const info = { volume, record, members, changing, unreconciledRegions: 3, markedRegions: 2, ...found };
     if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };
     return { ...info, state: 'serving', activity: 'degraded' };
   }

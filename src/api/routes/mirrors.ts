@@ -11,6 +11,8 @@ export interface MirrorsSource {
   get(name: string): Promise<MirrorView>;
   addMember(name: string, member: string): Promise<MirrorView>;
   removeMember(name: string, member: string): Promise<MirrorView>;
+  startVerify(name: string): Promise<MirrorView>;
+  cancelVerify(name: string): Promise<MirrorView>;
 }
 
 const viewer = { access: 'viewer' } as const;
@@ -64,6 +66,30 @@ export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
         },
       },
       async ({ params }) => mirrorBody(await mirrors.removeMember(params.name, params.member)),
+    );
+    app.post(
+      '/v1/mirrors/:name/verify',
+      {
+        config: operator,
+        schema: {
+          summary: 'Begins to compare all members in sync; `verify` of the mirror says how far it is',
+          params: Name,
+          response: { 202: ref(Mirror) },
+        },
+      },
+      async ({ params }, reply) => reply.code(202).send(mirrorBody(await mirrors.startVerify(params.name))),
+    );
+    app.delete(
+      '/v1/mirrors/:name/verify',
+      {
+        config: operator,
+        schema: {
+          summary: 'Ends a comparison of members that is under way',
+          params: Name,
+          response: { 200: ref(Mirror) },
+        },
+      },
+      async ({ params }) => mirrorBody(await mirrors.cancelVerify(params.name)),
     );
   };
 }

@@ -6,6 +6,7 @@ import type { CliContext } from '../engine-port.js';
 import { printResult } from '../output.js';
 import { renderTable } from '../table.js';
 import { mirrorColumns, renderMirror } from './render.js';
+import { registerVerify } from './verify.js';
 
 export function register(mirror: Command, context: CliContext): void {
   addDaemonOptions(mirror.command('list').description('show all mirrored volumes')).action(
@@ -40,4 +41,5 @@ export function register(mirror: Command, context: CliContext): void {
       const changed = await (await daemonOf(context, options)).removeMirrorMember(name, member);
       await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
     });
+  registerVerify(mirror, context);
 }

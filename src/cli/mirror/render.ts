@@ -31,6 +31,27 @@ function resyncText({ resync }: Member): string {
   return resync === undefined ? '-' : `${size(resync.doneBytes)} of ${size(resync.totalBytes)}`;
 }
 
+type Verify = NonNullable<MirrorBody['verify']>;
+const differenceColumns: readonly Column<Verify['differences'][number]>[] = [
+  { title: 'differs at', value: ({ offsetBytes }) => String(offsetBytes), align: 'right' },
+  { title: 'bytes', value: ({ sizeBytes }) => String(sizeBytes), align: 'right' },
+  { title: 'from most', value: ({ odd }) => (odd.length === 0 ? 'not known' : odd.join(', ')) },
+];
+
+function describeVerify({ state, doneBytes, totalBytes, differentBytes, unreadableBytes }: Verify): string {
+  const far = `${state}, ${size(doneBytes)} of ${size(totalBytes)}`;
+  const bad = toBytes(unreadableBytes) > 0n ? `, ${size(unreadableBytes)} not readable at a member` : '';
+  return `${far}, ${toBytes(differentBytes) > 0n ? `${size(differentBytes)} differ` : 'no difference'}${bad}`;
+}
+
+export function renderVerify({ name, verify }: MirrorBody, color: boolean): string {
+  if (verify === undefined) return `verify of ${name}: never since its head began\n`;
+  const unable = verify.unable.map((uuid) => `member ${uuid} does not know how to be compared\n`);
+  const table =
+    verify.differences.length > 0 ? renderTable(differenceColumns, verify.differences, color) : '';
+  return `verify of ${name}: ${describeVerify(verify)}\n${unable.join('')}${table}`;
+}
+
 export function renderMirror(mirror: MirrorBody, color: boolean): string {
   const { name, uuid, nqn, sizeBytes, blockSizeBytes, epoch, head, minInSync, inSync, members } = mirror;
   const fields: (readonly [string, string])[] = [
@@ -43,6 +64,7 @@ export function renderMirror(mirror: MirrorBody, color: boolean): string {
     ['epoch', head === undefined ? String(epoch) : `${epoch}, head ${head}`],
     ['unreconciled', `${mirror.unreconciledRegions} regions of 1 MiB`],
     ['marked', `${mirror.markedRegions} regions of 1 MiB`],
+    ['verified', mirror.verify === undefined ? 'never since its head began' : describeVerify(mirror.verify)],
   ];
   return `${renderFields(fields, color)}\n${renderTable(memberColumns, members, color)}`;
 }

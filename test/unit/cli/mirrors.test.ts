@@ -54,6 +54,50 @@ describe('ballast mirror', () => {
     expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);
   });
 
+  it('compares members, and says what differs', async () => {
+    const bytes = {
+      doneBytes: 10n << 20n,
+      totalBytes: 10n << 20n,
+      differentBytes: 8192n,
+      unreadableBytes: 0n,
+    };
+    const differences = [
+      { offsetBytes: 4096n, sizeBytes: 4096n, odd: ['m3'] },
+      { offsetBytes: 65536n, sizeBytes: 4096n, odd: [] },
+    ];
+    daemon.api.verify = { state: 'done', ...bytes, differences, unable: ['m9'] };
+    const { code, stdout } = await daemon.run('mirror', 'verify', 'db');
+    expect(code).toBe(0);
+    expect(stdout).toBe(
+      'verify of db: done, 10 MiB of 10 MiB, 8 KiB differ\n' +
+        'member m9 does not know how to be compared\n' +
+        'DIFFERS AT   BYTES   FROM MOST\n' +
+        '      4096    4096   m3\n' +
+        '     65536    4096   not known\n',
+    );
+    expect(await daemon.json('mirror', 'verify', 'db', '--status')).toMatchObject({
+      mirror: 'db',
+      ...{ state: 'done', differentBytes: 8192, differences: [{ odd: ['m3'] }, { odd: [] }] },
+    });
+    const waited = await daemon.run('mirror', 'verify', 'db', '--wait');
+    expect([waited.code, waited.stderr]).toEqual([1, "ballast: mirror 'db': its members differ\n"]);
+    expect((await daemon.run('mirror', 'verify', 'db', '--cancel')).code).toBe(0);
+    expect(daemon.api.memberChanges).toEqual([
+      ['verify', 'db'],
+      ['verify', 'db'],
+      ['cancel', 'db'],
+    ]);
+  });
+
+  it('waits until the comparison has ended, and fails when it was not done', async () => {
+    const found = { totalBytes: 10n, differentBytes: 0n, unreadableBytes: 0n, differences: [], unable: [] };
+    daemon.api.verify = { state: 'failed', doneBytes: 5n, ...found };
+    const { code, stderr } = await daemon.run('mirror', 'verify', 'db', '--wait');
+    expect([code, stderr]).toEqual([1, "ballast: mirror 'db': the comparison was failed\n"]);
+    daemon.api.verify = { state: 'done', doneBytes: 10n, ...found };
+    expect((await daemon.run('mirror', 'verify', 'db', '--wait')).code).toBe(0);
+  });
+
   it('does not know another', async () => {
     const { code, stderr } = await daemon.run('mirror', 'show', 'other');
     expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);

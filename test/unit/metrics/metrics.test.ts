@@ -58,6 +58,10 @@ describe('metrics', () => {
     expect(value('ballast_mirror_marked_regions', db)).toBe(9);
     expect(value('ballast_mirror_resync_done_bytes', { ...db, member: 'm3' })).toBe(5);
     expect(value('ballast_mirror_resync_total_bytes', db)).toBe(20); // of who is copied to, alone
+    expect(value('ballast_mirror_verify_done_bytes', db)).toBe(6);
+    expect(value('ballast_mirror_verify_total_bytes', db)).toBe(30);
+    expect(value('ballast_mirror_verify_different_bytes', db)).toBe(4096);
+    expect(value('ballast_mirror_verify_unreadable_bytes', db)).toBe(8192);
   });
 
   it('tell what a volume did, by volume and node', async () => {

@@ -268,6 +268,17 @@ describe('other members', () => {
     expect(await uuids()).toEqual([first, uuid('b')]);
   });
 
+  it('are compared, and how far that is is shown', async () => {
+    await world.start(two);
+    expect((await world.service.get('db')).verify).toBeUndefined();
+    expect((await world.service.startVerify('db')).verify).toMatchObject({
+      ...{ state: 'running', totalBytes: 16n * mib },
+    });
+    expect((await world.service.cancelVerify('db')).verify).toMatchObject({ state: 'cancelled' });
+    await expect(world.service.startVerify('log')).rejects.toThrow("no mirrored volume 'log'");
+    await expect(world.service.cancelVerify('log')).rejects.toThrow("no mirrored volume 'log'");
+  });
+
   it('are refused where they cannot be members', async () => {
     await world.start({ replicas: ['r1=file:/b:32MiB'], ...two });
     const refused = (member: string) => world.service.addMember('db', member).catch((error) => error.message);

@@ -170,6 +170,14 @@ describe('a head that comes and goes', () => {
     expect(events).toContain('db serving');
     expect((await engine.mirrorInfo('db')).state).toBe('serving');
     expect(await rejection(engine.promoteMirror('db', mirror))).toMatchObject({ code: 'MIRROR_CONFLICT' });
+    expect(await rejection(engine.startMirrorVerify('db'))).toMatchObject({
+      ...{
+        code: 'MIRROR_CONFLICT',
+        reason: 'only one member is in sync: there is nothing to compare it with',
+      },
+    });
+    await engine.cancelMirrorVerify('db'); // of none
+    expect((await engine.mirrorInfo('db')).verify).toBeUndefined();
 
     await engine.demoteMirror('db');
     expect(stored).toMatchObject({ epoch: 1n, headStopped: true });
@@ -182,5 +190,6 @@ describe('a head that comes and goes', () => {
   it('is of a volume that is served', async () => {
     expect(await rejection(engine.promoteMirror('db', mirror))).toMatchObject({ code: 'MIRROR_CONFLICT' });
     expect(await rejection(engine.demoteMirror('db'))).toMatchObject({ code: 'MIRROR_NOT_FOUND' });
+    expect(await rejection(engine.startMirrorVerify('db'))).toMatchObject({ code: 'MIRROR_NOT_FOUND' });
   });
 });
