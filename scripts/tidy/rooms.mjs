@@ -31,7 +31,7 @@ export const sourceRooms = {
   cluster: { values: ['base'], types: ['store'] },
   trust: { values: ['base', 'rpc', 'auth', 'cluster'], types: ['store'] },
   agent: { values: ['base', 'cluster', 'mirrors'], types: ['native', 'store'] },
-  api: { values: ['base', 'auth'], types: ['pools', 'mirrors'] },
+  api: { values: ['base', 'auth'], types: ['pools', 'mirrors', 'trust'] },
   client: { values: ['base'], types: ['api'] },
   rpc: { values: ['base'], types: [] },
   metrics: { values: ['base'], types: ['native', 'pools', 'mirrors'] },

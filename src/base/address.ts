@@ -7,6 +7,8 @@ import { checkNqn } from './nqn.js';
 
 export const defaultPort = 4420;
 export const defaultApiPort = 8420;
+/** Where nodes join a cluster. */
+export const defaultJoinPort = 8431;
 
 export interface HostPort {
   readonly host: string;

@@ -161,6 +161,24 @@ export interface CsiPort {
   close(): Promise<void>;
 }
 
+/** What `ballast node join` asks for. */
+export interface JoinWithTokenOptions {
+  /** Where nodes join. */
+  readonly address: HostPort;
+  readonly token: string;
+  readonly name: string;
+  readonly stateDirectory: string;
+}
+
+export interface JoinedNode {
+  readonly name: string;
+  readonly nodeId: string;
+  /** HOST:PORT of the cluster's store. */
+  readonly controllers: readonly string[];
+  /** ISO 8601: of the certificate. */
+  readonly validTo: string;
+}
+
 /** Everything outside a command that it may touch. */
 export interface CliContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -171,6 +189,8 @@ export interface CliContext {
   /** Locks the state directory; refuses one that another daemon has. */
   startControl(options: ControlOptions): Promise<ControlPort>;
   startCsi(options: CsiOptions): Promise<CsiPort>;
+  /** The node has its certificate then; refuses a state directory that a daemon has. */
+  joinWithToken(options: JoinWithTokenOptions): Promise<JoinedNode>;
   hostIdentity(stateDirectory: string): Promise<HostIdentity>;
   createAttacher(options: {
     readonly stateDirectory?: string;

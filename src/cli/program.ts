@@ -26,6 +26,7 @@ const groups = [
     description: 'verified load, and histories of it',
     load: () => import('./drill/index.js'),
   },
+  { name: 'node', description: 'nodes of a cluster', load: () => import('./node/index.js') },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
   {
     name: 'manifests',

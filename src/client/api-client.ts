@@ -6,6 +6,7 @@ import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
 import type { AnaBody } from '../api/routes/ana.js';
 import type { HostsBody } from '../api/routes/hosts.js';
+import type { JoinTokenBody, NewJoinTokenBody, WantedJoinTokenBody } from '../api/routes/join-tokens.js';
 import type { KeysBody, RotatedBody } from '../api/routes/keys.js';
 import type { StatsBody, VolumeStatsBody } from '../api/routes/stats.js';
 import type {
@@ -22,6 +23,7 @@ import { ask, type Request } from './transport.js';
 export type {
   ExtentsBody,
   HostsBody,
+  JoinTokenBody,
   KeysBody,
   MirrorBody,
   NewPoolBody,
@@ -243,6 +245,18 @@ export class ApiClient {
 
   withdrawPod(volume: string, podUid: string): Promise<void> {
     return this.#ask('DELETE', `volumes/${part(volume)}/pods/${part(podUid)}`);
+  }
+
+  async joinTokens(): Promise<readonly JoinTokenBody[]> {
+    return (await this.#ask<{ tokens: JoinTokenBody[] }>('GET', 'cluster/join-tokens')).tokens;
+  }
+
+  createJoinToken(body: WantedJoinTokenBody): Promise<NewJoinTokenBody> {
+    return this.#ask('POST', 'cluster/join-tokens', body);
+  }
+
+  deleteJoinToken(id: string): Promise<void> {
+    return this.#ask('DELETE', `cluster/join-tokens/${part(id)}`);
   }
 
   async qosClasses(): Promise<readonly QosClassBody[]> {

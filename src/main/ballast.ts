@@ -27,6 +27,7 @@ const context: CliContext = {
     const { startCsi } = await import('./csi.js');
     return startCsi(options, version);
   },
+  joinWithToken: async (options) => (await import('./join.js')).joinWithToken(options),
   hostIdentity: (stateDirectory) => hostIdentity({ systemDirectory: '/etc/nvme', stateDirectory }),
   createAttacher: async (options) => (await import('./attachment.js')).createAttacher(options),
   serveAttachment: async (uuid, stateDirectory) =>

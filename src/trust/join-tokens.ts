@@ -41,7 +41,7 @@ export class JoinTokens {
   async create(wanted: WantedJoinToken = {}): Promise<NewJoinToken> {
     const { ttlSeconds = ttlSecondsDefault, usesMax = 1 } = wanted;
     check('ttlSeconds', ttlSeconds, joinTtlSecondsMin, joinTtlSecondsMax);
-    check('uses', usesMax, 1, joinUsesMax);
+    check('usesMax', usesMax, 1, joinUsesMax);
     await this.#dropExpired();
     if ((await this.list()).length >= joinTokensMax)
       throw new LimitReachedError('join tokens', joinTokensMax);

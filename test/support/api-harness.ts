@@ -8,6 +8,7 @@ import {
   anaRoutes,
   healthRoutes,
   hostRoutes,
+  joinTokenRoutes,
   keyRoutes,
   metricsRoutes,
   mirrorRoutes,
@@ -28,6 +29,7 @@ import { TokenRegistry } from '../../src/auth/token-registry.js';
 import { MirrorNotFoundError } from '../../src/base/mirror-errors.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import type { MirrorVerify, MirrorView } from '../../src/mirrors/types.js';
+import { JoinTokens } from '../../src/trust/join-tokens.js';
 import { fakeDataPlane } from './fake-data-plane.js';
 import { fakeMetricsSource, fakeMirrorViews } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
@@ -43,6 +45,7 @@ export class ApiHarness {
   readonly clock = this.world.clock;
   readonly store = this.world.store;
   readonly tokens = new TokenRegistry(this.store, this.clock);
+  readonly joinTokens = new JoinTokens(this.store, Buffer.alloc(32, 7), this.clock);
   readonly admin = makeToken('admin');
   readonly lines: string[] = [];
   readonly log = pino({ level: 'debug' }, { write: (line: string) => void this.lines.push(line) });
@@ -116,6 +119,7 @@ export class ApiHarness {
         qosRoutes(qos),
         keyRoutes(rotation),
         tokenRoutes(this.tokens),
+        joinTokenRoutes(this.joinTokens),
         statsRoutes({
           source: {
             stats: () => ({ volume: (name) => this.activity.find((one) => one.name === name) }),

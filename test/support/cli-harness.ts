@@ -8,6 +8,7 @@ import type {
   ControlOptions,
   CsiOptions,
   DataPlanePort,
+  JoinWithTokenOptions,
   OpenedMirrors,
   OpenedPools,
   OtherVolume,
@@ -45,6 +46,7 @@ export class CliHarness {
   exitedNow: number | undefined;
   control: ControlOptions | undefined;
   csi: CsiOptions | undefined;
+  joined: JoinWithTokenOptions | undefined;
   dataPlane: DataPlanePort | undefined;
   onSleep: () => void = () => undefined;
   failApi: Error | undefined;
@@ -98,6 +100,11 @@ export class CliHarness {
           closeApi: async () => void this.engine.steps.push('close api'),
           close: async () => void this.engine.steps.push('close control'),
         };
+      },
+      joinWithToken: async (options) => {
+        this.joined = options;
+        const controllers = [`${options.address.host}:8430`];
+        return { name: options.name, nodeId: 'u', controllers, validTo: '2027-11-22T00:00:00.000Z' };
       },
       startCsi: async (options) => {
         this.csi = options;

@@ -2,6 +2,7 @@
 export { anaRoutes } from './ana.js';
 export { healthRoutes } from './health.js';
 export { hostRoutes } from './hosts.js';
+export { joinTokenRoutes } from './join-tokens.js';
 export { keyRoutes } from './keys.js';
 export { metricsRoutes } from './metrics.js';
 export { mirrorRoutes } from './mirrors.js';

@@ -30,6 +30,9 @@ const guarded = [
   ['GET', '/v1/tokens', 'admin'],
   ['POST', '/v1/tokens', 'admin'],
   ['DELETE', '/v1/tokens/x', 'admin'],
+  ['GET', '/v1/cluster/join-tokens', 'admin'],
+  ['POST', '/v1/cluster/join-tokens', 'admin'],
+  ['DELETE', '/v1/cluster/join-tokens/x', 'admin'],
 ] as const;
 
 describe('access', () => {
@@ -254,7 +257,7 @@ describe('the OpenAPI document', () => {
       /\/v1\/(?:pools|mirrors|qos|snapshots|keys|volumes\/\{name\}\/)|(?:POST|PATCH|DELETE) \/v1\/volumes/;
     expect(operations.filter((operation) => !others.test(operation)).sort()).toEqual(
       [
-        ...guarded.map(([method, url]) => `${method} ${url.replace(/(?<=s\/)(demo|x)$/, '{name}')}`),
+        ...guarded.map(([method, url]) => `${method} ${templateOf(url)}`),
         'GET /v1/health',
         'GET /v1/openapi.json',
       ].sort(),
@@ -269,8 +272,10 @@ describe('the OpenAPI document', () => {
         ...[
           'Error',
           'Extents',
+          'JoinToken',
           'Keys',
           'Mirror',
+          'NewJoinToken',
           'NewToken',
           'Node',
           'Pool',
@@ -349,4 +354,8 @@ function onlyKnown(schema: Schema, value: unknown, document: Document): boolean 
     const property = known.properties?.[key];
     return property !== undefined && onlyKnown(property, inner, document);
   });
+}
+
+function templateOf(url: string): string {
+  return url.replace(/(?<=join-tokens\/)x$/, '{id}').replace(/(?<=s\/)(?:demo|x)$/, '{name}');
 }

@@ -1,0 +1,10 @@
+// `ballast node ...`: nodes of a cluster. Loaded when one is asked for.
+import type { Command } from 'commander';
+import type { CliContext } from '../engine-port.js';
+import { registerJoin } from './join.js';
+import { registerToken } from './token.js';
+
+export function register(node: Command, context: CliContext): void {
+  registerJoin(node, context);
+  registerToken(node.command('token').description('with what nodes join'), context);
+}
