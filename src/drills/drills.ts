@@ -6,6 +6,7 @@ import { stopHead } from './faults/freeze.js';
 import { killHead, killReplica, powerCut } from './faults/kill.js';
 import { partition } from './faults/partition.js';
 import { moveHead, rollingRestart, upgrade } from './faults/restart.js';
+import { slowDisk } from './faults/slow-disk.js';
 import { storeOutage } from './faults/store-outage.js';
 
 export const drills: readonly DrillDefinition[] = [
@@ -14,6 +15,7 @@ export const drills: readonly DrillDefinition[] = [
   stopHead,
   partition,
   storeOutage,
+  slowDisk,
   diskError,
   powerCut,
   moveHead,

@@ -22,6 +22,7 @@ export type FaultyCluster = Pick<
   | 'startNode'
   | 'startController'
   | 'network'
+  | 'disks'
   | 'storeProcess'
   | 'startStoreProcess'
 >;
@@ -48,7 +49,11 @@ export interface DrillDefinition {
   readonly gapTargetMs?: number;
   /** Why this machine cannot have it; undefined: it can. */
   readonly unavailable?: () => Promise<string | undefined>;
+  /** How long it lasts at least: nobody is told of it, so it takes a while until it is noticed. */
+  readonly holdMsMin?: number;
   /** All connections go through links that can be cut. */
   readonly needsNetwork?: boolean;
+  /** Disks of nodes are on file systems that can be frozen. */
+  readonly needsFrozenDisks?: boolean;
   fault(scene: Scene): Fault;
 }

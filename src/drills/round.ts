@@ -95,7 +95,7 @@ async function scenario(
   const endMs = performance.now() + seconds * 1000;
   await pause(seconds * 1000 * leadInPart, signal);
   await fault.inject();
-  await pause(seconds * 1000 * holdPart, signal);
+  await pause(Math.max(seconds * 1000 * holdPart, definition.holdMsMin ?? 0), signal);
   await fault.heal();
   const healedMs = performance.now();
   // The records may still say what was so before: a head that is gone, a member that has not been missed.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DomainError } from '../base/errors.js';
 import { DrillCluster, type DrillClusterOptions } from './cluster/drill-cluster.js';
 import type { DrillDefinition } from './fault.js';
+import { FrozenDisks } from './frozen-disks.js';
 import type { DrillHost } from './host.js';
 import { compareMembers } from './members.js';
 import { Network } from './network/network.js';
@@ -38,34 +39,43 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   const head = { drill, what, ...(gapTargetMs !== undefined && { gapTargetMs }) };
   const skipped = await definition.unavailable?.();
   if (skipped !== undefined) return { ...head, rounds: [], failures: [], skipped };
-  const supervisor = new Supervisor();
-  const network = definition.needsNetwork === true ? new Network() : undefined;
+  const means: Means = {
+    supervisor: new Supervisor(),
+    ...(definition.needsNetwork && { network: new Network() }),
+    ...(definition.needsFrozenDisks && { disks: new FrozenDisks(directory) }),
+  };
   let report: DrillReport = { ...head, rounds: [], failures: [] };
   try {
-    report = { ...report, ...(await inCluster(options, supervisor, network)) };
+    report = { ...report, ...(await inCluster(options, means)) };
   } finally {
-    await supervisor.endAll();
-    await network?.close();
+    await endAll(means);
     if (verdictOf(report) === 'passed') await rm(directory, { recursive: true, force: true });
     else onEvent(`what the nodes had is left in ${directory}`);
   }
   return report;
 }
 
+/** What a cluster is made with, and has to be ended after it. */
+type Means = Pick<DrillClusterOptions, 'supervisor' | 'network' | 'disks'>;
+
+/** A process that writes to a frozen disk cannot be killed; a disk that is used cannot be taken away. */
+async function endAll({ supervisor, network, disks }: Means): Promise<void> {
+  await disks?.thawAll();
+  await supervisor.endAll();
+  await disks?.close();
+  await network?.close();
+}
+
 async function inCluster(
   options: DrillOptions,
-  supervisor: Supervisor,
-  network: Network | undefined,
+  means: Means,
 ): Promise<Pick<DrillReport, 'rounds' | 'failures' | 'members'>> {
   const { host, signal, onEvent, reportDirectory, definition } = options;
   const logDirectory = join(reportDirectory, definition.name, 'logs');
   const rounds: RoundReport[] = [];
   try {
     onEvent(`${definition.name}: a cluster of ${options.nodes} nodes starts`);
-    const cluster = await DrillCluster.start(
-      { ...options, supervisor, logDirectory, ...(network && { network }) },
-      signal,
-    );
+    const cluster = await DrillCluster.start({ ...options, ...means, logDirectory }, signal);
     const replicas = Math.min(options.nodes, replicasMax);
     await cluster.api.createVolume({ name: volume, sizeBytes, replicas, minInSync: Math.min(2, replicas) });
     for (let round = 1; round <= options.rounds; round += 1) {

@@ -2,6 +2,7 @@
 // of its own, which they keep over restarts. What drills do to it, they do by these methods.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FrozenDisks } from '../frozen-disks.js';
 import type { Network } from '../network/network.js';
 import { freePorts } from '../processes/ports.js';
 import type { SupervisedProcess } from '../processes/supervised-process.js';
@@ -23,6 +24,8 @@ export interface DrillClusterOptions {
   readonly supervisor: Supervisor;
   /** By which all connections are to go; absent: directly. */
   readonly network?: Network;
+  /** On which the disks of nodes are to be; absent: in their state directories. */
+  readonly disks?: FrozenDisks;
   /** Of a controller with this state directory. */
   readonly api: (stateDirectory: string) => ClusterApi;
 }
@@ -51,6 +54,7 @@ export class DrillCluster {
   readonly nodes: readonly DrillNode[];
   readonly api: ClusterApi;
   readonly network: Network | undefined;
+  readonly disks: FrozenDisks | undefined;
   readonly #ways = new Map<string, WaysOfNode>();
   readonly #options: DrillClusterOptions;
   readonly #ports: { readonly controller: number; readonly etcd: EtcdPorts };
@@ -62,7 +66,10 @@ export class DrillCluster {
       [options.directory, options.logDirectory].map((one) => mkdir(one, { recursive: true })),
     );
     const ports = await freePorts(options.nodes + 4);
-    const cluster = new DrillCluster(options, ports);
+    const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
+    const places: string[] = [];
+    for (const name of names) places.push((await options.disks?.add(name)) ?? join(options.directory, name));
+    const cluster = new DrillCluster(options, ports, places);
     await cluster.startStore();
     await cluster.startController();
     await cluster.#openWays();
@@ -71,15 +78,16 @@ export class DrillCluster {
     return cluster;
   }
 
-  private constructor(options: DrillClusterOptions, ports: readonly number[]) {
+  private constructor(options: DrillClusterOptions, ports: readonly number[], places: readonly string[]) {
     this.#options = options;
     this.network = options.network;
+    this.disks = options.disks;
     const [controller = 0, client = 0, peer = 0, metrics = 0, ...ofNodes] = ports;
     this.#ports = { controller, etcd: { client, peer, metrics } };
     this.nodes = ofNodes.map((port, index) => {
       const name = `n${index + 1}`;
       const stateDirectory = join(options.directory, name);
-      return { name, port, stateDirectory, disk: join(stateDirectory, 'disk.img') };
+      return { name, port, stateDirectory, disk: join(places[index] ?? stateDirectory, 'disk.img') };
     });
     this.api = options.api(this.#stateOf('controller'));
   }

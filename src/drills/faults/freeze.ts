@@ -7,6 +7,7 @@ export const stopHead: DrillDefinition = {
     'SIGSTOP to the agent of the node that is head: its connections stay and nobody answers. Later ' +
     'SIGCONT: it comes back with what it had under way, and must not do it.',
   gapTargetMs: 5_000,
+  holdMsMin: 8_000,
   fault: ({ cluster, timeline, before: { head } }) => ({
     async inject() {
       timeline.add('fault', `SIGSTOP to ${head}`);

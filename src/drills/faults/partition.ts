@@ -46,6 +46,7 @@ export const partition: DrillDefinition = {
     'round another cut: the head from everybody; a replica from everybody; the head in one direction; the ' +
     'head from the store; the head from one replica; the head from the host, which waits until it is healed.',
   gapTargetMs: 5_000,
+  holdMsMin: 8_000,
   needsNetwork: true,
   fault: (scene) => {
     const { cluster, timeline, round } = scene;

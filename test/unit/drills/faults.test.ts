@@ -9,7 +9,9 @@ import { stopHead } from '../../../src/drills/faults/freeze.js';
 import { killHead, killReplica, powerCut } from '../../../src/drills/faults/kill.js';
 import { partition } from '../../../src/drills/faults/partition.js';
 import { moveHead, rollingRestart, upgrade } from '../../../src/drills/faults/restart.js';
+import { slowDisk } from '../../../src/drills/faults/slow-disk.js';
 import { storeOutage } from '../../../src/drills/faults/store-outage.js';
+import { FrozenDisks } from '../../../src/drills/frozen-disks.js';
 import { Network } from '../../../src/drills/network/network.js';
 import { Timeline } from '../../../src/drills/report/timeline.js';
 import { FakeClusterApi, wholeVolume } from '../../support/fake-drill-cluster.js';
@@ -34,6 +36,7 @@ class Recorder {
       startNode: (name) => note(`start ${name}`),
       startController: () => note('start controller'),
       network: undefined,
+      disks: undefined,
       storeProcess: 'etcd',
       startStoreProcess: () => note('start etcd'),
     };
@@ -91,6 +94,31 @@ describe('faults', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
     await expect(fault.inject()).rejects.toMatchObject({ code: 'DRILL_UNAVAILABLE' });
+  });
+
+  it('let writes of a disk wait: of a replica all the time, of the head again and again', async () => {
+    const disks = new FrozenDisks('/none');
+    for (const round of [1, 2]) {
+      const recorder = new Recorder();
+      const scene = recorder.scene(round);
+      let waves = () => {};
+      const waved = new Promise<void>((resolve) => {
+        waves = resolve;
+      });
+      disks.freeze = async (name) => void recorder.done.push(`freeze ${name}`);
+      disks.thaw = async (name) => {
+        recorder.done.push(`thaw ${name}`);
+        waves();
+      };
+      const fault = slowDisk.fault({ ...scene, cluster: { ...scene.cluster, disks } });
+      await fault.inject();
+      if (round === 2) await waved;
+      await fault.heal();
+      const node = round === 1 ? 'n3' : 'n1';
+      expect(recorder.done.slice(0, 2)).toEqual([`freeze ${node}`, `thaw ${node}`]);
+      expect(recorder.done.at(-1)).toBe(`thaw ${node}`);
+    }
+    await disks.close();
   });
 
   it('cut another part of the network each round', async () => {
