@@ -165,6 +165,7 @@ Napi::Value from_pool_info(Napi::Env env, const engine::PoolInfo& info) {
   object.Set("capacityBytes", big(env, info.capacity_bytes));
   object.Set("usedBytes", big(env, info.used_bytes));
   object.Set("freeBytes", big(env, info.free_bytes));
+  object.Set("withoutMetadataBytes", big(env, info.without_metadata_bytes));
   object.Set("metadataBytes", big(env, info.metadata_bytes));
   object.Set("metadataUsedBytes", big(env, info.metadata_bytes - info.metadata_free_bytes));
   object.Set("provisionedBytes", big(env, info.provisioned_bytes));

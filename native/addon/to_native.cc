@@ -134,6 +134,7 @@ engine::PoolConfig to_pool_config(const Napi::Object& object) {
   }
   config.checksums = object.Get("checksums").ToBoolean();
   config.extent_bytes = to_u32(object.Get("extentBytes"));
+  config.grows_to_bytes = to_u64(object.Get("growsToBytes"));
   config.policy = {to_u32(object.Get("overcommitPercent")), to_u32(object.Get("reservePercent"))};
   config.force = object.Get("force").ToBoolean();
   config.now_s = to_u64(object.Get("now"));

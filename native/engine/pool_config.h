@@ -23,6 +23,7 @@ struct PoolConfig {
   std::vector<PoolDeviceConfig> devices;
   bool checksums = true;
   uint32_t extent_bytes = 1024 * 1024;
+  uint64_t grows_to_bytes = 0;  // of all devices, with those that are added later
   bdev::pool::PoolPolicy policy;
   bool force = false;
   uint64_t now_s = 0;
@@ -43,7 +44,8 @@ struct PoolInfo {
   uint32_t extent_bytes = 0;
   uint64_t capacity_bytes = 0;  // that the metadata has room for
   uint64_t used_bytes = 0;
-  uint64_t free_bytes = 0;  // that can be written
+  uint64_t free_bytes = 0;              // that can be written
+  uint64_t without_metadata_bytes = 0;  // room of devices beyond capacity_bytes
   uint64_t metadata_bytes = 0;
   uint64_t metadata_free_bytes = 0;
   uint64_t provisioned_bytes = 0;

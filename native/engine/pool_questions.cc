@@ -92,6 +92,7 @@ Task<Result<PoolInfo>> describe(Pool& pool) {
   info.capacity_bytes = facts.extents_count * extent_bytes;
   info.used_bytes = facts.extents_used * extent_bytes;
   info.free_bytes = facts.extents_free * extent_bytes;
+  info.without_metadata_bytes = facts.extents_without_metadata * extent_bytes;
   info.metadata_bytes = superblock.metadata_bytes;
   info.metadata_free_bytes = facts.metadata_pages_free * bdev::pool::k_page_bytes;
   info.is_working = facts.is_working;

@@ -94,6 +94,7 @@ Result<PoolInfo> PoolTable::create(const PoolConfig& config) {
   settings.uuid = config.uuid;
   settings.keeps_checksums = config.checksums;
   settings.extent_bytes = config.extent_bytes;
+  settings.grows_to_bytes = config.grows_to_bytes;
   settings.policy = config.policy;
   settings.now_s = config.now_s;
   settings.overwrites = config.force;

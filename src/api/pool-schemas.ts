@@ -33,6 +33,12 @@ export const Pool = Type.Object(
     capacityBytes: Type.Optional(Count),
     usedBytes: Type.Optional(Count),
     freeBytes: Type.Optional(Count),
+    withoutMetadataBytes: Type.Optional(
+      Type.Unsafe<number | string>({
+        ...Count,
+        description: 'Room of the devices that cannot be used: metadata was set aside for less.',
+      }),
+    ),
     metadataBytes: Type.Optional(Count),
     metadataUsedBytes: Type.Optional(Count),
     provisionedBytes: Type.Optional(
@@ -90,6 +96,12 @@ export const NewPool = Type.Object(
     devices: Type.Array(Device),
     checksums: Type.Optional(Type.Boolean({ description: 'Default: true.' })),
     extentBytes: Type.Optional(Type.Integer({ description: '262144, 524288 or 1048576, the default.' })),
+    growsToBytes: Type.Optional(
+      Type.Unsafe<number | string>({
+        ...Bytes,
+        description: 'Sets metadata aside for so much of all devices, with those that are added later.',
+      }),
+    ),
     ...policy,
     force: Type.Optional(Type.Boolean({ description: 'Overwrites a pool that is on the devices.' })),
   },
@@ -132,6 +144,7 @@ export function poolBody({ name, uuid, state, error, problems, paths, info }: Po
       capacityBytes: count(info.capacityBytes),
       usedBytes: count(info.usedBytes),
       freeBytes: count(info.freeBytes),
+      withoutMetadataBytes: count(info.withoutMetadataBytes),
       metadataBytes: count(info.metadataBytes),
       metadataUsedBytes: count(info.metadataUsedBytes),
       provisionedBytes: count(info.provisionedBytes),

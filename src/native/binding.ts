@@ -118,6 +118,8 @@ export interface NativePool {
   readonly devices: readonly NativePoolDevice[];
   readonly checksums: boolean;
   readonly extentBytes: number;
+  /** 0n: the devices given. */
+  readonly growsToBytes: bigint;
   readonly overcommitPercent: number;
   readonly reservePercent: number;
   readonly force: boolean;

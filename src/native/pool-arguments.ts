@@ -74,7 +74,7 @@ export function checkPoolPolicy(policy: PoolPolicy): Required<PoolPolicy> {
 
 export function checkPoolOptions(options: PoolCreateOptions): NativePool {
   checkObject(options, 'options');
-  const { devices, extentBytes = 1_048_576 } = options;
+  const { devices, extentBytes = 1_048_576, growsToBytes = 0n } = options;
   check(
     Array.isArray(devices) && devices.length > 0 && devices.length <= devicesMax,
     'devices',
@@ -87,6 +87,7 @@ export function checkPoolOptions(options: PoolCreateOptions): NativePool {
     devices: devices.map(checkPoolDevice),
     checksums: options.checksums === undefined || checkBoolean(options.checksums, 'checksums'),
     extentBytes,
+    growsToBytes: checkU64(growsToBytes, 'growsToBytes'),
     ...checkPoolPolicy(options),
     force: checkBoolean(options.force, 'force'),
     now: now(),

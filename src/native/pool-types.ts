@@ -32,6 +32,11 @@ export interface PoolCreateOptions extends PoolPolicy {
   readonly checksums?: boolean;
   /** 262,144, 524,288 or 1,048,576, the default. */
   readonly extentBytes?: number;
+  /**
+   * Metadata is set aside for so much of all devices, those that are added later included. Default: for the
+   * devices given. The metadata of a pool does not grow.
+   */
+  readonly growsToBytes?: bigint;
   /** Overwrites a pool that is on the devices. Default: refused. */
   readonly force?: boolean;
 }
@@ -62,6 +67,8 @@ export interface PoolInfo {
   readonly capacityBytes: bigint;
   readonly usedBytes: bigint;
   readonly freeBytes: bigint;
+  /** Room of the devices that cannot be used, because metadata was set aside for less. */
+  readonly withoutMetadataBytes: bigint;
   readonly metadataBytes: bigint;
   readonly metadataUsedBytes: bigint;
   /** The sum of the sizes of its volumes. */

@@ -20,6 +20,8 @@ export interface NewPool {
   readonly devices: readonly PoolDeviceOptions[];
   readonly checksums?: boolean;
   readonly extentBytes?: number;
+  /** Of all devices, with those that are added later. */
+  readonly growsToBytes?: bigint;
   /** See PoolPolicy. */
   readonly overcommitPercent?: number;
   readonly reservePercent?: number;

@@ -121,6 +121,7 @@ export const fakePools: readonly PoolView[] = [
       checksums: true,
       extentBytes: 1 << 20,
       capacityBytes: 1000n,
+      withoutMetadataBytes: 0n,
       usedBytes: 250n,
       freeBytes: 750n,
       metadataBytes: 100n,

@@ -56,6 +56,7 @@ interface StoredPool {
   readonly name: string;
   readonly checksums: boolean;
   readonly extentBytes: number;
+  readonly growsToBytes: bigint | undefined;
   readonly devices: { readonly uuid: string; readonly sizeBytes: bigint }[];
   policy: Required<PoolPolicy>;
   readonly volumes: StoredVolume[];
@@ -179,7 +180,7 @@ export class FakePools implements PoolEngine {
   }
 
   createPool(options: PoolCreateOptions): Promise<PoolInfo> {
-    const { name, devices, checksums = true, extentBytes = 1 << 20, force = false } = options;
+    const { name, devices, checksums = true, extentBytes = 1 << 20, growsToBytes, force = false } = options;
     const { overcommitPercent = 0, reservePercent = 0 } = options;
     return this.run('createPool', name, () => {
       if (this.open.has(name)) throw new PoolExistsError(name, 'it is open');
@@ -194,6 +195,7 @@ export class FakePools implements PoolEngine {
         name,
         checksums,
         extentBytes,
+        growsToBytes,
         devices: made.map(({ uuid, bytes }) => ({ uuid, sizeBytes: bytes })),
         policy: { overcommitPercent, reservePercent },
         volumes: [],
@@ -554,7 +556,7 @@ export class FakePools implements PoolEngine {
   }
 
   #info({ stored, paths, scrub }: OpenPool): PoolInfo {
-    const { name, uuid, checksums, extentBytes, policy, volumes, broken } = stored;
+    const { name, uuid, checksums, extentBytes, growsToBytes, policy, volumes, broken } = stored;
     const devices = stored.devices.map((device) => ({
       ...device,
       path: paths.get(device.uuid) ?? '',
@@ -562,7 +564,9 @@ export class FakePools implements PoolEngine {
     }));
     const totalBytes = devices.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n);
     const metadataBytes = 32n * mib;
-    const capacityBytes = totalBytes - metadataBytes;
+    const beyond = growsToBytes === undefined ? 0n : totalBytes - growsToBytes;
+    const withoutMetadataBytes = beyond > 0n ? beyond : 0n;
+    const capacityBytes = totalBytes - metadataBytes - withoutMetadataBytes;
     const blocks = volumes.reduce(
       (sum, { content, info }) => sum + (info.thick ? info.sizeBytes / block : BigInt(content.size)),
       0n,
@@ -576,6 +580,7 @@ export class FakePools implements PoolEngine {
       capacityBytes,
       usedBytes: blocks * block,
       freeBytes: capacityBytes - blocks * block,
+      withoutMetadataBytes,
       metadataBytes,
       metadataUsedBytes: 4096n,
       provisionedBytes: volumes.reduce((sum, { info }) => sum + info.sizeBytes, 0n),

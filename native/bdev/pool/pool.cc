@@ -51,9 +51,13 @@ Result<Superblock> new_superblock(const PoolSettings& settings, const std::vecto
   superblock.read_only_compatible = k_read_only_compatible_allocations;
   if (settings.keeps_checksums) superblock.read_only_compatible |= k_read_only_compatible_checksums;
   superblock.metadata_offset = k_front_bytes;
-  superblock.metadata_bytes =
-      default_metadata_bytes(usable, {settings.extent_bytes / k_page_bytes, settings.keeps_checksums});
+  const ExtentNeeds needs{settings.extent_bytes / k_page_bytes, settings.keeps_checksums};
+  superblock.metadata_bytes = default_metadata_bytes(usable, needs, settings.grows_to_bytes);
   TRY(const MetadataLayout layout, MetadataLayout::of(superblock.metadata_bytes));
+  if (needs.extents_within(layout.tree_pages()) < settings.grows_to_bytes / settings.extent_bytes) {
+    return Error{Errc::invalid_argument,
+                 "half of the first device is too little for the metadata of so much data"};
+  }
   superblock.journal_blocks = layout.journal_blocks;
   superblock.free_map_pages = layout.free_map_pages;
   superblock.extent_size_log2 = log2;
@@ -345,6 +349,7 @@ PoolFacts Pool::facts() const {
   facts.extents_used = store_.extents().extents_count() - store_.extents().free_count();
   facts.extents_count = store_.capacity_extents();
   facts.extents_free = store_.writable_extents();
+  facts.extents_without_metadata = store_.extents().extents_count() - facts.extents_count;
   const FreeMap& map = store_.metadata().free_map();
   facts.metadata_pages = superblock_.metadata_bytes / k_page_bytes;
   facts.metadata_pages_free = map.free_and_pending_count();

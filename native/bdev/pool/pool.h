@@ -28,6 +28,7 @@ struct PoolSettings {
   std::vector<Uuid> device_uuids;  // as many as there are files
   bool keeps_checksums = true;
   uint32_t extent_bytes = 1024 * 1024;  // 256 KiB, 512 KiB or 1 MiB
+  uint64_t grows_to_bytes = 0;          // of all devices, with those that are added later
   PoolPolicy policy;
   uint64_t now_s = 0;
   // Else devices that hold anything in their first and last MiB are refused.
@@ -49,7 +50,8 @@ struct PoolFacts {
   // That the metadata is sure to have room for, and those in use if they are more.
   uint64_t extents_count = 0;
   uint64_t extents_used = 0;
-  uint64_t extents_free = 0;  // of extents_count; 0 while the metadata has no room for more
+  uint64_t extents_free = 0;              // of extents_count; 0 while the metadata has no room for more
+  uint64_t extents_without_metadata = 0;  // beyond extents_count
   uint64_t metadata_pages = 0;
   uint64_t metadata_pages_free = 0;
   bool is_working = false;

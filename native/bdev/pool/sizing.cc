@@ -51,9 +51,11 @@ uint64_t ExtentNeeds::extents_within(uint32_t tree_pages) const {
   return pages_for_extents(tree_pages) * k_unit / units_of(*this);
 }
 
-uint64_t default_metadata_bytes(std::span<const uint64_t> usable, const ExtentNeeds& needs) {
+uint64_t default_metadata_bytes(std::span<const uint64_t> usable, const ExtentNeeds& needs,
+                                uint64_t grows_to_bytes) {
   const uint64_t extent_bytes = uint64_t{needs.blocks_per_extent} * k_page_bytes;
-  const uint64_t all_bytes = std::accumulate(usable.begin(), usable.end(), uint64_t{0});
+  const uint64_t all_bytes =
+      std::max(grows_to_bytes, std::accumulate(usable.begin(), usable.end(), uint64_t{0}));
   const uint64_t wanted = needs.pages_for(all_bytes / extent_bytes);
   // More than half of the first device would leave too little for data where the others are much larger.
   const uint64_t most =

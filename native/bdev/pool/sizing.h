@@ -27,7 +27,9 @@ struct ExtentNeeds {
 // Pages that only what frees something may use: two checkpoints of changes.
 constexpr uint32_t reserve_pages(uint32_t changed_max) { return 2 * changed_max + 64; }
 
-// The metadata region of a new pool whose devices have these sizes (U of the format), the first on the first.
-uint64_t default_metadata_bytes(std::span<const uint64_t> usable, const ExtentNeeds& needs);
+// The metadata region of a new pool whose devices have these sizes (U of the format), on the first of them:
+// for all of them, or for `grows_to_bytes` if that is more.
+uint64_t default_metadata_bytes(std::span<const uint64_t> usable, const ExtentNeeds& needs,
+                                uint64_t grows_to_bytes = 0);
 
 }  // namespace ballast::bdev::pool

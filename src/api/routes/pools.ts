@@ -44,8 +44,14 @@ export function poolRoutes(pools: PoolsSource): RouteModule {
         config: admin,
         schema: { summary: 'Makes a pool on files or disks', body: NewPool, response: { 201: ref(Pool) } },
       },
-      async ({ body: { devices, ...rest } }, reply) =>
-        reply.code(201).send(poolBody(await pools.create({ ...rest, devices: devices.map(device) }))),
+      async ({ body: { devices, growsToBytes, ...rest } }, reply) => {
+        const made = await pools.create({
+          ...rest,
+          devices: devices.map(device),
+          ...(growsToBytes !== undefined && { growsToBytes: BigInt(growsToBytes) }),
+        });
+        return reply.code(201).send(poolBody(made));
+      },
     );
     app.post(
       '/v1/pools/import',

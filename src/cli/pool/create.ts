@@ -13,6 +13,7 @@ interface CreateOptions extends DaemonOptions {
   readonly device: readonly string[];
   readonly checksums: boolean;
   readonly extentSize?: string;
+  readonly growsTo?: string;
   readonly overcommit?: number;
   readonly reserve?: number;
   readonly force?: boolean;
@@ -27,6 +28,7 @@ export function registerCreate(pool: Command, context: CliContext): void {
     .requiredOption('--device <path[:size]>', 'a disk, or a file; a size makes a missing file', gather)
     .option('--no-checksums', 'do not keep and verify a checksum of each block')
     .option('--extent-size <size>', '256KiB, 512KiB or 1MiB (default: 1MiB)')
+    .option('--grows-to <size>', 'set metadata aside for so much, with devices that are added later')
     .option(
       '--overcommit <percent>',
       'bound on all volumes together, of the capacity (default: none)',
@@ -50,6 +52,7 @@ async function create(context: CliContext, name: string, options: CreateOptions)
     checksums: options.checksums,
     force: options.force ?? false,
     ...(extentBytes !== undefined && { extentBytes }),
+    ...(options.growsTo !== undefined && { growsToBytes: parseSize(options.growsTo).toString() }),
     ...policyOf(options),
   });
   await printResult(context, options.output, pool, (color) => renderPool(pool, color));

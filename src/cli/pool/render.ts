@@ -30,7 +30,7 @@ export function renderPool(pool: PoolBody, color: boolean): string {
   ];
   if (pool.capacityBytes !== undefined) {
     fields.push(
-      ['size', size(pool.capacityBytes)],
+      ['size', describeSize(pool)],
       ['used', size(pool.usedBytes)],
       ['free', size(pool.freeBytes)],
       ['provisioned', `${size(pool.provisionedBytes)} in ${pool.volumes} volumes`],
@@ -45,6 +45,13 @@ export function renderPool(pool: PoolBody, color: boolean): string {
   fields.push(...pool.problems.map((problem) => ['problem', problem] as const));
   const devices = pool.devices ?? pool.paths.map((path) => ({ path, uuid: '-', sizeBytes: 0 }));
   return `${renderFields(fields, color)}\n${renderTable(deviceColumns, devices, color)}`;
+}
+
+function describeSize({ capacityBytes, withoutMetadataBytes }: PoolBody): string {
+  const without = withoutMetadataBytes ? toBytes(withoutMetadataBytes) : 0n;
+  return without === 0n
+    ? size(capacityBytes)
+    : `${size(capacityBytes)}; ${formatSize(without)} more cannot be used, its metadata is for less`;
 }
 
 function describePolicy({ overcommitPercent, reservePercent }: PoolBody): string {

@@ -410,6 +410,28 @@ TEST_F(PoolTest, TwoDevicesAndAThirdAddedOnline) {
   for (uint64_t slot = 0; slot < 240; ++slot) expect(volume, slot * 64, {slot + 1, 0});
 }
 
+TEST_F(PoolTest, TheMetadataOfAPoolIsForTheDevicesThatWereThereOrForWhatItWasSaidToGrowTo) {
+  constexpr uint64_t k_first = 256 * k_mib, k_second = 8192 * k_mib;
+  for (const bool is_said : {false, true}) {
+    drop();
+    settings_.overwrites = true;
+    settings_.grows_to_bytes = is_said ? k_first + k_second : 0;
+    ASSERT_TRUE(create({"b"}, k_first).ok());
+    EXPECT_EQ(pool_->facts().extents_without_metadata, 0u);
+    const auto add = [&] { return pool_->add_device(file("c", k_second), uuid_of(0x77)); };
+    ASSERT_TRUE(stage_->run(add).ok());
+    const PoolFacts facts = pool_->facts();
+    EXPECT_EQ(facts.extents_without_metadata == 0, is_said);
+    const uint64_t of_devices =
+        facts.superblock.devices[0].extents_count + facts.superblock.devices[1].extents_count;
+    EXPECT_EQ(facts.extents_count + facts.extents_without_metadata, of_devices);
+    drop();
+    stage_->world.files().remove("c");
+  }
+  settings_.grows_to_bytes = 64 * k_second;
+  EXPECT_EQ(create({"b"}, 0).errc(), Errc::invalid_argument);
+}
+
 TEST_F(PoolTest, ADeviceWhoseJoiningWasInterruptedCanBeAddedAgain) {
   const uint64_t before = stage_->world.file_changes_count();
   stage_->world.cut_power_after(5);  // its copies are written, device 0 does not name it yet

@@ -40,6 +40,13 @@ TEST(PoolSizing, the_first_device_keeps_half_for_data_however_large_the_others_a
   EXPECT_GE(promised(default_metadata_bytes(alike, {}), {}), 2u * 1024 * 1024);
 }
 
+TEST(PoolSizing, metadata_for_devices_that_come_later_is_as_if_they_were_there) {
+  const uint64_t first = k_gib * 1024, all = 3 * first;
+  const std::vector<uint64_t> together{first, 2 * first};
+  EXPECT_EQ(default_metadata_bytes({&first, 1}, {}, all), default_metadata_bytes(together, {}));
+  EXPECT_EQ(default_metadata_bytes({&first, 1}, {}, first / 2), default_metadata_bytes({&first, 1}, {}));
+}
+
 enum class Order : uint8_t { growing, falling, from_both_ends, random };
 
 class FilledStore : public StoreFixture {

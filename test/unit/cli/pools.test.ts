@@ -129,6 +129,7 @@ describe('ballast pool', () => {
       checksums: false,
       extentBytes: 262_144,
     });
+    expect((await daemon.run('pool', 'show', 'q')).stdout).toMatch(/^size +992 MiB$/m);
     const listed = await daemon.run('pool', 'list');
     expect(listed.stdout).toMatch(/^p +open +10\.0 GiB +0 B +10\.0 GiB +0 +\/\S+\/p$/m);
     const extended = await daemon.json('pool', 'add-device', 'p', `${path('more')}:${2 ** 31}`);
@@ -141,6 +142,14 @@ describe('ballast pool', () => {
     expect(imported.uuid).toBe(made.uuid);
     expect(await daemon.json('pool', 'destroy', 'p')).toEqual({ destroyed: 'p' });
     expect((await daemon.json('pool', 'list')).pools).toHaveLength(1);
+  });
+
+  it('sets metadata aside for what is added later, and says what there is none for', async () => {
+    const create = ['pool', 'create', 'p', '--device', `${path('p')}:1GiB`, '--grows-to'];
+    expect((await daemon.run(...create, 'large')).code).toBe(2);
+    expect(await daemon.json(...create, '2GiB')).toMatchObject({ withoutMetadataBytes: 0 });
+    const extended = await daemon.run('pool', 'add-device', 'p', `${path('more')}:3GiB`);
+    expect(extended.stdout).toMatch(/^size +2\.0 GiB; 2 GiB more cannot be used, its metadata is for less$/m);
   });
 
   it('overwrites a pool on the devices when forced only', async () => {
