@@ -67,6 +67,7 @@ engine::EngineOptions to_engine_options(const Napi::Object& object) {
   }
   if (has(object, "spinUs")) options.reactors.spin_us = to_u32(object.Get("spinUs"));
   if (has(object, "inCapsuleBytes")) options.in_capsule_bytes = to_u32(object.Get("inCapsuleBytes"));
+  if (has(object, "poolMapBytes")) options.pool_map_bytes = to_u64(object.Get("poolMapBytes"));
   if (has(object, "controllerIds")) {
     const auto ids = object.Get("controllerIds").As<Napi::Object>();
     options.controller_id_first = static_cast<uint16_t>(to_u32(ids.Get("first")));

@@ -74,7 +74,7 @@ void Engine::build() {
     destinations.push_back({shard.reactor, shard.transport.get()});
   }
   run_on(*reactors.front(), [&] { acceptor_ = std::make_unique<Acceptor>(std::move(destinations)); });
-  pools_ = std::make_unique<PoolTable>(*reactors_);
+  pools_ = std::make_unique<PoolTable>(*reactors_, options_.pool_map_bytes);
   // What waits is handled on the last reactor: listeners, our own controllers and the first pool are on the
   // first.
   qos_node_ = bdev::qos::Node::create(*reactors.back());

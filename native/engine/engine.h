@@ -31,6 +31,7 @@ struct EngineOptions {
   // at least one for each reactor.
   uint16_t controller_id_first = 1;
   uint16_t controller_id_last = nvme::k_controller_id_max;
+  uint64_t pool_map_bytes = 0;  // for the maps of each pool; 0: a part of what is allocated
 };
 
 struct ListenConfig {

@@ -44,6 +44,10 @@ class OpenedFiles {
 
 }  // namespace
 
+PoolTable::PoolTable(ReactorSet& reactors, uint64_t map_bytes) : reactors_(reactors) {
+  options_.store.map_bytes = options_.data.map_bytes = map_bytes;
+}
+
 PoolTable::~PoolTable() {
   for (auto& [name, entry] : pools_) {
     while (!entry.open.empty()) close_volume(name, std::string(entry.open.begin()->first));
@@ -105,7 +109,7 @@ Result<PoolInfo> PoolTable::create(const PoolConfig& config) {
   }
   Entry entry;
   entry.reactor = &next_reactor();
-  bdev::pool::PoolOptions options;
+  bdev::pool::PoolOptions options = options_;
   options.fills_journal = true;
   auto made =
       call_on(*entry.reactor, [&] { return Pool::create(*entry.reactor, files.take(), settings, options); });
@@ -123,7 +127,7 @@ Result<PoolInfo> PoolTable::open(const std::vector<std::string>& paths) {
   }
   Entry entry;
   entry.reactor = &next_reactor();
-  auto opened = call_on(*entry.reactor, [&] { return Pool::open(*entry.reactor, files.take()); });
+  auto opened = call_on(*entry.reactor, [&] { return Pool::open(*entry.reactor, files.take(), options_); });
   if (!opened.ok()) return opened.error();
   entry.pool = std::move(*opened);
   return take(std::move(entry));

@@ -17,7 +17,8 @@ namespace ballast::engine {
 
 class PoolTable {
  public:
-  explicit PoolTable(ReactorSet& reactors) : reactors_(reactors) {}
+  // `map_bytes`: see DataPathOptions.
+  PoolTable(ReactorSet& reactors, uint64_t map_bytes);
   // No channel of a volume is open.
   ~PoolTable();
 
@@ -95,6 +96,7 @@ class PoolTable {
   Reactor& next_reactor();
 
   ReactorSet& reactors_;
+  bdev::pool::PoolOptions options_;
   std::map<std::string, Entry> pools_;
   uint32_t next_reactor_ = 0;
   bdev::pool::WalkProgress check_progress_;

@@ -21,6 +21,7 @@ export const ConfigSchema = Type.Object(
     spinUs: Type.Optional(TextOrNumber),
     inCapsule: Type.Optional(TextOrNumber),
     controllerIds: Type.Optional(Type.String()),
+    poolMapMemory: Type.Optional(TextOrNumber),
     logLevel: Type.Optional(Text),
     keyFile: Type.Optional(Text),
     keyCommand: Type.Optional(Text),

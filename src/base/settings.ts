@@ -26,6 +26,8 @@ import { parseVolumeOption, parseVolumeSpec, type VolumeSpec, volumeNamePattern 
 export const reactorsMax = 64;
 export const spinUsMax = 1_000_000;
 export const inCapsuleBytesMax = 131_072;
+const poolMapBytesMin = 16n << 20n;
+const poolMapBytesMax = 1n << 40n;
 /** NVMe Base Specification 2.1: those above are reserved. */
 const controllerIdMax = 0xffef;
 
@@ -52,6 +54,7 @@ export interface ServeFlags extends StoreFlags {
   readonly spinUs?: string;
   readonly inCapsule?: string;
   readonly controllerIds?: string;
+  readonly poolMapMemory?: string;
   readonly logLevel?: string;
   readonly keyFile?: string;
   readonly keyCommand?: string;
@@ -94,6 +97,8 @@ export interface ServeSettings {
   readonly inCapsuleBytes?: number;
   /** Absent: all there are. */
   readonly controllerIds?: ControllerIds;
+  /** For the maps of each pool; absent: a part of what is allocated. */
+  readonly poolMapBytes?: bigint;
   readonly logLevel: LogLevel;
   readonly volumes: readonly VolumeSpec[];
   /** Also those that are made for a mirror. */
@@ -116,6 +121,7 @@ export function resolveServeSettings(
   const metricsListen = first(flags.metricsListen, 'BALLAST_METRICS_LISTEN', config.metricsListen);
   const inCapsule = first(flags.inCapsule, 'BALLAST_IN_CAPSULE', config.inCapsule);
   const controllerIds = first(flags.controllerIds, 'BALLAST_CONTROLLER_IDS', config.controllerIds);
+  const poolMapMemory = first(flags.poolMapMemory, 'BALLAST_POOL_MAP_MEMORY', config.poolMapMemory);
   const listen = flags.listen ?? environment.BALLAST_LISTEN?.split(',').filter(Boolean) ?? config.listen;
   const storageInterface = first(
     flags.storageInterface,
@@ -142,6 +148,7 @@ export function resolveServeSettings(
     ...(spinUs !== undefined && { spinUs: parseSpinUs(spinUs) }),
     ...(inCapsule !== undefined && { inCapsuleBytes: parseInCapsule(inCapsule) }),
     ...(controllerIds !== undefined && { controllerIds: parseControllerIds(controllerIds) }),
+    ...(poolMapMemory !== undefined && { poolMapBytes: parsePoolMapMemory(poolMapMemory) }),
   };
 }
 
@@ -203,6 +210,14 @@ export function parseInCapsule(text: string): number {
     throw new InvalidArgumentError('in-capsule', `a multiple of 16 up to 128 KiB; got '${text}'`);
   }
   return Number(bytes);
+}
+
+function parsePoolMapMemory(text: string): bigint {
+  const bytes = parseSize(text);
+  if (bytes < poolMapBytesMin || bytes > poolMapBytesMax) {
+    throw new InvalidArgumentError('pool-map-memory', `16 MiB to 1 TiB; got '${text}'`);
+  }
+  return bytes;
 }
 
 export function parseControllerIds(text: string): ControllerIds {

@@ -64,6 +64,10 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--spin-us <n|max>', 'how long an idle reactor spins before it sleeps')
     .option('--in-capsule <size>', 'in-capsule data size of I/O queues (default: 8k)')
     .option('--controller-ids <first-last>', 'CNTLIDs of this daemon, of several that serve a subsystem')
+    .option(
+      '--pool-map-memory <size>',
+      'for the maps of each pool (default: 0.1 % of its data, 64MiB or more)',
+    )
     .option('--ensure-pool <name=path[:size]>', 'make this pool where there is none of the name')
     .option('--ensure-volume <name=size>', 'make this volume where there is none, in that or the only pool')
     .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
@@ -220,7 +224,7 @@ async function openMirrors(
 }
 
 function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
-  const { reactors, spinUs, inCapsuleBytes, controllerIds } = settings;
+  const { reactors, spinUs, inCapsuleBytes, controllerIds, poolMapBytes } = settings;
   return {
     reactors: reactors.count,
     onLog: ({ level, room, text }) => log[level]({ room }, text),
@@ -228,6 +232,7 @@ function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
     ...(spinUs !== undefined && { spinUs }),
     ...(inCapsuleBytes !== undefined && { inCapsuleBytes }),
     ...(controllerIds !== undefined && { controllerIds }),
+    ...(poolMapBytes !== undefined && { poolMapBytes }),
   };
 }
 

@@ -38,6 +38,7 @@ export interface NativeEngineOptions {
   readonly spinUs: number | undefined;
   readonly inCapsuleBytes: number | undefined;
   readonly controllerIds: { readonly first: number; readonly last: number } | undefined;
+  readonly poolMapBytes: bigint | undefined;
 }
 
 export interface NativeVolume {

@@ -40,6 +40,8 @@ import type {
 
 const reactorsMax = 64;
 const spinAlways = 0xffff_ffff;
+const poolMapBytesMin = 16n << 20n;
+const poolMapBytesMax = 1n << 40n;
 const transferBytesMax = 128 * 1024;
 const namespacesMax = 1024;
 /** Those above are reserved. */
@@ -49,7 +51,7 @@ const volumeKinds: readonly VolumeKind[] = ['memory', 'null', 'file', 'pool', 'm
 
 export function checkEngineOptions(options: EngineOptions): NativeEngineOptions {
   checkObject(options, 'options');
-  const { cpus = [], spinUs, inCapsuleBytes } = options;
+  const { cpus = [], spinUs, inCapsuleBytes, poolMapBytes } = options;
   check(Array.isArray(cpus) && cpus.length <= reactorsMax, 'cpus', `an array of at most ${reactorsMax}`);
   for (const cpu of cpus) checkInteger(cpu, 'cpus', 0, 4095);
   const reactors = checkInteger(options.reactors ?? Math.max(1, cpus.length), 'reactors', 1, reactorsMax);
@@ -60,6 +62,10 @@ export function checkEngineOptions(options: EngineOptions): NativeEngineOptions 
     checkInteger(inCapsuleBytes, 'inCapsuleBytes', 0, transferBytesMax);
     check(inCapsuleBytes % 16 === 0, 'inCapsuleBytes', 'a multiple of 16');
   }
+  if (poolMapBytes !== undefined) {
+    const bytes = checkU64(poolMapBytes, 'poolMapBytes');
+    check(bytes >= poolMapBytesMin && bytes <= poolMapBytesMax, 'poolMapBytes', '16 MiB to 1 TiB');
+  }
   checkFunction(options.onLog, 'onLog');
   if (options.controllerIds !== undefined) checkControllerIds(options.controllerIds, reactors);
   return {
@@ -68,6 +74,7 @@ export function checkEngineOptions(options: EngineOptions): NativeEngineOptions 
     spinUs: spinUs === Number.POSITIVE_INFINITY ? spinAlways : spinUs,
     inCapsuleBytes,
     controllerIds: options.controllerIds,
+    poolMapBytes,
   };
 }
 

@@ -38,6 +38,11 @@ export interface EngineOptions {
    * 1..65,519, one for each reactor at least. Default: all.
    */
   readonly controllerIds?: { readonly first: number; readonly last: number };
+  /**
+   * What the maps of each pool may take in memory, where data is and its checksums: 16 MiB to 1 TiB. Default: a
+   * thousandth of the data that is allocated, at least 64 MiB. More is read faster at random all over it.
+   */
+  readonly poolMapBytes?: bigint;
 }
 
 export type VolumeKind = 'memory' | 'null' | 'file' | 'pool' | 'mirror';

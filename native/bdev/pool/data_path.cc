@@ -73,7 +73,8 @@ DataPath::DataPath(Reactor& of, Store& metadata, uint32_t blocks, bool checksums
       blocks_per_extent(blocks),
       keeps_checksums(checksums),
       chains(of, metadata, options.chains),
-      slots_max_(options.slots_max),
+      slots_max_(options.map_bytes == 0 ? options.slots_max : UINT32_MAX),
+      map_bytes_(options.map_bytes),
       ios_(std::make_unique<ObjectPool<VolumeIo>>(options.ios_max)) {
   store.extents().defer_freed();
   store.set_layers_listener(chains);
@@ -131,7 +132,7 @@ void DataPath::settle_freed() {
 // those are the cleaner's to bound.
 CachedSlot* DataPath::slot_to_drop() {
   const uint64_t held = ages.size() * k_cached_slot_bytes + ages.sums_count() * k_block_sums_bytes;
-  const bool is_over = ages.size() > slots_max_ || held > slots_bytes_max(store.allocated_bytes());
+  const bool is_over = ages.size() > slots_max_ || held > slots_bytes_max(store.allocated_bytes(), map_bytes_);
   return is_over ? ages.oldest_idle() : nullptr;
 }
 

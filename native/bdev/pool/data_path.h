@@ -20,8 +20,10 @@ struct DataPathOptions {
   // In work at a time; what is more waits in line. A disk is not faster with more, and what a host has in
   // flight is bounded by its queues.
   uint32_t ios_max = 512;
-  // Of slots in memory, and of what they and their sums may take (map_memory.h).
+  // Of slots in memory.
   uint32_t slots_max = 65'536;
+  // What the maps may take (map_memory.h), however many slots that are; 0: a part of what is allocated.
+  uint64_t map_bytes = 0;
   ChainOptions chains;
 };
 
@@ -117,6 +119,7 @@ class DataPath {
   struct Mark;
   bool is_freeing_ = false;
   const uint32_t slots_max_;
+  const uint64_t map_bytes_;
   std::vector<DataDisk> disks_;
   uint64_t marks_count_ = 0;
   std::unique_ptr<ObjectPool<VolumeIo>> ios_;

@@ -47,6 +47,7 @@ Store::Store(Disk& disk, const Superblock& superblock, const StoreOptions& optio
                (superblock.read_only_compatible & k_read_only_compatible_checksums) != 0),
       extent_size_log2_(superblock.extent_size_log2),
       keeps_allocations_((superblock.read_only_compatible & k_read_only_compatible_allocations) != 0),
+      map_bytes_(options.map_bytes),
       extents_promised_(needs_of(superblock).extents_within(layout_.tree_pages())),
       changed_max_(changed_pages_max(layout_, options.frames_count)),
       reserve_pages_(reserve_pages(changed_max_)),
@@ -343,7 +344,7 @@ Task<Errc> Store::freeze(bool starts_incarnation, bool closed) {
   }
   if (planted(Planted::checkpoint_too_far) && journal_ != nullptr) applied_ = {journal_->next_sequence(), 0};
   metadata_.freeze(applied_, starts_incarnation, closed);
-  metadata_.set_clean_max(clean_pages_max(allocated_bytes()));
+  metadata_.set_clean_max(clean_pages_max(allocated_bytes(), map_bytes_));
   records_applied_ = 0;
   ++freezes_count_;
   co_return Errc::ok;

@@ -39,6 +39,7 @@ struct Commit {
 
 struct StoreOptions {
   uint32_t frames_count = 16384;  // pages of the tree in memory: 64 MiB
+  uint64_t map_bytes = 0;         // see DataPathOptions
 };
 
 class Store {
@@ -113,6 +114,7 @@ class Store {
   Applier applier_;
   const uint8_t extent_size_log2_;
   const bool keeps_allocations_;
+  const uint64_t map_bytes_;
   const uint64_t extents_promised_;  // what the metadata is sure to hold
   const uint32_t changed_max_;       // pages after which a checkpoint starts
   const uint32_t reserve_pages_;     // what only deletes may use

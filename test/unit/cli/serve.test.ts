@@ -221,7 +221,7 @@ describe('serve', () => {
     const file = join(directory, 'ballast.yaml');
     await writeFile(
       file,
-      'spinUs: 7\ninCapsule: 16k\ncontrollerIds: 1-99\nvolumes:\n  a: mem:1MiB,read-only,ana=change\n',
+      'spinUs: 7\ninCapsule: 16k\ncontrollerIds: 1-99\npoolMapMemory: 1GiB\nvolumes:\n  a: mem:1MiB,read-only,ana=change\n',
     );
     cli.environment.BALLAST_CONFIG = file;
     cli.environment.BALLAST_ADVERTISE = '10.0.2.2:9';
@@ -233,6 +233,7 @@ describe('serve', () => {
       spinUs: Number.POSITIVE_INFINITY,
       inCapsuleBytes: 16_384,
       controllerIds: { first: 1, last: 99 },
+      poolMapBytes: 1n << 30n,
     });
     expect(cli.engine.volumes[0]).toMatchObject({ readOnly: true, anaState: 'change' });
     expect(cli.engine.listeners[0]).toEqual({

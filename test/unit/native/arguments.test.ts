@@ -20,6 +20,8 @@ describe('Engine.start', () => {
     ['spinUs', { spinUs: Number.NaN }],
     ['inCapsuleBytes', { inCapsuleBytes: 100 }],
     ['inCapsuleBytes', { inCapsuleBytes: 1 << 20 }],
+    ['poolMapBytes', { poolMapBytes: 1 << 30 }],
+    ['poolMapBytes', { poolMapBytes: 1n << 20n }],
     ['controllerIds', { controllerIds: 7 }],
     ['controllerIds', { reactors: 2, controllerIds: { first: 5, last: 5 } }],
     ['controllerIds.first', { controllerIds: { first: 0, last: 5 } }],
