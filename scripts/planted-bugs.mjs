@@ -80,7 +80,7 @@ const targets = room.also === undefined ? [room.target] : [room.target, room.als
 const { ok, folder } = await buildNativeTests('planted', targets);
 if (!ok) process.exit(1);
 
-/** What the tests say with this bug on. When their time is over they have found nothing: the machine is busy. */
+/** What the tests say with this bug on; nothing is found by time that is over, as on a busy machine. */
 function run(number, args, environment, program = room.program) {
   const ended = spawnSync(join(folder, program), args, {
     encoding: 'utf8',

@@ -132,7 +132,8 @@ void DataPath::settle_freed() {
 // those are the cleaner's to bound.
 CachedSlot* DataPath::slot_to_drop() {
   const uint64_t held = ages.size() * k_cached_slot_bytes + ages.sums_count() * k_block_sums_bytes;
-  const bool is_over = ages.size() > slots_max_ || held > slots_bytes_max(store.allocated_bytes(), map_bytes_);
+  const bool is_over =
+      ages.size() > slots_max_ || held > slots_bytes_max(store.allocated_bytes(), map_bytes_);
   return is_over ? ages.oldest_idle() : nullptr;
 }
 
