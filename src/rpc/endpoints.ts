@@ -50,26 +50,30 @@ export function isPassing({ status }: CallFailure): boolean {
 }
 
 interface Endpoint {
-  readonly connection: RpcConnection;
+  readonly address: HostPort;
+  connection: RpcConnection;
   suspectUntilMs: number;
 }
 
 export class RpcEndpoints {
   readonly #endpoints: readonly Endpoint[];
+  #connection: ConnectionOptions;
   readonly #requestMs: number;
   readonly #attemptMs: number;
   readonly #rules: EndpointsRules;
   readonly #closing = new AbortController();
+  readonly #retiring = new Map<RpcConnection, NodeJS.Timeout>();
 
   constructor(options: EndpointsOptions, rules: EndpointsRules = {}) {
     const { endpoints, tls, requestMs = 4_000, attemptMs = 1_500 } = options;
     const { messageBytesMax } = rules;
-    const connection: ConnectionOptions = {
+    this.#connection = {
       ...(tls !== undefined && { tls }),
       ...(messageBytesMax !== undefined && { messageBytesMax }),
     };
     this.#endpoints = endpoints.map((address) => ({
-      connection: new RpcConnection(address, connection),
+      address,
+      connection: new RpcConnection(address, this.#connection),
       suspectUntilMs: 0,
     }));
     setMaxListeners(0, this.#closing.signal); // one for each call under way
@@ -129,10 +133,29 @@ export class RpcEndpoints {
     });
   }
 
+  /** For calls from now on. Those under way have as long as a call may take; streams end with it. */
+  useTls(tls: ClientTls): void {
+    this.#checkOpen();
+    this.#connection = { ...this.#connection, tls };
+    for (const endpoint of this.#endpoints) {
+      const { connection } = endpoint;
+      endpoint.connection = new RpcConnection(endpoint.address, this.#connection);
+      const timer = setTimeout(() => this.#retire(connection), this.#requestMs).unref();
+      this.#retiring.set(connection, timer);
+    }
+  }
+
+  #retire(connection: RpcConnection): void {
+    clearTimeout(this.#retiring.get(connection));
+    this.#retiring.delete(connection);
+    connection.close();
+  }
+
   /** Calls under way fail. */
   close(): void {
     this.#closing.abort();
     for (const { connection } of this.#endpoints) connection.close();
+    for (const connection of this.#retiring.keys()) this.#retire(connection);
   }
 
   async *#readStream<Q, R>(

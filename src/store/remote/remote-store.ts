@@ -59,6 +59,11 @@ export class RemoteStore extends DistantStore {
     };
   }
 
+  /** Another certificate of this process, for what is asked from now on. */
+  useTls(tls: ClientTls): void {
+    this.#endpoints.useTls(tls);
+  }
+
   protected encodeCommit(compare: readonly Compare[], write: readonly Write[]): SendCommit {
     const request = {
       compare: compare.map(({ key, revision }) => ({ key, revision: revision.toString() })),
