@@ -1,8 +1,10 @@
 // Joining over real connections: what a node has afterwards, what it may do with it, and who is refused.
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { typesOf } from '../../../proto/types.mjs';
 import { type Clock, systemClock } from '../../../src/base/clock.js';
 import { nodeKey } from '../../../src/cluster/model/keys.js';
@@ -14,6 +16,7 @@ import { parseJoinToken } from '../../../src/trust/join-token.js';
 import type { WantedJoinToken } from '../../../src/trust/join-tokens.js';
 import { membershipFiles, readMembership } from '../../../src/trust/membership.js';
 import type { JoinService } from '../../../src/trust/messages.js';
+import { serverNames } from '../../../src/trust/server-names.js';
 import { joinService } from '../../../src/trust/services.js';
 import { newKey, requestOf } from '../../../src/trust/x509.js';
 import { ClusterTrust } from '../../support/cluster-trust.js';
@@ -27,7 +30,7 @@ const opened: { close(): unknown }[] = [];
 
 beforeEach(async () => {
   aheadMs = 0;
-  trust = await ClusterTrust.start(['127.0.0.1'], clock);
+  trust = await ClusterTrust.start(clock);
 });
 afterEach(async () => {
   for (const one of opened.splice(0)) await one.close();
@@ -158,17 +161,19 @@ describe('the address where nodes join', () => {
   });
 
   it('M18: that has no certificate of its address gets nothing, whatever its authority', async () => {
-    const other = await ClusterTrust.start(['192.0.2.1', 'controller.example.org']);
+    const other = await ClusterTrust.start(systemClock, '0.0.0.0');
     opened.push(other);
     const { token } = await other.tokens.create();
-    const wanted = { ...(await options()), address: other.joinAddress, token: parseJoinToken(token) };
+    const address = { ...other.joinAddress, host: '127.0.0.2' }; // of this machine, and none of its names
+    const wanted = { ...(await options()), address, token: parseJoinToken(token) };
     await expect(joinCluster(wanted)).rejects.toMatchObject({ code: 'UNREACHABLE' });
     expect(other.lines).toEqual([]);
+    await joinCluster({ ...wanted, address: other.joinAddress });
   });
 
   it('M18: whose certificate has expired gets nothing', async () => {
     aheadMs = -400 * 24 * hourMs;
-    const other = await ClusterTrust.start(['127.0.0.1'], clock);
+    const other = await ClusterTrust.start(clock);
     opened.push(other);
     const { token } = await other.tokens.create();
     const wanted = { ...(await options()), address: other.joinAddress, token: parseJoinToken(token) };
@@ -198,7 +203,10 @@ describe('the address for nodes', () => {
       undefined,
       { certificateAuthority },
       { certificateAuthority, own: stranger.tls.own },
-      { certificateAuthority, own: await trust.authority.serverIdentity(['127.0.0.1']) },
+      {
+        certificateAuthority,
+        own: await trust.authority.serverIdentity(serverNames(['127.0.0.1', '127.0.0.1'])),
+      },
     ]) {
       await expect(storeWith(refused).get('k')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     }
@@ -242,6 +250,56 @@ describe('a certificate that is renewed', () => {
     const serial = ({ tls }: typeof after) => new X509Certificate(tls.own.certificate).serialNumber;
     expect(serial(after)).not.toBe(serial(before));
   });
+});
+
+describe('a store that is used while a certificate is replaced', () => {
+  it('answers, and is watched on, with the new one', async () => {
+    const { tls } = await joinCluster(await options());
+    const store = storeWith(tls);
+    const ended = new AbortController();
+    const seen: string[] = [];
+    const watching = (async () => {
+      for await (const { changes } of store.watch('k', 0n, ended.signal)) {
+        seen.push(...changes.map(({ key }) => key));
+      }
+    })();
+    const write = (key: string) => store.commit([], [{ type: 'put', key, value: Buffer.from('v') }]);
+    const sees = (key: string) => vi.waitFor(() => expect(seen).toContain(key), 10_000);
+    await write('k1');
+    await sees('k1');
+    store.useTls((await renewMembership(trust.node('n1'))).tls);
+    await write('k2');
+    await sees('k2');
+    await setTimeout(1_500); // longer than what is left to calls on the old connection
+    await write('k3');
+    await sees('k3');
+    expect(seen).toEqual(['k1', 'k2', 'k3']);
+    ended.abort();
+    await watching;
+  });
+
+  it('of the controller: who comes later is shown the new one', async () => {
+    const { tls } = await joinCluster(await options());
+    const before = await shown(trust.nodeAddress.port);
+    await storeWith(tls).get('k');
+    aheadMs = 183 * 24 * hourMs;
+    await trust.doors.renew();
+    const after = await shown(trust.nodeAddress.port);
+    expect(after).not.toBe(before);
+    expect(await shown(trust.joinAddress.port)).toBe(after);
+  });
+
+  /** Serial number of the certificate. */
+  function shown(port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+      socket.once('error', reject);
+      socket.once('secureConnect', () => {
+        resolve(socket.getPeerCertificate().serialNumber);
+        socket.destroy();
+      });
+    });
+  }
 });
 
 describe('what a node keeps', () => {
