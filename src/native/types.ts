@@ -39,8 +39,8 @@ export interface EngineOptions {
    */
   readonly controllerIds?: { readonly first: number; readonly last: number };
   /**
-   * What the maps of each pool may take in memory, where data is and its checksums: 16 MiB to 1 TiB. Default: a
-   * thousandth of the data that is allocated, at least 64 MiB. More is read faster at random all over it.
+   * What the maps of each pool may take in memory, where data is and its checksums: 16 MiB to 1 TiB.
+   * Default: a thousandth of the data that is allocated, at least 64 MiB.
    */
   readonly poolMapBytes?: bigint;
 }

@@ -221,7 +221,8 @@ describe('serve', () => {
     const file = join(directory, 'ballast.yaml');
     await writeFile(
       file,
-      'spinUs: 7\ninCapsule: 16k\ncontrollerIds: 1-99\npoolMapMemory: 1GiB\nvolumes:\n  a: mem:1MiB,read-only,ana=change\n',
+      'spinUs: 7\ninCapsule: 16k\ncontrollerIds: 1-99\npoolMapMemory: 1GiB\n' +
+        'volumes:\n  a: mem:1MiB,read-only,ana=change\n',
     );
     cli.environment.BALLAST_CONFIG = file;
     cli.environment.BALLAST_ADVERTISE = '10.0.2.2:9';
