@@ -1,8 +1,8 @@
 // node bench/pool-memory.mjs [DIR] [GIB] [MIB]: the memory that a pool's maps take. A thick volume of GIB
-// (16; the file takes as much room) in a pool of twice the size, opened anew and read at random, so that the place
-// of each extent, and its checksums, were needed. What the resident memory of the process grows by when the
-// pool is opened, and by the reads, with checksums and without, and how many reads a second there were. MIB:
-// what the maps may take, instead of the default. Prints one line of JSON.
+// (16; the file takes as much room) in a pool of twice the size, opened anew and read at random, so that the
+// place of each extent, and its checksums, were needed. What the resident memory of the process grows by when
+// the pool is opened, and by the reads, with checksums and without, and how many reads a second there were.
+// MIB: what the maps may take, instead of the default. Prints one line of JSON.
 
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
