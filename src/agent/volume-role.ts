@@ -146,11 +146,12 @@ export class VolumeRole {
 
   async #promote(): Promise<void> {
     const { name, here, engine, readRecord, mirrorOptions, serveStore, log } = this.#options;
+    const decidedOn = this.#record;
     const stored = await readRecord();
     if (stored === undefined) throw new Error('its record is gone from the store');
     const { record, volumeUuid } = stored;
-    // What was decided on may be over: decided anew, by what there is now.
-    if (record.revision !== this.#record?.revision) return this.setRecord(record);
+    // What was decided on may be over: decided anew, by what there is now. It may have been heard of meanwhile.
+    if (record.revision !== decidedOn?.revision) return this.setRecord(record);
     const options = await mirrorOptions(record);
     serveStore(volumeUuid, record);
     this.#state = 'claiming';

@@ -20,6 +20,8 @@ class World {
   stored: MirrorRecord | undefined = record;
   failure: Error | undefined;
   held: Promise<void> | undefined;
+  /** The store answers then. */
+  asked: Promise<void> | undefined;
   readonly role = new VolumeRole({
     name: 'db',
     here: b,
@@ -28,7 +30,10 @@ class World {
       demoteMirror: () => this.#call('demote'),
       setAnaState: (_volume, state) => this.#call(state),
     },
-    readRecord: async () => this.stored && { volumeUuid: 'v', record: this.stored },
+    readRecord: async () => {
+      await this.asked;
+      return this.stored && { volumeUuid: 'v', record: this.stored };
+    },
     mirrorOptions: async (of) => ({ record: of }) as MirrorOptions,
     serveStore: (uuid, { revision }) => void this.calls.push(`store ${uuid} ${revision}`),
     clock: this.clock,
@@ -102,6 +107,21 @@ describe('the role of a node', () => {
     expect(await world.after(unusedMs + 300)).toEqual([]);
     // The head has ended, and who is wanted comes first.
     expect(await world.after(10_000)).toEqual(['store v 9', 'promote 9']);
+  });
+
+  it('is decided anew when it was heard of another record while the store was asked', async () => {
+    world.role.setUsed(false);
+    let answer = () => {};
+    world.asked = new Promise((resolve) => {
+      answer = resolve;
+    });
+    expect(await world.after(unusedMs + 300)).toEqual([]);
+    // The head lives, and has taken this replica out of the set.
+    world.becomes({ members: record.members.map((member) => ({ ...member, inSync: member.uuid === 'a' })) });
+    answer();
+    await settled();
+    expect(await world.after(60_000)).toEqual([]);
+    expect(world.role.state).toBe('standby');
   });
 
   it('moves the head away when another node is wanted, and stands by again', async () => {
