@@ -1,7 +1,7 @@
 // Who is admitted: with which tokens, under which IDs and names, in which order.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nodeKey } from '../../../src/cluster/model/keys.js';
-import type { NodeRecord } from '../../../src/cluster/model/node.js';
+import { joinNode, type NodeRecord } from '../../../src/cluster/model/node.js';
 import { encodeNode } from '../../../src/cluster/model/node-record.js';
 import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { Store } from '../../../src/store/types.js';
@@ -152,13 +152,13 @@ describe('a node', () => {
 
 async function putNode(fields: Pick<NodeRecord, 'id' | 'name'> & Partial<NodeRecord>): Promise<void> {
   const address = { host: '192.0.2.1', port: 4420 };
-  const node: NodeRecord = {
+  const joining = {
+    id: fields.id,
+    name: fields.name,
     addresses: { nvme: address, replication: address },
-    hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:0b4f7c58-5d0f-4a6e-9f0e-3a3a0e5b6c11',
+    hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${one}`,
     labels: {},
-    state: 'active',
-    joined: clock.date().toISOString(),
-    ...fields,
   };
+  const node: NodeRecord = { ...joinNode(joining, [], clock.date()), ...fields };
   await store.commit([], [{ type: 'put', key: nodeKey(node.id), value: encodeNode(node) }]);
 }

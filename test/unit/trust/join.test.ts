@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { typesOf } from '../../../proto/types.mjs';
 import { type Clock, systemClock } from '../../../src/base/clock.js';
 import { nodeKey } from '../../../src/cluster/model/keys.js';
+import { joinNode } from '../../../src/cluster/model/node.js';
 import { encodeNode } from '../../../src/cluster/model/node-record.js';
 import { CallFailure, type ClientTls, methodsOf, RpcConnection } from '../../../src/rpc/connection.js';
 import { RemoteStore } from '../../../src/store/remote/remote-store.js';
@@ -362,14 +363,13 @@ async function callJoin({ token, nodeId, name }: JoinClusterOptions, request?: U
 
 async function decommission(id: string): Promise<void> {
   const address = { host: '192.0.2.1', port: 4420 };
-  const value = encodeNode({
+  const joining = {
     id,
     name: 'n1',
     addresses: { nvme: address, replication: address },
     hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${id}`,
     labels: {},
-    state: 'decommissioned',
-    joined: new Date().toISOString(),
-  });
+  };
+  const value = encodeNode({ ...joinNode(joining, [], new Date()), state: 'decommissioned' });
   await trust.store.commit([], [{ type: 'put', key: nodeKey(id), value }]);
 }
