@@ -150,7 +150,7 @@ export class VolumeRole {
     const stored = await readRecord();
     if (stored === undefined) throw new Error('its record is gone from the store');
     const { record, volumeUuid } = stored;
-    // What was decided on may be over: decided anew, by what there is now. It may have been heard of meanwhile.
+    // What was decided on may be over: decided anew, by what there is now, heard of meanwhile or not.
     if (record.revision !== decidedOn?.revision) return this.setRecord(record);
     const options = await mirrorOptions(record);
     serveStore(volumeUuid, record);
