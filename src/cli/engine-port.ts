@@ -181,6 +181,9 @@ export interface JoinedNode {
 
 /** Everything outside a command that it may touch. */
 export interface CliContext {
+  readonly version: string;
+  /** This program as a command line, for what has to start it. */
+  readonly program: readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };

@@ -2,7 +2,9 @@
 // line.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { hostIdentity } from '../base/identity.js';
+import { nodeCommand } from '../base/node-command.js';
 import type { CliContext } from '../cli/engine-port.js';
 import { runProgram } from '../cli/program.js';
 
@@ -11,6 +13,10 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 const context: CliContext = {
+  version,
+  get program() {
+    return [...nodeCommand(), '--enable-source-maps', fileURLToPath(import.meta.url)] as const;
+  },
   environment: process.env,
   stdin: process.stdin,
   stdout: process.stdout,

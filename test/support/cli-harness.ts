@@ -66,6 +66,8 @@ export class CliHarness {
 
   run(...argv: string[]): Promise<number> {
     const context: CliContext = {
+      version: '1.2.3',
+      program: ['/none/ballast'],
       environment: this.environment,
       stdin: this.stdin,
       stdout: this.stdout,

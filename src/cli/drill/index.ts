@@ -1,5 +1,5 @@
-// `ballast drill ...`: load of which every operation is known afterwards, and the judgement of such
-// histories. Loaded when one is asked for.
+// `ballast drill ...`: drills of a cluster, load of which every operation is known afterwards, and the
+// judgement of such histories. Loaded when one is asked for.
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { HistoryViolatedError, InvalidArgumentError, NamespaceNotFoundError } from '../../base/errors.js';
@@ -19,8 +19,10 @@ import {
   withController,
   withEngine,
 } from '../target.js';
+import { registerRun } from './run.js';
 
 export function register(drill: Command, context: CliContext): void {
+  registerRun(drill, context);
   registerLoad(drill, context);
   registerCheck(drill, context);
 }

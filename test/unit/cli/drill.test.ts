@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliHarness } from '../../support/cli-harness.js';
 
@@ -65,5 +65,32 @@ describe('ballast drill check', () => {
   it('names a file that cannot be read', async () => {
     expect(await harness.run('drill', 'check', join(folder, 'none'))).toBe(2);
     expect(harness.stderr.text).toContain('ENOENT');
+  });
+});
+
+describe('ballast drill run', () => {
+  it.each([
+    ['kill', []],
+    ['kill-head', ['--rounds', '0']],
+    ['kill-head', ['--nodes', '2']],
+    ['kill-head', ['--time', '0']],
+    ['kill-head', ['--store', 'files']],
+  ])('refuses %s %j', async (name, options) => {
+    expect(await harness.run('drill', 'run', name, '--report', folder, ...options)).toBe(2);
+    expect(harness.enginesStarted).toBe(0);
+  });
+
+  it('fails, with a report, when a process of the cluster does', async () => {
+    const report = join(folder, 'report');
+    expect(await harness.run('drill', 'run', 'kill-head', '--report', report, '-o', 'json')).toBe(1);
+    const shown = JSON.parse(harness.stdout.text);
+    expect(shown).toMatchObject({ drills: [{ drill: 'kill-head', verdict: 'failed', rounds: 0 }] });
+    expect(harness.stderr.text).toContain("process 'controller' ended before it began");
+    const { drills } = JSON.parse(readFileSync(shown.report.json, 'utf8'));
+    expect(drills[0].failures[0]).toContain('/none/ballast');
+    expect(readFileSync(shown.report.page, 'utf8')).toContain('<!DOCTYPE html>');
+    // What was left for a look.
+    const left = /is left in (\S+)/.exec(harness.stderr.text)?.[1] ?? '';
+    rmSync(dirname(left), { recursive: true });
   });
 });
