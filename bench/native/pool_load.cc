@@ -200,7 +200,7 @@ int run(const std::vector<std::string>& words, Reactor& reactor, ReactorSet& rea
     report(load);
     return 0;
   }
-  engine::PoolTable pools(reactors);
+  engine::PoolTable pools(reactors, 0);
   if (verb == "create" && words.size() == 4) {
     engine::PoolConfig config;
     config.name = "bench";
