@@ -68,8 +68,11 @@ export async function joinCluster(options: JoinClusterOptions): Promise<Membersh
   return joined;
 }
 
-/** A certificate for another year, of the same key. Resolves when it is on stable media. */
-export async function renewMembership(stateDirectory: string): Promise<Membership> {
+/**
+ * A certificate for another year, of the same key. Resolves when it is on stable media. `at`: where the store
+ * is, if elsewhere than the node learned when it joined.
+ */
+export async function renewMembership(stateDirectory: string, at?: HostPort): Promise<Membership> {
   const files = membershipFiles(stateDirectory);
   const member = await readMembership(stateDirectory);
   if (member === undefined)
@@ -78,7 +81,7 @@ export async function renewMembership(stateDirectory: string): Promise<Membershi
   const key = tls.own.key.toString();
   const { Renew } = methodsOf<MembershipService>(membershipService());
   const request = await requestOf(key);
-  const [address] = member.controllers;
+  const address = at ?? member.controllers[0];
   if (address === undefined) throw new StateDirectoryError(files.controllers, 'names no controller');
   const { certificate } = await call(address, tls, Renew, { request });
   checkAnswer(address, certificate, key, tls.certificateAuthority.toString(), nodeId);

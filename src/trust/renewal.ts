@@ -1,5 +1,7 @@
 // Keeps the certificate of a node valid: asked for anew after half of its life, so that months are left to
 // reach the controller, and again every hour until it is there. Started by an agent that has joined.
+
+import type { HostPort } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { renewMembership } from './join.js';
@@ -13,7 +15,9 @@ export interface RenewalOptions {
   /** The new one is on stable media; connections that are made from now on should have it. */
   readonly renewed?: (membership: Membership) => void;
   readonly clock?: Clock;
-  readonly renew?: (stateDirectory: string) => Promise<Membership>;
+  /** Where the store is, if elsewhere than the node learned when it joined. */
+  readonly at?: HostPort;
+  readonly renew?: typeof renewMembership;
 }
 
 export class MembershipRenewal {
@@ -48,11 +52,11 @@ export class MembershipRenewal {
   }
 
   async #look(): Promise<void> {
-    const { stateDirectory, log, renewed, renew = renewMembership } = this.#options;
+    const { stateDirectory, log, renewed, at, renew = renewMembership } = this.#options;
     try {
       const member = await readMembership(stateDirectory);
       if (member === undefined || !isDue(member, this.#clock.date())) return;
-      const next = await renew(stateDirectory);
+      const next = await renew(stateDirectory, at);
       log.info(
         { room: 'trust' },
         `the certificate of this node is valid until ${next.validTo.toISOString()}`,
