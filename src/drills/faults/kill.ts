@@ -19,11 +19,14 @@ export const killReplica: DrillDefinition = {
 export const powerCut: DrillDefinition = {
   name: 'power-cut',
   what:
-    'SIGKILL to all agents and the controller at once, later all are started again. It shows that nothing ' +
-    'that was acknowledged was only in their memory. The page cache of the kernel stays, as it does not in ' +
-    'a power failure: that acknowledged writes are on stable media is what the simulations of disks and ' +
-    'the tests of pools check.',
-  fault: (scene) => killed(scene, [...scene.cluster.nodes.map(({ name }) => name), 'controller']),
+    'SIGKILL to all agents, the controller and etcd at once, later all are started again. It shows ' +
+    'that nothing that was acknowledged was only in their memory. The page cache of the kernel stays, as ' +
+    'it does not in a power failure: that acknowledged writes are on stable media is what the simulations ' +
+    'of disks and the tests of pools check.',
+  fault: (scene) => {
+    const others = scene.cluster.storeProcess === 'etcd' ? ['etcd', 'controller'] : ['controller'];
+    return killed(scene, [...scene.cluster.nodes.map(({ name }) => name), ...others]);
+  },
 };
 
 function killed({ cluster, timeline }: Scene, names: readonly string[]): Fault {
@@ -35,9 +38,9 @@ function killed({ cluster, timeline }: Scene, names: readonly string[]): Fault {
     },
     async heal() {
       timeline.add('heal', `${list} started again`);
-      // Agents wait for the controller, if need be.
+      if (names.includes('etcd')) await cluster.startStoreProcess();
       if (names.includes('controller')) await cluster.startController();
-      const nodes = names.filter((name) => name !== 'controller');
+      const nodes = cluster.nodes.map(({ name }) => name).filter((name) => names.includes(name));
       await Promise.all(nodes.map((name) => cluster.startNode(name)));
     },
   };

@@ -62,8 +62,8 @@ describe('faults', () => {
     [storeOutage, ['kill etcd'], ['start etcd']],
     [
       powerCut,
-      ['kill n1', 'kill n2', 'kill n3', 'kill controller'],
-      ['start controller', 'start n1', 'start n2', 'start n3'],
+      ['kill n1', 'kill n2', 'kill n3', 'kill etcd', 'kill controller'],
+      ['start etcd', 'start controller', 'start n1', 'start n2', 'start n3'],
     ],
   ])('are injected and healed: $name', async (definition, injected, healed) => {
     const recorder = new Recorder();
