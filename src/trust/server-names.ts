@@ -2,6 +2,7 @@
 // be for. Of all addresses those that this machine has now; they are looked at again with every start.
 import { isIP } from 'node:net';
 import { hostname, type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { InvalidArgumentError } from '../base/errors.js';
 
 const namesMax = 64;
 const namePattern = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62})*$/i;
@@ -22,9 +23,15 @@ export function serverNames(
   const addresses = hosts.flatMap((host) =>
     any.has(host) ? own.map(({ address }) => address).filter((address) => !isLinkLocal(address)) : [host],
   );
-  const names = [...more, ...addresses, machine.hostname, 'localhost'];
-  const usable = names.filter((name) => isIP(name) !== 0 || namePattern.test(name));
+  const wrong = more.find((name) => !isUsable(name));
+  if (wrong !== undefined)
+    throw new InvalidArgumentError('tls-name', `a host name or an address; got '${wrong}'`);
+  const usable = [...more, ...addresses, machine.hostname, 'localhost'].filter(isUsable);
   return [...new Set(usable)].slice(0, namesMax);
+}
+
+function isUsable(name: string): boolean {
+  return isIP(name) !== 0 || namePattern.test(name);
 }
 
 function isLinkLocal(address: string): boolean {

@@ -100,7 +100,8 @@ describe('the names of a server', () => {
 
   it('do not include what no certificate can have', () => {
     for (const hostname of ['a_b', '', 'ä', '*.example.org', 'a b', '-a', `${'a'.repeat(64)}`]) {
-      expect(serverNames(['::1'], [hostname], { ...machine, hostname })).toEqual(['::1', 'localhost']);
+      expect(serverNames(['::1'], [], { ...machine, hostname })).toEqual(['::1', 'localhost']);
+      expect(() => serverNames(['::1'], [hostname], machine)).toThrow('tls-name: expected');
     }
   });
 

@@ -133,6 +133,15 @@ describe('a node that joins', () => {
     await expect(joinCluster(copy)).rejects.toThrow(/refused the connection: .*of node 'n1'/);
   });
 
+  it('that is answered with the certificate of another node keeps nothing', async () => {
+    const wanted = await options();
+    const { authority } = trust;
+    const sign = authority.signNode.bind(authority);
+    authority.signNode = (_nodeId, request) => sign(randomUUID(), request);
+    await expect(joinCluster(wanted)).rejects.toThrow('is no certificate of this node');
+    expect(await readMembership(wanted.stateDirectory)).toBeUndefined();
+  });
+
   it('M2: sends a request of bounded size', async () => {
     const good = await options();
     expect(await callJoin(good, new Uint8Array(9 * 1024))).toBe('INVALID_ARGUMENT INVALID_ARGUMENT');
@@ -200,6 +209,7 @@ describe('the address for nodes', () => {
       stateDirectory: other.node('n1'),
     });
     const { certificateAuthority } = tls;
+    const linesCount = trust.lines.length;
     for (const refused of [
       undefined,
       { certificateAuthority },
@@ -211,6 +221,7 @@ describe('the address for nodes', () => {
     ]) {
       await expect(storeWith(refused).get('k')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     }
+    expect(trust.lines).toHaveLength(linesCount); // nothing of gRPC was read
     await storeWith(tls).get('k');
   });
 
