@@ -218,11 +218,21 @@ void Head::advance_sealing(uint64_t now_ns) {
     }
   });
   const MemberSet found = ready();
-  if (found == record_.in_sync || (!found.empty() && now_ns >= seal_deadline_ns_)) {
+  if (found == record_.in_sync || (!found.empty() && now_ns >= seal_until_ns(found))) {
     state_ = HeadState::agreeing;
     agreed_ = false;
     ask_store(StoreWish::agree);
   }
+}
+
+// How long members are waited for that are not `found`.
+uint64_t Head::seal_until_ns(MemberSet found) const {
+  bool all_refused = found.size() >= record_.min_in_sync;
+  (record_.in_sync - found).for_each([&](uint32_t member) {
+    all_refused = all_refused && members_[member].state == MemberState::down;
+  });
+  const uint64_t began_ns = seal_deadline_ns_ - options_.seal_timeout_ns;
+  return all_refused ? began_ns + options_.seal_refused_timeout_ns : seal_deadline_ns_;
 }
 
 void Head::on_agreed(uint64_t now_ns) {

@@ -232,6 +232,7 @@ class Head {
   bool is_over() const { return state_ == HeadState::fenced || state_ == HeadState::stopped; }
   void seal_members(uint64_t now_ns);
   MemberSet ready() const;
+  uint64_t seal_until_ns(MemberSet found) const;
   void advance_sealing(uint64_t now_ns);
   void on_agreed(uint64_t now_ns);
   void tell_of_slots(uint32_t member);

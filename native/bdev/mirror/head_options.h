@@ -22,6 +22,8 @@ struct HeadOptions {
   uint64_t latency_budget_ns = 5'000'000'000;
   // A takeover waits so long for members that do not answer.
   uint64_t seal_timeout_ns = 2'000'000'000;
+  // And so long for those that answer that they are not there, if it can go on without them.
+  uint64_t seal_refused_timeout_ns = 400'000'000;
   uint64_t reconnect_ns = 500'000'000;
   uint64_t store_retry_ns = 200'000'000;
   // With too few members in sync writes wait; or they end with `busy`, which a host takes to another path.
