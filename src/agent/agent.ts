@@ -4,13 +4,13 @@ import type { Clock } from '../base/clock.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
+import { ClusterView } from '../cluster/view/cluster-view.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import { StoreBridge } from '../mirrors/store-bridge.js';
 import type { Store } from '../store/types.js';
-import { ClusterView } from './cluster-view.js';
 import { FactsLease } from './facts-lease.js';
 import { NodeVolumes } from './node-volumes.js';
-import type { AgentEngine, VolumeFacts } from './types.js';
+import type { AgentEngine } from './types.js';
 import { wantedOf } from './wanted.js';
 
 export interface AgentOptions {
@@ -31,6 +31,7 @@ export class Agent {
   readonly #view: ClusterView;
   readonly #facts: FactsLease;
   readonly #bridge: StoreBridge;
+  readonly #applied: Promise<void>;
 
   constructor({ engine, store, node, host, version, pools, clock, log }: AgentOptions) {
     const records = new MirrorRecords(store);
@@ -47,38 +48,48 @@ export class Agent {
     });
     this.#bridge = bridge;
     this.#volumes = volumes;
+    let applied = () => {};
+    this.#applied = new Promise((resolve) => {
+      applied = resolve;
+    });
     this.#view = new ClusterView({
       ...{ store, clock, log },
-      onChange: (cluster) => void volumes.apply(wantedOf(node, cluster)),
+      onChange: (view, isNews) => {
+        if (isNews) void volumes.apply(wantedOf(node, view)).then(applied);
+      },
     });
     this.#facts = new FactsLease({
       ...{ store, node, clock, log },
       read: async () => {
-        const told = volumes.facts().map(({ name, state, error }) => ({
-          ...{ name, state },
-          ...(error !== undefined && { error }),
-        }));
-        return { version, started, pools: await pools(), volumes: told };
+        return { version, started, pools: await pools(), volumes: volumes.facts() };
       },
     });
   }
 
-  /** Resolves when the node counts as up, or that was tried; from then on what is wanted is made true. */
+  /**
+   * Makes true what is wanted, from now on. Resolves when that was tried with all there is; while the store
+   * is away, nobody knows what there is. Hosts may come from then on: who asked for a volume that is not
+   * there yet would not ask again.
+   */
   async start(): Promise<void> {
     this.#volumes.start();
     this.#view.start();
+    await this.#applied;
+  }
+
+  /** The node counts as up when it resolves, or that was tried. When others reach it. */
+  async announce(): Promise<void> {
     await this.#facts.start();
   }
 
-  facts(): readonly VolumeFacts[] {
-    return this.#volumes.facts();
-  }
-
-  /** Decides nothing any more. What is served stays so until the engine closes, whose heads may still ask. */
+  /**
+   * Decides nothing any more. Heads of this node end, and other nodes go on with them; what is served stays
+   * so until the engine closes, whose heads may still ask the store.
+   */
   async stop(): Promise<void> {
     await this.#view.close();
-    await this.#volumes.close();
-    await this.#facts.close();
+    await this.#facts.close(); // before: nobody is to wait for this node
+    await this.#volumes.handOver();
   }
 
   /** When the engine is closed, and before the store is. */

@@ -1,16 +1,16 @@
-// One volume of the cluster on this node: its replica is there, the volume is served, standby or head. Each
-// step looks at what is there and does what is missing, so it may be cut off anywhere and begun again.
-
-import { resolveHost } from '../base/address.js';
+// One volume of the cluster on this node: its replica is there, the volume is served, standby or head; or
+// its data is gone, where a record says so. Each step looks at what is there and does what is missing, so
+// it may be cut off anywhere and begun again.
 import type { Clock } from '../base/clock.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import { replicaNqn } from '../base/nqn.js';
-import { replicaDataName } from '../base/replica-spec.js';
-import type { StoredMirror } from '../mirrors/record.js';
+import { engineLimits } from '../base/qos.js';
+import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
 import type { MirrorRecords } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
+import { ensureMembers, memberOptions } from './head-members.js';
 import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, VolumeFacts, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
@@ -30,11 +30,14 @@ export class NodeVolume {
   readonly #options: NodeVolumeOptions;
   readonly #here: ReplicaPlace;
   #wanted: WantedVolume;
+  /** As it was when hosts and limits were set last. */
+  #told: WantedVolume | undefined;
   #role: VolumeRole | undefined;
   #record: MirrorRecord | undefined;
   #used = false;
   #hasReplica = false;
   #isServed = false;
+  #isDiscarded = false;
   #error: string | undefined;
 
   /** Fails when no replica of it is of this node: who calls has mixed something up. */
@@ -53,24 +56,19 @@ export class NodeVolume {
 
   get facts(): VolumeFacts {
     return {
-      name: this.#wanted.name,
-      state: this.#role?.state ?? 'absent',
-      ...(this.#record !== undefined && { record: this.#record }),
+      ...{ name: this.#wanted.name, replica: this.replica },
+      state: this.#isDiscarded ? 'discarded' : (this.#role?.state ?? 'absent'),
       ...(this.#error !== undefined && { error: this.#error }),
     };
   }
 
-  /** True: all is there. False: something was in the way, which facts say; to be called again. */
+  /** True: all is as it should be. False: something was in the way or goes on; to be called again. */
   async ensure(wanted: WantedVolume): Promise<boolean> {
     this.#wanted = wanted;
     try {
-      const stored = await this.#options.records.get(wanted.name);
-      if (stored === undefined) throw new Error('its record is not in the store yet');
-      await this.#ensureReplica(stored);
-      await this.#ensureServed(stored);
-      this.#tellCluster();
+      const isDone = await this.#step();
       this.#error = undefined;
-      return true;
+      return isDone;
     } catch (error) {
       this.#fail(error);
       return false;
@@ -98,6 +96,12 @@ export class NodeVolume {
     this.#role = undefined;
   }
 
+  /** The same, and a head here ends in order, so that another one need not wait for it. */
+  async handOver(): Promise<void> {
+    await this.#role?.handOver();
+    this.#role = undefined;
+  }
+
   /** Not served here any more, its head ends; the replica's data stays in its pool. Idempotent. */
   async remove(): Promise<void> {
     await this.close();
@@ -108,59 +112,113 @@ export class NodeVolume {
     this.#hasReplica = false;
   }
 
-  async #ensureReplica({ volumeUuid, record }: StoredMirror): Promise<void> {
+  async #step(): Promise<boolean> {
+    if (this.#wanted.state === 'deleting') return this.#discard();
+    const record = await this.#readRecord();
+    if (this.#hasLeft(record)) return this.#discard();
+    await this.#ensureReplica(record);
+    await this.#ensureServed(record);
+    await this.#ensureAllowed();
+    this.#tellCluster();
+    return this.#ensureMembers();
+  }
+
+  async #readRecord(): Promise<MirrorRecord> {
+    if (this.#record !== undefined) return this.#record;
+    const stored = await this.#options.records.get(this.#wanted.name);
+    if (stored === undefined) throw new Error('its record is not in the store yet');
+    this.#record ??= stored.record;
+    return this.#record;
+  }
+
+  /** It was to leave, and is no member any more. */
+  #hasLeft({ members }: MirrorRecord): boolean {
+    return !this.#wanted.members.includes(this.replica) && members.every(({ uuid }) => uuid !== this.replica);
+  }
+
+  /** Only what a record of the volume names is deleted, by its UUID. */
+  async #discard(): Promise<true> {
+    if (this.#isDiscarded) return true;
+    await this.remove();
+    const { engine, log } = this.#options;
+    const { pool, name } = this.#wanted;
+    const there = new Set((await engine.poolVolumes(pool)).map((volume) => volume.name));
+    for (const one of [replicaDataName(this.replica), replicaMetadataName(this.replica)]) {
+      if (there.has(one)) await engine.deletePoolVolume(pool, one);
+    }
+    this.#isDiscarded = true;
+    log.info({ room: 'agent', volume: name }, `volume '${name}': the data of the replica here is deleted`);
+    return true;
+  }
+
+  async #ensureReplica(record: MirrorRecord): Promise<void> {
     if (this.#hasReplica) return;
     const { engine } = this.#options;
-    const { pool, sizeBytes } = this.#wanted;
-    const uuid = this.#here.replica;
+    const { pool, sizeBytes, thick, uuid: volumeUuid } = this.#wanted;
+    const uuid = this.replica;
     const volume = replicaDataName(uuid);
     const there = (await engine.poolVolumes(pool)).find(({ name }) => name === volume);
     // Nobody has ever written to the volume: what is empty is all of it. Later only a copy can make it so.
     const isFirst = record.epoch === 0n;
-    if (there === undefined) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes });
+    if (there === undefined) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
     const content = isFirst ? 'complete' : 'nothing';
-    await engine.addReplica({ name: uuid, pool, volume, uuid, volumeUuid, content });
+    const hosts = headsOf(this.#wanted);
+    await engine.addReplica({ name: uuid, pool, volume, uuid, volumeUuid, content, hosts });
     this.#hasReplica = true;
   }
 
-  async #ensureServed({ volumeUuid, record }: StoredMirror): Promise<void> {
+  async #ensureServed(record: MirrorRecord): Promise<void> {
     if (this.#role !== undefined) return;
     const { engine, records, bridge, clock, log } = this.#options;
-    const { name, nqn, hosts } = this.#wanted;
+    const { name, nqn, uuid, hosts, qos } = this.#wanted;
     const mirror = { ...(await this.#mirrorOptions(record)), standby: true };
     if (!this.#isServed) {
       await engine.addVolume({
-        ...{ name, kind: 'mirror', nqn, uuid: volumeUuid, mirror, anaState: 'inaccessible' },
+        ...{ name, kind: 'mirror', nqn, uuid, mirror, anaState: 'inaccessible' },
         ...(hosts !== undefined && { hosts }),
+        ...(qos !== undefined && { qos: engineLimits(qos) }),
       });
+      this.#told = this.#wanted;
     }
     this.#isServed = true;
     this.#role = new VolumeRole({
       ...{ name, here: this.#here, engine, clock, log },
       readRecord: () => records.get(name),
       mirrorOptions: (of) => this.#mirrorOptions(of),
-      serveStore: (uuid, of) => bridge.serve(name, uuid, of),
+      serveStore: (volumeUuid, of) => bridge.serve(name, volumeUuid, of),
     });
     if (this.#used) this.#role.setUsed(true);
-    this.setRecord(record);
+    this.#role.setRecord(this.#record ?? record);
+  }
+
+  /** Who may connect, and how fast; as it changes. */
+  async #ensureAllowed(): Promise<void> {
+    const [wanted, told, { engine }] = [this.#wanted, this.#told, this.#options];
+    if (told === undefined) return;
+    if (differ(wanted.hosts, told.hosts)) await engine.setHosts(wanted.nqn, wanted.hosts);
+    if (differ(wanted.qos, told.qos)) await engine.setQos(wanted.name, engineLimits(wanted.qos ?? {}));
+    const heads = headsOf(wanted);
+    if (differ(heads, headsOf(told))) await engine.setHosts(replicaNqn(this.replica), heads);
+    this.#told = wanted;
+  }
+
+  /** Only a head changes them. */
+  async #ensureMembers(): Promise<boolean> {
+    const [record, wanted] = [this.#record, this.#wanted];
+    if (record === undefined || this.#role?.state !== 'serving' || wanted.state !== 'ready') return true;
+    return ensureMembers(this.#options.engine, wanted, record, this.replica);
   }
 
   async #mirrorOptions(record: MirrorRecord): Promise<MirrorOptions> {
     const { node, host } = this.#options;
-    const { replicas, name } = this.#wanted;
-    const members = record.members.map(async ({ uuid }) => {
-      if (uuid === this.#here.replica) return { uuid, replica: uuid };
-      const found = replicas.find(({ replica }) => replica === uuid);
-      if (found === undefined) throw new Error(`nobody knows where ${replicaNqn(uuid)} of '${name}' is`);
-      const { address } = found;
-      return { uuid, address: { host: await resolveHost(address.host), port: address.port } };
-    });
+    const members = record.members.map(({ uuid }) => memberOptions(this.#wanted, uuid, this.replica));
     return { members: await Promise.all(members), record, node, ...host };
   }
 
   #tellCluster(): void {
-    const { replicas, head } = this.#wanted;
-    const up = replicas.filter(({ up: is, node }) => is || node === this.#options.node);
+    const { replicas, head, state } = this.#wanted;
+    // Nobody is to be its head before all replicas are there: who came late would have to be copied to.
+    const up = state === 'ready' ? replicas.filter((one) => one.up) : [];
     this.#role?.setCluster(up, head);
   }
 
@@ -176,4 +234,13 @@ export class NodeVolume {
     }
     this.#error = text;
   }
+}
+
+/** Who may be a head of the volume, to its replicas. */
+function headsOf({ replicas }: WantedVolume): readonly string[] {
+  return [...new Set(replicas.map(({ hostNqn }) => hostNqn))].sort();
+}
+
+function differ(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) !== JSON.stringify(other);
 }

@@ -5,9 +5,9 @@ import type { Log } from '../base/log.js';
 import { decodeMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { HeadState } from '../native/mirror-types.js';
+import { RecordWatch } from '../store/record-watch.js';
 import type { Store, Versioned } from '../store/types.js';
 import { NodeVolume, type NodeVolumeOptions } from './node-volume.js';
-import { RecordWatch } from './record-watch.js';
 import type { VolumeFacts, WantedVolume } from './types.js';
 
 export interface NodeVolumesOptions extends NodeVolumeOptions {
@@ -23,20 +23,20 @@ export class NodeVolumes {
   readonly #options: NodeVolumesOptions;
   readonly #volumes = new Map<string, NodeVolume>();
   readonly #watch: RecordWatch;
-  #wanted: readonly WantedVolume[] = [];
+  #wanted: ReadonlyMap<string, WantedVolume> = new Map();
+  /** Names of volumes that are to be looked at. */
+  readonly #due = new Set<string>();
+  /** Those that are to be looked at again later. */
+  readonly #again = new Set<string>();
   #working: Promise<void> | undefined;
-  #again = false;
-  #forgetRetry = () => {};
+  #forgetRetry: (() => void) | undefined;
   #closed = false;
 
   constructor(options: NodeVolumesOptions) {
     this.#options = options;
     const { store, clock, log } = options;
     this.#watch = new RecordWatch({
-      store,
-      clock,
-      log,
-      prefix: mirrorsPrefix,
+      ...{ store, clock, log, prefix: mirrorsPrefix },
       onPut: (put) => this.#onRecord(put),
     });
   }
@@ -48,12 +48,8 @@ export class NodeVolumes {
 
   /** All that is to be here from now on; what is not in it is removed. Resolves when it was tried. */
   async apply(wanted: readonly WantedVolume[]): Promise<void> {
-    this.#wanted = wanted;
-    this.#again = true;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
-    });
-    await this.#working;
+    this.#wanted = new Map(wanted.map((one) => [one.name, one]));
+    await this.#look([...this.#volumes.keys(), ...this.#wanted.keys()]);
   }
 
   facts(): readonly VolumeFacts[] {
@@ -63,6 +59,7 @@ export class NodeVolumes {
   /** From the engine. */
   onHeadState(volume: string, state: HeadState): void {
     this.#volumes.get(volume)?.setHeadState(state);
+    if (state === 'serving') void this.#look([volume]); // its members may have to change
   }
 
   /** From the engine. */
@@ -75,51 +72,62 @@ export class NodeVolumes {
 
   /** Decides nothing any more; what is served stays so until the engine closes. */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#forgetRetry();
-    await this.#watch.close();
-    await this.#working;
+    await this.#end();
     await Promise.all([...this.#volumes.values()].map((volume) => volume.close()));
   }
 
+  /** The same, and the heads here end in order. */
+  async handOver(): Promise<void> {
+    await this.#end();
+    await Promise.all([...this.#volumes.values()].map((volume) => volume.handOver()));
+  }
+
+  async #end(): Promise<void> {
+    this.#closed = true;
+    this.#forgetRetry?.();
+    await this.#watch.close();
+    await this.#working;
+  }
+
+  async #look(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#due.add(name);
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined;
+    });
+    await this.#working;
+  }
+
   async #work(): Promise<void> {
-    this.#forgetRetry();
-    let allDone = true;
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      allDone = await this.#reconcile(this.#wanted);
+    while (this.#due.size > 0 && !this.#closed) {
+      // Taken together: what becomes due meanwhile comes after, so no two workers are at one volume.
+      const names = [...this.#due];
+      this.#due.clear();
+      const worker = async (): Promise<void> => {
+        for (let name = names.pop(); name !== undefined && !this.#closed; name = names.pop()) {
+          if (await this.#one(name)) this.#again.delete(name);
+          else this.#again.add(name);
+        }
+      };
+      await Promise.all(Array.from({ length: atOnceMax }, worker));
     }
-    if (allDone || this.#closed) return;
-    this.#forgetRetry = this.#options.clock.after(retryMs, () => void this.apply(this.#wanted));
+    if (this.#again.size === 0 || this.#closed || this.#forgetRetry !== undefined) return;
+    this.#forgetRetry = this.#options.clock.after(retryMs, () => {
+      this.#forgetRetry = undefined;
+      void this.#look([...this.#again]);
+    });
   }
 
-  async #reconcile(wanted: readonly WantedVolume[]): Promise<boolean> {
-    const names = new Set(wanted.map(({ name }) => name));
-    const gone = [...this.#volumes].filter(([name]) => !names.has(name));
-    const tasks = [
-      ...gone.map(
-        ([name, volume]) =>
-          () =>
-            this.#remove(name, volume),
-      ),
-      ...wanted.map((one) => () => this.#volume(one).ensure(one)),
-    ];
-    let allDone = true;
-    const worker = async (): Promise<void> => {
-      for (let task = tasks.shift(); task !== undefined && !this.#closed; task = tasks.shift()) {
-        allDone = (await task()) && allDone;
-      }
-    };
-    await Promise.all(Array.from({ length: atOnceMax }, worker));
-    return allDone;
-  }
-
-  #volume(wanted: WantedVolume): NodeVolume {
-    const known = this.#volumes.get(wanted.name);
-    if (known !== undefined) return known;
-    const made = new NodeVolume(this.#options, wanted);
-    this.#volumes.set(wanted.name, made);
-    return made;
+  /** True: nothing is left to be done about it. */
+  async #one(name: string): Promise<boolean> {
+    const wanted = this.#wanted.get(name);
+    const known = this.#volumes.get(name);
+    // Under its name there may be another volume by now, of which another replica is here.
+    const isSame = known === undefined || wanted?.replicas.some(({ replica }) => replica === known.replica);
+    if (known !== undefined && !isSame && !(await this.#remove(name, known))) return false;
+    if (wanted === undefined) return true;
+    const volume = this.#volumes.get(name) ?? new NodeVolume(this.#options, wanted);
+    this.#volumes.set(name, volume);
+    return volume.ensure(wanted);
   }
 
   async #remove(name: string, volume: NodeVolume): Promise<boolean> {
@@ -141,7 +149,9 @@ export class NodeVolumes {
       volume.setRecord(decodeMirror(name, value, revision).record);
     } catch (err) {
       this.#warn(name, 'its record cannot be read', err);
+      return;
     }
+    if (this.#wanted.has(name)) void this.#look([name]);
   }
 
   #warn(volume: string, what: string, err: unknown): void {

@@ -41,6 +41,11 @@ export type TakeoverStep =
  * which is a commit of the store: then nothing is to be taken over.
  */
 export const unusedMs = 100;
+/**
+ * What a head that has just claimed the volume has time for to seal its replicas: they are unused until
+ * then.
+ */
+export const sealMs = 1_000;
 /** Between one candidate and the next: the claim of the first is in the store by then. */
 export const turnMs = 300;
 /** What a node that is wanted as head has time for before others go on without it. */
@@ -75,7 +80,7 @@ function readyAtMs(facts: TakeoverFacts): number | undefined {
   // order: then who is wanted comes first.
   if (record.head === here.node && !isElsewhereWanted(facts)) return recordSinceMs;
   if (unusedSinceMs === undefined) return undefined;
-  return unusedSinceMs + unusedMs + turn * turnMs;
+  return Math.max(unusedSinceMs + unusedMs, recordSinceMs + sealMs) + turn * turnMs;
 }
 
 function waitMs(facts: TakeoverFacts, turn: number): number {

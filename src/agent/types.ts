@@ -1,8 +1,10 @@
 // What an agent is to make true on its node: plain data, made of the records of the cluster.
 import type { HostPort } from '../base/address.js';
-import type { MirrorEngine, MirrorRecord } from '../native/mirror-types.js';
+import type { QosWords } from '../base/qos.js';
+import type { VolumeState } from '../cluster/model/volume.js';
+import type { MirrorEngine } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
-import type { AnaState, VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { AnaState, QosLimits, VolumeInfo, VolumeOptions } from '../native/types.js';
 import type { ReplicaPlace } from './takeover.js';
 
 /** Of the engine, what an agent needs for the cluster's volumes. */
@@ -10,18 +12,23 @@ export interface AgentEngine extends MirrorEngine {
   addVolume(options: VolumeOptions): Promise<VolumeInfo>;
   removeVolume(name: string): Promise<void>;
   setAnaState(volume: string, state: AnaState): Promise<void>;
+  setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
+  setQos(name: string, limits: QosLimits): Promise<void>;
   poolVolumes: PoolEngine['poolVolumes'];
   createPoolVolume: PoolEngine['createPoolVolume'];
+  deletePoolVolume: PoolEngine['deletePoolVolume'];
 }
 
 /** A replica of a volume, and where heads of other nodes reach it. */
 export interface WantedReplica extends ReplicaPlace {
   readonly address: HostPort;
+  /** Who its node is to members of other nodes. */
+  readonly hostNqn: string;
   /** Its node answers. */
   readonly up: boolean;
 }
 
-/** A volume of which this node keeps a replica. */
+/** A volume of which this node keeps a replica, or is to give one up. */
 export interface WantedVolume {
   /** Of the cluster, and of its mirror record. */
   readonly name: string;
@@ -29,22 +36,29 @@ export interface WantedVolume {
   readonly nqn: string;
   /** A multiple of 4,096. */
   readonly sizeBytes: bigint;
+  readonly thick: boolean;
+  /** creating: nobody is its head yet. deleting: it goes with its data. */
+  readonly state: VolumeState;
   /** The pool of this node that holds the data. */
   readonly pool: string;
-  /** All of the volume, with the one of this node. */
+  /** All of the volume, with the one of this node, and those that are to leave. */
   readonly replicas: readonly WantedReplica[];
+  /** UUIDs of the replicas that are to be members. */
+  readonly members: readonly string[];
   /** UUID of the node that is to be head; absent: the controller has not said. */
   readonly head?: string;
   /** NQNs; absent: any host. */
   readonly hosts?: readonly string[];
+  readonly qos?: QosWords;
 }
 
 /** What is so on this node, of one volume. */
 export interface VolumeFacts {
   readonly name: string;
-  /** standby, or what the head here is doing; `absent`: it could not be served yet. */
+  /** UUID of it. */
+  readonly replica: string;
+  /** Of NodeVolumeFacts. */
   readonly state: string;
-  readonly record?: MirrorRecord;
   /** Why it is not as it should be. */
   readonly error?: string;
 }

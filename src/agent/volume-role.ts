@@ -97,6 +97,12 @@ export class VolumeRole {
     await this.#working;
   }
 
+  /** The same, and the head has ended in order, or was tried to. */
+  async handOver(): Promise<void> {
+    await this.close();
+    if (this.#state !== 'standby') await this.#carryOut('demote');
+  }
+
   #consider(): void {
     if (this.#closed || this.#working !== undefined) return;
     this.#forgetWait();

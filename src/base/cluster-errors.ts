@@ -13,6 +13,13 @@ export class ClusterRecordError extends DomainError {
   }
 }
 
+export class NodeNotFoundError extends DomainError {
+  readonly code = 'NODE_NOT_FOUND';
+  constructor(readonly node: string) {
+    super(`the cluster has no node '${node}'`);
+  }
+}
+
 export class NodeStateError extends DomainError {
   readonly code = 'NODE_STATE';
   constructor(

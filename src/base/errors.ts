@@ -73,6 +73,7 @@ export const errorCatalogue = {
   MIRROR_RECORD_DAMAGED:
     'What the store keeps of a mirrored volume cannot be read; nothing is guessed from it.',
   CLUSTER_RECORD_DAMAGED: 'A record of the cluster in the store cannot be read; nothing is guessed from it.',
+  NODE_NOT_FOUND: 'The cluster has no node of this name or UUID.',
   NODE_STATE: 'The node is in a state in which this cannot be done, or its name or address is taken.',
   CLUSTER_VOLUME_STATE: 'The volume of the cluster is in a state in which this cannot be done.',
   JOIN_REFUSED: 'The join token is not known, has expired, was revoked or is used up.',

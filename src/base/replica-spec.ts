@@ -132,7 +132,16 @@ export function replicaDataName(replica: string): string {
   return dataPrefix + replica;
 }
 
-/** The UUID in such a name. */
+/** What a pool's hidden volume is called with what a replica notes beside its data, by the replica's name. */
+export function replicaMetadataName(replica: string): string {
+  return replicaMetadataPrefix + replica;
+}
+
+export const replicaMetadataPrefix = '.replica.';
+
+/** The UUID in the name of a volume that was made for a replica of a cluster: its data, or what it notes. */
 export function replicaOfData(volume: string): string | undefined {
-  return volume.startsWith(dataPrefix) ? volume.slice(dataPrefix.length) : undefined;
+  const prefix = [dataPrefix, replicaMetadataPrefix].find((one) => volume.startsWith(one));
+  const uuid = volume.slice(prefix?.length ?? 0);
+  return prefix !== undefined && uuidPattern.test(uuid) ? uuid : undefined;
 }

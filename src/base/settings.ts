@@ -107,7 +107,7 @@ export interface ServeSettings {
   readonly ensured: EnsuredSettings;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export function resolveServeSettings(
   flags: ServeFlags,
@@ -138,7 +138,7 @@ export function resolveServeSettings(
       first(flags.keyFile, 'BALLAST_KEY_FILE', config.keyFile),
       first(flags.keyCommand, 'BALLAST_KEY_COMMAND', config.keyCommand),
     ),
-    storeSource: storeSource(flags, environment, config),
+    storeSource: resolveStoreSource(flags, environment, config),
     reactors: parseReactors(first(flags.reactors, 'BALLAST_REACTORS', config.reactors) ?? '1'),
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL', config.logLevel) ?? 'info'),
     ...served,
@@ -152,7 +152,11 @@ export function resolveServeSettings(
   };
 }
 
-function storeSource(flags: ServeFlags, environment: Environment, config: Config): StoreSource {
+export function resolveStoreSource(
+  flags: StoreFlags,
+  environment: Environment,
+  config: Pick<Config, keyof StoreFlags> = {},
+): StoreSource {
   const given: { -readonly [Name in keyof StoreFlags]: string } = {};
   for (const name of storeOptions) {
     const value = flags[name] ?? (environment[variableOf(name)] || undefined) ?? config[name];
@@ -255,7 +259,7 @@ function parseListen(texts: readonly string[]): readonly HostPort[] {
   return addresses;
 }
 
-function parseApiListen(text: string | undefined): ApiListen {
+export function parseApiListen(text: string | undefined): ApiListen {
   if (text === undefined) return { address: { host: '127.0.0.1', port: defaultApiPort }, chosen: false };
   return text === 'off' ? { chosen: true } : { address: parseApiAddress(text), chosen: true };
 }
@@ -273,7 +277,7 @@ function parseAdvertise(text: string): { host: string; port?: number } {
   return port === 0 ? { host } : { host, port };
 }
 
-function parseLogLevel(text: string): LogLevel {
+export function parseLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
   if (level === undefined)
     throw new InvalidArgumentError('log-level', `one of ${logLevels.join(', ')}; got '${text}'`);

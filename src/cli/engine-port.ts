@@ -2,6 +2,7 @@
 // command's test hands in a fake. Types come from src/native as types only: no command can load the addon.
 import type { AttachDriver, Attacher } from '../attach/types.js';
 import type { HostPort } from '../base/address.js';
+import type { ClusterSource, ControllerSettings } from '../base/cluster-settings.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import type { MirrorSpec } from '../base/mirror-spec.js';
@@ -140,9 +141,48 @@ export interface ControlPort {
   openMirrors(engine: EnginePort, wanted: WantedMirrors): Promise<OpenedMirrors>;
   /** Loads the REST server and lets requests in. Resolves with where it is reached, for a person. */
   serveApi(dataPlane: DataPlanePort): Promise<readonly string[]>;
+  /**
+   * Makes this daemon a node of a cluster: waits for its store, and writes down what the node says of itself.
+   * Before the engine is started, whose controller IDs come from there.
+   */
+  joinCluster(options: JoinClusterOptions): Promise<ClusterNodePort>;
   /** Answers what has come, then takes nothing new. Idempotent. */
   closeApi(): Promise<void>;
   /** Closes the store too; last, for others use it until then. */
+  close(): Promise<void>;
+}
+
+export interface JoinClusterOptions {
+  readonly source: ClusterSource;
+  readonly name: string;
+  readonly zone?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Where hosts, and heads of other nodes, reach it. */
+  readonly reached: HostPort;
+  /** Aborts: it is not wanted any more. */
+  readonly signal: AbortSignal;
+}
+
+/** This daemon as a node of a cluster. */
+export interface ClusterNodePort {
+  /** The CNTLIDs that are its own. */
+  readonly controllerIds: { readonly first: number; readonly last: number };
+  /**
+   * When pools are open. Resolves when what the cluster wants here was tried to be made so: hosts may come
+   * from then on. Waits for the store as long as that is away.
+   */
+  start(engine: EnginePort): Promise<void>;
+  /** When others reach this node: it counts as up from now on. */
+  announce(): Promise<void>;
+  /** Its heads end, and others go on with them; before the engine is closed. */
+  stop(): Promise<void>;
+  /** After the engine is closed. */
+  close(): Promise<void>;
+}
+
+export interface ClusterControllerPort {
+  /** Where it is reached, for a person. */
+  readonly places: readonly string[];
   close(): Promise<void>;
 }
 
@@ -191,6 +231,7 @@ export interface CliContext {
   startEngine(options: EngineOptions): Promise<EnginePort>;
   /** Locks the state directory; refuses one that another daemon has. */
   startControl(options: ControlOptions): Promise<ControlPort>;
+  startController(settings: ControllerSettings, log: Log): Promise<ClusterControllerPort>;
   startCsi(options: CsiOptions): Promise<CsiPort>;
   /** The node has its certificate then; refuses a state directory that a daemon has. */
   joinWithToken(options: JoinWithTokenOptions): Promise<JoinedNode>;

@@ -71,6 +71,7 @@ const exitCodes = {
   MIRROR_CONFLICT: exitFailed,
   MIRROR_RECORD_DAMAGED: exitFailed,
   CLUSTER_RECORD_DAMAGED: exitFailed,
+  NODE_NOT_FOUND: exitFailed,
   NODE_STATE: exitFailed,
   CLUSTER_VOLUME_STATE: exitFailed,
   JOIN_REFUSED: exitFailed,

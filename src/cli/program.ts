@@ -38,6 +38,16 @@ const groups = [
 // The same for commands of one word.
 const lone = [
   {
+    name: 'controller',
+    description: 'decide for a cluster: where replicas are, which node is the head of a volume',
+    load: async () => (await import('./controller.js')).registerController,
+  },
+  {
+    name: 'agent',
+    description: 'be a node of a cluster: keep replicas, serve volumes, take over from nodes that fail',
+    load: async () => (await import('./agent.js')).registerAgent,
+  },
+  {
     name: 'top',
     description: 'show what volumes, or pods, do right now',
     load: async () => (await import('./top/index.js')).registerTop,

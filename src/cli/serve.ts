@@ -26,6 +26,7 @@ import type {
 } from './engine-port.js';
 import { checkAddressesFree, checkVolumeFiles } from './preflight.js';
 import { stopRequest } from './stop-request.js';
+import { addStoreOptions } from './store-options.js';
 
 const drainMsMax = 30_000;
 
@@ -35,7 +36,7 @@ interface ServeOptions extends ServeFlags {
 
 export function registerServe(program: Command, context: CliContext): void {
   const gather = (value: string, earlier: readonly string[] = []) => [...earlier, value];
-  program
+  const command = program
     .command('serve')
     .description('serve volumes over NVMe/TCP')
     .option('--config <file>', 'YAML configuration; flags and BALLAST_* variables go before it')
@@ -71,13 +72,8 @@ export function registerServe(program: Command, context: CliContext): void {
     .option('--ensure-pool <name=path[:size]>', 'make this pool where there is none of the name')
     .option('--ensure-volume <name=size>', 'make this volume where there is none, in that or the only pool')
     .option('--key-file <file>', 'keys that wrap those of encrypted volumes (default: STATE/volume-keys)')
-    .option('--key-command <file>', 'a program that wraps them instead, such as a client of a KMS')
-    .option('--store <uri>', 'etcd://HOST:PORT[,...][/PREFIX] or etcds://, instead of the state directory')
-    .option('--store-ca <file>', 'certificate of the authority that signed those of etcd')
-    .option('--store-cert <file>', 'certificate of this daemon, for etcd')
-    .option('--store-key <file>', 'its key')
-    .option('--store-user <name>', 'user of etcd')
-    .option('--store-password-file <file>', 'a file with the password of that user')
+    .option('--key-command <file>', 'a program that wraps them instead, such as a client of a KMS');
+  addStoreOptions(command)
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .action((options: ServeOptions) => serve(context, options));
 }
@@ -223,7 +219,7 @@ async function openMirrors(
   return control.openMirrors(engine, { replicas, mirrors, host });
 }
 
-function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
+export function engineOptions(settings: ServeSettings, log: Log): EngineOptions {
   const { reactors, spinUs, inCapsuleBytes, controllerIds, poolMapBytes } = settings;
   return {
     reactors: reactors.count,

@@ -29,6 +29,10 @@ const context: CliContext = {
     const { ControlPlane } = await import('./control-plane.js');
     return ControlPlane.start({ ...options, version });
   },
+  startController: async (settings, log) => {
+    const { startController } = await import('./controller.js');
+    return startController(settings, version, log);
+  },
   startCsi: async (options) => {
     const { startCsi } = await import('./csi.js');
     return startCsi(options, version);

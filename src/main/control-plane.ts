@@ -12,10 +12,12 @@ import type { ReplicaSpec } from '../base/replica-spec.js';
 import type { EnsuredSettings } from '../base/settings.js';
 import { makeStateDirectory, type StatePaths, statePaths } from '../base/state-directory.js';
 import type {
+  ClusterNodePort,
   ControlOptions,
   ControlPort,
   DataPlanePort,
   EnginePort,
+  JoinClusterOptions,
   OpenedMirrors,
   OpenedPools,
   OtherVolume,
@@ -134,6 +136,17 @@ export class ControlPlane implements ControlPort {
     const { keySource, log } = this.#options;
     const keys = new VolumeKeys(await keyProvider(keySource, this.#paths.volumeKeys));
     return new PoolService({ engine, store: this.#store, keys, log, others, replicas });
+  }
+
+  async joinCluster(options: JoinClusterOptions): Promise<ClusterNodePort> {
+    const { joinCluster } = await import('./agent.js');
+    const { version, log } = this.#options;
+    const pools = (): PoolService => {
+      if (this.#pools === undefined) throw new Error('the agent before openPools()');
+      return this.#pools;
+    };
+    const { directory: stateDirectory } = this.#paths;
+    return joinCluster({ local: this.#store, stateDirectory, version, pools, log }, options);
   }
 
   async serveApi(dataPlane: DataPlanePort): Promise<readonly string[]> {

@@ -1,16 +1,14 @@
 // Which volumes of pools are of replicas of this daemon: the one with a replica's data, and the hidden one
 // beside it with what the replica notes. Neither is served to hosts, listed, or changed.
-import { replicaOfData } from '../base/replica-spec.js';
+import { replicaMetadataName, replicaMetadataPrefix, replicaOfData } from '../base/replica-spec.js';
 
 /** What a replica of this daemon has: a file, or a volume of a pool. */
 export type ReplicaData =
   | { readonly replica: string; readonly path: string }
   | { readonly replica: string; readonly pool: string; readonly volume: string };
 
-const metadataPrefix = '.replica.';
-
 export function isReplicaMetadata(volume: string): boolean {
-  return volume.startsWith(metadataPrefix);
+  return volume.startsWith(replicaMetadataPrefix);
 }
 
 export class ReplicaVolumes {
@@ -20,7 +18,7 @@ export class ReplicaVolumes {
     for (const one of replicas) {
       if (!('pool' in one)) continue;
       this.#owners.set(key(one.pool, one.volume), one.replica);
-      this.#owners.set(key(one.pool, metadataPrefix + one.replica), one.replica);
+      this.#owners.set(key(one.pool, replicaMetadataName(one.replica)), one.replica);
     }
   }
 

@@ -5,18 +5,15 @@
 // A prefix in etcd is of one daemon, as a state directory is: its records say what is on the disks of this
 // machine. The first to use it writes its name there.
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../base/clock.js';
 import { StoreFailedError, StoreInDoubtError } from '../base/control-errors.js';
-import { InvalidArgumentError, StateDirectoryError } from '../base/errors.js';
-import { type Fields, parseFields } from '../base/json-fields.js';
+import { StateDirectoryError } from '../base/errors.js';
+import { parseFields } from '../base/json-fields.js';
 import type { Log } from '../base/log.js';
 import { type EtcdSource, formatStoreSource, type StoreSource } from '../base/store-source.js';
-import { uuidPattern } from '../base/volume-spec.js';
-import type { EtcdStore } from './etcd/etcd-store.js';
+import { accessOf, Marks, type UsedEtcd, usedEtcd } from './etcd-use.js';
 import { openLevelStore } from './level/level-store.js';
-import type { StoreMark } from './lineage.js';
 import type { Store } from './types.js';
 
 export interface DaemonStore {
@@ -27,11 +24,9 @@ export interface DaemonStore {
 /** In the LevelDB of a daemon that uses etcd. */
 const etcdKey = 'store/etcd';
 /** In etcd: whose the prefix is. */
-const ownerKey = 'owner';
-const markEveryMs = 10_000;
+export const ownerKey = 'owner';
 /** etcd may start after this daemon does. */
 const openMsMax = 30_000;
-const decimal = /^(?:0|[1-9]\d{0,19})$/;
 
 export async function openDaemonStore(
   directory: string,
@@ -41,7 +36,7 @@ export async function openDaemonStore(
 ): Promise<DaemonStore> {
   const local = await openLevelStore(directory);
   try {
-    const used = await usedEtcd(local, directory);
+    const used = await usedEtcd(local, etcdKey, directory);
     if (source.kind === 'etcd') return await openEtcd(local, directory, source, used, log, clock);
     if (used === undefined) return { store: local, close: () => local.close() };
     throw new StateDirectoryError(
@@ -52,15 +47,6 @@ export async function openDaemonStore(
     await local.close();
     throw error;
   }
-}
-
-/** What the LevelDB remembers of etcd. */
-interface UsedEtcd {
-  readonly where: string;
-  /** UUID of this daemon as the owner of its prefix. */
-  readonly owner: string;
-  readonly prefix: string;
-  readonly mark: StoreMark;
 }
 
 async function openEtcd(
@@ -98,7 +84,14 @@ async function openEtcd(
   try {
     const owner = used?.owner ?? randomUUID();
     await own(etcd, source, owner, used !== undefined);
-    const marks = new Marks(local, etcd, { where: formatStoreSource(source), owner, prefix }, log, clock);
+    const marks = new Marks(
+      local,
+      etcdKey,
+      etcd,
+      { where: formatStoreSource(source), owner, prefix },
+      log,
+      clock,
+    );
     await marks.save();
     marks.begin();
     log.info({ room: 'store' }, `store: ${formatStoreSource(source)}`);
@@ -111,41 +104,6 @@ async function openEtcd(
   } catch (error) {
     await etcd.close();
     throw error;
-  }
-}
-
-async function accessOf({ tls, user }: EtcdSource) {
-  return {
-    ...(tls !== undefined && {
-      tls: {
-        ...(tls.ca !== undefined && { certificateAuthority: await readOption('store-ca', tls.ca) }),
-        ...(tls.own !== undefined && {
-          own: {
-            certificate: await readOption('store-cert', tls.own.certificate),
-            key: await readOption('store-key', tls.own.key),
-          },
-        }),
-      },
-    }),
-    ...(user !== undefined && {
-      user: { name: user.name, password: await readPassword(user.passwordFile) },
-    }),
-  };
-}
-
-async function readPassword(path: string): Promise<string> {
-  const text = (await readOption('store-password-file', path)).toString('utf8').replace(/\r?\n$/, '');
-  if (text === '')
-    throw new InvalidArgumentError('store-password-file', `a password in ${path}, which is empty`);
-  return text;
-}
-
-async function readOption(option: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new InvalidArgumentError(option, `a file that can be read; ${path} cannot (${code})`);
   }
 }
 
@@ -180,63 +138,4 @@ async function claim(etcd: Store, uuid: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreInDoubtError)) throw error; // else what is there says it
   }
-}
-
-/** Keeps how far etcd was, now and then and at the end. */
-class Marks {
-  #saved: bigint | undefined;
-  #stop: () => void = () => undefined;
-  #saving: Promise<void> = Promise.resolve();
-
-  constructor(
-    readonly local: Store,
-    readonly etcd: EtcdStore,
-    readonly fields: Omit<UsedEtcd, 'mark'>,
-    readonly log: Log,
-    readonly clock: Clock,
-  ) {}
-
-  begin(): void {
-    this.#stop = this.clock.after(markEveryMs, () => {
-      this.#saving = this.save().catch((error: unknown) => {
-        this.log.warn({ room: 'store', err: error }, 'how far etcd is could not be written down');
-      });
-      void this.#saving.then(() => this.begin());
-    });
-  }
-
-  async save(): Promise<void> {
-    const { mark } = this.etcd;
-    if (mark === undefined || mark.revision === this.#saved) return;
-    const { identity, revision } = mark;
-    const fields = { version: 1, ...this.fields, identity, revision: revision.toString() };
-    const value = Buffer.from(JSON.stringify(fields));
-    await this.local.commit([], [{ type: 'put', key: etcdKey, value }]);
-    this.#saved = revision;
-  }
-
-  async end(): Promise<void> {
-    this.#stop();
-    await this.#saving;
-    this.#stop();
-    await this.save();
-  }
-}
-
-async function usedEtcd(local: Store, directory: string): Promise<UsedEtcd | undefined> {
-  const found = await local.get(etcdKey);
-  if (found === undefined) return undefined;
-  const used = decode(parseFields(found.value));
-  if (used !== undefined) return used;
-  throw new StateDirectoryError(directory, `what it says of etcd (${etcdKey}) cannot be read`);
-}
-
-function decode(fields: Fields | undefined): UsedEtcd | undefined {
-  if (fields?.version !== 1) return undefined;
-  const { where, owner, prefix, identity, revision } = fields;
-  if (typeof where !== 'string' || typeof prefix !== 'string') return undefined;
-  if (typeof owner !== 'string' || !uuidPattern.test(owner)) return undefined;
-  if (typeof identity !== 'string' || identity === '') return undefined;
-  if (typeof revision !== 'string' || !decimal.test(revision)) return undefined;
-  return { where, owner, prefix, mark: { identity, revision: BigInt(revision) } };
 }

@@ -1,6 +1,7 @@
 // Runs one command of the command line in this process, with a fake engine and captured streams.
 import { Readable, Writable } from 'node:stream';
 import type { Attacher } from '../../src/attach/types.js';
+import type { ControllerSettings } from '../../src/base/cluster-settings.js';
 import type { ReplicaSpec } from '../../src/base/replica-spec.js';
 import type { EnsuredSettings } from '../../src/base/settings.js';
 import type {
@@ -8,6 +9,7 @@ import type {
   ControlOptions,
   CsiOptions,
   DataPlanePort,
+  JoinClusterOptions,
   JoinWithTokenOptions,
   OpenedMirrors,
   OpenedPools,
@@ -60,6 +62,8 @@ export class CliHarness {
   verdict: HistoryVerdict = { operations: 0, blocks: 0, blocksViolated: 0 };
   /** That were to be judged. */
   readonly histories: string[] = [];
+  cluster: JoinClusterOptions | undefined;
+  controller: ControllerSettings | undefined;
   attacherOptions: object = {};
   stdin: Readable = Readable.from([]);
   #onSignal: ((name: string) => void) | undefined;
@@ -99,9 +103,23 @@ export class CliHarness {
             this.dataPlane = dataPlane;
             return ['http://127.0.0.1:1/v1/', 'unix:/s'];
           },
+          joinCluster: async (options) => {
+            this.engine.steps.push('join cluster');
+            this.cluster = options;
+            const step = (name: string) => async () => void this.engine.steps.push(name);
+            return {
+              controllerIds: { first: 1025, last: 2048 },
+              ...{ start: step('start node'), announce: step('announce node') },
+              ...{ stop: step('stop node'), close: step('close node') },
+            };
+          },
           closeApi: async () => void this.engine.steps.push('close api'),
           close: async () => void this.engine.steps.push('close control'),
         };
+      },
+      startController: async (settings) => {
+        this.controller = settings;
+        return { places: ['store for agents 127.0.0.1:8430'], close: async () => undefined };
       },
       joinWithToken: async (options) => {
         this.joined = options;

@@ -216,6 +216,7 @@ export class FakeEngine extends FakePools implements EnginePort {
 
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void> {
     return this.run('setHosts', `${nqn} ${hosts?.join(' ') ?? 'any'}`.trim(), () => {
+      if ([...this.mirrors.replicas.values()].some((replica) => replica.nqn === nqn)) return;
       const index = this.volumes.findIndex((volume) => volume.nqn === nqn);
       const found = this.volumes[index];
       if (found === undefined) throw new VolumeOpenError(nqn, 'is not served');

@@ -33,7 +33,12 @@ export interface PoolFacts {
 /** A volume of which the node keeps a replica. */
 export interface NodeVolumeFacts {
   readonly name: string;
-  /** standby, or what the head here is doing; absent: it could not be served yet. */
+  /** UUID of it. */
+  readonly replica: string;
+  /**
+   * standby, or what the head here is doing. absent: it could not be served yet. discarded: its data is gone,
+   * as a record said it should.
+   */
   readonly state: string;
   readonly error?: string;
 }
@@ -75,6 +80,7 @@ function readPool(reader: RecordReader): PoolFacts {
 function readVolume(reader: RecordReader): NodeVolumeFacts {
   return {
     name: reader.text('name', volumeNamePattern),
+    replica: reader.uuid('replica'),
     state: reader.words('state', 32),
     ...readError(reader),
   };

@@ -3,6 +3,8 @@
 export const nodesPrefix = 'cluster/nodes/';
 export const factsPrefix = 'cluster/facts/';
 export const volumesPrefix = 'cluster/volumes/';
+/** Changed with each node that joins, so that two that do at once see each other. */
+export const joinsKey = 'cluster/joins';
 /** Who decides at the moment; under its lease. */
 export const leaderKey = 'cluster/leader';
 

@@ -1,7 +1,7 @@
 // The record of a node as bytes of the store (docs/formats/cluster-records.md).
 import type { HostPort } from '../../base/address.js';
 import { checkNqn } from '../../base/nqn.js';
-import { type NodeRecord, nodeStates } from './node.js';
+import { type NodeRecord, nodeStates, nodesMax } from './node.js';
 import { encodeRecord, RecordReader } from './record-reader.js';
 import { labelKeyPattern, labelsMax, labelValuePattern, namePattern } from './words.js';
 
@@ -24,6 +24,7 @@ export function decodeNode(key: string, value: Uint8Array): NodeRecord {
     labels: reader.map('labels', labelsMax, labelKeyPattern, labelValuePattern),
     ...(reader.has('zone') && { zone: reader.text('zone', namePattern) }),
     state: reader.oneOf('state', nodeStates),
+    slot: reader.whole('slot', 0, nodesMax - 1),
     joined: reader.time('joined'),
   };
   addresses.end();

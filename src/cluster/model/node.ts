@@ -32,8 +32,25 @@ export interface NodeRecord {
   /** Of its topology: what fails together. */
   readonly zone?: string;
   readonly state: NodeState;
+  /** Tells its controllers of a subsystem from those of other nodes: see controllerIdsOf(). */
+  readonly slot: number;
   /** ISO 8601, UTC. */
   readonly joined: string;
+}
+
+/** How many nodes there may be that are not decommissioned: each has its own range of controller IDs. */
+export const nodesMax = 63;
+const controllerIdsCount = 1024;
+
+/**
+ * The CNTLIDs that a node may give: of several nodes that serve one subsystem no two give the same one (NVMe
+ * Base 2.1, "Controller ID").
+ */
+export function controllerIdsOf({ slot }: Pick<NodeRecord, 'slot'>): {
+  readonly first: number;
+  readonly last: number;
+} {
+  return { first: slot * controllerIdsCount + 1, last: (slot + 1) * controllerIdsCount };
 }
 
 export interface NodeAddresses {
@@ -44,7 +61,7 @@ export interface NodeAddresses {
 }
 
 /** What a node says of itself when it joins, and whenever it starts. */
-export type JoiningNode = Omit<NodeRecord, 'state' | 'joined'>;
+export type JoiningNode = Omit<NodeRecord, 'state' | 'slot' | 'joined'>;
 
 /** The record of a node that joins. `others`: those that are there. */
 export function joinNode(joining: JoiningNode, others: readonly NodeRecord[], now: Date): NodeRecord {
@@ -52,7 +69,13 @@ export function joinNode(joining: JoiningNode, others: readonly NodeRecord[], no
   const known = others.find(({ id }) => id === node.id);
   if (known !== undefined) return rejoin(known, node, others);
   checkUnique(node, others);
-  return { ...node, state: 'active', joined: now.toISOString() };
+  return { ...node, state: 'active', slot: freeSlot(node.name, others), joined: now.toISOString() };
+}
+
+function freeSlot(name: string, others: readonly NodeRecord[]): number {
+  const taken = new Set(others.flatMap(({ state, slot }) => (state === 'decommissioned' ? [] : [slot])));
+  for (let slot = 0; slot < nodesMax; slot += 1) if (!taken.has(slot)) return slot;
+  throw new NodeStateError(name, `cannot join: there are ${nodesMax} nodes, as many as there may be`);
 }
 
 /** Starts again, perhaps elsewhere: what it says of itself is taken, what was decided about it stays. */
@@ -175,7 +198,7 @@ function sameNode(one: NodeRecord, other: NodeRecord): boolean {
 
 function sorted(node: NodeRecord): unknown {
   const labels = Object.entries(node.labels).sort(([a], [b]) => (a < b ? -1 : 1));
-  const { id, name, addresses, hostNqn, zone, state, joined } = node;
+  const { id, name, addresses, hostNqn, zone, state, slot, joined } = node;
   return [
     id,
     name,
@@ -185,6 +208,7 @@ function sorted(node: NodeRecord): unknown {
     labels,
     zone,
     state,
+    slot,
     joined,
   ];
 }

@@ -34,6 +34,7 @@ export function decodeVolume(key: string, value: Uint8Array): VolumeRecord {
     sizeBytes: reader.big('sizeBytes', sizeBytesUnit),
     blockSizeBytes: readBlockSize(reader),
     replicas: reader.list('replicas', membersMax, readReplica),
+    ...(reader.has('leaving') && { leaving: reader.list('leaving', membersMax, readReplica) }),
     wishes: readWishes(reader.record('wishes')),
     ...(reader.has('head') && { head: reader.uuid('head') }),
     ...(reader.has('hosts') && { hosts: reader.texts('hosts', hostsMax, nqnPattern) }),
@@ -83,7 +84,7 @@ function readQos(reader: RecordReader): QosWords {
 /** What must be true of the whole, whoever wrote it. */
 function check(
   reader: RecordReader,
-  { name, sizeBytes, replicas, wishes, head, qos, state }: VolumeRecord,
+  { name, sizeBytes, replicas, leaving = [], wishes, head, qos, state }: VolumeRecord,
 ): void {
   if (sizeBytes % sizeBytesUnit !== 0n || sizeBytes > sizeBytesMax)
     reader.fail(`has a size of ${sizeBytes} bytes`);
@@ -92,7 +93,7 @@ function check(
     reader.fail('has a head without a replica');
   }
   try {
-    checkPlaces(name, replicas);
+    checkPlaces(name, [...replicas, ...leaving]);
     checkWishes(wishes);
     if (qos !== undefined) checkQos(qos);
   } catch (error) {

@@ -24,6 +24,8 @@ export interface VolumeRecord {
   readonly blockSizeBytes: 512 | 4096;
   /** In the order of the mirror record; on a node each. */
   readonly replicas: readonly PlacedReplica[];
+  /** Are to leave, or have left; named until their data is gone. */
+  readonly leaving?: readonly PlacedReplica[];
   readonly wishes: PlacementWishes;
   /** UUID of the node that is to be head; absent: whoever is. */
   readonly head?: string;
@@ -115,21 +117,37 @@ export function addReplica(volume: VolumeRecord, replica: PlacedReplica): Volume
     throw new ClusterVolumeStateError(volume.name, `has ${membersMax} replicas, as many as there may be`);
   }
   const replicas = [...volume.replicas, replica];
-  checkPlaces(volume.name, replicas);
+  checkPlaces(volume.name, [...replicas, ...leavingOf(volume)]);
   return { ...volume, replicas };
 }
 
-/** After it has left the mirror record. */
+/** It is to leave the mirror record, and then its data is to go. */
 export function removeReplica(volume: VolumeRecord, uuid: string): VolumeRecord {
+  refuseDeleting(volume);
   const removed = volume.replicas.find((replica) => replica.uuid === uuid);
   if (removed === undefined) return volume;
   const replicas = volume.replicas.filter((replica) => replica !== removed);
-  if (replicas.length === 0 && volume.state !== 'deleting') {
+  if (replicas.length === 0) {
     throw new ClusterVolumeStateError(volume.name, 'has no other replica: delete it instead');
   }
-  if (volume.head !== removed.node) return { ...volume, replicas };
-  const { head: _head, ...rest } = volume;
-  return { ...rest, replicas };
+  const { head, ...rest } = volume;
+  const leaving = [...leavingOf(volume), removed];
+  return { ...rest, replicas, leaving, ...(head !== undefined && head !== removed.node && { head }) };
+}
+
+/** Its data is gone, or its node is: of one that was to leave, or of a volume that is being deleted. */
+export function forgetReplica(volume: VolumeRecord, uuid: string): VolumeRecord {
+  const isOther = (replica: PlacedReplica) => replica.uuid !== uuid;
+  const { leaving: _leaving, ...rest } = volume;
+  const leaving = leavingOf(volume).filter(isOther);
+  const replicas = volume.state === 'deleting' ? volume.replicas.filter(isOther) : volume.replicas;
+  if (leaving.length === leavingOf(volume).length && replicas.length === volume.replicas.length)
+    return volume;
+  return { ...rest, replicas, ...(leaving.length > 0 && { leaving }) };
+}
+
+export function leavingOf({ leaving = [] }: VolumeRecord): readonly PlacedReplica[] {
+  return leaving;
 }
 
 /** What must be true of the places of a volume, whoever chose them. */

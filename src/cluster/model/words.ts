@@ -11,7 +11,6 @@ export const labelKeyPattern =
 export const labelValuePattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
 
 export const labelsMax = 64;
-export const nodesMax = 1024;
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -10,9 +10,11 @@ import {
   createVolume,
   deleteVolume,
   type VolumeRecord,
+  volumeReady,
   wantHead,
 } from '../../../src/cluster/model/volume.js';
 import { encodeVolume } from '../../../src/cluster/model/volume-record.js';
+import { gatherMs } from '../../../src/cluster/view/cluster-view.js';
 import { nobody } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
 import type { Store } from '../../../src/store/types.js';
@@ -47,7 +49,11 @@ class ClusterNode {
       pools: async () => [{ name: 'p', uuid: uuid('d'), capacityBytes: 100n, freeBytes: 50n }],
       ...{ clock: this.cluster.clock, log: this.pools.log },
     });
-    await this.agent.start();
+    const started = this.agent.start();
+    await settled(); // the store has been read
+    await this.cluster.pass(gatherMs);
+    await started;
+    await this.agent.announce();
   }
 
   get promoted(): number {
@@ -106,7 +112,7 @@ class Cluster {
       ...{ blockSizeBytes: 4096, blocksCount: 4096n },
     };
     await this.records.swap('db', { volumeUuid: made.uuid, record });
-    const volume = wantHead(made, nodeOf(1));
+    const volume = wantHead(volumeReady(made), nodeOf(1));
     await this.put(volumeKey('db'), encodeVolume(volume));
     return volume;
   }

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeVolumes, retryMs } from '../../../src/agent/node-volumes.js';
 import type { WantedVolume } from '../../../src/agent/types.js';
+import { replicaNqn } from '../../../src/base/nqn.js';
 import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
 import { StoreBridge } from '../../../src/mirrors/store-bridge.js';
@@ -11,14 +12,14 @@ const uuid = (letter: string) => `${letter.repeat(8)}-1111-2222-3333-44444444444
 const here = { node: uuid('1'), replica: uuid('a') };
 const there = { node: uuid('2'), replica: uuid('b') };
 const address = { host: '127.0.0.1', port: 4430 };
+const hostOf = (node: string) => `nqn.2014-08.org.nvmexpress:uuid:${node}`;
 const db: WantedVolume = {
   name: 'db',
   uuid: uuid('9'),
   nqn: `nqn.2026-11.dev.ballast:volume:${uuid('9')}`,
-  sizeBytes: 1n << 24n,
-  pool: 'p',
-  replicas: [here, there].map((place) => ({ ...place, address, up: true })),
-  head: here.node,
+  ...{ sizeBytes: 1n << 24n, thick: false, state: 'ready', pool: 'p', head: here.node },
+  replicas: [here, there].map((place) => ({ ...place, address, hostNqn: hostOf(place.node), up: true })),
+  members: [here.replica, there.replica],
 };
 const newMirror: StoredMirror = {
   volumeUuid: db.uuid,
@@ -96,15 +97,14 @@ describe('a new volume', () => {
     expect(answer.kind).toBe('stored');
     pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
     await settled();
-    expect(node.facts()).toMatchObject([{ name: 'db', state: 'serving', record: { epoch: 1n } }]);
+    expect(node.facts()).toEqual([{ name: 'db', replica: here.replica, state: 'serving' }]);
   });
 
   it('waits for its record, and for its pool', async () => {
     await node.apply([db]);
     expect(node.facts()).toMatchObject([{ state: 'absent', error: 'its record is not in the store yet' }]);
-    await records.swap('db', newMirror);
     pools.engine.fail('createPoolVolume', new Error('the pool is full'));
-    pools.clock.advance(retryMs);
+    await records.swap('db', newMirror);
     await settled();
     expect(node.facts()).toMatchObject([{ state: 'absent', error: 'the pool is full' }]);
     pools.clock.advance(retryMs);
@@ -154,9 +154,109 @@ describe('a volume that has been written', () => {
     await node.apply([db]);
     const stored = await records.get('db');
     if (stored === undefined) throw new Error('no record');
-    await records.swap('db', { ...stored, record: { ...stored.record, epoch: 5n } });
+    await records.swap('db', { ...stored, record: { ...stored.record, epoch: 5n, headStopped: true } });
     await settled();
-    expect(node.facts()).toMatchObject([{ record: { epoch: 5n } }]);
+    expect(pools.engine.mirrors.head('db').options.record).toMatchObject({ epoch: 5n, headStopped: true });
+    expect(called('promote')).toEqual(['promote db']);
+  });
+
+  it('has as members what is wanted, changed by its head one at a time', async () => {
+    const third = { node: uuid('3'), replica: uuid('c'), address, hostNqn: hostOf(uuid('3')), up: true };
+    const wanted = {
+      ...{ ...db, replicas: [...db.replicas, third], members: [here.replica, third.replica] },
+    };
+    await serving();
+    await node.apply([wanted]);
+    const members = () =>
+      records.get('db').then((stored) => stored?.record.members.map(({ uuid: one }) => one));
+    await settled();
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(await members()).toEqual([here.replica, nobody, third.replica]);
+    const before = pools.engine.calls.length;
+    pools.clock.advance(10 * retryMs);
+    await settled();
+    expect(pools.engine.calls.slice(before)).toEqual([]); // it is as it should be
+    // Heads of the third node may use the replica here, too.
+    const heads = [...db.replicas, third].map(({ hostNqn }) => hostNqn).join(' ');
+    expect(called('setHosts')).toEqual([`setHosts ${replicaNqn(here.replica)} ${heads}`]);
+  });
+
+  it('lets in the hosts that are wanted, as they change', async () => {
+    await serving();
+    await node.apply([{ ...db, hosts: [hostOf(uuid('7'))] }]);
+    expect(pools.engine.volumes[0]).toMatchObject({ hosts: [hostOf(uuid('7'))] });
+  });
+
+  it('is handed over at the end: its head ends in order, and none begins', async () => {
+    await serving();
+    await node.handOver();
+    expect(called('demote')).toEqual(['demote db']);
+    expect(pools.engine.anaStates.get('db')).toBe('inaccessible');
+    pools.clock.advance(60_000);
+    await settled();
+    expect(called('promote')).toHaveLength(1);
+    expect(pools.engine.volumes).toHaveLength(1); // until the engine closes
+  });
+});
+
+/** Its head is here. */
+async function serving(): Promise<void> {
+  await records.swap('db', newMirror);
+  await node.apply([db]);
+  await settled();
+  await pools.engine.mirrors.ask('db', { epoch: 1n, head: here.node, headStopped: false });
+  pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
+  pools.engine.mirrors.listeners?.onSeal?.(here.replica, true);
+  await settled();
+}
+
+const inPool = async () => (await pools.engine.poolVolumes('p')).map(({ name }) => name);
+
+describe('a volume that is being made', () => {
+  it('has no head before all its replicas are there', async () => {
+    await records.swap('db', newMirror);
+    await node.apply([{ ...db, state: 'creating' }]);
+    pools.clock.advance(60_000);
+    await settled();
+    expect(node.facts()).toMatchObject([{ state: 'standby' }]);
+    expect(called('promote')).toEqual([]);
+    await node.apply([db]);
+    await settled();
+    expect(called('promote')).toEqual(['promote db']);
+  });
+});
+
+describe('the data of a replica', () => {
+  it('is deleted when its volume is, and that is said for as long as it is wanted', async () => {
+    await serving();
+    await pools.engine.createPoolVolume('p', { name: 'other', uuid: uuid('6'), sizeBytes: 1n << 24n });
+    await node.apply([{ ...db, state: 'deleting' }]);
+    expect(pools.engine.volumes).toEqual([]);
+    expect(await inPool()).toEqual(['other']);
+    expect(node.facts()).toMatchObject([{ name: 'db', replica: here.replica, state: 'discarded' }]);
+    await node.apply([]);
+    expect(node.facts()).toEqual([]);
+  });
+
+  it('is found deleted after a restart, too', async () => {
+    await node.apply([{ ...db, state: 'deleting' }]);
+    expect(node.facts()).toMatchObject([{ state: 'discarded' }]);
+  });
+
+  it('of a replica that leaves is deleted when the mirror record has it no more, not before', async () => {
+    const leaving = { ...db, members: [there.replica], head: there.node };
+    await records.swap('db', { ...newMirror, record: { ...newMirror.record, epoch: 2n, head: there.node } });
+    await node.apply([leaving]);
+    await settled();
+    expect(await inPool()).toContain(`replica.${here.replica}`);
+    const stored = await records.get('db');
+    if (stored === undefined) throw new Error('no record');
+    const members = stored.record.members.filter(({ uuid: one }) => one !== here.replica);
+    await records.swap('db', { ...stored, record: { ...stored.record, members } });
+    await settled();
+    expect(await inPool()).toEqual([]);
+    expect(node.facts()).toMatchObject([{ state: 'discarded' }]);
   });
 });
 
@@ -196,8 +296,12 @@ describe('a volume that is not wanted here any more', () => {
 });
 
 it('no volume of a user begins as those of replicas do, and those are withheld', async () => {
-  await expect(pools.volume('replica.x')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-  await pools.engine.createPoolVolume('p', { name: 'replica.x', uuid: uuid('5'), sizeBytes: gib / 1024n });
+  await expect(pools.volume(`replica.${uuid('e')}`)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await pools.engine.createPoolVolume('p', {
+    name: `replica.${uuid('e')}`,
+    uuid: uuid('5'),
+    sizeBytes: gib / 1024n,
+  });
   await pools.start();
   expect(pools.served()).toEqual([]);
 });

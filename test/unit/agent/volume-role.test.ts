@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type ReplicaPlace, unusedMs } from '../../../src/agent/takeover.js';
+import { type ReplicaPlace, sealMs, unusedMs } from '../../../src/agent/takeover.js';
 import { retryMsMax, retryMsMin, VolumeRole } from '../../../src/agent/volume-role.js';
 import { createLog } from '../../../src/base/log.js';
 import type { MirrorOptions, MirrorRecord } from '../../../src/native/mirror-types.js';
@@ -70,6 +70,7 @@ beforeEach(() => {
   world.role.setUsed(true);
   world.role.setRecord(record);
   world.role.setCluster([a, b], undefined);
+  world.clock.advance(sealMs); // its head has sealed what it has
 });
 
 describe('the role of a node', () => {

@@ -25,9 +25,10 @@ export const nodeRecord: fc.Arbitrary<NodeRecord> = fc.record(
     labels,
     zone: name,
     state: fc.constantFrom(...nodeStates),
+    slot: fc.nat(62),
     joined: time,
   },
-  { requiredKeys: ['id', 'name', 'addresses', 'hostNqn', 'labels', 'state', 'joined'] },
+  { requiredKeys: ['id', 'name', 'addresses', 'hostNqn', 'labels', 'state', 'slot', 'joined'] },
 );
 
 export const nodeFacts: fc.Arbitrary<NodeFacts> = fc.record({
@@ -49,8 +50,8 @@ export const nodeFacts: fc.Arbitrary<NodeFacts> = fc.record({
   ),
   volumes: fc.array(
     fc.record(
-      { name, state: fc.string({ maxLength: 32 }), error: fc.string({ maxLength: 99 }) },
-      { requiredKeys: ['name', 'state'] },
+      { name, replica: uuid, state: fc.string({ maxLength: 32 }), error: fc.string({ maxLength: 99 }) },
+      { requiredKeys: ['name', 'replica', 'state'] },
     ),
     { maxLength: 4 },
   ),

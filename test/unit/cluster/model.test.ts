@@ -1,6 +1,7 @@
 // What may be done with nodes and volumes, in which state, and what comes of it.
 import { describe, expect, it } from 'vitest';
 import {
+  controllerIdsOf,
   cordonNode,
   decommissionNode,
   drainNode,
@@ -10,6 +11,7 @@ import {
   labelNode,
   type NodeRecord,
   type NodeState,
+  nodesMax,
   takesHeads,
   takesReplicas,
   uncordonNode,
@@ -18,6 +20,7 @@ import {
   addReplica,
   createVolume,
   deleteVolume,
+  forgetReplica,
   type NewVolume,
   removeReplica,
   volumeReady,
@@ -52,6 +55,24 @@ describe('a node that joins', () => {
       state: 'active',
       joined: '2026-11-22T10:00:00.000Z',
     });
+  });
+
+  it('gets controller IDs that no other node has, the first that are free', () => {
+    const one = joinNode(joining(1), [], now);
+    const two = joinNode(joining(2), [one], now);
+    expect([one, two].map(controllerIdsOf)).toEqual([
+      { first: 1, last: 1024 },
+      { first: 1025, last: 2048 },
+    ]);
+    const three = joinNode(joining(3), [{ ...one, state: 'decommissioned' }, two], now);
+    expect(three.slot).toBe(0);
+    const many = Array.from({ length: nodesMax }, (_, slot) => ({
+      ...joinNode(joining(1), [], now),
+      ...{ id: `${slot}`, name: `other${slot}`, slot },
+      addresses: { ...joining(1).addresses, replication: { host: 'h', port: slot + 1 } },
+    }));
+    expect(controllerIdsOf({ slot: nodesMax - 1 }).last).toBeLessThanOrEqual(0xffef);
+    expect(() => joinNode(joining(2), many, now)).toThrow(failure('NODE_STATE', 'as many as there may be'));
   });
 
   it('again keeps what was decided about it, and takes what it says of itself', () => {
@@ -220,12 +241,21 @@ describe('a volume', () => {
     expect(() => addReplica(volume, { ...fourth, node: id(1) })).toThrow(
       failure('CLUSTER_VOLUME_STATE', 'on one node'),
     );
-    expect(removeReplica(more, id(8))).toMatchObject({ head: id(1), replicas: places });
+    const left = removeReplica(more, id(8));
+    expect(left).toMatchObject({ head: id(1), replicas: places, leaving: [fourth] });
     expect(removeReplica(more, places[0]!.uuid)).not.toHaveProperty('head');
     expect(removeReplica(more, id(7))).toBe(more);
+    // Until its data is gone there is no other one of the volume on its node.
+    expect(() => addReplica(left, { ...fourth, uuid: id(9) })).toThrow(
+      failure('CLUSTER_VOLUME_STATE', 'on one node'),
+    );
+    expect(forgetReplica(left, id(8))).not.toHaveProperty('leaving');
+    expect(forgetReplica(left, id(4))).toBe(left); // it is one that stays
     const last = removeReplica(removeReplica(volume, id(4)), id(5));
     expect(() => removeReplica(last, id(6))).toThrow(failure('CLUSTER_VOLUME_STATE', 'delete it instead'));
-    expect(removeReplica(deleteVolume(last), id(6)).replicas).toEqual([]);
+    const gone = [4, 5, 6].reduce((rest, digit) => forgetReplica(rest, id(digit)), deleteVolume(last));
+    expect(gone).toMatchObject({ state: 'deleting', replicas: [] });
+    expect(gone).not.toHaveProperty('leaving');
   });
 
   it('that is being deleted is nothing else any more', () => {

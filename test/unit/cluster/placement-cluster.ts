@@ -26,6 +26,7 @@ export function nodeOf(number: number, { state, zone, labels }: Spec): NodeRecor
     labels,
     ...(zone !== undefined && { zone }),
     state,
+    slot: number % 63,
     joined: '2026-11-22T10:00:00.000Z',
   };
 }

@@ -3,7 +3,7 @@
 // nothing is taken back.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { Store, Versioned } from '../store/types.js';
+import type { Store, Versioned } from './types.js';
 
 export interface RecordWatchOptions {
   readonly store: Pick<Store, 'list' | 'watch'>;
@@ -46,7 +46,7 @@ export class RecordWatch {
         await this.#follow();
       } catch (err) {
         if (!this.#end.signal.aborted)
-          log.warn({ room: 'agent', err }, `what the store has under ${prefix} is read again`);
+          log.warn({ room: 'store', err }, `what the store has under ${prefix} is read again`);
       }
       await this.#pause();
     }

@@ -1,0 +1,69 @@
+// A node writes its record into the store: what it says of itself, whenever it starts. What was decided about
+// it stays. Two that join at once get neither one name nor one slot: each new one changes a key of all.
+import type { Clock } from '../base/clock.js';
+import { DomainError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { joinsKey, nodeKey, nodesPrefix } from '../cluster/model/keys.js';
+import { type JoiningNode, joinNode, type NodeRecord } from '../cluster/model/node.js';
+import { decodeNode, encodeNode } from '../cluster/model/node-record.js';
+import type { Store } from '../store/types.js';
+
+export interface JoinOptions {
+  readonly store: Pick<Store, 'list' | 'get' | 'commit'>;
+  readonly joining: JoiningNode;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts: it is not wanted any more. */
+  readonly signal: AbortSignal;
+}
+
+export const retryMs = 1_000;
+
+/**
+ * Resolves when the record is in the store, however long the store is away. Fails where the node cannot be
+ * one of the cluster (NODE_STATE, CLUSTER_RECORD_DAMAGED, INVALID_ARGUMENT), and when the signal aborts.
+ */
+export async function joinStore(options: JoinOptions): Promise<NodeRecord> {
+  const { clock, log, signal } = options;
+  let isTold = false;
+  for (;;) {
+    try {
+      const record = await tryJoin(options);
+      if (record !== undefined) return record;
+    } catch (err) {
+      if (!mayPass(err)) throw err;
+      if (!isTold) log.warn({ room: 'agent', err }, 'waiting for the store of the cluster');
+      isTold = true;
+      await new Promise<void>((resolve) => void clock.after(retryMs, resolve));
+    }
+    signal.throwIfAborted();
+  }
+}
+
+/** Undefined: another one was faster. */
+async function tryJoin({ store, joining, clock }: JoinOptions): Promise<NodeRecord | undefined> {
+  const joins = await store.get(joinsKey); // before the nodes: who joins in between makes the commit fail
+  const { entries } = await store.list(nodesPrefix);
+  const nodes = entries.map(({ key, value }) => decodeNode(key, value));
+  const record = joinNode(joining, nodes, clock.date());
+  if (nodes.includes(record)) return record;
+  const key = nodeKey(record.id);
+  const known = entries.find((entry) => entry.key === key);
+  const { ok } = await store.commit(
+    [
+      { key, revision: known?.revision ?? 0n },
+      { key: joinsKey, revision: joins?.revision ?? 0n },
+    ],
+    [
+      { type: 'put', key, value: encodeNode(record) },
+      { type: 'put', key: joinsKey, value: Buffer.from(record.id) },
+    ],
+  );
+  return ok ? record : undefined;
+}
+
+function mayPass(error: unknown): boolean {
+  return (
+    error instanceof DomainError && (error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_IN_DOUBT')
+  );
+}

@@ -1,0 +1,159 @@
+// Nodes and volumes of a cluster in requests and answers of a controller.
+import { type Static, Type } from '@sinclair/typebox';
+import { hostsMax } from '../base/volume-spec.js';
+import type { ClusterNodeView, ClusterVolumeView, VolumeWish } from '../controller/types.js';
+import { Qos } from './qos-schemas.js';
+import { Bytes, Count, count, ref } from './schemas.js';
+
+const Address = Type.Object({ host: Type.String(), port: Type.Integer() });
+const Labels = Type.Record(Type.String(), Type.String());
+const Spread = Type.Unsafe<'zone' | 'prefer-zone'>({
+  type: 'string',
+  enum: ['zone', 'prefer-zone'],
+  description: 'zone: two replicas in one zone are refused. prefer-zone: avoided as far as there are zones.',
+});
+
+const ClusterReplica = Type.Object({
+  uuid: Type.String(),
+  node: Type.String({ description: 'By name.' }),
+  pool: Type.String(),
+  inSync: Type.Boolean({ description: 'It has everything that was acknowledged.' }),
+  state: Type.String({ description: 'in-sync, stale, away, absent, leaving or discarded.' }),
+  error: Type.Optional(Type.String()),
+});
+
+export const ClusterVolume = Type.Object(
+  {
+    name: Type.String(),
+    kind: Type.String({ description: 'cluster' }),
+    uuid: Type.String(),
+    nqn: Type.String(),
+    nsid: Type.Integer(),
+    sizeBytes: Count,
+    blockSizeBytes: Type.Integer(),
+    state: Type.String({ description: 'creating, ready or deleting.' }),
+    health: Type.String({ description: 'healthy, degraded, unavailable; or as its state.' }),
+    head: Type.Optional(Type.String({ description: 'Name of the node that is head; absent: none is.' })),
+    wantedHead: Type.Optional(Type.String()),
+    epoch: Count,
+    minInSync: Type.Integer(),
+    replicasWanted: Type.Integer(),
+    thick: Type.Boolean(),
+    spread: Spread,
+    addresses: Type.Array(Address, { description: 'Where hosts reach it, the wanted head first.' }),
+    replicas: Type.Array(ClusterReplica),
+    hosts: Type.Optional(Type.Array(Type.String(), { description: 'NQNs that may use it. Absent: any.' })),
+    qos: Type.Optional(Qos),
+    created: Type.String({ format: 'date-time' }),
+    waitingFor: Type.Optional(Type.String({ description: 'What its next step waits for.' })),
+  },
+  { $id: 'ClusterVolume' },
+);
+export type ClusterVolumeBody = Static<typeof ClusterVolume>;
+export const ClusterVolumeList = Type.Object({ volumes: Type.Array(ref(ClusterVolume)) });
+
+export function clusterVolumeBody({
+  sizeBytes,
+  epoch,
+  wishes,
+  addresses,
+  replicas,
+  hosts,
+  ...rest
+}: ClusterVolumeView): ClusterVolumeBody {
+  return {
+    ...rest,
+    ...{ kind: 'cluster', nsid: 1, sizeBytes: count(sizeBytes), epoch: count(epoch) },
+    ...{ minInSync: wishes.minInSync, replicasWanted: wishes.replicas },
+    ...{ thick: wishes.thick, spread: wishes.spread },
+    addresses: [...addresses],
+    replicas: [...replicas],
+    ...(hosts !== undefined && { hosts: [...hosts] }),
+  };
+}
+
+export const NewClusterVolume = Type.Object(
+  {
+    name: Type.String(),
+    sizeBytes: Bytes,
+    replicas: Type.Optional(Type.Integer({ description: '1 to 8. Default: 3.' })),
+    minInSync: Type.Optional(
+      Type.Integer({
+        description: 'Writes are acknowledged while so many are. Default: 2, of two or fewer 1.',
+      }),
+    ),
+    thick: Type.Optional(Type.Boolean({ description: 'All its room is taken now. Default: thin.' })),
+    pool: Type.Optional(Type.String({ description: 'Of each node. Default: any.' })),
+    nodeLabels: Type.Optional(
+      Type.Unsafe<Record<string, string>>({ ...Labels, description: 'Only nodes that have all of these.' }),
+    ),
+    spread: Type.Optional(Spread),
+    apartGroup: Type.Optional(
+      Type.String({ description: 'Not on a node with a replica of a volume of the same group.' }),
+    ),
+    blockSizeBytes: Type.Optional(Type.Unsafe<512 | 4096>({ type: 'integer', enum: [512, 4096] })),
+    hosts: Type.Optional(Type.Array(Type.String(), { maxItems: hostsMax })),
+    qos: Type.Optional(Qos),
+  },
+  { additionalProperties: false },
+);
+export type NewClusterVolumeBody = Static<typeof NewClusterVolume>;
+
+export function volumeWish({ sizeBytes, ...rest }: NewClusterVolumeBody): VolumeWish {
+  return { ...rest, sizeBytes: BigInt(sizeBytes) } as VolumeWish;
+}
+
+export const MoveHead = Type.Object(
+  { node: Type.String({ description: 'Name or UUID of the node.' }) },
+  { additionalProperties: false },
+);
+
+export const ClusterNode = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    state: Type.String({ description: 'active, cordoned, draining, evacuating or decommissioned.' }),
+    up: Type.Boolean({ description: 'It answers.' }),
+    addresses: Type.Object({ nvme: Address, replication: Address }),
+    hostNqn: Type.String(),
+    labels: Labels,
+    zone: Type.Optional(Type.String()),
+    joined: Type.String({ format: 'date-time' }),
+    version: Type.Optional(Type.String()),
+    started: Type.Optional(Type.String({ format: 'date-time' })),
+    pools: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        uuid: Type.String(),
+        capacityBytes: Count,
+        freeBytes: Count,
+        error: Type.Optional(Type.String()),
+        iopsBudget: Type.Optional(Type.Number()),
+      }),
+    ),
+    replicas: Type.Integer({ description: 'How many it keeps.' }),
+    heads: Type.Integer({ description: 'Of how many volumes it is to be head.' }),
+  },
+  { $id: 'ClusterNode' },
+);
+export type ClusterNodeBody = Static<typeof ClusterNode>;
+export const ClusterNodeList = Type.Object({ nodes: Type.Array(ref(ClusterNode)) });
+
+export function clusterNodeBody(node: ClusterNodeView): ClusterNodeBody {
+  const { pools, replicasCount, headsCount, slot: _slot, labels, ...rest } = node;
+  return {
+    ...rest,
+    labels: { ...labels },
+    pools: pools.map((pool) => ({
+      ...pool,
+      capacityBytes: count(pool.capacityBytes),
+      freeBytes: count(pool.freeBytes),
+    })),
+    ...{ replicas: replicasCount, heads: headsCount },
+  };
+}
+
+export const NodeLabels = Type.Object(
+  { labels: Labels, zone: Type.Optional(Type.String()) },
+  { additionalProperties: false },
+);

@@ -1,0 +1,127 @@
+// /v1/volumes, of a controller: the volumes of a cluster. By operators, but for looking.
+import { Type } from '@sinclair/typebox';
+import { checkNqn } from '../../base/nqn.js';
+import type { ClusterVolumes } from '../../controller/volumes.js';
+import type { RouteModule } from '../app-types.js';
+import {
+  ClusterVolume,
+  ClusterVolumeList,
+  clusterVolumeBody,
+  MoveHead,
+  NewClusterVolume,
+  volumeWish,
+} from '../cluster-schemas.js';
+import { Flag, Name, ref } from '../schemas.js';
+
+export type ClusterVolumesSource = Pick<
+  ClusterVolumes,
+  'list' | 'get' | 'create' | 'delete' | 'moveHead' | 'setHosts'
+>;
+
+const viewer = { access: 'viewer' } as const;
+const operator = { access: 'operator' } as const;
+const Deletion = Type.Object({
+  force: Type.Optional(
+    Type.Unsafe<'true' | 'false'>({ ...Flag, description: 'Also while hosts are granted it.' }),
+  ),
+});
+const Both = Type.Object({
+  name: Type.String(),
+  hostnqn: Type.String({ description: 'The NQN of the host, percent-encoded.' }),
+});
+
+export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule {
+  return (app) => {
+    app.addSchema(ClusterVolume);
+    app.get(
+      '/v1/volumes',
+      { config: viewer, schema: { summary: 'The volumes', response: { 200: ClusterVolumeList } } },
+      async () => ({ volumes: volumes.list().map(clusterVolumeBody) }),
+    );
+    app.get(
+      '/v1/volumes/:name',
+      {
+        config: viewer,
+        schema: { summary: 'One volume', params: Name, response: { 200: ref(ClusterVolume) } },
+      },
+      async ({ params }) => clusterVolumeBody(volumes.get(params.name)),
+    );
+    app.post(
+      '/v1/volumes',
+      {
+        config: operator,
+        schema: {
+          summary: 'Makes a volume; answers when it can be used, or after 10 s: its state says so',
+          body: NewClusterVolume,
+          response: { 201: ref(ClusterVolume) },
+        },
+      },
+      async ({ body }, reply) =>
+        reply.code(201).send(clusterVolumeBody(await volumes.create(volumeWish(body)))),
+    );
+    app.delete(
+      '/v1/volumes/:name',
+      {
+        config: operator,
+        schema: {
+          summary: 'Deletes a volume with its data; what is on nodes that are away goes when they are back',
+          params: Name,
+          querystring: Deletion,
+          response: { 204: Type.Null({ description: 'It is gone, or being deleted' }) },
+        },
+      },
+      async ({ params, query }, reply) => {
+        await volumes.delete(params.name, { force: query.force === 'true' });
+        return reply.code(204).send(null);
+      },
+    );
+    app.post(
+      '/v1/volumes/:name/move-head',
+      {
+        config: operator,
+        schema: {
+          summary: 'Which node is to be its head; hosts see a short pause',
+          params: Name,
+          body: MoveHead,
+          response: { 200: ref(ClusterVolume) },
+        },
+      },
+      async ({ params, body }) => clusterVolumeBody(await volumes.moveHead(params.name, body.node)),
+    );
+    app.put(
+      '/v1/volumes/:name/hosts/:hostnqn',
+      {
+        config: operator,
+        schema: {
+          summary: 'Lets a host use a volume; the first one closes it to all others',
+          params: Both,
+          response: { 200: ref(ClusterVolume) },
+        },
+      },
+      async ({ params }) => {
+        const nqn = checkNqn(params.hostnqn);
+        const view = await volumes.setHosts(params.name, (hosts = []) =>
+          hosts.includes(nqn) ? hosts : [...hosts, nqn],
+        );
+        return clusterVolumeBody(view);
+      },
+    );
+    app.delete(
+      '/v1/volumes/:name/hosts/:hostnqn',
+      {
+        config: operator,
+        schema: {
+          summary: 'Takes a volume from a host, which is disconnected; without any granted nobody may use it',
+          params: Both,
+          response: { 200: ref(ClusterVolume) },
+        },
+      },
+      async ({ params }) => {
+        const view = await volumes.setHosts(params.name, (hosts) =>
+          hosts?.includes(params.hostnqn) ? hosts.filter((one) => one !== params.hostnqn) : hosts,
+        );
+        return clusterVolumeBody(view);
+      },
+    );
+  };
+}

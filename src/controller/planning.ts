@@ -1,0 +1,90 @@
+// One look at a whole cluster, and the next step of each of its volumes. Steps of one look take each other
+// into account: a replica that gets a place is promised to it, a head that goes somewhere counts there.
+import type { NodeVolumeFacts } from '../cluster/model/facts.js';
+import type { NodeRecord } from '../cluster/model/node.js';
+import type { VolumeRecord } from '../cluster/model/volume.js';
+import { type Candidate, candidatesOf, withReplica } from '../cluster/placement/candidates.js';
+import type { Stored } from '../cluster/view/cluster-view.js';
+import type { ClusterSnapshot } from './cluster-state.js';
+import { nextVolumeStep, type StepFacts, type VolumeStep } from './volume-step.js';
+
+export interface PlanOptions {
+  readonly newUuid: () => string;
+  readonly nowMs: number;
+  readonly replaceAfterMs: number;
+}
+
+export interface PlannedStep {
+  readonly volume: Stored<VolumeRecord>;
+  readonly step: VolumeStep;
+}
+
+export class Planning {
+  readonly #snapshot: ClusterSnapshot;
+  readonly #facts: StepFacts;
+  readonly #headsCount = new Map<string, number>();
+  #candidates: readonly Candidate[] | undefined;
+
+  constructor(snapshot: ClusterSnapshot, options: PlanOptions) {
+    this.#snapshot = snapshot;
+    for (const { record } of snapshot.volumes.values()) this.#countHead(record.head, 1);
+    this.#facts = {
+      ...options,
+      nodes: nodesOf(snapshot),
+      present: new Set(snapshot.facts.keys()),
+      lostSinceMs: snapshot.lostSinceMs,
+      saidOf: saidIn(snapshot),
+      mirrorOf: (volume) => snapshot.mirrors.get(volume)?.record,
+      candidates: () => this.candidates(),
+      headsCount: this.#headsCount,
+    };
+  }
+
+  /** Of all volumes; none for those that are as they should be. */
+  steps(): readonly PlannedStep[] {
+    return [...this.#snapshot.volumes.values()].flatMap((volume) => {
+      const step = this.stepOf(volume.record);
+      if (step.kind === 'none') return [];
+      if (step.kind === 'change') this.#note(volume.record, step.to);
+      return [{ volume, step }];
+    });
+  }
+
+  stepOf(volume: VolumeRecord): VolumeStep {
+    return nextVolumeStep(volume, this.#facts);
+  }
+
+  candidates(): readonly Candidate[] {
+    const { facts, volumes } = this.#snapshot;
+    const records = () => [...volumes.values()].map(({ record }) => record);
+    this.#candidates ??= candidatesOf([...this.#facts.nodes.values()], facts, records());
+    return this.#candidates;
+  }
+
+  #note(from: VolumeRecord, to: VolumeRecord): void {
+    if (from.head !== to.head) {
+      this.#countHead(from.head, -1);
+      this.#countHead(to.head, 1);
+    }
+    const added = to.replicas.find(({ uuid }) => from.replicas.every((one) => one.uuid !== uuid));
+    if (added !== undefined) this.#candidates = withReplica(this.candidates(), to, added);
+  }
+
+  #countHead(node: string | undefined, change: number): void {
+    if (node !== undefined) this.#headsCount.set(node, (this.#headsCount.get(node) ?? 0) + change);
+  }
+}
+
+function nodesOf({ nodes }: ClusterSnapshot): ReadonlyMap<string, NodeRecord> {
+  return new Map([...nodes].map(([id, { record }]) => [id, record]));
+}
+
+/** Looked up by name, as a node may have thousands; made when a node is first asked about. */
+function saidIn({ facts }: ClusterSnapshot): StepFacts['saidOf'] {
+  const known = new Map<string, ReadonlyMap<string, NodeVolumeFacts>>();
+  return (node, volume) => {
+    const said = known.get(node) ?? new Map(facts.get(node)?.volumes.map((one) => [one.name, one]));
+    known.set(node, said);
+    return said.get(volume);
+  };
+}

@@ -1,0 +1,175 @@
+// What the leading controller does: looks at the cluster when something changed, or when the time of a wait
+// is over, and makes the next step of each volume that has one. A step is a compare-and-swap of the record
+// that was looked at, guarded by the leader's term; one that loses is decided anew by what is there then.
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+import type { Term } from '../cluster/election/election.js';
+import { volumeKey } from '../cluster/model/keys.js';
+import { encodeVolume } from '../cluster/model/volume-record.js';
+import { mirrorsPrefix } from '../mirrors/records.js';
+import type { Store, Write } from '../store/types.js';
+import type { ClusterState } from './cluster-state.js';
+import type { Events } from './events.js';
+import { type PlannedStep, Planning } from './planning.js';
+
+export interface ReconcilerOptions {
+  readonly store: Pick<Store, 'commit'>;
+  readonly state: ClusterState;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A node that is away for longer is replaced. Default: replaceAfterMsDefault. */
+  readonly replaceAfterMs?: number;
+}
+
+/** A node that is started again, or its machine, is back within this; copying everything takes longer. */
+export const replaceAfterMsDefault = 15 * 60_000;
+/** Between two looks, so that what changes together is seen together. */
+export const gatherMs = 10;
+/** After a step that could not be made. */
+const retryMs = 500;
+/** Commits under way at once. */
+const atOnceMax = 32;
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  #isUp: ReadonlySet<string> | undefined;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Until the term ends. */
+  async lead({ signal, guard }: Term): Promise<void> {
+    const { state, clock, log } = this.#options;
+    const wake = new Wake(clock, signal);
+    const forget = state.onChange(() => wake.atMs(clock.steadyMs() + gatherMs));
+    try {
+      wake.atMs(clock.steadyMs());
+      while (await wake.next()) {
+        try {
+          const nextMs = await this.#look(guard, signal);
+          if (nextMs !== undefined) wake.atMs(nextMs);
+        } catch (err) {
+          log.warn({ room: 'controller', err }, 'a step could not be made; tried again');
+          wake.atMs(clock.steadyMs() + retryMs);
+        }
+      }
+    } finally {
+      forget();
+      wake.close();
+    }
+  }
+
+  /** Answers when to look again at the latest. */
+  async #look(guard: Term['guard'], signal: AbortSignal): Promise<number | undefined> {
+    const { state, clock, replaceAfterMs = replaceAfterMsDefault } = this.#options;
+    const { snapshot } = state;
+    if (snapshot === undefined) return undefined;
+    this.#tellNodes(snapshot.nodes, snapshot.facts);
+    const nowMs = clock.steadyMs();
+    const planned = new Planning(snapshot, { newUuid: randomUUID, nowMs, replaceAfterMs }).steps();
+    const waits = planned.flatMap(({ step }) => (step.kind === 'wait' && step.untilMs ? [step.untilMs] : []));
+    const steps = planned.filter(({ step }) => step.kind === 'change' || step.kind === 'remove');
+    const worker = async (): Promise<void> => {
+      for (let one = steps.pop(); one !== undefined && !signal.aborted; one = steps.pop()) {
+        await this.#make(one, guard);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(atOnceMax, steps.length) }, worker));
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  async #make({ volume: { record, revision }, step }: PlannedStep, guard: Term['guard']): Promise<void> {
+    const { store, events } = this.#options;
+    const key = volumeKey(record.name);
+    const writes: Write[] =
+      step.kind === 'change'
+        ? [{ type: 'put', key, value: encodeVolume(step.to) }]
+        : [
+            { type: 'delete', key },
+            { type: 'delete', key: mirrorsPrefix + record.name },
+          ];
+    const { ok } = await store.commit([guard, { key, revision }], writes);
+    // Whoever changed it in between is seen soon. Whether another one leads is told by the signal of the
+    // term.
+    if (!ok) return;
+    const event = { level: 'info', subject: 'volume', name: record.name } as const;
+    if (step.kind === 'change') events.tell({ ...event, reason: step.reason, text: step.text });
+    else events.tell({ ...event, reason: 'VolumeDeleted', text: 'it is gone, with its data' });
+  }
+
+  #tellNodes(
+    nodes: ReadonlyMap<string, { readonly record: { readonly name: string } }>,
+    facts: ReadonlyMap<string, unknown>,
+  ): void {
+    const { events } = this.#options;
+    const before = this.#isUp;
+    this.#isUp = new Set(facts.keys());
+    if (before === undefined) return;
+    for (const [id, { record }] of nodes) {
+      const name = record.name;
+      if (facts.has(id) && !before.has(id)) {
+        events.tell({ level: 'info', subject: 'node', name, reason: 'NodeUp', text: 'it is up' });
+      } else if (!facts.has(id) && before.has(id)) {
+        const text = 'it does not answer any more';
+        events.tell({ level: 'warning', subject: 'node', name, reason: 'NodeLost', text });
+      }
+    }
+  }
+}
+
+/** The earliest time that was asked for, waited for again and again. */
+class Wake {
+  #atMs: number | undefined;
+  #forget = () => {};
+  #resolve: ((goOn: boolean) => void) | undefined;
+
+  constructor(
+    readonly clock: Clock,
+    readonly signal: AbortSignal,
+  ) {
+    signal.addEventListener('abort', this.#end);
+  }
+
+  atMs(ms: number): void {
+    if (this.#atMs !== undefined && this.#atMs <= ms) return;
+    this.#atMs = ms;
+    this.#arm();
+  }
+
+  /** True: it is time. False: the end. */
+  next(): Promise<boolean> {
+    if (this.signal.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#arm();
+    });
+  }
+
+  close(): void {
+    this.#forget();
+    this.signal.removeEventListener('abort', this.#end);
+  }
+
+  #arm(): void {
+    this.#forget();
+    if (this.#atMs === undefined || this.#resolve === undefined) return;
+    this.#forget = this.clock.after(Math.max(0, this.#atMs - this.clock.steadyMs()), () => {
+      this.#atMs = undefined;
+      this.#tell(true);
+    });
+  }
+
+  readonly #end = (): void => {
+    this.#forget();
+    this.#tell(false);
+  };
+
+  #tell(goOn: boolean): void {
+    const resolve = this.#resolve;
+    this.#resolve = undefined;
+    resolve?.(goOn);
+  }
+}

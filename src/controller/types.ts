@@ -1,0 +1,70 @@
+// What a controller is asked, and what it answers: plain data.
+import type { HostPort } from '../base/address.js';
+import type { QosWords } from '../base/qos.js';
+import type { PoolFacts } from '../cluster/model/facts.js';
+import type { NodeRecord } from '../cluster/model/node.js';
+import type { PlacementWishes, VolumeState } from '../cluster/model/volume.js';
+
+/** Of a volume that is to be made; what is absent has the default of the wishes. */
+export interface VolumeWish extends Partial<PlacementWishes> {
+  readonly name: string;
+  /** A multiple of 4,096. */
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes?: 512 | 4096;
+  /** NQNs; absent: any host. */
+  readonly hosts?: readonly string[];
+  readonly qos?: QosWords;
+}
+
+/**
+ * healthy: all replicas that are wished for are in sync, and it is served. degraded: it is served, by fewer.
+ * unavailable: nobody can read or write it now. As its state says: creating, deleting.
+ */
+export type VolumeHealth = 'healthy' | 'degraded' | 'unavailable' | 'creating' | 'deleting';
+
+export interface ClusterReplicaView {
+  readonly uuid: string;
+  /** By name; the UUID where it has no record. */
+  readonly node: string;
+  readonly pool: string;
+  /** It has everything that was acknowledged. */
+  readonly inSync: boolean;
+  /** in-sync, stale (it misses writes), away (its node does not answer), absent, leaving, discarded. */
+  readonly state: string;
+  readonly error?: string;
+}
+
+export interface ClusterVolumeView {
+  readonly name: string;
+  readonly uuid: string;
+  readonly nqn: string;
+  readonly sizeBytes: bigint;
+  readonly blockSizeBytes: number;
+  readonly state: VolumeState;
+  readonly health: VolumeHealth;
+  /** Name of the node that is head; absent: none is. */
+  readonly head?: string;
+  readonly wantedHead?: string;
+  readonly epoch: bigint;
+  readonly wishes: PlacementWishes;
+  /** Where hosts reach it: of all nodes with a replica, the wanted head first. */
+  readonly addresses: readonly HostPort[];
+  readonly replicas: readonly ClusterReplicaView[];
+  readonly hosts?: readonly string[];
+  readonly qos?: QosWords;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  /** What it waits for, for a person; absent: nothing. */
+  readonly waitingFor?: string;
+}
+
+export interface ClusterNodeView extends NodeRecord {
+  readonly up: boolean;
+  /** Of the program; absent: it is not up, as the next two. */
+  readonly version?: string;
+  readonly started?: string;
+  readonly pools: readonly PoolFacts[];
+  readonly replicasCount: number;
+  /** Of so many volumes it is to be head. */
+  readonly headsCount: number;
+}

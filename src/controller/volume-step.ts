@@ -1,0 +1,213 @@
+// The next step of a volume, which is a change of its record: decided from what the store says, by nothing
+// else. Pure. What must stay true: a volume that is not as it should be has an owner of its next step, which
+// is this, one of its nodes (src/agent), or somebody who has to bring a node back, and `waiting` says which.
+
+import type { NodeVolumeFacts } from '../cluster/model/facts.js';
+import type { NodeRecord } from '../cluster/model/node.js';
+import {
+  addReplica,
+  forgetReplica,
+  leavingOf,
+  type PlacedReplica,
+  removeReplica,
+  type VolumeRecord,
+  volumeReady,
+  wantHead,
+} from '../cluster/model/volume.js';
+import type { Candidate } from '../cluster/placement/candidates.js';
+import { chooseHead } from '../cluster/placement/head.js';
+import { place } from '../cluster/placement/place.js';
+import { nobody } from '../mirrors/record.js';
+import type { MirrorRecord } from '../native/mirror-types.js';
+
+export type VolumeStep =
+  /** The record is to be this. */
+  | { readonly kind: 'change'; readonly to: VolumeRecord; readonly reason: string; readonly text: string }
+  /** The record goes, and its mirror record. */
+  | { readonly kind: 'remove' }
+  /** Somebody else does something first. `untilMs`: it is this one's turn then, by the steady clock. */
+  | { readonly kind: 'wait'; readonly for: string; readonly untilMs?: number }
+  | { readonly kind: 'none' };
+
+export interface StepFacts {
+  /** By UUID. */
+  readonly nodes: ReadonlyMap<string, NodeRecord>;
+  /** UUIDs of nodes that are up. */
+  readonly present: ReadonlySet<string>;
+  /** See ClusterSnapshot. */
+  readonly lostSinceMs: ReadonlyMap<string, number>;
+  /** What a node says of its replica of a volume. */
+  readonly saidOf: (node: string, volume: string) => NodeVolumeFacts | undefined;
+  readonly mirrorOf: (volume: string) => MirrorRecord | undefined;
+  readonly candidates: () => readonly Candidate[];
+  /** By UUID of a node: of how many volumes it is to be head. */
+  readonly headsCount: ReadonlyMap<string, number>;
+  readonly newUuid: () => string;
+  readonly nowMs: number;
+  /** A node that is away for longer is replaced. */
+  readonly replaceAfterMs: number;
+}
+
+const none: VolumeStep = { kind: 'none' };
+
+export function nextVolumeStep(volume: VolumeRecord, facts: StepFacts): VolumeStep {
+  if (volume.state === 'deleting') return deletingStep(volume, facts);
+  const mirror = facts.mirrorOf(volume.name);
+  if (mirror === undefined) return wait('its mirror record, which the store has lost');
+  if (volume.state === 'creating') return creatingStep(volume, facts);
+  return (
+    headStep(volume, mirror, facts) ?? forgetStep(volume, facts) ?? membersStep(volume, mirror, facts) ?? none
+  );
+}
+
+function wait(what: string, untilMs?: number): VolumeStep {
+  return { kind: 'wait', for: what, ...(untilMs !== undefined && { untilMs }) };
+}
+
+function change(to: VolumeRecord, reason: string, text: string): VolumeStep {
+  return { kind: 'change', to, reason, text };
+}
+
+function deletingStep(volume: VolumeRecord, facts: StepFacts): VolumeStep {
+  const all = [...volume.replicas, ...leavingOf(volume)];
+  if (all.length === 0) return { kind: 'remove' };
+  const gone = all.filter((replica) => isGone(volume, replica, facts));
+  if (gone.length === 0) return wait(`the data of ${all.length} replicas to be deleted`);
+  const to = gone.reduce((left, { uuid }) => forgetReplica(left, uuid), volume);
+  return change(to, 'ReplicaDeleted', `the data of ${gone.length} replicas is deleted`);
+}
+
+function creatingStep(volume: VolumeRecord, facts: StepFacts): VolumeStep {
+  const missing = volume.replicas.filter((replica) => !isThere(volume, replica, facts));
+  if (missing.length > 0) return wait(`replicas on ${namesOf(missing, facts)}`);
+  const ready = volumeReady(volume);
+  const head = chooseHead(ready, { inSync: new Set(volume.replicas.map(({ uuid }) => uuid)), ...facts });
+  return change(
+    head === undefined ? ready : wantHead(ready, head),
+    'VolumeReady',
+    'all its replicas are there',
+  );
+}
+
+/**
+ * Who is wanted stays wanted while it can be head. Else whoever is head, as when it took over by itself; else
+ * the one with the fewest heads.
+ */
+function headStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts): VolumeStep | undefined {
+  const inSync = inSyncOf(mirror);
+  const choice = { inSync, ...facts };
+  const isHead = !mirror.headStopped && mirror.head !== nobody;
+  const wanted =
+    volume.head !== undefined && chooseHead(volume, { ...choice, current: volume.head }) === volume.head;
+  if (wanted) return undefined;
+  const head = chooseHead(volume, { ...choice, ...(isHead && { current: mirror.head }) });
+  if (head === undefined || head === volume.head) return undefined;
+  const name = nameOf(head, facts);
+  return isHead && head === mirror.head
+    ? change(wantHead(volume, head), 'HeadTookOver', `its head is on '${name}' by now`)
+    : change(wantHead(volume, head), 'HeadMoves', `its head goes to '${name}'`);
+}
+
+function forgetStep(volume: VolumeRecord, facts: StepFacts): VolumeStep | undefined {
+  const gone = leavingOf(volume).filter((replica) => isGone(volume, replica, facts));
+  if (gone.length === 0) return undefined;
+  const to = gone.reduce((left, { uuid }) => forgetReplica(left, uuid), volume);
+  return change(to, 'ReplicaDeleted', `the data of its replica on ${namesOf(gone, facts)} is deleted`);
+}
+
+/** One at a time: first a replica more, which is copied to, and then the one that it is for goes. */
+function membersStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts): VolumeStep | undefined {
+  const { wishes, replicas } = volume;
+  const inSync = inSyncOf(mirror);
+  const leave = replicas.filter((replica) => isToLeave(replica, facts));
+  const stay = replicas.filter((replica) => !leave.includes(replica));
+  if (stay.length < wishes.replicas) return addStep(volume, stay.length, facts);
+  const whole = stay.filter(({ uuid }) => inSync.has(uuid));
+  const surplus = leave[0] ?? surplusOf(stay, wishes.replicas, mirror);
+  if (surplus === undefined) return lostStep(replicas, facts);
+  if (whole.length < wishes.replicas)
+    return wait(
+      `a copy to ${namesOf(
+        stay.filter((one) => !whole.includes(one)),
+        facts,
+      )}`,
+    );
+  if (surplus.node === mirror.head && !mirror.headStopped) return wait('its head to move');
+  const where = namesOf([surplus], facts);
+  return change(removeReplica(volume, surplus.uuid), 'ReplicaLeaves', `its replica on ${where} leaves`);
+}
+
+/** More than wished for, as after a node came back; never the head. */
+function surplusOf(stay: readonly PlacedReplica[], count: number, { head }: MirrorRecord) {
+  return stay.length > count ? stay.findLast(({ node }) => node !== head) : undefined;
+}
+
+function addStep(volume: VolumeRecord, staying: number, facts: StepFacts): VolumeStep {
+  const { name, sizeBytes, wishes, qos, replicas } = volume;
+  const taken = new Map(
+    leavingOf(volume).map(({ node }) => [node, 'its replica there is about to go'] as const),
+  );
+  // Those that are to leave are there still: their nodes are taken, and they count for nobody.
+  const request = {
+    ...{ name, sizeBytes, minIops: qos?.minIops ?? 0 },
+    wishes: { ...wishes, replicas: replicas.length + wishes.replicas - staying },
+    keep: replicas.map(({ node }) => node),
+    exclude: taken,
+  };
+  const { chosen, refusals } = place(request, facts.candidates());
+  const [to] = chosen;
+  if (to === undefined) {
+    const why = refusals.map(({ node, reason }) => `${node}: ${reason}`).join('; ');
+    return wait(`a node for a replica (${why === '' ? 'there is no other' : why})`);
+  }
+  const added = addReplica(volume, { uuid: facts.newUuid(), ...to });
+  return change(added, 'ReplicaAdded', `a replica more on '${nameOf(to.node, facts)}'`);
+}
+
+/** Of nodes that are away, and not for long enough yet. */
+function lostStep(replicas: readonly PlacedReplica[], facts: StepFacts): VolumeStep | undefined {
+  const away = replicas.filter(({ node }) => !facts.present.has(node));
+  if (away.length === 0) return undefined;
+  const since = away.map(({ node }) => facts.lostSinceMs.get(node) ?? facts.nowMs);
+  return wait(`${namesOf(away, facts)} to come back`, Math.min(...since) + facts.replaceAfterMs);
+}
+
+function isToLeave(
+  { node }: PlacedReplica,
+  { nodes, present, lostSinceMs, nowMs, replaceAfterMs }: StepFacts,
+): boolean {
+  const record = nodes.get(node);
+  if (record === undefined || record.state === 'evacuating' || record.state === 'decommissioned') return true;
+  if (present.has(node)) return false;
+  const since = lostSinceMs.get(node);
+  return since !== undefined && nowMs >= since + replaceAfterMs;
+}
+
+/** Its data is deleted, or nobody can ever say so. */
+function isGone(
+  { name }: VolumeRecord,
+  { uuid, node }: PlacedReplica,
+  { nodes, saidOf }: StepFacts,
+): boolean {
+  const record = nodes.get(node);
+  if (record === undefined || record.state === 'decommissioned') return true;
+  const said = saidOf(node, name);
+  return said?.replica === uuid && said.state === 'discarded';
+}
+
+function isThere({ name }: VolumeRecord, { uuid, node }: PlacedReplica, { saidOf }: StepFacts): boolean {
+  const said = saidOf(node, name);
+  return said?.replica === uuid && said.state !== 'absent' && said.state !== 'discarded';
+}
+
+function inSyncOf({ members }: MirrorRecord): ReadonlySet<string> {
+  return new Set(members.flatMap(({ uuid, inSync }) => (inSync ? [uuid] : [])));
+}
+
+function nameOf(node: string, { nodes }: StepFacts): string {
+  return nodes.get(node)?.name ?? node;
+}
+
+function namesOf(replicas: readonly PlacedReplica[], facts: StepFacts): string {
+  return replicas.map(({ node }) => `'${nameOf(node, facts)}'`).join(', ');
+}

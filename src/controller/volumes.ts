@@ -1,0 +1,264 @@
+// The volumes of a cluster, as they are asked for: made, moved, let in, deleted. A request writes what is
+// wanted and answers; the leading controller and the agents make it so. Any controller takes requests.
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { ClusterVolumeStateError } from '../base/cluster-errors.js';
+import { VolumeNotFoundError } from '../base/control-errors.js';
+import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
+import { volumeNqn } from '../base/nqn.js';
+import { hostsMax } from '../base/volume-spec.js';
+import { volumeKey } from '../cluster/model/keys.js';
+import {
+  createVolume,
+  deleteVolume,
+  type PlacedReplica,
+  type PlacementWishes,
+  type VolumeRecord,
+  wantHead,
+} from '../cluster/model/volume.js';
+import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
+import { withReplica } from '../cluster/placement/candidates.js';
+import { placeAll } from '../cluster/placement/place.js';
+import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
+import { mirrorsPrefix } from '../mirrors/records.js';
+import type { Store } from '../store/types.js';
+import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
+import type { Nodes } from './nodes.js';
+import { Planning } from './planning.js';
+import type { ClusterVolumeView, VolumeWish } from './types.js';
+import { volumeView } from './views.js';
+
+export interface ClusterVolumesOptions {
+  readonly store: Store;
+  readonly state: ClusterState;
+  readonly nodes: Pick<Nodes, 'find' | 'snapshot'>;
+  readonly clock: Clock;
+  readonly replaceAfterMs: number;
+}
+
+/** A record that is changed by others, too, is tried again so often. */
+const attemptsMax = 8;
+/** What was asked for is waited for so long; it goes on after that. */
+export const waitMsMax = 10_000;
+
+export class ClusterVolumes {
+  readonly #options: ClusterVolumesOptions;
+  /** Made a moment ago, and not seen in the store yet: their places count. */
+  readonly #fresh = new Map<string, VolumeRecord>();
+
+  constructor(options: ClusterVolumesOptions) {
+    this.#options = options;
+  }
+
+  list(): readonly ClusterVolumeView[] {
+    const snapshot = this.#options.nodes.snapshot();
+    const planning = this.#planning(snapshot);
+    return [...snapshot.volumes.values()].map(({ record }) =>
+      volumeView(record, snapshot, planning.stepOf(record)),
+    );
+  }
+
+  /** By name or UUID. */
+  get(name: string): ClusterVolumeView {
+    const snapshot = this.#options.nodes.snapshot();
+    const record = find(snapshot, name);
+    return volumeView(record, snapshot, this.#planning(snapshot).stepOf(record));
+  }
+
+  /** Answers when it can be used, or after a while: its state says so. */
+  async create(wish: VolumeWish): Promise<ClusterVolumeView> {
+    const { store } = this.#options;
+    const record = this.#place(wish);
+    const { name } = record;
+    this.#fresh.set(name, record);
+    try {
+      const { ok } = await store.commit(
+        [
+          { key: volumeKey(name), revision: 0n },
+          { key: mirrorsPrefix + name, revision: 0n },
+        ],
+        [
+          { type: 'put', key: volumeKey(name), value: encodeVolume(record) },
+          { type: 'put', key: mirrorsPrefix + name, value: encodeMirror(newMirror(record)) },
+        ],
+      );
+      if (!ok) throw new DuplicateVolumeError(name, 'there is one of this name in the cluster');
+      await this.#until(name, (volume) => volume !== undefined && volume.state !== 'creating');
+    } finally {
+      this.#fresh.delete(name);
+    }
+    return this.get(name);
+  }
+
+  /** Answers when it is gone, or after a while: what keeps it is in its view. */
+  async delete(name: string, { force = false } = {}): Promise<void> {
+    const known = find(this.#options.nodes.snapshot(), name);
+    await this.#change(known.name, (volume) => {
+      if (!force && volume.state !== 'deleting' && (volume.hosts?.length ?? 0) > 0) {
+        throw new ClusterVolumeStateError(
+          name,
+          `is granted to ${volume.hosts?.length} hosts; revoke or force it`,
+        );
+      }
+      return deleteVolume(volume);
+    });
+    await this.#until(known.name, (volume) => volume?.uuid !== known.uuid);
+  }
+
+  /** `node`: by name or UUID. Its head ends there in order and begins here; hosts see a short pause. */
+  async moveHead(name: string, node: string): Promise<ClusterVolumeView> {
+    const { nodes } = this.#options;
+    const { id, name: nodeName } = nodes.find(node);
+    await this.#change(name, (volume) => {
+      const wanted = wantHead(volume, id);
+      const uuid = volume.replicas.find((replica) => replica.node === id)?.uuid;
+      const record = nodes.snapshot().mirrors.get(volume.name)?.record;
+      const inSync = record?.members.some((member) => member.uuid === uuid && member.inSync);
+      if (inSync !== true || !nodes.snapshot().facts.has(id)) {
+        const reason = `cannot have its head on '${nodeName}': its replica there is not in sync, or away`;
+        throw new ClusterVolumeStateError(volume.name, reason);
+      }
+      return wanted;
+    });
+    return this.get(name);
+  }
+
+  /** Who may connect; undefined: any host. */
+  async setHosts(
+    name: string,
+    change: (hosts: readonly string[] | undefined) => readonly string[] | undefined,
+  ): Promise<ClusterVolumeView> {
+    await this.#change(name, (volume) => {
+      const { hosts: known, ...rest } = volume;
+      const hosts = change(known);
+      if ((hosts?.length ?? 0) > hostsMax) throw new InvalidArgumentError('hosts', `at most ${hostsMax}`);
+      if (hosts === known) return volume;
+      return hosts === undefined ? rest : { ...rest, hosts };
+    });
+    return this.get(name);
+  }
+
+  #place(wish: VolumeWish): VolumeRecord {
+    const { clock, nodes } = this.#options;
+    const { name, sizeBytes, blockSizeBytes = 4096, hosts, qos } = wish;
+    const wishes = wishesOf(wish);
+    const snapshot = nodes.snapshot();
+    const known = [...snapshot.volumes.keys(), ...this.#fresh.keys()];
+    if (known.includes(name))
+      throw new DuplicateVolumeError(name, 'there is one of this name in the cluster');
+    const fresh = [...this.#fresh.values()].filter((volume) => !snapshot.volumes.has(volume.name));
+    const candidates = fresh.reduce(
+      (all, volume) => volume.replicas.reduce((some, replica) => withReplica(some, volume, replica), all),
+      this.#planning(snapshot).candidates(),
+    );
+    const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
+    const uuid = randomUUID();
+    const replicas = placeAll(request, candidates).map(
+      ({ node, pool }): PlacedReplica => ({ uuid: randomUUID(), node, pool }),
+    );
+    return createVolume(
+      {
+        ...{ name, uuid, nqn: volumeNqn(uuid), sizeBytes, blockSizeBytes, wishes },
+        ...(hosts !== undefined && { hosts }),
+        ...(qos !== undefined && { qos }),
+      },
+      replicas,
+      clock.date(),
+    );
+  }
+
+  async #change(name: string, change: (volume: VolumeRecord) => VolumeRecord): Promise<void> {
+    const { store, nodes } = this.#options;
+    const key = volumeKey(find(nodes.snapshot(), name).name);
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const found = await store.get(key);
+      if (found === undefined) throw new VolumeNotFoundError(name);
+      const volume = decodeVolume(key, found.value);
+      const next = change(volume);
+      if (next === volume) return;
+      const { ok, revision } = await store.commit(
+        [{ key, revision: found.revision }],
+        [{ type: 'put', key, value: encodeVolume(next) }],
+      );
+      if (ok) return this.#seen(volume.name, revision);
+    }
+    throw new ClusterVolumeStateError(name, 'is being changed by others all the time; try again');
+  }
+
+  /** What was written a moment ago is seen by who asks next. */
+  async #seen(name: string, revision: bigint): Promise<void> {
+    await this.#wait(() => {
+      const stored = this.#options.nodes.snapshot().volumes.get(name);
+      return stored === undefined || stored.revision >= revision;
+    });
+  }
+
+  async #until(name: string, isDone: (volume: VolumeRecord | undefined) => boolean): Promise<void> {
+    await this.#wait(() => isDone(this.#options.nodes.snapshot().volumes.get(name)?.record));
+  }
+
+  /** Looks again with each change, for a while. */
+  async #wait(isDone: () => boolean): Promise<void> {
+    const { state, clock } = this.#options;
+    if (isDone()) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        forget();
+        stop();
+        resolve();
+      };
+      const stop = clock.after(waitMsMax, end);
+      const forget = state.onChange(() => {
+        if (isDone()) end();
+      });
+    });
+  }
+
+  #planning(snapshot: ClusterSnapshot): Planning {
+    const { clock, replaceAfterMs } = this.#options;
+    return new Planning(snapshot, { newUuid: randomUUID, nowMs: clock.steadyMs(), replaceAfterMs });
+  }
+}
+
+function find({ volumes }: ClusterSnapshot, name: string): VolumeRecord {
+  const uuid = name.toLowerCase();
+  const found =
+    volumes.get(name)?.record ?? [...volumes.values()].find(({ record }) => record.uuid === uuid)?.record;
+  if (found === undefined) throw new VolumeNotFoundError(name);
+  return found;
+}
+
+const replicasDefault = 3;
+
+/** Of two or fewer one is enough to go on: the store decides who has all that was acknowledged. */
+function wishesOf(wish: VolumeWish): PlacementWishes {
+  const {
+    replicas = replicasDefault,
+    thick = false,
+    spread = 'prefer-zone',
+    pool,
+    nodeLabels,
+    apartGroup,
+  } = wish;
+  const { minInSync = replicas > 2 ? 2 : 1 } = wish;
+  return {
+    ...{ replicas, minInSync, thick, spread },
+    ...(pool !== undefined && { pool }),
+    ...(nodeLabels !== undefined && { nodeLabels }),
+    ...(apartGroup !== undefined && { apartGroup }),
+  };
+}
+
+/**
+ * Nobody has written yet: all replicas are in sync, and there is no head that would have to be waited for.
+ */
+function newMirror({ uuid, replicas, wishes, sizeBytes, blockSizeBytes }: VolumeRecord): StoredMirror {
+  return {
+    volumeUuid: uuid,
+    record: {
+      ...{ revision: 0n, epoch: 0n, head: nobody, headStopped: true, minInSync: wishes.minInSync },
+      members: replicas.map((replica) => ({ uuid: replica.uuid, inSync: true, sealedEpoch: 0n })),
+      ...{ blockSizeBytes, blocksCount: sizeBytes / BigInt(blockSizeBytes) },
+    },
+  };
+}

@@ -1,0 +1,87 @@
+// A node of a cluster put together: the cluster's store, the record of the node, its agent.
+import { Agent } from '../agent/agent.js';
+import { joinStore } from '../agent/joining.js';
+import { systemClock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+import type { ClusterNodePort, EnginePort, JoinClusterOptions } from '../cli/engine-port.js';
+import type { PoolFacts } from '../cluster/model/facts.js';
+import { controllerIdsOf } from '../cluster/model/node.js';
+import { MirrorRecords } from '../mirrors/records.js';
+import type { PoolService } from '../pools/pool-service.js';
+import { openClusterEtcd } from '../store/cluster-store.js';
+import type { DaemonStore } from '../store/daemon-store.js';
+import type { Store } from '../store/types.js';
+
+export interface NodeParts {
+  /** Of this node alone. */
+  readonly local: Store;
+  readonly stateDirectory: string;
+  readonly version: string;
+  /** Open, when the agent starts. */
+  readonly pools: () => PoolService;
+  readonly log: Log;
+}
+
+export async function joinCluster(
+  { local, stateDirectory, version, pools, log }: NodeParts,
+  { source, name, zone, labels, reached, signal }: JoinClusterOptions,
+): Promise<ClusterNodePort> {
+  const node = await new MirrorRecords(local).node();
+  const host = { hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${node}`, hostId: node };
+  const opened = await openStore(local, stateDirectory, source, log);
+  try {
+    const addresses = { nvme: reached, replication: reached };
+    const joining = {
+      id: node,
+      name,
+      addresses,
+      hostNqn: host.hostNqn,
+      labels,
+      ...(zone !== undefined && { zone }),
+    };
+    const record = await joinStore({ store: opened.store, joining, clock: systemClock, log, signal });
+    log.info({ room: 'agent' }, `node '${name}' (${node}), ${record.state}`);
+    let agent: Agent | undefined;
+    return {
+      controllerIds: controllerIdsOf(record),
+      start: async (engine: EnginePort) => {
+        agent = new Agent({
+          ...{ engine, node, host, version, log, store: opened.store, clock: systemClock },
+          pools: async () => poolFacts(pools()),
+        });
+        await agent.start();
+      },
+      announce: async () => agent?.announce(),
+      stop: async () => agent?.stop(),
+      close: async () => {
+        await agent?.close();
+        await opened.close();
+      },
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function openStore(
+  local: Store,
+  stateDirectory: string,
+  source: JoinClusterOptions['source'],
+  log: Log,
+): Promise<DaemonStore> {
+  if (source.kind === 'etcd') return openClusterEtcd(local, stateDirectory, source, log);
+  const { RemoteStore } = await import('../store/remote/remote-store.js');
+  const store = new RemoteStore({ address: source.address });
+  return { store, close: () => store.close() };
+}
+
+async function poolFacts({ pools, qos }: PoolService): Promise<readonly PoolFacts[]> {
+  const { iops } = qos.budget();
+  return (await pools.list()).map(({ name, uuid, info, state, error }) => ({
+    ...{ name, uuid, capacityBytes: info?.capacityBytes ?? 0n, freeBytes: info?.freeBytes ?? 0n },
+    ...(info === undefined && { error: error ?? `it is ${state}` }),
+    ...(info?.broken === true && { error: 'a disk of it failed' }),
+    ...(iops > 0 && { iopsBudget: iops }),
+  }));
+}

@@ -1,0 +1,125 @@
+// A controller put together: the store of the cluster, for others too where it is embedded; who leads, and
+// what a leader does; the REST API of the cluster.
+
+import { createApp } from '../api/app.js';
+import { ApiDoors, formatHttp } from '../api/doors.js';
+import { clusterNodeRoutes, clusterVolumeRoutes, healthRoutes, tokenRoutes } from '../api/routes/index.js';
+import { adminTokenHash } from '../auth/admin-token.js';
+import { Authenticator } from '../auth/authenticator.js';
+import { TokenRegistry } from '../auth/token-registry.js';
+import { formatHost, resolveHost } from '../base/address.js';
+import { systemClock } from '../base/clock.js';
+import type { ControllerSettings } from '../base/cluster-settings.js';
+import type { Log } from '../base/log.js';
+import { makeStateDirectory, statePaths } from '../base/state-directory.js';
+import type { ClusterControllerPort } from '../cli/engine-port.js';
+import { Election } from '../cluster/election/election.js';
+import { ClusterState } from '../controller/cluster-state.js';
+import { Events } from '../controller/events.js';
+import { Nodes } from '../controller/nodes.js';
+import { Reconciler } from '../controller/reconciler.js';
+import { ClusterVolumes } from '../controller/volumes.js';
+import { MirrorRecords } from '../mirrors/records.js';
+import { RpcServer } from '../rpc/server.js';
+import { openClusterEtcd } from '../store/cluster-store.js';
+import { openLevelStore } from '../store/level/level-store.js';
+import { storeHandlers, storeObservation } from '../store/remote/handlers.js';
+import type { StoreService } from '../store/remote/messages.js';
+import { storeService } from '../store/remote/services.js';
+import type { Store } from '../store/types.js';
+
+/** What is to be closed, in the order in which it was opened. */
+type Closing = (() => Promise<void>)[];
+
+export async function startController(
+  settings: ControllerSettings,
+  version: string,
+  log: Log,
+): Promise<ClusterControllerPort> {
+  const closing: Closing = [];
+  const close = async () => {
+    for (const end of closing.splice(0).reverse()) await end();
+  };
+  try {
+    return { places: await open(settings, version, log, closing), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  settings: ControllerSettings,
+  version: string,
+  log: Log,
+  closing: Closing,
+): Promise<readonly string[]> {
+  const paths = statePaths(settings.dataDirectory);
+  const doors = new ApiDoors();
+  closing.push(() => doors.close());
+  const { address } = settings.apiListen;
+  const bound = address === undefined ? undefined : await doors.openTcp(address);
+  await makeStateDirectory(paths.directory);
+  const local = await openLevelStore(paths.store);
+  closing.push(() => local.close());
+  const id = await new MirrorRecords(local).node();
+  const { store, place } = await openStore(settings, local, log, closing);
+  const adminHash = await adminTokenHash(paths.apiToken);
+  await doors.openSocket(paths.apiSocket);
+
+  const shared = { store, clock: systemClock, log };
+  const state = new ClusterState(shared);
+  closing.push(() => state.close());
+  state.start();
+  const events = new Events(shared);
+  closing.push(() => events.close());
+  const nodes = new Nodes({ store, state, events });
+  const { replaceAfterMs } = settings;
+  const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs });
+  const reconciler = new Reconciler({ ...shared, state, events, replaceAfterMs });
+  const election = new Election({
+    ...shared,
+    id,
+    name: settings.name,
+    lead: (term) => reconciler.lead(term),
+  });
+  closing.push(() => election.close());
+  election.start();
+
+  const tokens = new TokenRegistry(store);
+  const app = await createApp({
+    log,
+    version,
+    authenticator: new Authenticator({ adminHash, tokens, log }),
+    isTrusted: (request) => doors.isTrusted(request),
+    modules: [
+      healthRoutes(async () => void (await store.get('health'))),
+      clusterNodeRoutes(nodes),
+      clusterVolumeRoutes(volumes),
+      tokenRoutes(tokens),
+    ],
+  });
+  doors.serve((request, response) => app.routing(request, response));
+  closing.push(() => doors.close()); // first of all: nobody is answered by what is closed
+  const http = bound === undefined ? [] : [`api ${formatHttp(bound)}/v1/`];
+  return [...place, ...http, `api unix:${paths.apiSocket}`];
+}
+
+/** `place`: where others reach it, for a person. */
+async function openStore(
+  { storeSource, listen, dataDirectory }: ControllerSettings,
+  local: Store,
+  log: Log,
+  closing: Closing,
+): Promise<{ readonly store: Store; readonly place: readonly string[] }> {
+  if (storeSource.kind === 'etcd') {
+    const opened = await openClusterEtcd(local, dataDirectory, storeSource, log);
+    closing.push(() => opened.close());
+    return { store: opened.store, place: [] };
+  }
+  const server = new RpcServer({ log, ...storeObservation });
+  server.add<StoreService>(storeService(), storeHandlers(local));
+  closing.push(() => server.close());
+  const { host, port } = await server.listenTcp({ ...listen, host: await resolveHost(listen.host) });
+  return { store: local, place: [`store for agents ${formatHost(host)}:${port}`] };
+}
