@@ -99,11 +99,12 @@ function isElsewhereWanted({ here, places, record, wanted }: TakeoverFacts): boo
 function candidates({ places, record, wanted }: TakeoverFacts): readonly string[] {
   const inSync = record.members.flatMap(({ uuid, inSync: is }) => {
     const place = places.find(({ replica }) => replica === uuid);
-    // Who was head and has gone comes last: it may be up again, and then it is not the one to wait for.
+    // Who was head and has gone comes last, wanted or not: it counts as up for a while, and if it is up
+    // again, it is not the one to wait for.
     return is && place !== undefined ? [place.node] : [];
   });
   const was = record.headStopped || record.head === nobody ? undefined : record.head;
-  const rank = (node: string) => (node === wanted ? 0 : node === was ? 2 : 1);
+  const rank = (node: string) => (node === was ? 2 : node === wanted ? 0 : 1);
   return inSync.sort((a, b) => rank(a) - rank(b));
 }
 

@@ -50,6 +50,11 @@ describe('a node with a replica in sync', () => {
     expect(nextStep(facts({ ...gone, nowMs: 10_000 + unusedMs }))).toEqual({ kind: 'promote' });
   });
 
+  it('does not wait for the head that is gone, although that is wanted and still counts as up', () => {
+    const gone = { unusedSinceMs: 10_000, wanted: a.node };
+    expect(nextStep(facts({ ...gone, here: b }))).toEqual({ kind: 'wait', untilMs: 10_000 + unusedMs });
+  });
+
   it('gives the node that is wanted the first turn, and the one that was head the last', () => {
     const gone = { unusedSinceMs: 10_000, wanted: c.node };
     expect(nextStep(facts({ ...gone, here: c }))).toEqual({ kind: 'wait', untilMs: 10_000 + unusedMs });
