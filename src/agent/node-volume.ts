@@ -15,6 +15,9 @@ import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, VolumeFacts, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
 
+/** How long a node that ends waits for another one to go on with what it was head of. */
+export const nextHeadMsMax = 2_000;
+
 export interface NodeVolumeOptions {
   readonly engine: AgentEngine;
   readonly records: Pick<MirrorRecords, 'get'>;
@@ -35,6 +38,7 @@ export class NodeVolume {
   #role: VolumeRole | undefined;
   #record: MirrorRecord | undefined;
   #used = false;
+  #onRecord = () => {};
   #hasReplica = false;
   #isServed = false;
   #isDiscarded = false;
@@ -79,6 +83,7 @@ export class NodeVolume {
   setRecord(record: MirrorRecord): void {
     this.#record = record;
     this.#role?.setRecord(record);
+    this.#onRecord();
   }
 
   setUsed(used: boolean): void {
@@ -96,10 +101,35 @@ export class NodeVolume {
     this.#role = undefined;
   }
 
-  /** The same, and a head here ends in order, so that another one need not wait for it. */
+  /**
+   * The same, and a head here ends in order, so that another one need not wait for it. Resolves when that one
+   * has taken over, or did not in time.
+   */
   async handOver(): Promise<void> {
+    const wasHead = this.#role !== undefined && this.#role.state !== 'standby';
     await this.#role?.handOver();
     this.#role = undefined;
+    if (wasHead) await this.#nextHead();
+  }
+
+  /** Until the next head has taken over: a replica that goes away before that would have to be waited for. */
+  async #nextHead(): Promise<void> {
+    const others = this.#wanted.replicas.filter(({ replica, up }) => up && replica !== this.replica);
+    if (others.length === 0 || this.#isTakenOver()) return;
+    await new Promise<void>((resolve) => {
+      const forget = this.#options.clock.after(nextHeadMsMax, resolve);
+      this.#onRecord = () => {
+        if (!this.#isTakenOver()) return;
+        forget();
+        resolve();
+      };
+    });
+  }
+
+  /** By the record: its members are sealed by another head, and that is agreed on. */
+  #isTakenOver(): boolean {
+    const { head, headStopped, epoch, members = [] } = this.#record ?? {};
+    return head !== this.#options.node && !headStopped && members.some((one) => one.sealedEpoch === epoch);
   }
 
   /** Not served here any more, its head ends; the replica's data stays in its pool. Idempotent. */

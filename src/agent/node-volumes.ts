@@ -78,14 +78,20 @@ export class NodeVolumes {
 
   /** The same, and the heads here end in order. */
   async handOver(): Promise<void> {
-    await this.#end();
+    await this.#stopWork();
+    // The records say when others have taken over.
     await Promise.all([...this.#volumes.values()].map((volume) => volume.handOver()));
+    await this.#watch.close();
   }
 
   async #end(): Promise<void> {
+    await this.#watch.close();
+    await this.#stopWork();
+  }
+
+  async #stopWork(): Promise<void> {
     this.#closed = true;
     this.#forgetRetry?.();
-    await this.#watch.close();
     await this.#working;
   }
 

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Agent } from '../../../src/agent/agent.js';
 import { factsTtlMs } from '../../../src/agent/facts-lease.js';
+import { nextHeadMsMax } from '../../../src/agent/node-volume.js';
 import { decodeFacts } from '../../../src/cluster/model/facts.js';
 import { factsKey, nodeKey, volumeKey } from '../../../src/cluster/model/keys.js';
 import { joinNode } from '../../../src/cluster/model/node.js';
@@ -131,8 +132,11 @@ class Cluster {
   }
 
   async close(): Promise<void> {
+    // Each waits for the other to take over, which the fakes do not.
+    const stopping = this.nodes.map(({ agent }) => agent?.stop());
+    await this.pass(nextHeadMsMax + 500);
+    await Promise.all(stopping);
     for (const { agent, pools } of this.nodes) {
-      await agent?.stop();
       await agent?.close();
       await pools.close();
     }
@@ -186,11 +190,13 @@ describe('a cluster of two nodes', () => {
 
   it('has a new head soon after the old one is gone, without anybody deciding', async () => {
     await running();
-    await cluster.first.agent?.stop(); // as when it is killed: its facts go, its head lets go
+    const stopping = cluster.first.agent?.stop(); // as when it is killed: its facts go, its head lets go
     cluster.second.seal(false);
     await cluster.pass(200);
     expect(cluster.second.promoted).toBe(1);
     expect(cluster.second.pools.engine.mirrors.head('db').options.node).toBe(nodeOf(2));
+    await cluster.pass(nextHeadMsMax + 500);
+    await stopping;
   });
 
   it('moves the head when another node is wanted', async () => {

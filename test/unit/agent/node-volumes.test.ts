@@ -190,13 +190,43 @@ describe('a volume that has been written', () => {
 
   it('is handed over at the end: its head ends in order, and none begins', async () => {
     await serving();
-    await node.handOver();
+    const handing = node.handOver();
+    await settled();
     expect(called('demote')).toEqual(['demote db']);
     expect(pools.engine.anaStates.get('db')).toBe('inaccessible');
     pools.clock.advance(60_000);
-    await settled();
+    await handing;
     expect(called('promote')).toHaveLength(1);
     expect(pools.engine.volumes).toHaveLength(1); // until the engine closes
+  });
+
+  it('is handed over when another node has taken over, its members sealed and agreed on', async () => {
+    await serving();
+    let isOver = false;
+    const handing = node.handOver().then(() => {
+      isOver = true;
+    });
+    await settled();
+    const change = async (to: Partial<StoredMirror['record']>) => {
+      const stored = await records.get('db');
+      if (stored === undefined) throw new Error('no record');
+      await records.swap('db', { ...stored, record: { ...stored.record, ...to } });
+      await settled();
+      return stored.record.members;
+    };
+    const members = await change({ epoch: 2n, head: there.node, headStopped: false });
+    expect(isOver).toBe(false); // claimed, and it may need the replica here
+    await change({ members: members.map((member) => ({ ...member, sealedEpoch: 2n })) });
+    expect(isOver).toBe(true);
+    await handing;
+  });
+
+  it('is handed over at once when there is nobody who could take over', async () => {
+    await serving();
+    const replicas = db.replicas.map((one) => ({ ...one, up: one.replica === here.replica }));
+    await node.apply([{ ...db, replicas }]);
+    await node.handOver();
+    expect(called('demote')).toEqual(['demote db']);
   });
 });
 
