@@ -100,6 +100,8 @@ function headStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts):
   const wanted =
     volume.head !== undefined && chooseHead(volume, { ...choice, current: volume.head }) === volume.head;
   if (wanted) return undefined;
+  // If it is gone its replicas notice and take over; or it only has not come back to the store yet.
+  if (isHead && !facts.present.has(mirror.head)) return undefined;
   const head = chooseHead(volume, { ...choice, ...(isHead && { current: mirror.head }) });
   if (head === undefined || head === volume.head) return undefined;
   const name = nameOf(head, facts);
