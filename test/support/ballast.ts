@@ -20,6 +20,8 @@ export interface Outcome {
 export interface RunOptions {
   readonly input?: Buffer;
   readonly environment?: NodeJS.ProcessEnv;
+  /** Default: 45,000. */
+  readonly timeoutMs?: number;
 }
 
 function environmentOf(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
@@ -37,7 +39,8 @@ export async function ballast(argv: readonly string[], options: RunOptions = {})
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   child.stdin.on('error', () => undefined); // a command that refuses does not read its input
   child.stdin.end(options.input);
-  const late = setTimeout(() => child.kill('SIGKILL'), commandMsMax); // the test then sees no exit code
+  const { timeoutMs = commandMsMax } = options;
+  const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs); // the test then sees no exit code
   const [code] = (await once(child, 'close')) as [number | null];
   clearTimeout(late);
   return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
