@@ -1,7 +1,7 @@
 // What `controller` and `agent` run with: flags over environment over defaults, as settings.ts has it for
 // `serve`, whose settings an agent has, too.
 import { hostname } from 'node:os';
-import { type HostPort, parseHostPort } from './address.js';
+import { defaultJoinPort, type HostPort, parseHostPort } from './address.js';
 import { InvalidArgumentError } from './errors.js';
 import type { LogLevel } from './log.js';
 import {
@@ -20,12 +20,14 @@ import { type EtcdSource, type StoreFlags, type StoreSource, storeOptions } from
 export const controllerPort = 8430;
 export const replaceAfterMinutesDefault = 15;
 
-/** Where the store of a cluster is. */
-export type ClusterSource = { readonly kind: 'controller'; readonly address: HostPort } | EtcdSource;
+/** Where the store of a cluster is. Without an address: where the node learned when it joined. */
+export type ClusterSource = { readonly kind: 'controller'; readonly address?: HostPort } | EtcdSource;
 
 export interface ControllerFlags extends StoreFlags {
   readonly data?: string;
   readonly listen?: string;
+  readonly joinListen?: string;
+  readonly tlsName?: readonly string[];
   readonly apiListen?: string;
   readonly name?: string;
   readonly replaceAfter?: string;
@@ -38,6 +40,10 @@ export interface ControllerSettings {
   readonly name: string;
   /** Where agents reach the embedded store. */
   readonly listen: HostPort;
+  /** Where nodes join, with a token; absent: nowhere. */
+  readonly joinListen?: HostPort;
+  /** Further names and addresses of it, for its certificate. */
+  readonly tlsNames: readonly string[];
   readonly apiListen: ApiListen;
   readonly storeSource: StoreSource;
   /** A node that is away for longer is replaced. */
@@ -51,11 +57,14 @@ export function resolveControllerSettings(
 ): ControllerSettings {
   const first = (flag: string | undefined, name: string) => flag ?? (environment[name] || undefined);
   const listen = first(flags.listen, 'BALLAST_CONTROLLER_LISTEN') ?? `127.0.0.1:${controllerPort}`;
+  const joinListen = first(flags.joinListen, 'BALLAST_JOIN_LISTEN');
   const replaceAfter = first(flags.replaceAfter, 'BALLAST_REPLACE_AFTER');
   return {
     dataDirectory: dataDirectory(flags.data, environment),
     name: nodeName(first(flags.name, 'BALLAST_NODE_NAME')),
     listen: parseHostPort(listen, controllerPort),
+    ...(joinListen !== undefined && { joinListen: parseHostPort(joinListen, defaultJoinPort) }),
+    tlsNames: flags.tlsName ?? [],
     apiListen: parseApiListen(first(flags.apiListen, 'BALLAST_API_LISTEN')),
     storeSource: resolveStoreSource(flags, environment),
     replaceAfterMs: parseMinutes(replaceAfter) * 60_000,
@@ -105,13 +114,11 @@ function clusterSource(
 ): ClusterSource {
   const store = resolveStoreSource(flags, environment);
   if (store.kind === 'etcd' && controller === undefined) return store;
-  if (store.kind !== 'etcd' && controller !== undefined) {
+  if (store.kind !== 'etcd') {
+    if (controller === undefined) return { kind: 'controller' };
     return { kind: 'controller', address: parseHostPort(controller, controllerPort) };
   }
-  throw new InvalidArgumentError(
-    'controller',
-    'one of --controller HOST:PORT and --store etcd://..., where the store of the cluster is',
-  );
+  throw new InvalidArgumentError('controller', 'one of --controller and --store etcd://..., not both');
 }
 
 function withoutStore(flags: ServeFlags, environment: Environment) {

@@ -3,10 +3,19 @@
 // the cluster wants here. Order matters: they exist before the first listener, because a host that
 // reconnects to a subsystem that is not there yet gives up for good; and the node counts as up only when
 // others reach it.
+import { existsSync } from 'node:fs';
+import { join as joinPath } from 'node:path';
 import type { Command } from 'commander';
 import { formatTcp } from '../base/address.js';
-import { type AgentFlags, type AgentSettings, resolveAgentSettings } from '../base/cluster-settings.js';
+import {
+  type AgentFlags,
+  type AgentSettings,
+  type ClusterSource,
+  resolveAgentSettings,
+} from '../base/cluster-settings.js';
+import { InvalidArgumentError } from '../base/errors.js';
 import { createLog, type Log } from '../base/log.js';
+import { statePaths } from '../base/state-directory.js';
 import type { CliContext, ClusterNodePort, ControlPort, EnginePort } from './engine-port.js';
 import { checkAddressesFree } from './preflight.js';
 import { engineOptions } from './serve.js';
@@ -42,6 +51,7 @@ export function registerAgent(program: Command, context: CliContext): void {
 async function agent(context: CliContext, flags: AgentFlags): Promise<void> {
   const settings = resolveAgentSettings(flags, context.environment);
   const { dataDirectory: stateDirectory, apiListen, metricsListen, keySource, storeSource } = settings.serve;
+  checkSource(settings.source, stateDirectory);
   await checkAddressesFree(settings.serve.listen);
   const log = createLog(settings.serve.logLevel);
   const stopping = stopRequest(context);
@@ -64,6 +74,16 @@ async function agent(context: CliContext, flags: AgentFlags): Promise<void> {
   } finally {
     stopping.forget();
   }
+}
+
+/** Without an address of a controller the node has to have joined one. */
+function checkSource(source: ClusterSource, stateDirectory: string): void {
+  if (source.kind !== 'controller' || source.address !== undefined) return;
+  if (existsSync(joinPath(statePaths(stateDirectory).membership, 'node.pem'))) return;
+  throw new InvalidArgumentError(
+    'controller',
+    'one of --controller HOST:PORT and --store etcd://..., or a node that has joined (ballast node join)',
+  );
 }
 
 /** Undefined: a signal came first. */

@@ -1,16 +1,20 @@
 // A node of a cluster put together: the cluster's store, the record of the node, its agent.
 import { Agent } from '../agent/agent.js';
 import { joinStore } from '../agent/joining.js';
+import { resolveHost } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
+import { InvalidArgumentError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ClusterNodePort, EnginePort, JoinClusterOptions } from '../cli/engine-port.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
 import { controllerIdsOf } from '../cluster/model/node.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import type { PoolService } from '../pools/pool-service.js';
+import { isLoopback } from '../rpc/tcp-socket.js';
 import { openClusterEtcd } from '../store/cluster-store.js';
 import type { DaemonStore } from '../store/daemon-store.js';
 import type { Store } from '../store/types.js';
+import { readMembership } from '../trust/membership.js';
 
 export interface NodeParts {
   /** Of this node alone. */
@@ -72,8 +76,36 @@ async function openStore(
 ): Promise<DaemonStore> {
   if (source.kind === 'etcd') return openClusterEtcd(local, stateDirectory, source, log);
   const { RemoteStore } = await import('../store/remote/remote-store.js');
-  const store = new RemoteStore({ address: source.address });
-  return { store, close: () => store.close() };
+  const membership = await readMembership(stateDirectory);
+  const address = source.address ?? membership?.controllers[0];
+  if (address === undefined) {
+    throw new InvalidArgumentError('controller', 'HOST:PORT, --store etcd://..., or a node that has joined');
+  }
+  if (membership === undefined) {
+    // The store would refuse it. What answers without asking for a certificate is not the cluster's store.
+    if (!isLoopback(await resolveHost(address.host))) {
+      const reason = `a node that has joined (ballast node join): ${address.host} is another machine`;
+      throw new InvalidArgumentError('controller', reason);
+    }
+    const store = new RemoteStore({ address });
+    return { store, close: () => store.close() };
+  }
+  const store = new RemoteStore({ address, tls: membership.tls });
+  const { MembershipRenewal } = await import('../trust/renewal.js');
+  const renewal = new MembershipRenewal({
+    stateDirectory,
+    log,
+    at: address,
+    renewed: ({ tls }) => store.useTls(tls),
+  });
+  renewal.start();
+  return {
+    store,
+    close: async () => {
+      await renewal.close();
+      await store.close();
+    },
+  };
 }
 
 async function poolFacts({ pools, qos }: PoolService): Promise<readonly PoolFacts[]> {

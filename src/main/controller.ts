@@ -3,11 +3,17 @@
 
 import { createApp } from '../api/app.js';
 import { ApiDoors, formatHttp } from '../api/doors.js';
-import { clusterNodeRoutes, clusterVolumeRoutes, healthRoutes, tokenRoutes } from '../api/routes/index.js';
+import {
+  clusterNodeRoutes,
+  clusterVolumeRoutes,
+  healthRoutes,
+  joinTokenRoutes,
+  tokenRoutes,
+} from '../api/routes/index.js';
 import { adminTokenHash } from '../auth/admin-token.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { TokenRegistry } from '../auth/token-registry.js';
-import { formatHost, resolveHost } from '../base/address.js';
+import { type HostPort, resolveHost } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import type { ControllerSettings } from '../base/cluster-settings.js';
 import type { Log } from '../base/log.js';
@@ -20,13 +26,16 @@ import { Nodes } from '../controller/nodes.js';
 import { Reconciler } from '../controller/reconciler.js';
 import { ClusterVolumes } from '../controller/volumes.js';
 import { MirrorRecords } from '../mirrors/records.js';
-import { RpcServer } from '../rpc/server.js';
 import { openClusterEtcd } from '../store/cluster-store.js';
 import { openLevelStore } from '../store/level/level-store.js';
 import { storeHandlers, storeObservation } from '../store/remote/handlers.js';
 import type { StoreService } from '../store/remote/messages.js';
 import { storeService } from '../store/remote/services.js';
 import type { Store } from '../store/types.js';
+import { Admission } from '../trust/admission.js';
+import { Authority } from '../trust/authority.js';
+import { ClusterDoors } from '../trust/cluster-doors.js';
+import { JoinTokens } from '../trust/join-tokens.js';
 
 /** What is to be closed, in the order in which it was opened. */
 type Closing = (() => Promise<void>)[];
@@ -63,7 +72,7 @@ async function open(
   const local = await openLevelStore(paths.store);
   closing.push(() => local.close());
   const id = await new MirrorRecords(local).node();
-  const { store, place } = await openStore(settings, local, log, closing);
+  const { store, place, joinTokens } = await openStore(settings, local, log, closing);
   const adminHash = await adminTokenHash(paths.apiToken);
   await doors.openSocket(paths.apiSocket);
 
@@ -97,6 +106,7 @@ async function open(
       clusterNodeRoutes(nodes),
       clusterVolumeRoutes(volumes),
       tokenRoutes(tokens),
+      ...(joinTokens === undefined ? [] : [joinTokenRoutes(joinTokens)]),
     ],
   });
   doors.serve((request, response) => app.routing(request, response));
@@ -105,21 +115,37 @@ async function open(
   return [...place, ...http, `api unix:${paths.apiSocket}`];
 }
 
-/** `place`: where others reach it, for a person. */
+interface OpenedStore {
+  readonly store: Store;
+  /** Where others reach it, for a person. */
+  readonly place: readonly string[];
+  /** Absent: with etcd nodes do not join by a controller. */
+  readonly joinTokens?: JoinTokens;
+}
+
 async function openStore(
-  { storeSource, listen, dataDirectory }: ControllerSettings,
+  { storeSource, listen, joinListen, tlsNames, dataDirectory }: ControllerSettings,
   local: Store,
   log: Log,
   closing: Closing,
-): Promise<{ readonly store: Store; readonly place: readonly string[] }> {
+): Promise<OpenedStore> {
   if (storeSource.kind === 'etcd') {
     const opened = await openClusterEtcd(local, dataDirectory, storeSource, log);
     closing.push(() => opened.close());
     return { store: opened.store, place: [] };
   }
-  const server = new RpcServer({ log, ...storeObservation });
-  server.add<StoreService>(storeService(), storeHandlers(local));
-  closing.push(() => server.close());
-  const { host, port } = await server.listenTcp({ ...listen, host: await resolveHost(listen.host) });
-  return { store: local, place: [`store for agents ${formatHost(host)}:${port}`] };
+  const authority = await Authority.open(statePaths(dataDirectory).authority);
+  const doors = await ClusterDoors.open({
+    ...{ authority, log, names: tlsNames, observation: storeObservation },
+    admission: new Admission(local),
+    listen: await numeric(listen),
+    ...(joinListen !== undefined && { joinListen: await numeric(joinListen) }),
+    addServices: (server) => server.add<StoreService>(storeService(), storeHandlers(local)),
+  });
+  closing.push(() => doors.close());
+  return { store: local, place: doors.places, joinTokens: new JoinTokens(local, authority.keyHash) };
+}
+
+async function numeric({ host, port }: HostPort): Promise<HostPort> {
+  return { host: await resolveHost(host), port };
 }

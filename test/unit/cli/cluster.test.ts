@@ -43,7 +43,7 @@ describe('ballast agent', () => {
   });
 
   it.each([
-    ['no store', [], 'one of --controller'],
+    ['no store', [], 'or a node that has joined'],
     ['two stores', [...controller, '--store', 'etcd://h:1'], 'one of --controller'],
     ['a port that nobody knows', [...controller, '--listen', 'tcp://127.0.0.1:0'], 'a port: others'],
     ['an address that nobody reaches', [...controller, '--listen', 'tcp://0.0.0.0:4420'], 'others reach'],
