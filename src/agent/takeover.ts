@@ -42,10 +42,11 @@ export type TakeoverStep =
  */
 export const unusedMs = 100;
 /**
- * What a head that has just claimed the volume has time for to seal its replicas: they are unused until
- * then.
+ * What a head that has just claimed the volume has time for to seal its replicas: they are unused until then.
+ * Longer than it waits for one that is silent (seal_timeout_ns of the engine's heads): who is cut off from it
+ * is out of the set by then, and does not claim the volume in turn.
  */
-export const sealMs = 1_000;
+export const sealMs = 2_500;
 /** Between one candidate and the next: the claim of the first is in the store by then. */
 export const turnMs = 300;
 /** What a node that is wanted as head has time for before others go on without it. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   nextStep,
   type ReplicaPlace,
+  sealMs,
   type TakeoverFacts,
   turnMs,
   unusedMs,
@@ -48,6 +49,13 @@ describe('a node with a replica in sync', () => {
       untilMs: 10_000 + unusedMs + turnMs,
     });
     expect(nextStep(facts({ ...gone, nowMs: 10_000 + unusedMs }))).toEqual({ kind: 'promote' });
+  });
+
+  it('leaves one that has just claimed the volume the time to seal those that are silent', () => {
+    const claimed = { record: record({ head: c.node }), unusedSinceMs: 0, recordSinceMs: 9_000, here: a };
+    expect(nextStep(facts(claimed))).toEqual({ kind: 'wait', untilMs: 9_000 + sealMs });
+    const sealTimeoutMs = 2_000; // of native/bdev/mirror/head_options.h
+    expect(sealMs).toBeGreaterThan(sealTimeoutMs);
   });
 
   it('does not wait for the head that is gone, although that is wanted and still counts as up', () => {
