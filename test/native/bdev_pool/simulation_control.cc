@@ -95,7 +95,7 @@ void Simulation::add_snapshots(uint64_t group, const std::vector<Capture>& captu
     snapshot.layer = layers[i];
     snapshot.name = names[i];
     snapshot.size_blocks = sizes[i];
-    snapshot.is_of_thick = volume.is_thick;
+    snapshot.room_from_block = volume.is_thick ? sizes[i] : volume.room_from_block;
     snapshot.cells = captures[i].cells;
     for (Cell& cell : snapshot.cells) {
       for (Entry& entry : cell.entries) entry.ended = std::min(entry.ended, now_);
@@ -279,7 +279,7 @@ void Simulation::start_clone(uint32_t volume, uint32_t layer) {
     for (size_t lba = snapshot.cells.size(); lba < made.cells.size(); ++lba) {
       made.cells[lba].entries.front().write = next_write_++;
     }
-    if (snapshot.is_of_thick) made.room_from_block = snapshot.size_blocks;
+    made.room_from_block = snapshot.room_from_block;
     made.chain = snapshot.chain;
     made.chain.insert(made.chain.begin(), layer);
   };

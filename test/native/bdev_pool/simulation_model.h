@@ -101,7 +101,7 @@ struct ModelSnapshot {
   uint32_t layer = 0;
   std::string name;
   uint64_t size_blocks = 0;
-  bool is_of_thick = false;
+  uint64_t room_from_block = k_never;  // of a clone that is larger
   std::vector<Cell> cells;
   std::vector<uint32_t> chain;  // snapshots below it, the nearest first; deleted ones too
   uint64_t group = 0;           // those made together; 0 once that was checked
@@ -112,7 +112,8 @@ struct ModelVolume {
   std::string name;
   uint64_t size_blocks = 0;
   bool is_thick = false;
-  // A clone that is larger than a snapshot of a thick volume: a growth that was cut short may have left room.
+  // A clone that is larger than a snapshot of a thick volume, or of such a clone: a growth that was cut short
+  // may have left room.
   uint64_t room_from_block = k_never;
   bool has_room = false;    // every block of it has a place that is its own
   std::vector<Cell> cells;  // as many as blocks
