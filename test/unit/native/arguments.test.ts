@@ -21,7 +21,6 @@ describe('Engine.start', () => {
     ['inCapsuleBytes', { inCapsuleBytes: 100 }],
     ['inCapsuleBytes', { inCapsuleBytes: 1 << 20 }],
     ['poolMapBytes', { poolMapBytes: 1 << 30 }],
-    ['poolMapBytes', { poolMapBytes: 1n << 20n }],
     ['controllerIds', { controllerIds: 7 }],
     ['controllerIds', { reactors: 2, controllerIds: { first: 5, last: 5 } }],
     ['controllerIds.first', { controllerIds: { first: 0, last: 5 } }],
@@ -33,6 +32,11 @@ describe('Engine.start', () => {
   it.each(refused)('refuses a wrong %s: %j', async (argument, options) => {
     const error = await rejection(Engine.start(loose<EngineOptions>(options)));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', argument });
+  });
+
+  it.each([1n << 20n, 1n << 41n])('refuses %s bytes for the maps of pools', async (poolMapBytes) => {
+    const error = await rejection(Engine.start({ poolMapBytes }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', argument: 'poolMapBytes' });
   });
 
   it('refuses a CPU that does not exist', async () => {
