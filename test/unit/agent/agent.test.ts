@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Agent } from '../../../src/agent/agent.js';
 import { factsTtlMs } from '../../../src/agent/facts-lease.js';
 import { nextHeadMsMax } from '../../../src/agent/node-volume.js';
+import { sealMs } from '../../../src/agent/takeover.js';
 import { decodeFacts } from '../../../src/cluster/model/facts.js';
 import { factsKey, nodeKey, volumeKey } from '../../../src/cluster/model/keys.js';
 import { joinNode } from '../../../src/cluster/model/node.js';
@@ -160,7 +161,7 @@ async function running(): Promise<VolumeRecord> {
   await engine.mirrors.ask('db', { epoch: 1n, head: nodeOf(1), headStopped: false });
   engine.mirrors.listeners?.onHeadState?.('db', 'serving');
   for (const node of cluster.nodes) node.seal(true);
-  await cluster.pass(1500);
+  await cluster.pass(sealMs); // its head has sealed what it has
   return volume;
 }
 
