@@ -124,24 +124,29 @@ function membersStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFact
   const leave = replicas.filter((replica) => isToLeave(replica, facts));
   const stay = replicas.filter((replica) => !leave.includes(replica));
   if (stay.length < wishes.replicas) return addStep(volume, stay.length, facts);
-  const whole = stay.filter(({ uuid }) => inSync.has(uuid));
   const surplus = leave[0] ?? surplusOf(stay, wishes.replicas, mirror);
   if (surplus === undefined) return lostStep(replicas, facts);
-  if (whole.length < wishes.replicas)
-    return wait(
-      `a copy to ${namesOf(
-        stay.filter((one) => !whole.includes(one)),
-        facts,
-      )}`,
-    );
+  const others = stay.filter((one) => one !== surplus);
+  const missing = others.filter(({ uuid }) => !inSync.has(uuid));
+  if (others.length - missing.length < wishes.replicas) return copyStep(missing, facts);
   if (surplus.node === mirror.head && !mirror.headStopped) return wait('its head to move');
   const where = namesOf([surplus], facts);
   return change(removeReplica(volume, surplus.uuid), 'ReplicaLeaves', `its replica on ${where} leaves`);
 }
 
-/** More than wished for, as after a node came back; never the head. */
-function surplusOf(stay: readonly PlacedReplica[], count: number, { head }: MirrorRecord) {
-  return stay.length > count ? stay.findLast(({ node }) => node !== head) : undefined;
+/** More than wished for, as after a node came back; never the head, and rather one that misses writes. */
+function surplusOf(stay: readonly PlacedReplica[], count: number, mirror: MirrorRecord) {
+  if (stay.length <= count) return undefined;
+  const inSync = inSyncOf(mirror);
+  const able = stay.filter(({ node }) => node !== mirror.head);
+  return able.findLast(({ uuid }) => !inSync.has(uuid)) ?? able.at(-1);
+}
+
+/** By the head; of a node that is away only until it is replaced. */
+function copyStep(missing: readonly PlacedReplica[], facts: StepFacts): VolumeStep {
+  const lost = lostStep(missing, facts);
+  const untilMs = lost?.kind === 'wait' ? lost.untilMs : undefined;
+  return wait(`a copy to ${namesOf(missing, facts)}`, untilMs);
 }
 
 function addStep(volume: VolumeRecord, staying: number, facts: StepFacts): VolumeStep {

@@ -1,59 +1,202 @@
 import { describe, expect, it } from 'vitest';
-import { createVolume, volumeReady, wantHead } from '../../../src/cluster/model/volume.js';
-import { nextVolumeStep, type StepFacts } from '../../../src/controller/volume-step.js';
-import type { MirrorRecord } from '../../../src/native/mirror-types.js';
-import { good, id, nodeOf } from '../cluster/placement-cluster.js';
+import {
+  addReplica,
+  deleteVolume,
+  leavingOf,
+  removeReplica,
+  type VolumeRecord,
+} from '../../../src/cluster/model/volume.js';
+import { nextVolumeStep } from '../../../src/controller/volume-step.js';
+import { nobody } from '../../../src/mirrors/record.js';
+import { id } from '../cluster/placement-cluster.js';
+import {
+  factsOf,
+  made,
+  membersOf,
+  nowMs,
+  replaceAfterMs,
+  replicaOf,
+  type Situation,
+  volume,
+} from './step-cluster.js';
 
-const replicaOf = (number: number) => `replica-${number}`;
-const made = createVolume(
-  {
-    ...{ name: 'db', uuid: id(9), nqn: 'nqn.2026-11.dev.ballast:volume:db', sizeBytes: 1n << 24n },
-    blockSizeBytes: 4096,
-    wishes: { replicas: 3, minInSync: 2, thick: false, spread: 'prefer-zone' },
-  },
-  [1, 2, 3].map((number) => ({ uuid: replicaOf(number), node: id(number), pool: 'p' })),
-  new Date(0),
-);
-/** Node 1 is wanted as head. */
-const volume = wantHead(volumeReady(made), id(1));
-const mirror: MirrorRecord = {
-  ...{ revision: 7n, epoch: 3n, head: id(1), headStopped: false, minInSync: 2 },
-  members: [1, 2, 3].map((number) => ({ uuid: replicaOf(number), inSync: true, sealedEpoch: 3n })),
-  ...{ blockSizeBytes: 4096, blocksCount: 4096n },
-};
+const step = (situation: Situation, of: VolumeRecord = volume) => nextVolumeStep(of, factsOf(situation));
+const onFour = addReplica(volume, { uuid: replicaOf(4), node: id(4), pool: 'p' });
+const serving = { state: 'standby' };
 
-function step(present: readonly number[], change: Partial<MirrorRecord> = {}) {
-  const facts: StepFacts = {
-    nodes: new Map([1, 2, 3].map((number) => [id(number), nodeOf(number, good)])),
-    present: new Set(present.map(id)),
-    lostSinceMs: new Map([1, 2, 3].filter((one) => !present.includes(one)).map((one) => [id(one), 0])),
-    saidOf: () => undefined,
-    mirrorOf: () => ({ ...mirror, ...change }),
-    candidates: () => [],
-    headsCount: new Map(),
-    newUuid: () => id(8),
-    ...{ nowMs: 1_000, replaceAfterMs: 60_000 },
-  };
-  return nextVolumeStep(volume, facts);
-}
+describe('a volume that is created', () => {
+  const before: Situation['mirror'] = { epoch: 0n, head: nobody, headStopped: true };
+
+  it('is ready when all nodes say that its replicas are there, with a head where the fewest are', () => {
+    const said = { 1: serving, 2: serving, 3: serving };
+    const ready = step({ said, mirror: before, headsCount: { 1: 2, 2: 1, 3: 1 } }, made);
+    expect(ready).toMatchObject({
+      ...{ kind: 'change', reason: 'VolumeReady' },
+      to: { state: 'ready', head: id(2) },
+    });
+  });
+
+  it('waits for those that are not, by name', () => {
+    const said = { 1: serving, 2: { state: 'absent' } };
+    expect(step({ said, mirror: before }, made)).toEqual({
+      ...{ kind: 'wait', for: "replicas on 'node002', 'node003'" },
+    });
+  });
+
+  it('takes a node at its word only for the replica that it means', () => {
+    const other = { ...serving, replica: replicaOf(7) };
+    expect(step({ said: { 1: serving, 2: serving, 3: other }, mirror: before }, made).kind).toBe('wait');
+  });
+});
 
 describe('the head of a volume', () => {
   it('stays where it is wanted', () => {
-    expect(step([1, 2, 3])).toMatchObject({ kind: 'none' });
+    expect(step({ headsCount: { 1: 9 } })).toEqual({ kind: 'none' });
   });
 
   it('is left to its replicas when its node does not answer: it may only not have come back yet', () => {
-    expect(step([2, 3]).kind).toBe('wait');
-    expect(step([3]).kind).toBe('wait');
+    expect(step({ awayMs: { 1: 5 } }).kind).toBe('wait');
+    expect(step({ awayMs: { 1: 5, 2: 5 } }).kind).toBe('wait');
   });
 
   it('is wanted where it is when another node took over', () => {
-    const taken = step([2, 3], { head: id(2), epoch: 4n });
+    const taken = step({ awayMs: { 1: 5 }, mirror: { head: id(2), epoch: 4n } });
     expect(taken).toMatchObject({ kind: 'change', reason: 'HeadTookOver', to: { head: id(2) } });
   });
 
   it('is wanted elsewhere when it has ended in order and its node does not answer', () => {
-    const ended = step([2, 3], { headStopped: true });
+    const ended = step({ awayMs: { 1: 5 }, mirror: { headStopped: true } });
     expect(ended).toMatchObject({ kind: 'change', reason: 'HeadMoves', to: { head: id(2) } });
+  });
+
+  it.each(['draining', 'evacuating'] as const)('leaves a node that is %s', (state) => {
+    const moved = step({ states: { 1: state }, headsCount: { 2: 1 } });
+    expect(moved).toMatchObject({ kind: 'change', reason: 'HeadMoves', to: { head: id(3) } });
+  });
+
+  it('stays on a node that is cordoned', () => {
+    expect(step({ states: { 1: 'cordoned' } })).toEqual({ kind: 'none' });
+  });
+
+  it('stays where it is as long as nobody else can be', () => {
+    const alone = step({ states: { 1: 'draining' }, mirror: membersOf(1, -2, -3) });
+    expect(alone).toEqual({ kind: 'none' });
+  });
+});
+
+describe('a replica that has to leave', () => {
+  const evacuating: Situation = { states: { 3: 'evacuating' } };
+
+  it('has a successor first, on a node without one', () => {
+    expect(step(evacuating)).toMatchObject({
+      ...{ kind: 'change', reason: 'ReplicaAdded' },
+      to: { replicas: [{}, {}, {}, { node: id(4), pool: 'p' }] },
+    });
+  });
+
+  it('waits for the copy to it, then leaves, and is forgotten when its data is said to be gone', () => {
+    const copying = step({ ...evacuating, mirror: membersOf(1, 2, 3, -4) }, onFour);
+    expect(copying).toEqual({ kind: 'wait', for: "a copy to 'node004'" });
+    const left = step({ ...evacuating, mirror: membersOf(1, 2, 3, 4) }, onFour);
+    expect(left).toMatchObject({ kind: 'change', reason: 'ReplicaLeaves' });
+    const to = left.kind === 'change' ? left.to : volume;
+    expect(leavingOf(to)).toMatchObject([{ node: id(3) }]);
+
+    const mirror = membersOf(1, 2, 4);
+    expect(step({ ...evacuating, mirror }, to)).toEqual({ kind: 'none' });
+    const said = { 3: { state: 'discarded', replica: replicaOf(7) } };
+    expect(step({ ...evacuating, mirror, said }, to)).toEqual({ kind: 'none' });
+    const gone = step({ ...evacuating, mirror, said: { 3: { state: 'discarded' } } }, to);
+    expect(gone).toMatchObject({ kind: 'change', reason: 'ReplicaDeleted' });
+    expect(gone.kind === 'change' && leavingOf(gone.to)).toEqual([]);
+  });
+
+  it('leaves only when its head has gone elsewhere', () => {
+    const mirror = membersOf(1, 2, 3, 4);
+    const wanted = { ...onFour, head: id(2) };
+    const stuck = step({ states: { 1: 'evacuating' }, mirror }, wanted);
+    expect(stuck).toEqual({ kind: 'wait', for: 'its head to move' });
+    const moved = step({ states: { 1: 'evacuating' }, mirror: { ...mirror, head: id(2) } }, wanted);
+    expect(moved).toMatchObject({ kind: 'change', reason: 'ReplicaLeaves' });
+  });
+
+  it('stays while there is no node for its successor, and says why', () => {
+    const nowhere = step({ ...evacuating, nodes: 3 });
+    expect(nowhere).toEqual({ kind: 'wait', for: 'a node for a replica (there is no other)' });
+    const cordoned = step({ states: { 3: 'evacuating', 4: 'cordoned' } });
+    expect(cordoned).toMatchObject({ for: 'a node for a replica (node004: it is cordoned)' });
+  });
+
+  it('has its successor elsewhere than where another one is about to go', () => {
+    const leaving = removeReplica(onFour, replicaOf(4));
+    const step4 = step({ ...evacuating, mirror: membersOf(1, 2, 3) }, leaving);
+    expect(step4).toMatchObject({ for: expect.stringContaining('its replica there is about to go') });
+  });
+});
+
+describe('a node that is away', () => {
+  it('is waited for, until it is replaced', () => {
+    const mirror = membersOf(1, 2, -3);
+    const waiting = step({ awayMs: { 3: replaceAfterMs - 1 }, mirror });
+    expect(waiting).toEqual({ kind: 'wait', for: "'node003' to come back", untilMs: nowMs + 1 });
+    const replaced = step({ awayMs: { 3: replaceAfterMs }, mirror });
+    expect(replaced).toMatchObject({ kind: 'change', reason: 'ReplicaAdded' });
+  });
+
+  it('is waited for that long, too, when it is to be copied to', () => {
+    const waiting = step(
+      { states: { 3: 'evacuating' }, awayMs: { 4: 10 }, mirror: membersOf(1, 2, 3, -4) },
+      onFour,
+    );
+    const untilMs = nowMs - 10 + replaceAfterMs;
+    expect(waiting).toEqual({ kind: 'wait', for: "a copy to 'node004'", untilMs });
+  });
+
+  it('gives its replica up when the new one is whole', () => {
+    const awayMs = { 3: replaceAfterMs };
+    expect(step({ awayMs, mirror: membersOf(1, 2, -3, -4) }, onFour).kind).toBe('wait');
+    const left = step({ awayMs, mirror: membersOf(1, 2, -3, 4) }, onFour);
+    expect(left).toMatchObject({ reason: 'ReplicaLeaves', to: { leaving: [{ node: id(3) }] } });
+  });
+
+  it('is one too many when it comes back: who misses writes goes, else the last, never the head', () => {
+    const stale = step({ mirror: membersOf(1, 2, -3, 4) }, onFour);
+    expect(stale).toMatchObject({ reason: 'ReplicaLeaves', to: { leaving: [{ node: id(3) }] } });
+    const whole = step({ mirror: membersOf(1, 2, 3, 4) }, onFour);
+    expect(whole).toMatchObject({ reason: 'ReplicaLeaves', to: { leaving: [{ node: id(4) }] } });
+    const head = step({ mirror: { ...membersOf(1, 2, 3, 4), head: id(4) } }, { ...onFour, head: id(4) });
+    expect(head).toMatchObject({ reason: 'ReplicaLeaves', to: { leaving: [{ node: id(3) }] } });
+  });
+
+  it('keeps the one too many while the others are too few in sync', () => {
+    const two = step({ mirror: membersOf(1, -2, -3, 4) }, onFour);
+    expect(two).toEqual({ kind: 'wait', for: "a copy to 'node002'" });
+  });
+});
+
+describe('a volume that is deleted', () => {
+  const deleting = deleteVolume(volume);
+  const discarded = { state: 'discarded' };
+
+  it('forgets replicas of which nodes say that their data is gone, and goes with the last', () => {
+    expect(step({}, deleting)).toEqual({ kind: 'wait', for: 'the data of 3 replicas to be deleted' });
+    const some = step({ said: { 1: discarded, 2: serving, 3: discarded } }, deleting);
+    expect(some).toMatchObject({ kind: 'change', to: { replicas: [{ node: id(2) }] } });
+    const last = step({}, { ...deleting, replicas: [] });
+    expect(last).toEqual({ kind: 'remove' });
+  });
+
+  it('waits for a node that is away, however long, and not for one that is decommissioned', () => {
+    const said = { 1: discarded, 2: discarded };
+    const two = step({ said, awayMs: { 3: 100 * replaceAfterMs } }, deleting);
+    expect(two).toMatchObject({ kind: 'change', to: { replicas: [{ node: id(3) }] } });
+    const states = { 3: 'decommissioned' as const };
+    const all = step({ said, states, awayMs: { 3: 1 } }, deleting);
+    expect(all).toMatchObject({ kind: 'change', to: { replicas: [] } });
+  });
+
+  it('does not need its mirror record', () => {
+    expect(step({ mirror: 'lost' }, { ...deleting, replicas: [] })).toEqual({ kind: 'remove' });
+    expect(step({ mirror: 'lost' })).toMatchObject({ for: expect.stringContaining('mirror record') });
   });
 });
