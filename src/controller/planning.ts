@@ -1,10 +1,13 @@
 // One look at a whole cluster, and the next step of each of its volumes. Steps of one look take each other
 // into account: a replica that gets a place is promised to it, a head that goes somewhere counts there.
 import type { NodeVolumeFacts } from '../cluster/model/facts.js';
+import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import type { NodeRecord } from '../cluster/model/node.js';
-import type { VolumeRecord } from '../cluster/model/volume.js';
+import type { PlacedReplica, VolumeRecord } from '../cluster/model/volume.js';
 import { type Candidate, candidatesOf, withReplica } from '../cluster/placement/candidates.js';
 import type { Stored } from '../cluster/view/cluster-view.js';
+import { mirrorsPrefix } from '../mirrors/records.js';
+import type { Compare } from '../store/types.js';
 import type { ClusterSnapshot } from './cluster-state.js';
 import { nextVolumeStep, type StepFacts, type VolumeStep } from './volume-step.js';
 
@@ -16,6 +19,8 @@ export interface PlanOptions {
 
 export interface PlannedStep {
   readonly volume: Stored<VolumeRecord>;
+  /** The records by which it was decided, as they were; 0: there was none. */
+  readonly lookedAt: readonly Compare[];
   readonly step: VolumeStep;
 }
 
@@ -46,7 +51,7 @@ export class Planning {
       const step = this.stepOf(volume.record);
       if (step.kind === 'none') return [];
       if (step.kind === 'change') this.#note(volume.record, step.to);
-      return [{ volume, step }];
+      return [{ volume, lookedAt: this.#lookedAt(volume, step), step }];
     });
   }
 
@@ -61,18 +66,36 @@ export class Planning {
     return this.#candidates;
   }
 
+  /**
+   * A replica may go because others are in sync, not when they are not any more, nor as a head. One may come
+   * to a node that takes replicas, not when it has been taken out meanwhile.
+   */
+  #lookedAt({ record, revision }: Stored<VolumeRecord>, step: VolumeStep): readonly Compare[] {
+    const { mirrors, nodes } = this.#snapshot;
+    const to = step.kind === 'change' ? addedBetween(record, step.to) : undefined;
+    return [
+      { key: volumeKey(record.name), revision },
+      { key: mirrorsPrefix + record.name, revision: mirrors.get(record.name)?.record.revision ?? 0n },
+      ...(to === undefined ? [] : [{ key: nodeKey(to.node), revision: nodes.get(to.node)?.revision ?? 0n }]),
+    ];
+  }
+
   #note(from: VolumeRecord, to: VolumeRecord): void {
     if (from.head !== to.head) {
       this.#countHead(from.head, -1);
       this.#countHead(to.head, 1);
     }
-    const added = to.replicas.find(({ uuid }) => from.replicas.every((one) => one.uuid !== uuid));
+    const added = addedBetween(from, to);
     if (added !== undefined) this.#candidates = withReplica(this.candidates(), to, added);
   }
 
   #countHead(node: string | undefined, change: number): void {
     if (node !== undefined) this.#headsCount.set(node, (this.#headsCount.get(node) ?? 0) + change);
   }
+}
+
+function addedBetween(from: VolumeRecord, to: VolumeRecord): PlacedReplica | undefined {
+  return to.replicas.find(({ uuid }) => from.replicas.every((one) => one.uuid !== uuid));
 }
 
 function nodesOf({ nodes }: ClusterSnapshot): ReadonlyMap<string, NodeRecord> {

@@ -1,6 +1,6 @@
 // What the leading controller does: looks at the cluster when something changed, or when the time of a wait
-// is over, and makes the next step of each volume that has one. A step is a compare-and-swap of the record
-// that was looked at, guarded by the leader's term; one that loses is decided anew by what is there then.
+// is over, and makes the next step of each volume that has one. A step is a compare-and-swap of the records
+// that were looked at, guarded by the leader's term; one that loses is decided anew by what is there then.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
@@ -81,7 +81,7 @@ export class Reconciler {
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
-  async #make({ volume: { record, revision }, step }: PlannedStep, guard: Term['guard']): Promise<void> {
+  async #make({ volume: { record }, lookedAt, step }: PlannedStep, guard: Term['guard']): Promise<void> {
     const { store, events } = this.#options;
     const key = volumeKey(record.name);
     const writes: Write[] =
@@ -91,7 +91,7 @@ export class Reconciler {
             { type: 'delete', key },
             { type: 'delete', key: mirrorsPrefix + record.name },
           ];
-    const { ok } = await store.commit([guard, { key, revision }], writes);
+    const { ok } = await store.commit([guard, ...lookedAt], writes);
     // Whoever changed it in between is seen soon. Whether another one leads is told by the signal of the
     // term.
     if (!ok) return;
