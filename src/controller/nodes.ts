@@ -3,7 +3,7 @@
 import { NodeNotFoundError, NodeStateError } from '../base/cluster-errors.js';
 import { StoreUnavailableError } from '../base/control-errors.js';
 import type { NodeAction } from '../base/node-actions.js';
-import { nodeKey } from '../cluster/model/keys.js';
+import { nodeKey, volumesPrefix } from '../cluster/model/keys.js';
 import {
   cordonNode,
   decommissionNode,
@@ -15,6 +15,8 @@ import {
   uncordonNode,
 } from '../cluster/model/node.js';
 import { decodeNode, encodeNode } from '../cluster/model/node-record.js';
+import { leavingOf } from '../cluster/model/volume.js';
+import { decodeVolume } from '../cluster/model/volume-record.js';
 import type { Labels } from '../cluster/model/words.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
@@ -23,7 +25,7 @@ import type { ClusterNodeView } from './types.js';
 import { nodeView } from './views.js';
 
 export interface NodesOptions {
-  readonly store: Pick<Store, 'get' | 'commit'>;
+  readonly store: Pick<Store, 'get' | 'list' | 'commit'>;
   readonly state: ClusterState;
   readonly events: Events;
 }
@@ -66,9 +68,9 @@ export class Nodes {
 
   async act(name: string, action: NodeAction): Promise<ClusterNodeView> {
     const { events } = this.#options;
-    const node = await this.#change(name, (record) => {
+    const node = await this.#change(name, async (record) => {
       if (action !== 'decommission') return changes[action](record);
-      return decommissionNode(record, this.#useOf(record));
+      return decommissionNode(record, await this.#useOf(record));
     });
     const text = `it is ${node.state}`;
     events.tell({ level: 'info', subject: 'node', name: node.name, reason: 'NodeChanged', text });
@@ -79,25 +81,35 @@ export class Nodes {
     return nodeView(await this.#change(name, (record) => labelNode(record, labels, zone)), this.snapshot());
   }
 
-  /** Of one that is away nobody waits for data to be deleted. */
-  #useOf(node: NodeRecord): NodeUse {
-    const snapshot = this.snapshot();
-    const { replicasCount, headsCount } = nodeView(node, snapshot);
-    if (snapshot.facts.has(node.id)) return { replicasCount, headsCount };
-    const kept = [...snapshot.volumes.values()].filter(
-      ({ record }) => record.state !== 'deleting' && record.replicas.some((one) => one.node === node.id),
-    );
-    return { replicasCount: kept.length, headsCount };
+  /**
+   * As the store has it after the record of the node was read: nothing comes to a node that is evacuating. Of
+   * one that is away nobody waits for data to be deleted.
+   */
+  async #useOf(node: NodeRecord): Promise<NodeUse> {
+    const { entries } = await this.#options.store.list(volumesPrefix);
+    const volumes = entries.map(({ key, value }) => decodeVolume(key, value));
+    const isUp = this.snapshot().facts.has(node.id);
+    const kept = volumes.flatMap((volume) => {
+      if (isUp) return [...volume.replicas, ...leavingOf(volume)];
+      return volume.state === 'deleting' ? [] : volume.replicas;
+    });
+    return {
+      replicasCount: kept.filter((replica) => replica.node === node.id).length,
+      headsCount: volumes.filter(({ head }) => head === node.id).length,
+    };
   }
 
-  async #change(name: string, change: (node: NodeRecord) => NodeRecord): Promise<NodeRecord> {
+  async #change(
+    name: string,
+    change: (node: NodeRecord) => NodeRecord | Promise<NodeRecord>,
+  ): Promise<NodeRecord> {
     const { store } = this.#options;
     const key = nodeKey(this.find(name).id);
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const found = await store.get(key);
       if (found === undefined) throw new NodeNotFoundError(name);
       const node = decodeNode(key, found.value);
-      const next = change(node);
+      const next = await change(node);
       if (next === node) return node;
       const compare = [{ key, revision: found.revision }];
       const { ok } = await store.commit(compare, [{ type: 'put', key, value: encodeNode(next) }]);

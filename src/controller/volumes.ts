@@ -7,7 +7,7 @@ import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
 import { volumeNqn } from '../base/nqn.js';
 import { hostsMax } from '../base/volume-spec.js';
-import { volumeKey } from '../cluster/model/keys.js';
+import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import {
   createVolume,
   deleteVolume,
@@ -67,27 +67,44 @@ export class ClusterVolumes {
 
   /** Answers when it can be used, or after a while: its state says so. */
   async create(wish: VolumeWish): Promise<ClusterVolumeView> {
-    const { store } = this.#options;
-    const record = this.#place(wish);
-    const { name } = record;
-    this.#fresh.set(name, record);
-    try {
-      const { ok } = await store.commit(
-        [
-          { key: volumeKey(name), revision: 0n },
-          { key: mirrorsPrefix + name, revision: 0n },
-        ],
-        [
-          { type: 'put', key: volumeKey(name), value: encodeVolume(record) },
-          { type: 'put', key: mirrorsPrefix + name, value: encodeMirror(newMirror(record)) },
-        ],
-      );
-      if (!ok) throw new DuplicateVolumeError(name, 'there is one of this name in the cluster');
-      await this.#until(name, (volume) => volume !== undefined && volume.state !== 'creating');
-    } finally {
-      this.#fresh.delete(name);
+    const { name } = wish;
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const record = this.#place(wish);
+      this.#fresh.set(name, record);
+      try {
+        if (await this.#put(record)) {
+          await this.#until(name, (volume) => volume !== undefined && volume.state !== 'creating');
+          return this.get(name);
+        }
+      } finally {
+        this.#fresh.delete(name);
+      }
     }
-    return this.get(name);
+    throw new ClusterVolumeStateError(name, 'has no place: nodes are being changed all the time; try again');
+  }
+
+  /** False: a node that was chosen has changed, and may not take replicas any more. */
+  async #put(record: VolumeRecord): Promise<boolean> {
+    const { store, nodes } = this.#options;
+    const { name } = record;
+    const revisionOf = (node: string) => nodes.snapshot().nodes.get(node)?.revision ?? 0n;
+    const chosen = record.replicas.map(({ node }) => ({ node, revision: revisionOf(node) }));
+    const { ok } = await store.commit(
+      [
+        ...[volumeKey(name), mirrorsPrefix + name].map((key) => ({ key, revision: 0n })),
+        ...chosen.map(({ node, revision }) => ({ key: nodeKey(node), revision })),
+      ],
+      [
+        { type: 'put', key: volumeKey(name), value: encodeVolume(record) },
+        { type: 'put', key: mirrorsPrefix + name, value: encodeMirror(newMirror(record)) },
+      ],
+    );
+    if (ok) return true;
+    const there = await Promise.all([volumeKey(name), mirrorsPrefix + name].map((key) => store.get(key)));
+    if (there.some((one) => one !== undefined)) throw duplicate(name);
+    // It is seen here soon; what is there then decides.
+    await this.#wait(() => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
+    return false;
   }
 
   /** Answers when it is gone, or after a while: what keeps it is in its view. */
@@ -144,8 +161,7 @@ export class ClusterVolumes {
     const wishes = wishesOf(wish);
     const snapshot = nodes.snapshot();
     const known = [...snapshot.volumes.keys(), ...this.#fresh.keys()];
-    if (known.includes(name))
-      throw new DuplicateVolumeError(name, 'there is one of this name in the cluster');
+    if (known.includes(name)) throw duplicate(name);
     const fresh = [...this.#fresh.values()].filter((volume) => !snapshot.volumes.has(volume.name));
     const candidates = fresh.reduce(
       (all, volume) => volume.replicas.reduce((some, replica) => withReplica(some, volume, replica), all),
@@ -218,6 +234,10 @@ export class ClusterVolumes {
     const { clock, replaceAfterMs } = this.#options;
     return new Planning(snapshot, { newUuid: randomUUID, nowMs: clock.steadyMs(), replaceAfterMs });
   }
+}
+
+function duplicate(name: string): DuplicateVolumeError {
+  return new DuplicateVolumeError(name, 'there is one of this name in the cluster');
 }
 
 function find({ volumes }: ClusterSnapshot, name: string): VolumeRecord {
