@@ -1,0 +1,275 @@
+// A simulated cluster: controllers and agents with all of their own code, over one store in memory, engines
+// without data and a network; each process may be killed at any moment.
+import { Agent } from '../../../src/agent/agent.js';
+import { joinStore } from '../../../src/agent/joining.js';
+import { DomainError } from '../../../src/base/errors.js';
+import type { Log } from '../../../src/base/log.js';
+import { Election } from '../../../src/cluster/election/election.js';
+import { ClusterState } from '../../../src/controller/cluster-state.js';
+import { Events } from '../../../src/controller/events.js';
+import { Nodes } from '../../../src/controller/nodes.js';
+import { Reconciler } from '../../../src/controller/reconciler.js';
+import { ClusterVolumes } from '../../../src/controller/volumes.js';
+import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
+import { Random } from '../../support/random.js';
+import { Checks } from './checks.js';
+import { ProcessClock, SimClock } from './sim-clock.js';
+import { type SimDisk, SimEngine, type SimNetwork } from './sim-engine.js';
+import { StoreLink } from './store-link.js';
+import { Trace } from './trace.js';
+
+export interface SimClusterOptions {
+  readonly seed: number;
+  readonly nodesCount: number;
+  readonly controllersCount: number;
+  readonly zonesCount: number;
+  /** Where lines of level error go: in a run there are none. */
+  readonly log: Log;
+}
+
+/** A node that is away for longer is replaced. */
+export const replaceAfterMs = 20_000;
+/** Who ends in order and takes longer is killed, as by a supervisor. */
+const stopMsMax = 15_000;
+const poolBytes = 1n << 40n;
+
+interface NodeProcess {
+  readonly clock: ProcessClock;
+  readonly link: StoreLink;
+  readonly engine: SimEngine;
+  agent?: Agent;
+}
+
+interface ControllerProcess {
+  readonly clock: ProcessClock;
+  readonly link: StoreLink;
+  readonly nodes: Nodes;
+  readonly volumes: ClusterVolumes;
+}
+
+export class SimNode {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly zone: string;
+  readonly disk: SimDisk = { volumes: new Map(), replicas: new Map() };
+  process: NodeProcess | undefined;
+  /** The cluster does not take it any more. */
+  isRefused = false;
+
+  constructor(
+    readonly number: number,
+    zone: number,
+  ) {
+    this.id = idOf(0xa, number);
+    this.name = `n${number}`;
+    this.host = `10.0.0.${number}`;
+    this.zone = `z${zone}`;
+  }
+}
+
+export class SimController {
+  readonly id: string;
+  process: ControllerProcess | undefined;
+
+  constructor(readonly number: number) {
+    this.id = idOf(0xc, number);
+  }
+}
+
+export class SimCluster implements SimNetwork {
+  readonly clock = new SimClock();
+  readonly store = openMemoryStore(this.clock);
+  readonly checks = new Checks(() => this.clock.steadyMs());
+  readonly trace = new Trace();
+  readonly nodes: readonly SimNode[];
+  readonly controllers: readonly SimController[];
+  /** Pairs of hosts that do not reach each other. */
+  readonly #cuts = new Set<string>();
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #end = new AbortController();
+  slowPercent = 0;
+
+  constructor({ seed, nodesCount, controllersCount, zonesCount, log }: SimClusterOptions) {
+    this.#random = new Random(seed * 7919 + 13);
+    this.#log = log;
+    const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+    this.nodes = numbers(nodesCount).map((number) => new SimNode(number, number % zonesCount));
+    this.controllers = numbers(controllersCount).map((number) => new SimController(number));
+    for (const { id, name } of this.nodes) this.trace.name(id, name);
+    for (const { id, number } of this.controllers) this.trace.name(id, `c${number}`);
+    void this.#observe();
+  }
+
+  note(text: string): void {
+    this.trace.add(this.clock.steadyMs(), text);
+  }
+
+  startController(controller: SimController): void {
+    const { clock, link } = this.#newProcess();
+    const shared = { store: link, clock, log: this.#log };
+    const state = new ClusterState(shared);
+    state.start();
+    const events = new Events(shared);
+    const nodes = new Nodes({ store: link, state, events });
+    const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs });
+    const reconciler = new Reconciler({ ...shared, state, events, replaceAfterMs });
+    const election = new Election({
+      ...shared,
+      id: controller.id,
+      name: `c${controller.number}`,
+      lead: (term) => {
+        this.note(`c${controller.number} leads`);
+        return reconciler.lead(term);
+      },
+    });
+    election.start();
+    controller.process = { clock, link, nodes, volumes };
+    this.note(`c${controller.number} starts`);
+  }
+
+  async startNode(node: SimNode): Promise<void> {
+    const { clock, link } = this.#newProcess();
+    const { id, host, disk, name, zone } = node;
+    const engine = new SimEngine({ node: id, host, disk, network: this, clock, random: this.#random });
+    const process: NodeProcess = { clock, link, engine };
+    node.process = process;
+    this.note(`${name} starts`);
+    const address = { host, port: 4420 };
+    const hostNqn = `nqn.2014-08.org.nvmexpress:uuid:${id}`;
+    const addresses = { nvme: address, replication: { host, port: 4430 } };
+    try {
+      const shared = { store: link, clock, log: this.#log };
+      const joining = { id, name, zone, addresses, hostNqn, labels: {} };
+      await joinStore({ ...shared, joining, signal: this.#end.signal });
+      process.agent = new Agent({
+        ...{ ...shared, engine, node: id, host: { hostNqn, hostId: id }, version: '1' },
+        pools: async () => [{ name: 'p', uuid: id, capacityBytes: poolBytes, freeBytes: poolBytes }],
+      });
+      await process.agent.start();
+      await process.agent.announce();
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      this.note(`${name} is refused: ${error.code}`);
+      node.isRefused = true;
+      if (node.process === process) this.killNode(node);
+    }
+  }
+
+  /** As by SIGTERM. */
+  async stopNode(node: SimNode): Promise<void> {
+    const { process } = node;
+    if (process?.agent === undefined) return this.killNode(node);
+    this.note(`${node.name} ends`);
+    const kill = () => {
+      if (node.process === process) this.killNode(node);
+    };
+    this.clock.after(stopMsMax, kill);
+    await process.agent.stop();
+    await process.agent.close();
+    kill();
+  }
+
+  killNode(node: SimNode): void {
+    if (node.process === undefined) return;
+    this.note(`${node.name} is gone`);
+    kill(node.process);
+    node.process = undefined;
+  }
+
+  killController(controller: SimController): void {
+    if (controller.process === undefined) return;
+    this.note(`c${controller.number} is gone`);
+    kill(controller.process);
+    controller.process = undefined;
+  }
+
+  cut(one: SimNode, other: SimNode): void {
+    this.note(`${one.name} and ${other.name} do not reach each other`);
+    this.#cuts.add(pairOf(one.host, other.host));
+  }
+
+  healNetwork(): void {
+    if (this.#cuts.size > 0) this.note('all nodes reach each other');
+    this.#cuts.clear();
+  }
+
+  engineAt(from: string, host: string): SimEngine | undefined {
+    if (from !== host && this.#cuts.has(pairOf(from, host))) return undefined;
+    return this.nodes.find((node) => node.host === host)?.process?.engine;
+  }
+
+  onDiscard(node: string, replica: string): void {
+    this.note(`${node}: data of ${replica} goes`);
+    this.checks.onDiscard(node, replica);
+  }
+
+  onWritten: SimNetwork['onWritten'] = (volume, replicas) => this.checks.onWritten(volume, replicas);
+  onServing: SimNetwork['onServing'] = (volume, replicas) => this.checks.onServing(volume, replicas);
+
+  /** All processes are killed. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    for (const node of this.nodes) this.killNode(node);
+    for (const controller of this.controllers) this.killController(controller);
+    await this.store.close();
+  }
+
+  #newProcess(): { readonly clock: ProcessClock; readonly link: StoreLink } {
+    const clock = new ProcessClock(this.clock);
+    const link = new StoreLink(this.store, clock, this.#random);
+    link.slowPercent = this.slowPercent;
+    return { clock, link };
+  }
+
+  /** Each commit, in order. */
+  async #observe(): Promise<void> {
+    try {
+      for await (const { changes } of this.store.watch('', 0n, this.#end.signal)) {
+        for (const change of changes) {
+          this.checks.onChange(change);
+          if (isTold(change.key))
+            this.note(`${change.key} ${change.type === 'put' ? textOf(change.value) : 'gone'}`);
+        }
+      }
+    } catch (error) {
+      if (!this.#end.signal.aborted) this.checks.violations.push(`a record cannot be read: ${String(error)}`);
+    }
+  }
+}
+
+/** Facts and leases come every second. */
+function isTold(key: string): boolean {
+  return /^(?:mirrors|cluster\/(?:nodes|volumes))\//.test(key);
+}
+
+/** What matters of it. */
+function textOf(value: Uint8Array): string {
+  const { state, head, replicas, leaving, epoch, headStopped, members } = JSON.parse(
+    Buffer.from(value).toString(),
+  );
+  const places = (all: readonly { uuid: string; node: string }[] = []) =>
+    all.map(({ uuid, node }) => `${uuid}@${node}`).join(',');
+  if (members === undefined) {
+    const left = leaving === undefined ? '' : ` leaving [${places(leaving)}]`;
+    return `${state} head=${head ?? '-'} [${places(replicas)}]${left}`;
+  }
+  const all = (members as readonly { uuid: string; inSync: boolean }[]).map(
+    ({ uuid, inSync }) => `${uuid}${inSync ? '+' : '-'}`,
+  );
+  return `epoch=${epoch} head=${head}${headStopped ? ' stopped' : ''} [${all.join(' ')}]`;
+}
+
+function kill({ clock, link }: { readonly clock: ProcessClock; readonly link: StoreLink }): void {
+  clock.kill();
+  link.cut();
+}
+
+function pairOf(one: string, other: string): string {
+  return one < other ? `${one} ${other}` : `${other} ${one}`;
+}
+
+function idOf(kind: number, number: number): string {
+  return `${kind.toString(16).repeat(8)}-0000-4000-8000-${String(number).padStart(12, '0')}`;
+}

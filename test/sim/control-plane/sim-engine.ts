@@ -1,0 +1,284 @@
+// The engine of a node without data: pool volumes, replicas and heads, as far as the control plane sees them.
+// What a disk keeps outlives the engine. Calls take their time, so that a crash comes between any two.
+
+import type { AgentEngine } from '../../../src/agent/types.js';
+import { replicaNqn } from '../../../src/base/nqn.js';
+import { replicaDataName } from '../../../src/base/replica-spec.js';
+import type {
+  MirrorListeners,
+  MirrorMemberOptions,
+  MirrorOptions,
+  ReplicaContent,
+  ReplicaOptions,
+  StoreAnswer,
+} from '../../../src/native/mirror-types.js';
+import type { PoolVolumeInfo } from '../../../src/native/pool-types.js';
+import type { VolumeInfo, VolumeOptions } from '../../../src/native/types.js';
+import type { Random } from '../../support/random.js';
+import type { ProcessClock } from './sim-clock.js';
+import { SimHead } from './sim-head.js';
+
+/** Of a replica, on the disk of its node. */
+export interface SimReplica {
+  readonly uuid: string;
+  readonly volumeUuid: string;
+  content: ReplicaContent;
+  maxEpoch: bigint;
+  /** How many acknowledged writes it has. */
+  written: number;
+}
+
+export interface SimDisk {
+  /** By name. */
+  readonly volumes: Map<string, PoolVolumeInfo>;
+  /** By UUID. */
+  readonly replicas: Map<string, SimReplica>;
+}
+
+/** What an engine reaches of the others, and what is noted for the checks. */
+export interface SimNetwork {
+  /** Undefined: its process is not there, or the connection does not come about. */
+  engineAt(from: string, host: string): SimEngine | undefined;
+  /** Data of a replica is about to be deleted. */
+  onDiscard(node: string, replica: string): void;
+  /** A head has acknowledged so many writes of a volume. Answers how many were before. */
+  onWritten(volumeUuid: string, replicas: readonly SimReplica[]): void;
+  onServing(volumeUuid: string, replicas: readonly SimReplica[]): void;
+}
+
+export interface SimEngineOptions {
+  /** UUID, and its address. */
+  readonly node: string;
+  readonly host: string;
+  readonly disk: SimDisk;
+  readonly network: SimNetwork;
+  readonly clock: ProcessClock;
+  readonly random: Random;
+}
+
+/** A replica that is served: one head at a time has it. */
+export interface ServedReplica {
+  readonly disk: SimReplica;
+  head: SimHead | undefined;
+  silentSinceMs: number | undefined;
+}
+
+const lookMs = 100;
+/** After so many milliseconds of silence a connection is given up. */
+const silentMs = 1_000;
+
+export class SimEngine implements AgentEngine {
+  readonly options: SimEngineOptions;
+  readonly served = new Map<string, ServedReplica>();
+  readonly heads = new Map<string, SimHead>();
+  readonly #volumes = new Map<string, VolumeOptions>();
+  listeners: MirrorListeners | undefined;
+
+  constructor(options: SimEngineOptions) {
+    this.options = options;
+    this.#look();
+  }
+
+  get alive(): boolean {
+    return this.options.clock.alive;
+  }
+
+  seal(replica: ServedReplica, head: SimHead, epoch: bigint): void {
+    const { uuid } = replica.disk;
+    if (replica.head === head) return;
+    if (replica.head !== undefined) this.listeners?.onSeal?.(uuid, false);
+    replica.disk.maxEpoch = epoch;
+    replica.head = head;
+    replica.silentSinceMs = undefined;
+    this.listeners?.onSeal?.(uuid, true);
+  }
+
+  unseal(replica: ServedReplica): void {
+    replica.head = undefined;
+    replica.silentSinceMs = undefined;
+    this.listeners?.onSeal?.(replica.disk.uuid, false);
+  }
+
+  listenToMirrors(listeners: MirrorListeners): void {
+    this.listeners = listeners;
+  }
+
+  answerStore(volume: string, answer: StoreAnswer): void {
+    this.heads.get(volume)?.onAnswer(answer);
+  }
+
+  async poolVolumes(): Promise<readonly PoolVolumeInfo[]> {
+    await this.#pass();
+    return [...this.options.disk.volumes.values()];
+  }
+
+  async createPoolVolume(_pool: string, { name, uuid, sizeBytes = 0n, thick }: CreateOptions) {
+    await this.#pass();
+    const { volumes } = this.options.disk;
+    if (volumes.has(name)) throw new Error(`there is a pool volume '${name}' already`);
+    const made = { name, uuid: uuid ?? '', sizeBytes, thick: thick === true, createdAt: 0, originUuid: '' };
+    volumes.set(name, made);
+    return made;
+  }
+
+  async deletePoolVolume(_pool: string, name: string): Promise<void> {
+    await this.#pass();
+    const { disk, network, node } = this.options;
+    const found = disk.volumes.get(name);
+    if (found === undefined) throw new Error(`there is no pool volume '${name}'`);
+    const replica = [...disk.replicas.keys()].find((uuid) => replicaDataName(uuid) === name);
+    if (replica !== undefined) {
+      if (this.served.has(replica)) throw new Error(`the pool volume '${name}' is used`);
+      network.onDiscard(node, replica);
+      disk.replicas.delete(replica);
+    }
+    disk.volumes.delete(name);
+  }
+
+  async addReplica({ name, uuid, volume = '', volumeUuid = '', content = 'nothing' }: ReplicaOptions) {
+    await this.#pass();
+    const { volumes, replicas } = this.options.disk;
+    const data = volumes.get(volume);
+    if (data === undefined) throw new Error(`there is no pool volume '${volume}'`);
+    if (this.served.has(name)) throw new Error(`there is a replica '${name}' already`);
+    const disk = replicas.get(uuid) ?? { uuid, volumeUuid, content, maxEpoch: 0n, written: 0 };
+    replicas.set(uuid, disk);
+    this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
+    return this.#info(name);
+  }
+
+  async removeReplica(name: string): Promise<void> {
+    await this.#pass();
+    this.served.delete(name);
+  }
+
+  async replicaInfo(name: string) {
+    return this.#info(name);
+  }
+
+  async addVolume(options: VolumeOptions): Promise<VolumeInfo> {
+    await this.#pass();
+    const { name, kind, nqn, uuid, mirror } = options;
+    if (this.#volumes.has(name) || mirror === undefined) throw new Error(`volume '${name}' cannot be served`);
+    this.#volumes.set(name, options);
+    const { blockSizeBytes, blocksCount } = mirror.record;
+    const sizeBytes = blocksCount * BigInt(blockSizeBytes);
+    return { name, kind, nqn, uuid: uuid ?? '', nsid: 1, sizeBytes, blockSizeBytes, durable: true };
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    await this.#pass();
+    this.#checkServed(name);
+    this.heads.get(name)?.end();
+    this.heads.delete(name);
+    this.#volumes.delete(name);
+  }
+
+  async setAnaState(name: string): Promise<void> {
+    await this.#pass();
+    this.#checkServed(name);
+  }
+
+  async setHosts(): Promise<void> {
+    await this.#pass();
+  }
+
+  async setQos(name: string): Promise<void> {
+    await this.#pass();
+    this.#checkServed(name);
+  }
+
+  async mirrorInfo(volume: string) {
+    await this.#pass();
+    const head = this.#head(volume);
+    const { state, record, isChanging: changing } = head;
+    const counts = { unreconciledRegions: 0, markedRegions: 0 };
+    return { volume, state, activity: state, record, changing, members: [], ...counts };
+  }
+
+  async addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void> {
+    await this.#pass();
+    this.#head(volume).add(member);
+  }
+
+  async removeMirrorMember(volume: string, uuid: string): Promise<void> {
+    await this.#pass();
+    this.#head(volume).remove(uuid);
+  }
+
+  async startMirrorVerify(): Promise<void> {}
+
+  async cancelMirrorVerify(): Promise<void> {}
+
+  async promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {
+    await this.#pass();
+    const served = this.#checkServed(volume);
+    const before = this.heads.get(volume);
+    if (before !== undefined && !before.isOver) throw new Error(`volume '${volume}' has a head here already`);
+    before?.end();
+    const { network, clock, random, host } = this.options;
+    const head = new SimHead({
+      ...{ mirror, host, clock, random, volumeUuid: served.uuid ?? '' },
+      ask: (expectedRevision, wanted) => this.listeners?.onStoreRequest({ volume, expectedRevision, wanted }),
+      told: (state) => this.listeners?.onHeadState?.(volume, state),
+      reach: ({ address }) => network.engineAt(host, address?.host ?? host),
+      network,
+    });
+    this.heads.set(volume, head);
+    head.start();
+  }
+
+  async demoteMirror(volume: string): Promise<void> {
+    await this.#pass();
+    this.#checkServed(volume);
+    const head = this.heads.get(volume);
+    if (head === undefined) return;
+    await head.stop();
+    if (this.heads.get(volume) === head) this.heads.delete(volume);
+  }
+
+  #head(volume: string): SimHead {
+    const head = this.heads.get(volume);
+    if (head === undefined) throw new Error(`volume '${volume}' has no head here`);
+    return head;
+  }
+
+  #checkServed(name: string): VolumeOptions {
+    const found = this.#volumes.get(name);
+    if (found === undefined) throw new Error(`volume '${name}' is not served`);
+    return found;
+  }
+
+  #info(name: string) {
+    const found = this.served.get(name);
+    if (found === undefined) throw new Error(`there is no replica '${name}'`);
+    const { uuid, volumeUuid, content, maxEpoch } = found.disk;
+    return {
+      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid), sizeBytes: 1n << 24n },
+      ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
+      sealed: found.head !== undefined,
+    };
+  }
+
+  /** A head that is gone is noticed soon, one that only cannot be reached after a while. */
+  #look(): void {
+    const { clock, network, host } = this.options;
+    clock.after(lookMs, () => this.#look());
+    for (const replica of this.served.values()) {
+      const { head } = replica;
+      if (head === undefined) continue;
+      const isThere = head.alive && network.engineAt(head.host, host) === this;
+      if (isThere) replica.silentSinceMs = undefined;
+      else replica.silentSinceMs ??= clock.steadyMs();
+      const silent = replica.silentSinceMs ?? clock.steadyMs();
+      if (!head.alive || clock.steadyMs() - silent >= silentMs) this.unseal(replica);
+    }
+  }
+
+  #pass(): Promise<void> {
+    const { clock, random } = this.options;
+    return clock.sleep(1 + random.below(random.below(20) === 0 ? 400 : 6));
+  }
+}
+
+type CreateOptions = Parameters<AgentEngine['createPoolVolume']>[1];

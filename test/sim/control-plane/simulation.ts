@@ -1,0 +1,319 @@
+// One run by a seed: a cluster under random requests, crashes and partitions, which then is left in peace.
+// Within a bounded time every volume has to be as it should be, and then nothing may change any more.
+import { pino } from 'pino';
+import { DomainError } from '../../../src/base/errors.js';
+import type { NodeAction } from '../../../src/base/node-actions.js';
+import { Random } from '../../support/random.js';
+import { missingOf } from './checks.js';
+import { replaceAfterMs, SimCluster, type SimController, type SimNode } from './sim-cluster.js';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Requests and faults. Default 60. */
+  readonly steps?: number;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly ok: boolean;
+  /** What went wrong; empty: nothing. */
+  readonly failures: readonly string[];
+  readonly volumes: number;
+  readonly virtualSeconds: number;
+  /** Of all that happened: the same for the same seed. */
+  readonly sum: string;
+  readonly lines: number;
+  /** The last of them, where something went wrong. */
+  readonly trace?: readonly string[];
+}
+
+const healMsMax = 240_000;
+const quietMs = 20_000;
+/** Whose calls arrive and who hears nothing acts on what was: the connection of it is given up soon. */
+const deafMs = 3_000;
+const volumesMax = 8;
+/** Volumes wish for so many replicas at most, and so many nodes stay. */
+const replicasMax = 3;
+
+export async function simulate({ seed, steps = 60 }: RunOptions): Promise<RunResult> {
+  const run = new Run(seed);
+  try {
+    return await run.all(steps);
+  } finally {
+    await run.cluster.close();
+  }
+}
+
+class Run {
+  readonly random: Random;
+  readonly cluster: SimCluster;
+  readonly failures: string[] = [];
+  #volumesCount = 0;
+
+  constructor(readonly seed: number) {
+    this.random = new Random(seed * 2_654_435 + 1);
+    for (let index = 0; index < 8; index += 1) this.random.below(2); // small seeds begin alike
+    const log = pino(
+      { level: 'error' },
+      { write: (line: string) => void this.failures.push(`log: ${line.trim()}`) },
+    );
+    this.cluster = new SimCluster({
+      ...{ seed, log },
+      nodesCount: 3 + this.random.below(3),
+      controllersCount: 1 + this.random.below(2),
+      zonesCount: 2 + this.random.below(3),
+    });
+  }
+
+  async all(steps: number): Promise<RunResult> {
+    const { cluster, random } = this;
+    for (const controller of cluster.controllers) cluster.startController(controller);
+    for (const node of cluster.nodes) this.#begin(cluster.startNode(node));
+    await cluster.clock.run(3_000);
+    for (let step = 0; step < steps && !this.#isOver(); step += 1) {
+      this.#pick();
+      await cluster.clock.run(random.below(10) === 0 ? 3_000 + random.below(9_000) : random.below(2_500));
+    }
+    if (!this.#isOver()) await this.#heal();
+    if (!this.#isOver()) await this.#quiet();
+    const failures = [...this.failures, ...cluster.checks.violations].map((text) =>
+      cluster.trace.readable(text),
+    );
+    const ok = failures.length === 0;
+    return {
+      ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount },
+      virtualSeconds: cluster.clock.steadyMs() / 1000,
+      ...cluster.trace.sum(),
+      ...(!ok && { trace: cluster.trace.lines }),
+    };
+  }
+
+  #isOver(): boolean {
+    return this.failures.length + this.cluster.checks.violations.length > 0;
+  }
+
+  /** Goes on beside the rest. Of a process that is killed it never ends. */
+  #begin(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (error instanceof DomainError) this.cluster.note(`refused: ${error.code} ${error.message}`);
+      else this.failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    });
+  }
+
+  #pick(): void {
+    const total = this.#actions.reduce((sum, [weight]) => sum + weight, 0);
+    let left = this.random.below(total);
+    const found = this.#actions.find(([weight]) => {
+      left -= weight;
+      return left < 0;
+    });
+    found?.[1]();
+  }
+
+  readonly #actions: readonly (readonly [number, () => void])[] = [
+    [12, () => this.#createVolume()],
+    [4, () => this.#deleteVolume()],
+    [5, () => this.#moveHead()],
+    [3, () => this.#act('cordon')],
+    [4, () => this.#act('drain')],
+    [5, () => this.#act('evacuate')],
+    [6, () => this.#act('uncordon')],
+    [4, () => this.#decommission()],
+    [8, () => this.#killNode()],
+    [4, () => this.#stopNode()],
+    [14, () => this.#startNode()],
+    [4, () => this.#killController()],
+    [6, () => this.#startController()],
+    [6, () => this.#breakStore()],
+    [5, () => this.#healStore()],
+    [4, () => this.#cut()],
+    [5, () => this.cluster.healNetwork()],
+    [2, () => this.#slow()],
+  ];
+
+  #one<T>(all: readonly T[]): T | undefined {
+    return all[this.random.below(Math.max(1, all.length))];
+  }
+
+  #controller(): NonNullable<SimController['process']> | undefined {
+    return this.#one(this.cluster.controllers.flatMap(({ process = [] }) => process));
+  }
+
+  #nodes(isUp: boolean): readonly SimNode[] {
+    return this.cluster.nodes.filter(
+      ({ process, isRefused }) => (process !== undefined) === isUp && !isRefused,
+    );
+  }
+
+  #createVolume(): void {
+    const controller = this.#controller();
+    if (controller === undefined || this.cluster.checks.volumes.size >= volumesMax) return;
+    const { random } = this;
+    this.#volumesCount += 1;
+    // Now and then a name that was used before.
+    const number = random.below(4) === 0 ? 1 + random.below(this.#volumesCount) : this.#volumesCount;
+    const name = `v${number}`;
+    const replicas = 1 + random.below(replicasMax);
+    const spread = random.below(5) === 0 ? 'zone' : 'prefer-zone';
+    const wish = {
+      ...{ name, sizeBytes: 1n << 24n, replicas, minInSync: 1 + random.below(replicas) },
+      ...{ spread: spread as 'zone' | 'prefer-zone', thick: random.below(3) === 0 },
+      ...(random.below(6) === 0 && { apartGroup: 'g' }),
+    };
+    this.cluster.note(`create ${name}, ${replicas} replicas`);
+    this.#ask(() => controller.volumes.create(wish));
+  }
+
+  #deleteVolume(): void {
+    const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.keys()])];
+    if (controller === undefined || volume === undefined) return;
+    this.cluster.note(`delete ${volume}`);
+    this.#ask(() => controller.volumes.delete(volume, { force: this.random.below(2) === 0 }));
+  }
+
+  #moveHead(): void {
+    const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.values()])];
+    const node = this.#one(volume?.replicas ?? []);
+    if (controller === undefined || volume === undefined || node === undefined) return;
+    this.cluster.note(`move the head of ${volume.name} to ${node.node}`);
+    this.#ask(() => controller.volumes.moveHead(volume.name, node.node));
+  }
+
+  #act(action: NodeAction, node = this.#one(this.cluster.nodes)): void {
+    const controller = this.#controller();
+    if (controller === undefined || node === undefined) return;
+    this.cluster.note(`${action} ${node.name}`);
+    this.#ask(() => controller.nodes.act(node.name, action));
+  }
+
+  /** Whoever decommissions leaves enough nodes for what is there. */
+  #decommission(): void {
+    const evacuating = [...this.cluster.checks.nodes.values()].filter(({ state }) => state === 'evacuating');
+    const gone = [...this.cluster.checks.nodes.values()].filter(({ state }) => state === 'decommissioned');
+    const found = this.#one(evacuating);
+    if (found === undefined || this.cluster.nodes.length - gone.length <= replicasMax + 1) return;
+    this.#act(
+      'decommission',
+      this.cluster.nodes.find(({ id }) => id === found.id),
+    );
+  }
+
+  #ask(request: () => Promise<unknown>): void {
+    this.#begin((async () => request())()); // it may fail at once
+  }
+
+  #killNode(): void {
+    const node = this.#one(this.#nodes(true));
+    if (node !== undefined) this.cluster.killNode(node);
+  }
+
+  #stopNode(): void {
+    const node = this.#one(this.#nodes(true));
+    if (node !== undefined) this.#begin(this.cluster.stopNode(node));
+  }
+
+  #startNode(): void {
+    const node = this.#one(this.#nodes(false));
+    if (node !== undefined) this.#begin(this.cluster.startNode(node));
+  }
+
+  #killController(): void {
+    const controller = this.#one(this.cluster.controllers);
+    if (controller !== undefined) this.cluster.killController(controller);
+  }
+
+  #startController(): void {
+    const controller = this.#one(this.cluster.controllers.filter(({ process }) => process === undefined));
+    if (controller !== undefined) this.cluster.startController(controller);
+  }
+
+  #links() {
+    return [...this.cluster.nodes, ...this.cluster.controllers].flatMap(({ process = [] }) => process);
+  }
+
+  #breakStore(): void {
+    const all = this.random.below(4) === 0;
+    const state = this.random.below(3) === 0 ? 'deaf' : 'down';
+    this.cluster.note(`the store is ${state} for ${all ? 'all' : 'one'}`);
+    const found = this.#one(this.#links());
+    for (const { link } of all ? this.#links() : found === undefined ? [] : [found]) {
+      link.state = state;
+      this.cluster.clock.after(deafMs, () => {
+        if (link.state === 'deaf') link.state = 'down';
+      });
+    }
+  }
+
+  #healStore(): void {
+    this.cluster.note('the store is there for all');
+    for (const { link } of this.#links()) link.state = 'up';
+  }
+
+  #cut(): void {
+    const [one, other] = [this.#one(this.cluster.nodes), this.#one(this.cluster.nodes)];
+    if (one !== undefined && other !== undefined && one !== other) this.cluster.cut(one, other);
+  }
+
+  #slow(): void {
+    this.cluster.slowPercent = this.random.below(2) * 3;
+    this.cluster.note(`of 100 calls ${this.cluster.slowPercent} are slow`);
+    for (const { link } of this.#links()) link.slowPercent = this.cluster.slowPercent;
+  }
+
+  /** All faults end, all processes run, there are nodes enough; then time passes until all is in order. */
+  async #heal(): Promise<void> {
+    const { cluster } = this;
+    cluster.note('in peace from here on');
+    cluster.slowPercent = 0;
+    for (const { link } of this.#links()) link.slowPercent = 0;
+    this.#healStore();
+    cluster.healNetwork();
+    for (const controller of cluster.controllers) {
+      if (controller.process === undefined) cluster.startController(controller);
+    }
+    for (const node of this.#nodes(false)) this.#begin(cluster.startNode(node));
+    await cluster.clock.run(15_000); // leases end, a leader is found
+    for (const node of this.#nodes(false)) this.#begin(cluster.startNode(node)); // that were ending
+    for (const node of cluster.nodes) {
+      if (cluster.checks.nodes.get(node.id)?.state !== 'decommissioned') this.#act('uncordon', node);
+    }
+    for (let passed = 0; passed < healMsMax && !this.#isOver(); passed += 5_000) {
+      await cluster.clock.run(5_000);
+      if (this.#unfinished().length === 0) return;
+    }
+    this.failures.push(...this.#unfinished().map((text) => `not healed in ${healMsMax / 1000} s: ${text}`));
+  }
+
+  /** Nothing is done for ever. */
+  async #quiet(): Promise<void> {
+    const { cluster } = this;
+    await cluster.clock.run(replaceAfterMs + 1_000);
+    cluster.note('quiet from here on');
+    const { revision } = await cluster.store.list('');
+    await cluster.clock.run(quietMs);
+    const later = await cluster.store.list('');
+    const changed = later.entries.filter(({ key, revision: of }) => of > revision && isOfClusterRecord(key));
+    this.failures.push(...changed.map(({ key }) => `${key} still changes`), ...this.#unfinished());
+  }
+
+  #unfinished(): readonly string[] {
+    const { checks, controllers } = this.cluster;
+    const views = controllers[0]?.process?.volumes;
+    return [...checks.volumes.values()].flatMap((volume) => {
+      const missing = missingOf(volume, checks);
+      if (missing === undefined) return [];
+      const waitingFor = views?.list().find(({ name }) => name === volume.name)?.waitingFor;
+      if (waitingFor !== undefined && isForPerson(waitingFor)) return [];
+      return [`'${volume.name}': ${missing}; its view waits for ${waitingFor ?? 'nothing'}`];
+    });
+  }
+}
+
+/** No node can be found: somebody has to bring one. */
+function isForPerson(waitingFor: string): boolean {
+  return waitingFor.startsWith('a node for a replica');
+}
+
+function isOfClusterRecord(key: string): boolean {
+  return /^(?:mirrors|cluster\/(?:nodes|volumes))\//.test(key);
+}
