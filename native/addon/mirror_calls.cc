@@ -84,6 +84,27 @@ Napi::Value mirror_remove_member(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, sizeBytes)
+Napi::Value mirror_grow(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [name = to_text(info[2]), size_bytes = to_u64(info[3])](engine::Engine& engine, OperationEvent& event) {
+        event.finish(engine.grow_mirror(name, size_bytes));
+      });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume)
+Napi::Value mirror_resize(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      finish(event, engine.resize_mirror(name), [](Napi::Env env, uint64_t size_bytes) {
+                        return Napi::Value(Napi::BigInt::New(env, size_bytes));
+                      });
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_start_verify(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
@@ -148,6 +169,8 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorDemote", Napi::Function::New(env, mirror_demote));
   exports.Set("mirrorAddMember", Napi::Function::New(env, mirror_add_member));
   exports.Set("mirrorRemoveMember", Napi::Function::New(env, mirror_remove_member));
+  exports.Set("mirrorGrow", Napi::Function::New(env, mirror_grow));
+  exports.Set("mirrorResize", Napi::Function::New(env, mirror_resize));
   exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));
   exports.Set("mirrorCancelVerify", Napi::Function::New(env, mirror_cancel_verify));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));

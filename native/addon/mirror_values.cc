@@ -110,6 +110,7 @@ Napi::Value from_replica_info(Napi::Env env, const engine::ReplicaInfo& info) {
   if (!info.volume_uuid.is_nil()) object.Set("volumeUuid", info.volume_uuid.text());
   object.Set("nqn", info.nqn);
   object.Set("sizeBytes", big(env, info.size_bytes));
+  object.Set("sizeMaxBytes", big(env, info.size_max_bytes));
   object.Set("blockSizeBytes", info.block_size_bytes);
   object.Set("maxEpoch", big(env, info.max_epoch));
   object.Set("content", content_text(info.content));
@@ -190,6 +191,7 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
     members.Set(i, member);
   }
   object.Set("members", members);
+  if (!info.change_trouble.empty()) object.Set("changeTrouble", info.change_trouble);
   if (info.verify) object.Set("verify", from_verify_info(env, *info.verify));
   object.Set("unreconciledRegions", count(info.unreconciled_regions));
   object.Set("markedRegions", count(info.marked_regions));

@@ -168,7 +168,11 @@ void Engine::answer_store(const std::string& volume, const StoreAnswer& answer) 
 
 Outcome Engine::promote_mirror(const std::string& volume, const MirrorConfig& config) {
   BALLAST_ASSERT(!closed_);
-  return mirrors_->promote(volume, config);
+  TRY(const Unit promoted, mirrors_->promote(volume, config));
+  // It may have grown since this volume was added.
+  TRY(const uint64_t size_bytes, volumes_->resize_mirror(volume));
+  static_cast<void>(size_bytes);
+  return promoted;
 }
 
 Outcome Engine::demote_mirror(const std::string& volume) {
@@ -199,6 +203,16 @@ Outcome Engine::add_mirror_member(const std::string& volume, const MirrorMemberC
 Outcome Engine::remove_mirror_member(const std::string& volume, const Uuid& replica) {
   BALLAST_ASSERT(!closed_);
   return mirrors_->remove_member(volume, replica);
+}
+
+Outcome Engine::grow_mirror(const std::string& volume, uint64_t size_bytes) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->grow(volume, size_bytes);
+}
+
+Result<uint64_t> Engine::resize_mirror(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return volumes_->resize_mirror(volume);
 }
 
 Outcome Engine::start_mirror_verify(const std::string& volume) {

@@ -90,6 +90,9 @@ class Engine {
   // Begun when they return: MirrorTable.
   Outcome add_mirror_member(const std::string& volume, const MirrorMemberConfig& member);
   Outcome remove_mirror_member(const std::string& volume, const Uuid& replica);
+  // Begun when it returns: MirrorTable. Once the record has the size, resize_mirror() tells hosts.
+  Outcome grow_mirror(const std::string& volume, uint64_t size_bytes);
+  Result<uint64_t> resize_mirror(const std::string& volume);
   Outcome start_mirror_verify(const std::string& volume);
   Outcome cancel_mirror_verify(const std::string& volume);
   // Its volumes and replicas are not served any more.

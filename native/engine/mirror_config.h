@@ -37,6 +37,7 @@ struct ReplicaInfo {
   Uuid volume_uuid;  // nil: of none yet
   std::string nqn;
   uint64_t size_bytes = 0;
+  uint64_t size_max_bytes = 0;  // to which it can grow
   uint32_t block_size_bytes = 0;
   uint64_t max_epoch = 0;
   bdev::mirror::Content content = bdev::mirror::Content::nothing;
@@ -128,7 +129,8 @@ struct MirrorInfo {
   std::string state;
   std::string activity;  // the most particular thing that it does
   bdev::mirror::Record record;
-  bool is_changing = false;  // a member is being added or removed
+  bool is_changing = false;    // a member is being added or removed, or the volume becomes larger
+  std::string change_trouble;  // why it did not become larger the last time; empty: it did
   std::vector<MirrorMemberInfo> members;
   uint64_t unreconciled_regions = 0;
   uint64_t marked_regions = 0;

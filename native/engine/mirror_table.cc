@@ -83,6 +83,10 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
   info.unreconciled_regions = head.unreconciled().count();
   info.marked_regions = head.marked_regions();
   info.is_changing = head.is_changing();
+  if (const auto& trouble = head.growth_trouble(); !trouble.member.is_nil()) {
+    info.change_trouble =
+        "member " + trouble.member.text() + " did not become larger: " + bdev::status_text(trouble.status);
+  }
   if (head.verify_report().state != mirror::VerifyState::none) {
     info.verify = describe(head.verify_report(), info.record);
   }
@@ -245,7 +249,7 @@ Outcome MirrorTable::promote(const std::string& volume, const MirrorConfig& conf
   Entry& entry = found->second;
   const bdev::Geometry& geometry = entry.slot->geometry();
   if (config.record.block_size_bytes != geometry.block_size_bytes ||
-      config.record.blocks_count != geometry.blocks_count) {
+      config.record.blocks_count < geometry.blocks_count) {
     return invalid("the record is of a volume of another size");
   }
   if (runs(entry)) return Error{Errc::already_exists, "its head runs here already"};
@@ -315,6 +319,8 @@ Outcome outcome_of(mirror::ChangeRefusal refusal) {
     case mirror::ChangeRefusal::no_place: return refuse(Errc::too_many);
     case mirror::ChangeRefusal::too_few:
     case mirror::ChangeRefusal::last_complete: return refuse(Errc::permission_denied);
+    case mirror::ChangeRefusal::smaller:
+    case mirror::ChangeRefusal::too_large: return refuse(Errc::invalid_argument);
   }
   return Unit{};
 }
@@ -339,6 +345,28 @@ Outcome MirrorTable::remove_member(const std::string& volume, const Uuid& replic
   mirror::ChangeRefusal refusal{};
   run_on(*entry->home, [&] { refusal = entry->driver->remove_member(replica); });
   return outcome_of(refusal);
+}
+
+// ---- a larger volume ----
+
+Outcome MirrorTable::grow(const std::string& volume, uint64_t size_bytes) {
+  TRY(Entry* const entry, find(volume));
+  const uint32_t block_size_bytes = entry->slot->geometry().block_size_bytes;
+  if (size_bytes % block_size_bytes != 0) {
+    return invalid("the size is a multiple of " + std::to_string(block_size_bytes) + " bytes");
+  }
+  if (entry->driver == nullptr) return outcome_of(mirror::ChangeRefusal::not_serving);
+  mirror::ChangeRefusal refusal{};
+  run_on(*entry->home, [&] { refusal = entry->driver->grow(size_bytes / block_size_bytes); });
+  return outcome_of(refusal);
+}
+
+Result<uint64_t> MirrorTable::grow_device(const std::string& volume) {
+  TRY(Entry* const entry, find(volume));
+  TRY(const MirrorInfo known, info(volume));
+  mirror::HeadSlot& slot = *entry->slot;
+  if (known.record.blocks_count > slot.geometry().blocks_count) slot.grow(known.record.blocks_count);
+  return slot.geometry().blocks_count * slot.geometry().block_size_bytes;
 }
 
 // ---- members are compared ----

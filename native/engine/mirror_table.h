@@ -46,6 +46,11 @@ class MirrorTable {
   // serve), permission_denied (too few would be left).
   Outcome add_member(const std::string& volume, const MirrorMemberConfig& member);
   Outcome remove_member(const std::string& volume, const Uuid& replica);
+  // To `size_bytes`, by the same rules; all members in sync are made larger first. Errc: also
+  // invalid_argument (smaller, or too large). What hosts see of the size: grow_device().
+  Outcome grow(const std::string& volume, uint64_t size_bytes);
+  // Its device is as large as the record says, and never smaller than before; the new size.
+  Result<uint64_t> grow_device(const std::string& volume);
   // Compares all members in sync; how far it is: info(). Errc: not_found, in_use (one is under way, or the
   // head does not serve), permission_denied (only one is in sync).
   Outcome start_verify(const std::string& volume);

@@ -2,6 +2,7 @@
 // reactor, the next in turn.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -73,8 +74,12 @@ class PoolTable {
   };
   Result<Opened> open_volume(const std::string& pool, const std::string& volume);
   // The metadata of a replica in the volume of this UUID: a thin volume that users cannot name, is not
-  // listed, and is deleted with the volume. Made where it is missing; invalid_argument: it has another size.
+  // listed, and is deleted with the volume. Made with this size where it is missing.
   Result<Opened> open_replica_metadata(const std::string& pool, const Uuid& volume, uint64_t size_bytes);
+  // What makes an open volume larger, called on any reactor as long as it is open; `done` is called on the
+  // pool's.
+  using Grow = std::function<void(uint64_t size_bytes, std::function<void(Outcome)> done)>;
+  Result<Grow> grower(const std::string& pool, const std::string& volume);
   // Its channels are gone, and the device is not used any more.
   void close_volume(const std::string& pool, const std::string& volume);
 

@@ -201,13 +201,33 @@ Result<PoolTable::Opened> PoolTable::open_replica_metadata(const std::string& po
     TRY(const uint32_t made, call_on(*entry->reactor, [&] { return entry->pool->create_volume(request); }));
     static_cast<void>(made);
   }
-  TRY(Opened opened, open_any(*entry, request.name));
-  if (opened.info.size_bytes == size_bytes) return opened;
-  opened.device.reset();
-  close_volume(pool, request.name);
-  return Error{Errc::invalid_argument, "the replica's metadata has " +
-                                           std::to_string(opened.info.size_bytes) + " bytes, not " +
-                                           std::to_string(size_bytes)};
+  // One that was there is of what the volume was then; whether that is enough its own records say.
+  return open_any(*entry, request.name);
+}
+
+namespace {
+
+Detached grow_volume(bdev::pool::Pool& pool, uint32_t id, std::shared_ptr<bdev::Bdev> device,
+                     uint64_t size_bytes, std::function<void(Outcome)> done) {
+  const Outcome resized = co_await pool.resize(id, size_bytes);
+  if (resized.ok()) bdev::pool::resize_volume_bdev(*device, size_bytes / bdev::pool::k_page_bytes);
+  device.reset();
+  done(resized);
+}
+
+}  // namespace
+
+Result<PoolTable::Grow> PoolTable::grower(const std::string& pool, const std::string& volume) {
+  TRY(Entry* const entry, find(pool));
+  const auto opened = entry->open.find(volume);
+  if (opened == entry->open.end()) return Error{Errc::not_found, "the volume is not open"};
+  return Grow([reactor = entry->reactor, of = entry->pool.get(), id = opened->second.id,
+               device = std::weak_ptr(opened->second.device)](uint64_t size_bytes, auto done) {
+    send_task(*reactor, [of, id, device = device.lock(), size_bytes, done = std::move(done)]() mutable {
+      if (device == nullptr) return done(Outcome(Errc::not_found));
+      grow_volume(*of, id, std::move(device), size_bytes, std::move(done));
+    });
+  });
 }
 
 Result<PoolTable::Opened> PoolTable::open_any(Entry& entry, const std::string& volume) {

@@ -94,9 +94,11 @@ Result<ReplicaTable::Devices> ReplicaTable::open_files(const ReplicaConfig& conf
   for (const std::string& path : {config.path, beside}) {
     if (is_missing(files, path)) devices.made.push_back(path);
   }
+  // One that is there may have grown since.
   const auto open = [&](const std::string& path, uint64_t size_bytes, uint32_t block) {
     bdev::FileBdevOptions options{.path = path, .block_size_bytes = block};
-    if (size_bytes != 0) options.size_bytes = size_bytes;
+    const bool is_made = std::ranges::find(devices.made, path) != devices.made.end();
+    if (size_bytes != 0 && (is_made || !devices.made.empty())) options.size_bytes = size_bytes;
     return bdev::make_file_bdev(files, options);
   };
   // What it says of the data would be believed.
@@ -107,6 +109,12 @@ Result<ReplicaTable::Devices> ReplicaTable::open_files(const ReplicaConfig& conf
   auto data = open(config.path, config.size_bytes, config.block_size_bytes);
   if (!data.ok()) return data.error();
   devices.data = std::move(*data);
+  if (devices.data->geometry().blocks_count * config.block_size_bytes < config.size_bytes) {
+    const uint64_t found_bytes = devices.data->geometry().blocks_count * config.block_size_bytes;
+    close_devices(devices, true);
+    return invalid(config.path + " has " + std::to_string(found_bytes) + " bytes, not " +
+                   std::to_string(config.size_bytes) + " or more");
+  }
   const bdev::Geometry& geometry = devices.data->geometry();
   const auto bytes = mirror::replica_metadata_bytes(geometry.blocks_count * geometry.block_size_bytes);
   auto metadata = bytes ? open(beside, *bytes, mirror::k_replica_block_bytes)
@@ -174,6 +182,8 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
   ended.wait();
   if (!opened.ok()) return opened.error();
   entry.replica = std::move(*opened);
+  TRY(mirror::Replica::Grower grower, grower_of(entry.devices, home));
+  run_on(home, [&] { entry.replica->set_grower(std::move(grower)); });
   if (seal_sink_) {
     run_on(home, [&] {
       entry.replica->set_on_seal([this, name = config.name](bool is_sealed) { seal_sink_(name, is_sealed); });
@@ -185,6 +195,23 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
     return Error{Errc::already_exists, "replica " + name + " has the same UUID"};
   }
   return Unit{};
+}
+
+Result<mirror::Replica::Grower> ReplicaTable::grower_of(const Devices& devices, Reactor& home) {
+  const auto status_of = [](const Outcome& outcome) {
+    if (outcome.ok()) return bdev::Status::ok;
+    log(LogLevel::warning, "engine", "a replica does not grow: %s", outcome.error().text.c_str());
+    return outcome.errc() == Errc::invalid_argument ? bdev::Status::invalid : bdev::Status::no_space;
+  };
+  // A file has the size that it had when it was opened.
+  if (devices.volume.empty()) return mirror::Replica::Grower();
+  TRY(PoolTable::Grow grow, pools_.grower(devices.pool, devices.volume));
+  return mirror::Replica::Grower([grow = std::move(grow), &home, status_of](uint64_t size_bytes, auto grown) {
+    // Of whole blocks of the pool.
+    grow(size_bytes, [&home, status_of, grown = std::move(grown)](const Outcome& outcome) {
+      send_task(home, [grown, status = status_of(outcome)] { grown(status); });
+    });
+  });
 }
 
 Outcome ReplicaTable::serve(const ReplicaConfig& config, Entry& entry) {
@@ -265,14 +292,17 @@ void ReplicaTable::close_all() {
 ReplicaInfo ReplicaTable::describe(const std::string& name, Entry& entry) {
   mirror::ReplicaFacts facts;
   run_on(entry.replica->home(), [&] { facts = entry.replica->facts(); });
-  const bdev::Geometry& geometry = entry.replica->geometry();
+  const uint32_t block_size_bytes = entry.replica->geometry().block_size_bytes;
   ReplicaInfo info;
   info.name = name;
   info.uuid = entry.replica->uuid();
   info.volume_uuid = facts.volume_uuid;
   info.nqn = entry.nqn;
-  info.size_bytes = geometry.blocks_count * geometry.block_size_bytes;
-  info.block_size_bytes = geometry.block_size_bytes;
+  const bdev::Geometry& data = entry.devices.data->geometry();
+  const uint64_t blocks_count = facts.is_unusable ? data.blocks_count : facts.blocks_count;
+  info.size_bytes = blocks_count * block_size_bytes;
+  info.size_max_bytes = facts.is_unusable ? info.size_bytes : facts.blocks_count_max * block_size_bytes;
+  info.block_size_bytes = block_size_bytes;
   info.max_epoch = facts.max_epoch;
   info.content = facts.content;
   info.is_unusable = facts.is_unusable;

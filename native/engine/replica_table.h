@@ -58,6 +58,7 @@ class ReplicaTable {
   Result<Devices> open_volumes(const ReplicaConfig& config);
   void close_devices(Devices& devices, bool removes_made);
   Outcome open(const ReplicaConfig& config, Entry& entry);
+  Result<bdev::mirror::Replica::Grower> grower_of(const Devices& devices, Reactor& home);
   Outcome serve(const ReplicaConfig& config, Entry& entry);
   void close(Entry& entry);
   static bool is_held(const Entry& entry);

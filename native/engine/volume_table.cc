@@ -209,6 +209,19 @@ Result<PoolVolumeInfo> VolumeTable::resize(const std::string& pool, const std::s
   return resized;
 }
 
+Result<uint64_t> VolumeTable::resize_mirror(const std::string& name) {
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return Error{Errc::not_found, "no mirrored volume of this name is served"};
+  TRY(const uint64_t size_bytes, mirrors_.grow_device(name));
+  VolumeInfo& info = found->second.info;
+  if (info.size_bytes == size_bytes) return size_bytes;
+  info.size_bytes = size_bytes;
+  TRY(const Unit told,
+      change([&](auto done) { return target_.namespace_changed(info.nqn, info.nsid, done); }));
+  static_cast<void>(told);
+  return size_bytes;
+}
+
 // Does not wait: what a device has of a host that lost access may take its time, and nobody else's changes
 // wait for that.
 Outcome VolumeTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,

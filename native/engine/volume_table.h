@@ -25,6 +25,8 @@ class VolumeTable {
   Outcome remove(const std::string& name);
   // Of a pool: hosts are told, if the volume is served.
   Result<PoolVolumeInfo> resize(const std::string& pool, const std::string& name, uint64_t size_bytes);
+  // A mirrored volume that is served has the size that its record has: hosts are told. The size.
+  Result<uint64_t> resize_mirror(const std::string& name);
   // Those of this pool are not served any more.
   Outcome remove_of_pool(const std::string& pool);
   // Answers at once; `done`, on some reactor, when no I/O of a host that lost access can take effect any

@@ -1,7 +1,7 @@
 // Mirrored volumes in requests and answers.
 import { type Static, Type } from '@sinclair/typebox';
 import type { MirrorVerify, MirrorView } from '../mirrors/types.js';
-import { Count, count } from './schemas.js';
+import { Bytes, Count, count } from './schemas.js';
 
 const Member = Type.Object({
   uuid: Type.String({ description: 'Of the replica.' }),
@@ -67,6 +67,8 @@ export const Mirror = Type.Object(
   },
   { $id: 'Mirror' },
 );
+
+export const MirrorChange = Type.Object({ sizeBytes: Bytes }, { additionalProperties: false });
 
 export const NewMember = Type.Object(
   {

@@ -122,6 +122,10 @@ export class ApiClient {
     return this.#ask('DELETE', `mirrors/${part(name)}/members/${part(member)}`, undefined, forever);
   }
 
+  resizeMirror(name: string, sizeBytes: bigint): Promise<MirrorBody> {
+    return this.#ask('PATCH', `mirrors/${part(name)}`, { sizeBytes: sizeBytes.toString() }, forever);
+  }
+
   startMirrorVerify(name: string): Promise<MirrorBody> {
     return this.#ask('POST', `mirrors/${part(name)}/verify`);
   }

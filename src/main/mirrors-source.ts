@@ -10,6 +10,6 @@ export function mirrorsSource(service: MirrorService | undefined): MirrorsSource
   };
   return {
     ...{ list: async () => [], get: none },
-    ...{ addMember: none, removeMember: none, startVerify: none, cancelVerify: none },
+    ...{ addMember: none, removeMember: none, startVerify: none, cancelVerify: none, resize: none },
   };
 }

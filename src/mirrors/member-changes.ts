@@ -70,6 +70,13 @@ export class MemberChanges {
     volume.members = volume.members.filter((one) => one !== member);
   }
 
+  /** Until the record has the size. */
+  async grow(name: string, sizeBytes: bigint): Promise<void> {
+    await this.#options.engine.growMirror(name, sizeBytes);
+    const sizeOf = ({ record }: MirrorInfo) => record.blocksCount * BigInt(record.blockSizeBytes);
+    await this.#wait(name, (info) => sizeOf(info) >= sizeBytes);
+  }
+
   #parse(name: string, text: string): Place {
     const refuse = (reason: string) => new MirrorConflictError(name, reason);
     const spec: MirrorMemberSpec = parseMirrorMember(text, refuse);
@@ -95,7 +102,7 @@ export class MemberChanges {
       if (!info.changing) {
         throw new MirrorConflictError(
           name,
-          'the change was given up, as members failed meanwhile; try again',
+          info.changeTrouble ?? 'the change was given up, as members failed meanwhile; try again',
         );
       }
       if (clock.steadyMs() >= untilMs) {

@@ -150,8 +150,10 @@ export function checkReplicasFit(
   for (const { replica } of members) {
     if (replica === undefined) continue;
     const refuse = (reason: string) => new MirrorConflictError(name, `replica '${replica.name}' ${reason}`);
-    if (replica.sizeBytes !== sizeBytes) {
-      throw refuse(`has ${formatSize(replica.sizeBytes)}, the volume ${formatSize(sizeBytes)}`);
+    // Its head makes one that is smaller larger; one that is larger is on its way there, or was.
+    if (replica.sizeMaxBytes < sizeBytes) {
+      const most = formatSize(replica.sizeMaxBytes);
+      throw refuse(`can have ${most} at most, the volume has ${formatSize(sizeBytes)}`);
     }
     if (replica.blockSizeBytes !== record.blockSizeBytes) {
       throw refuse(`has ${replica.blockSizeBytes}-byte blocks, the volume ${record.blockSizeBytes}`);

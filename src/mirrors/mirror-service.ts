@@ -36,7 +36,7 @@ export interface MirrorServiceOptions {
 }
 
 interface Served extends ServedMembers {
-  readonly info: VolumeInfo;
+  info: VolumeInfo;
 }
 
 export class MirrorService {
@@ -122,6 +122,16 @@ export class MirrorService {
   async removeMember(name: string, member: string): Promise<MirrorView> {
     const served = this.#find(name);
     await this.#locks.exclusive(name, () => this.#changes.remove(served, member));
+    return this.get(name);
+  }
+
+  /** Larger, while it is served: its members first, then its record; then hosts are told. */
+  async resize(name: string, sizeBytes: bigint): Promise<MirrorView> {
+    const served = this.#find(name);
+    await this.#locks.exclusive(name, async () => {
+      await this.#changes.grow(name, sizeBytes);
+      served.info = { ...served.info, sizeBytes: await this.#engine.resizeMirror(name) };
+    });
     return this.get(name);
   }
 

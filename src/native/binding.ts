@@ -334,6 +334,8 @@ export interface NativeBinding {
   mirrorDemote(engine: number, op: number, volume: string): void;
   mirrorAddMember(engine: number, op: number, volume: string, member: NativeMirror['members'][number]): void;
   mirrorRemoveMember(engine: number, op: number, volume: string, uuid: string): void;
+  mirrorGrow(engine: number, op: number, volume: string, sizeBytes: bigint): void;
+  mirrorResize(engine: number, op: number, volume: string): void;
   mirrorStartVerify(engine: number, op: number, volume: string): void;
   mirrorCancelVerify(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */
@@ -375,6 +377,7 @@ export interface NativeResults {
   readonly poolRanges: PoolRanges;
   readonly replica: ReplicaInfo;
   readonly mirror: MirrorInfo;
+  readonly sizeBytes: bigint;
   readonly address: ListenAddress;
   readonly controller: NativeController;
   readonly discovery: readonly NativeDiscoveryEntry[];

@@ -1,9 +1,16 @@
 // The engine's members for replicas and mirrored volumes: arguments are checked, the addon is called,
 // failures become errors. `Engine` is made of it.
 import { binding, type NativeResults } from './binding.js';
-import { checkFunction, checkObject, checkText } from './checks.js';
+import { checkFunction, checkObject, checkText, checkU64 } from './checks.js';
 import { EnginePools } from './engine-pools.js';
-import { headFailure, memberFailure, mirrorFailure, replicaFailure, verifyFailure } from './failures.js';
+import {
+  growFailure,
+  headFailure,
+  memberFailure,
+  mirrorFailure,
+  replicaFailure,
+  verifyFailure,
+} from './failures.js';
 import {
   checkMirrorMember,
   checkMirrorOptions,
@@ -78,6 +85,24 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     );
   }
 
+  async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
+    checkText(volume, 'volume', 255);
+    checkU64(sizeBytes, 'sizeBytes');
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorGrow(engine, op, volume, sizeBytes), growFailure(volume));
+  }
+
+  async resizeMirror(volume: string): Promise<bigint> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    const sizeBytes = await operate<NativeResults['sizeBytes']>(
+      (op) => binding.mirrorResize(engine, op, volume),
+      mirrorFailure(volume),
+    );
+    this.volumeResized(volume, sizeBytes);
+    return sizeBytes;
+  }
+
   async startMirrorVerify(volume: string): Promise<void> {
     checkText(volume, 'volume', 255);
     const engine = this.useEngine();
@@ -95,6 +120,8 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     const native = { ...checkMirrorOptions(mirror), isHead: true };
     const engine = this.useEngine();
     await operate<void>((op) => binding.mirrorPromote(engine, op, volume, native), headFailure(volume));
+    // It may have grown while its head was elsewhere.
+    this.volumeResized(volume, native.record.blocksCount * BigInt(native.record.blockSizeBytes));
   }
 
   async demoteMirror(volume: string): Promise<void> {

@@ -83,15 +83,24 @@ export function headFailure(volume: string): ToError {
 }
 
 export function verifyFailure(volume: string): ToError {
+  return conflictFailure(volume, `compare members of mirrored volume '${volume}'`);
+}
+
+export function growFailure(volume: string): ToError {
+  return conflictFailure(volume, `make mirrored volume '${volume}' larger`);
+}
+
+function conflictFailure(volume: string, operation: string): ToError {
   return (failure) => {
     switch (failure.code) {
       case 'NOT_FOUND':
         return new MirrorNotFoundError(volume);
       case 'IN_USE':
       case 'PERMISSION_DENIED':
+      case 'INVALID_ARGUMENT':
         return new MirrorConflictError(volume, reasonOf(failure));
       default:
-        return engineFailure(`compare members of mirrored volume '${volume}'`)(failure);
+        return engineFailure(operation)(failure);
     }
   };
 }

@@ -31,6 +31,8 @@ export interface ReplicaInfo {
   readonly volumeUuid?: string;
   readonly nqn: string;
   readonly sizeBytes: bigint;
+  /** To which it can grow: its metadata has room for that. */
+  readonly sizeMaxBytes: bigint;
   readonly blockSizeBytes: number;
   /** Of the heads that sealed it. */
   readonly maxEpoch: bigint;
@@ -169,8 +171,10 @@ export interface MirrorInfo {
   readonly activity: string;
   /** Without a head: as it was known last. */
   readonly record: MirrorRecord;
-  /** A member is being added or removed. */
+  /** A member is being added or removed, or the volume becomes larger. */
   readonly changing: boolean;
+  /** Why it did not become larger the last time. */
+  readonly changeTrouble?: string;
   /** The last one of this head. */
   readonly verify?: MirrorVerify;
   readonly members: readonly MirrorMemberInfo[];
@@ -202,6 +206,10 @@ export interface MirrorEngine {
   /** Begun when it resolves: done when the record says so, given up when `changing` ends without. */
   addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void>;
   removeMirrorMember(volume: string, uuid: string): Promise<void>;
+  /** By the same rules: all members in sync become larger first, then the record says so. */
+  growMirror(volume: string, sizeBytes: bigint): Promise<void>;
+  /** Hosts see the size that the record has; which that is. */
+  resizeMirror(volume: string): Promise<bigint>;
   /** Begun when it resolves: MirrorInfo.verify says how far it is. */
   startMirrorVerify(volume: string): Promise<void>;
   /** Nothing happens where none is under way. */

@@ -239,4 +239,88 @@ describe('a mirrored volume of three processes', () => {
     });
     for (const { target } of nodes) expect(await target.stop()).toBe(0);
   });
+
+  it('becomes larger under load, also while a member is away', {
+    timeout: 120_000,
+  }, async () => {
+    const inPool = async (options: (workspace: Workspace) => string[]): Promise<Node> => {
+      const workspace = await Workspace.create();
+      const target = await workspace.serve();
+      await target.api;
+      const run = async (...argv: string[]) => {
+        const done = await ballast([...argv, '--data', workspace.path('state')]);
+        expect(done.code, done.stderr).toBe(0);
+      };
+      await run('pool', 'create', 'p', '--device', `${workspace.path('disk')}:1GiB`);
+      await run('volume', 'create', 'r', '--pool', 'p', '--size', size);
+      expect(await target.stop()).toBe(0);
+      const given = options(workspace);
+      const node = { workspace, options: given, target: await workspace.serve(...given) };
+      nodes.push(node);
+      return node;
+    };
+    const members = [
+      await inPool(() => ['--replica', 'r=pool:p/r']),
+      await inPool(() => ['--replica', 'r=pool:p/r']),
+    ];
+    const others = members.map(({ target }) => target.replicaUri('r')).join(',');
+    const head = await inPool(() => ['--mirror', `v=pool:p/r,${others},lease=200`]);
+    await inSync(head);
+    const resize = async (bytes: number) =>
+      ballast(['mirror', 'resize', 'v', `${bytes}`, '--data', head.workspace.path('state')]);
+    const written = new Written();
+    const grown = 3 * blocksCount * blockBytes;
+    const writes = await load(
+      head,
+      written,
+      resize(grown).then((done) => expect(done.code, done.stderr).toBe(0)),
+    );
+    expect(writes).toBeGreaterThan(0);
+    const controller = await engine.connect({
+      host: '127.0.0.1',
+      port: head.target.port,
+      nqn: head.target.nqn('v'),
+    });
+    const namespace = controller.namespaces[0]!;
+    expect(namespace.blocksCount).toBe(BigInt(grown / blockBytes));
+    const last = BigInt(grown / blockBytes - 1);
+    expect(await namespace.read(last, 1)).toEqual(Buffer.alloc(blockBytes));
+    await members[0]!.target.kill();
+    const data = randomBytes(blockBytes);
+    await namespace.write(last, data);
+    const again = await resize(2 * grown);
+    expect(again.code, again.stderr).toBe(0);
+    await startAgain(members[0]!);
+    await inSync(head);
+    const end = BigInt((2 * grown) / blockBytes - 1);
+    await namespace.write(end, data).catch(() => undefined); // the size of before, perhaps
+    await controller.close();
+    const smaller = await resize(grown);
+    expect([smaller.code, smaller.stderr]).toEqual([
+      1,
+      "ballast: mirror 'v': a volume is never made smaller\n",
+    ]);
+    await written.check(head);
+    const verified = [
+      'mirror',
+      'verify',
+      'v',
+      '--wait',
+      '-o',
+      'json',
+      '--data',
+      head.workspace.path('state'),
+    ];
+    const { code, stdout } = await ballast(verified);
+    expect([code, JSON.parse(stdout.toString('utf8'))]).toMatchObject([
+      0,
+      { state: 'done', totalBytes: 2 * grown, differentBytes: 0 },
+    ]);
+    // All start again with the size that they have.
+    for (const node of [head, ...members]) expect(await node.target.stop()).toBe(0);
+    for (const node of [...members, head]) await startAgain(node);
+    await inSync(head);
+    await written.check(head);
+    for (const { target } of [head, ...members]) expect(await target.stop()).toBe(0);
+  });
 });

@@ -23,7 +23,7 @@ constexpr ReplicaOptions k_options{.associations_max = 64, .ios_max = 256, .comm
 SimulatedReplica::SimulatedReplica(World& world, const ReplicaIdentity& identity)
     : world_(world),
       identity_(identity),
-      layout_(ReplicaLayout::of(identity.blocks_count * identity.block_size_bytes).value()),
+      layout_(ReplicaLayout::of(size_max_bytes()).value()),
       disk_(world, identity.blocks_count, layout_.blocks_count()) {
   format(Content::complete);
 }
@@ -37,7 +37,7 @@ void SimulatedReplica::format(Content content) {
   superblock.volume_uuid = identity_.volume;
   superblock.block_size_bytes = identity_.block_size_bytes;
   superblock.blocks_count = identity_.blocks_count;
-  superblock.size_max_bytes = identity_.blocks_count * identity_.block_size_bytes;
+  superblock.size_max_bytes = size_max_bytes();
   superblock.content = content;
   for (uint64_t generation = 1; generation <= ReplicaLayout::k_superblock_copies; ++generation) {
     superblock.head.generation = generation;
@@ -117,9 +117,14 @@ ReplicaSuperblock SimulatedReplica::superblock() const {
   return newest;
 }
 
-uint64_t SimulatedReplica::marks_on_device() const {
-  const std::unique_ptr<ReplicaMetadata> metadata = load_metadata(false);
-  return metadata == nullptr ? UINT64_MAX : metadata->marks.count();
+bool SimulatedReplica::has_marks(uint64_t blocks_count) const {
+  const std::unique_ptr<ReplicaMetadata> on_device = load_metadata(false);
+  const auto has = [&](const ReplicaMetadata& metadata) {
+    const auto first = metadata.marks.next_run(0);
+    const uint64_t region_blocks = ReplicaLayout::k_region_bytes / identity_.block_size_bytes;
+    return first && first->first * region_blocks < blocks_count;
+  };
+  return on_device == nullptr || has(*on_device) || has(metadata());
 }
 
 // ---- associations ----
@@ -203,6 +208,7 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::drop_association: associations_.at(action.association)(); break;
     case ReplicaAction::Kind::read_allocation: read_allocation(action); break;
     case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
+    case ReplicaAction::Kind::grow: grow(action.lba); break;
   }
 }
 
@@ -231,6 +237,18 @@ void SimulatedReplica::note_allocation(const ReplicaAction& action) {
     for (uint64_t i = 0; i < unit_blocks; ++i) is_taken |= data[action.lba + unit * unit_blocks + i] != 0;
     if (is_taken) out[unit / 8] = static_cast<uint8_t>(out[unit / 8] | 1u << unit % 8);
   }
+}
+
+// It may fail, also after it was done. What was there before, of another use of the disk, is not any more.
+void SimulatedReplica::grow(uint64_t blocks_count) {
+  const bool fails = world_.chance(6), is_done = !fails || world_.chance(2);
+  const uint64_t before = superblock().blocks_count;
+  disk_.pass([this, blocks_count, before, fails, is_done] {
+    std::vector<uint64_t>& data = disk_.image().data;
+    if (is_done) data.resize(std::max<uint64_t>(data.size(), blocks_count), k_leftover);
+    if (is_done) std::fill(data.begin() + static_cast<int64_t>(before), data.end(), 0);
+    step({.kind = ReplicaEvent::Kind::grown, .status = fails ? Status::no_space : Status::ok});
+  });
 }
 
 // A block is one word, and so is what a checksum is made of.

@@ -2,6 +2,7 @@
 // it. Everything that it answers comes later, never from inside a call, but for refusals.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,6 +22,7 @@ struct ReplicaIdentity {
   Uuid volume, replica;
   uint32_t block_size_bytes = 4096;
   uint64_t blocks_count = 0;
+  uint64_t blocks_count_max = 0;  // that it may grow to; 0: it may not
 };
 
 class SimulatedReplica {
@@ -62,8 +64,9 @@ class SimulatedReplica {
   // Of a replica that is down, too: what its superblock says.
   bdev::mirror::ReplicaSuperblock superblock() const;
   bool is_complete() const { return superblock().content == bdev::mirror::Content::complete; }
-  // Marks on its device, as a start would find them.
-  uint64_t marks_on_device() const;
+  // In the first so many blocks; in memory, or on its device as a start would find them. One behind the end
+  // of the volume, of a block that was damaged, nobody clears, and it says nothing.
+  bool has_marks(uint64_t blocks_count) const;
 
  private:
   struct Io {
@@ -86,6 +89,7 @@ class SimulatedReplica {
   void read_allocation(const bdev::mirror::ReplicaAction& action);
   void note_allocation(const bdev::mirror::ReplicaAction& action);
   void read_checksums(const bdev::mirror::ReplicaAction& action);
+  void grow(uint64_t blocks_count);
   void submit(uint32_t slot);
   void finish(uint32_t slot, Status status);
   void answer(const bdev::mirror::ReplicaAction& action);
@@ -94,6 +98,10 @@ class SimulatedReplica {
     uint32_t number = 0;
     while (used.contains(number)) ++number;
     return number;
+  }
+
+  uint64_t size_max_bytes() const {
+    return std::max(identity_.blocks_count, identity_.blocks_count_max) * identity_.block_size_bytes;
   }
 
   World& world_;

@@ -211,6 +211,11 @@ class Simulator {
   void verify_to_the_end();
   bool verify_all();
 
+  // --- a larger volume ---
+  void draw_growth();
+  void grow_some();
+  std::vector<uint64_t> contents_of(uint32_t node) const;
+
   // --- hosts ---
   void host_turn(uint32_t host);
   std::shared_ptr<HostOp> issue(const std::shared_ptr<HeadProcess>& process, bool is_read, uint64_t lba,
@@ -250,6 +255,7 @@ class Simulator {
   Prng verify_prng_{0};
   uint32_t verify_bytes_ = 1 << 20;
   bool is_spoilt_ = false;  // members differ, and are to
+  Prng growth_prng_{0};     // as that of comparisons
   // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
   bool hopeless_ = false;
   uint64_t next_connection_ = 1;

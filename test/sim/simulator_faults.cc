@@ -22,6 +22,7 @@ void Simulator::draw() {
     if ((options_.faults >> i & 1) != 0 && prng.chance(2, 5)) faults_ |= 1u << i;
   }
   draw_verify();
+  draw_growth();
   report_.faults = faults_;
   ambushes_ = prng.chance(1, 2);
   static constexpr std::array<uint32_t, 16> k_nodes = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5};
@@ -65,7 +66,8 @@ void Simulator::make_volume(uint32_t nodes_count, uint64_t size_bytes) {
 
 void Simulator::add_replica(uint32_t number) {
   nodes_[number].replica = std::make_unique<SimulatedReplica>(
-      world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_});
+      world_, ReplicaIdentity{name_of(k_volume_name), name_of(number), block_size_bytes_, blocks_count_,
+                              2 * blocks_count_});
   nodes_[number].replica->disk().options.member = number;
   nodes_[number].replica->poisoned = [this, number] {
     world_.say("replica " + std::to_string(number) + " cannot write its metadata");

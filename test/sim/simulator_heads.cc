@@ -126,10 +126,10 @@ void Simulator::say_action(const HeadProcess& process, const Action& action) {
   static constexpr std::array<const char*, 8> k_kinds = {"connects to",    "gives up",   "tells",
                                                          "submits to",     "compares",   "completes",
                                                          "asks the store", "has stopped"};
-  static constexpr std::array<const char*, 14> k_commands = {
-      "read-intent",  "mark-intent",   "clear-intent",    "begin-absent",  "end-absent",
-      "read-absent",  "set-syncing",   "dismiss",         "begin-copying", "set-partial",
-      "clear-absent", "forget-copied", "read-allocation", "ping"};
+  static constexpr std::array<const char*, 15> k_commands = {
+      "read-intent",  "mark-intent",   "clear-intent", "begin-absent",    "end-absent",
+      "read-absent",  "set-syncing",   "dismiss",      "begin-copying",   "set-partial",
+      "clear-absent", "forget-copied", "grow",         "read-allocation", "ping"};
   std::string text = "head " + std::to_string(process.node) + " " +
                      k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
   if (action.kind == Action::Kind::command) {
@@ -293,13 +293,15 @@ void Simulator::ask_store(const std::shared_ptr<HeadProcess>& process, const Act
       return;
     }
     const bool ok = record_.revision == action.expected_revision;
+    const uint64_t before = record_.blocks_count;
     if (ok) {
       record_ = wanted;
       record_.revision = action.expected_revision + 1;
       if (intact().empty()) hopeless_ = true;
       world_.note(record_.epoch << 8 | record_.in_sync.bits());
       world_.say("record: epoch " + std::to_string(record_.epoch) + ", in sync " +
-                 std::to_string(record_.in_sync.bits()));
+                 std::to_string(record_.in_sync.bits()) + ", blocks " + std::to_string(record_.blocks_count));
+      if (record_.blocks_count != before) ++report_.growths;
     }
     world_.after(lost ? 500 * k_ms : world_.between(50'000, 2 * k_ms),
                  [this, process, ok, lost, now = record_] {

@@ -21,9 +21,14 @@ void Simulator::host_turn(uint32_t host) {
     ++issued_;
     const bool is_read = world_.chance(2);
     // Mostly where others are, too; and at times where nobody has been.
-    const uint64_t lba =
+    uint64_t lba =
         world_.chance(12) ? world_.prng().below(blocks_count_ - 2) : hot_[world_.prng().below(hot_.size())];
-    issue(process, is_read, lba, world_.chance(4) ? 2 : 1);
+    // Where there was nothing when it began, at its border mostly.
+    if (record_.blocks_count > blocks_count_ && growth_prng_.chance(1, 3)) {
+      const uint64_t added = record_.blocks_count - blocks_count_;
+      lba = blocks_count_ - 1 + (growth_prng_.chance(1, 2) ? 0 : growth_prng_.below(added));
+    }
+    issue(process, is_read, lba, world_.chance(4) && lba + 2 <= record_.blocks_count ? 2 : 1);
     world_.after(world_.between(2 * k_ms, world_.chance(8) ? 3 * k_s : 15 * k_ms),
                  [this, host] { host_turn(host); });
   });

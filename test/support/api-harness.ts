@@ -104,6 +104,10 @@ export class ApiHarness {
             this.memberChanges.push(['remove', name, member]);
             return mirrorNamed(name);
           },
+          resize: async (name, sizeBytes) => {
+            this.memberChanges.push(['resize', name, `${sizeBytes}`]);
+            return mirrorNamed(name);
+          },
           startVerify: async (name) => {
             this.memberChanges.push(['verify', name]);
             return {

@@ -167,6 +167,14 @@ export class FakeEngine extends FakePools implements EnginePort {
     return this.mirrors.removeMirrorMember(volume, uuid);
   }
 
+  async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
+    this.mirrors.growMirror(volume, sizeBytes);
+  }
+
+  async resizeMirror(volume: string): Promise<bigint> {
+    return this.mirrors.sizeOf(volume);
+  }
+
   async startMirrorVerify(volume: string): Promise<void> {
     this.mirrors.startVerify(volume);
   }

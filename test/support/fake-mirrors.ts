@@ -48,6 +48,7 @@ export class FakeMirrors {
     const kept: ReplicaInfo = this.places.get(place) ?? {
       ...{ name, uuid, nqn: replicaNqn(uuid), sizeBytes, blockSizeBytes },
       ...(volumeUuid !== undefined && { volumeUuid }),
+      sizeMaxBytes: 16n * sizeBytes,
       content: options.content ?? 'nothing',
       maxEpoch: 0n,
       ...{ unusable: false, markedRegions: 0, absentMembers: 0, sealed: false },
@@ -138,11 +139,31 @@ export class FakeMirrors {
     });
   }
 
-  startVerify(volume: string): void {
+  /** Why its members do not become larger. */
+  growthTrouble: string | undefined;
+
+  growMirror(volume: string, sizeBytes: bigint): void {
+    const head = this.head(volume);
+    head.changing = true;
+    if (this.growthTrouble !== undefined) {
+      head.changing = false;
+      return;
+    }
+    const blocksCount = sizeBytes / BigInt(head.record.blockSizeBytes);
+    void this.ask(volume, { blocksCount }).then(() => {
+      head.changing = false;
+    });
+  }
+
+  sizeOf(volume: string): bigint {
     const { record } = this.head(volume);
-    const sizeBytes = record.blocksCount * BigInt(record.blockSizeBytes);
+    return record.blocksCount * BigInt(record.blockSizeBytes);
+  }
+
+  startVerify(volume: string): void {
+    const totalBytes = this.sizeOf(volume);
     this.head(volume).verify = {
-      ...{ state: 'running', doneBytes: 0n, totalBytes: sizeBytes, differentBytes: 0n },
+      ...{ state: 'running', doneBytes: 0n, totalBytes, differentBytes: 0n },
       ...{ unreadableBytes: 0n, differences: [], unable: [] },
     };
   }
@@ -154,7 +175,8 @@ export class FakeMirrors {
 
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
     const { record, members, changing, options, verify } = this.head(volume);
-    const found = verify === undefined ? {} : { verify };
+    const trouble = this.growthTrouble === undefined ? {} : { changeTrouble: this.growthTrouble };
+    const found = verify === undefined ? trouble : { verify, ...trouble };
     const info = { volume, record, members, changing, unreconciledRegions: 3, markedRegions: 2, ...found };
     if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };
     return { ...info, state: 'serving', activity: 'degraded' };

@@ -31,6 +31,15 @@ GranuleMap::GranuleMap(uint64_t bits_count)
   BALLAST_ASSERT(bits_count <= ReplicaLayout::k_size_bytes_max / ReplicaLayout::k_granule_bytes);
 }
 
+void GranuleMap::grow(uint64_t bits_count) {
+  BALLAST_ASSERT(bits_count >= bits_count_);
+  BALLAST_ASSERT(bits_count <= ReplicaLayout::k_size_bytes_max / ReplicaLayout::k_granule_bytes);
+  bits_count_ = bits_count;
+  blocks_count_ = (bits_count + k_map_bits_per_block - 1) / k_map_bits_per_block;
+  words_.resize(blocks_count_ * k_words_per_block, 0);
+  dirty_.resize((blocks_count_ + 63) / 64, 0);
+}
+
 bool GranuleMap::has(uint64_t bit) const {
   BALLAST_ASSERT(bit < bits_count_);
   return (words_[bit / 64] >> bit % 64 & 1) != 0;

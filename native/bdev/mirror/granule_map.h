@@ -31,6 +31,8 @@ class GranuleMap {
   bool set(uint64_t first, uint64_t count);
   bool clear(uint64_t first, uint64_t count);
   void set_all() { set(0, bits_count_); }
+  // The new ones are not set, and nothing is dirty by it.
+  void grow(uint64_t bits_count);
 
   // The first bits that are set, at `from` or behind it.
   std::optional<Run> next_run(uint64_t from) const;

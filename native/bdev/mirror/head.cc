@@ -115,12 +115,14 @@ void Head::on_stored(uint64_t now_ns, bool ok, const Record& current) {
   if (!ok && store_in_doubt_ && !planted(Planted::doubt_taken_for_no)) {
     ok = current.epoch == store_record_.epoch && current.head == store_record_.head &&
          current.head_stopped == store_record_.head_stopped && current.members == store_record_.members &&
-         current.in_sync == store_record_.in_sync && current.sealed_epoch == store_record_.sealed_epoch;
+         current.in_sync == store_record_.in_sync && current.sealed_epoch == store_record_.sealed_epoch &&
+         current.blocks_count == store_record_.blocks_count;
   }
   const StoreWish wish = std::exchange(store_wish_, StoreWish::none);
   const bool is_ours = current.epoch == record_.epoch && current.head == options_.node;
   if (!ok && !(wish == StoreWish::claim ? current.epoch == record_.epoch : is_ours)) return fence();
   const Record before = std::exchange(record_, current);
+  fit_maps();
   if (!ok) {
     if (wish != StoreWish::claim && !is_same_set(before, current)) return fence();
     // Somebody changed something else in it: the same again, of what it is now.
@@ -149,6 +151,7 @@ void Head::on_record(uint64_t now_ns, const Record& current) {
   if (store_asked_ || store_retry_ns_ != k_never) return;
   if (!is_same_set(record_, current)) return fence();
   record_ = current;
+  fit_maps();
   advance(now_ns);
 }
 
@@ -161,6 +164,7 @@ void Head::connect(uint64_t now_ns, uint32_t member) {
   work.in_command = false;
   work.intent_read = has_served_ && planted(Planted::restarted_unreconciled);
   work.marked = false;
+  work.grown_to = 0;
   work.begin_absent = work.end_absent = {};
   work.connect_ns = now_ns;
   if (!planted(Planted::session_not_raised) || work.session == 0) ++work.session;
@@ -184,8 +188,8 @@ void Head::on_sealed(uint64_t now_ns, uint32_t member, uint32_t session, const S
   work.heard_ns = work.connect_ns;
   // A mixture of two moments is no replica of any, nor is one that has lost its memory, whatever the record
   // says.
-  if (record_.in_sync.has(member) && said.content != Content::complete &&
-      !planted(Planted::replaced_served)) {
+  const bool has_all = said.content == Content::complete && said.blocks_count >= record_.blocks_count;
+  if (record_.in_sync.has(member) && !has_all && !planted(Planted::replaced_served)) {
     drop_member(now_ns, member);
     return advance(now_ns);
   }
@@ -343,7 +347,7 @@ void Head::advance(uint64_t now_ns) {
     advance_join(now_ns);
     advance_settle(now_ns);
     advance_verify(now_ns);
-    advance_change();
+    advance_change(now_ns);
     advance_intent(now_ns);
     pump(now_ns);
   }

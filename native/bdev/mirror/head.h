@@ -31,6 +31,7 @@
 #include "bdev/mirror/planted.h"
 #include "bdev/mirror/record.h"
 #include "bdev/mirror/region_map.h"
+#include "bdev/mirror/replica_format.h"
 
 namespace ballast::bdev::mirror {
 
@@ -49,6 +50,8 @@ class Head {
   // when the record says so; given up when is_changing() ends without. `is_near`: it is to be read from.
   ChangeRefusal add_member(uint64_t now_ns, const Uuid& replica, bool is_near);
   ChangeRefusal remove_member(uint64_t now_ns, const Uuid& replica);
+  // To so many blocks, by the same rules; if it is given up, growth_trouble() says why.
+  ChangeRefusal grow(uint64_t now_ns, uint64_t blocks_count);
   // Compares all members in sync, range by range; how far it is: verify_report().
   VerifyRefusal start_verify(uint64_t now_ns);
   void cancel_verify();
@@ -93,6 +96,13 @@ class Head {
   Activity activity() const;
   MemberState member_state(uint32_t member) const { return members_[member].state; }
   const Record& record() const { return record_; }
+  struct GrowthTrouble {
+    Uuid member;  // nil: there was none
+    Status status = Status::ok;
+  };
+  const GrowthTrouble& growth_trouble() const { return growth_trouble_; }
+  // What `grow` tells a member.
+  uint64_t growing_to() const;
   bool is_changing() const { return change_.kind != Change::Kind::none; }
   // It is no member, or about to be none.
   bool is_unwanted(const Uuid& replica) const;
@@ -179,9 +189,12 @@ class Head {
     MemberSet begin_absent;  // it is to be told of these
     MemberSet end_absent;
     SealedMember said;
+    uint64_t asked_to_grow_to = 0;  // by the last `grow`
+    uint64_t grown_to = 0;          // that was done, in this session
   };
   enum class JoinStep : uint8_t {
     none,
+    grow,  // to the size of the volume, where it is smaller
     set_syncing,
     drain,
     read_absent,
@@ -218,10 +231,11 @@ class Head {
   };
   enum class StoreWish : uint8_t { none, claim, agree, remove, add, change, stop };
   struct Change {
-    enum class Kind : uint8_t { none, add, remove };
+    enum class Kind : uint8_t { none, add, remove, grow };
     Kind kind = Kind::none;
     Uuid replica;
     bool is_near = false;
+    uint64_t blocks_count = 0;  // grow
   };
 
   // head.cc: from the claim to serving, and the end
@@ -267,10 +281,15 @@ class Head {
 
   // head_change.cc: another number of members
   uint32_t free_place() const;
-  void advance_change();
+  void advance_change(uint64_t now_ns);
   void change_members(Record& wanted) const;
   void on_changed(uint64_t now_ns, const Record& before);
   void dismiss(uint64_t now_ns, uint32_t place, const Uuid& replica);
+
+  // head_grow.cc: a larger volume
+  bool have_grown(uint64_t now_ns);
+  void on_grow_done(uint32_t member, Status status);
+  void fit_maps();
 
   // head_join.cc: who comes back
   void advance_join(uint64_t now_ns);
@@ -390,6 +409,7 @@ class Head {
   bool has_refused_ = false;  // a write that all refused: what they made of it only marks know
 
   Change change_;
+  GrowthTrouble growth_trouble_;
   MemberSet dismissed_;  // places: out of the record, and they are being told
 
   std::vector<Op> ops_;

@@ -35,6 +35,7 @@ enum class CommandKind : uint8_t {
   set_partial,    // also of a member that has nothing
   clear_absent,   // of Head::told_about(): Head::settling()
   forget_copied,  // marks: Head::settling_marks()
+  grow,           // to Head::growing_to() blocks at least
   read_allocation,  // answered by on_allocation(), a part at a time
   ping,             // answered when the member still takes this head's session
 };

@@ -18,6 +18,8 @@ const char* change_refusal_text(ChangeRefusal refusal) {
     case ChangeRefusal::no_place: return "the volume has as many members as it can have";
     case ChangeRefusal::too_few: return "writes need more members than would be left";
     case ChangeRefusal::last_complete: return "no other member has everything";
+    case ChangeRefusal::smaller: return "a volume is never made smaller";
+    case ChangeRefusal::too_large: return "no volume can be of this size";
   }
   return "unknown";
 }
@@ -62,13 +64,18 @@ bool Head::is_unwanted(const Uuid& replica) const {
   return is_going || record_.place_of(replica) == k_nobody;
 }
 
-void Head::advance_change() {
+void Head::advance_change(uint64_t now_ns) {
   if (change_.kind == Change::Kind::none || state_ != HeadState::serving) return;
   if (!lost_.empty() || !leaving_.empty() || !left_.empty()) return;
+  if (change_.kind == Change::Kind::grow && !have_grown(now_ns)) return;
   ask_store(StoreWish::change);
 }
 
 void Head::change_members(Record& wanted) const {
+  if (change_.kind == Change::Kind::grow) {
+    wanted.blocks_count = change_.blocks_count;
+    return;
+  }
   const bool adds = change_.kind == Change::Kind::add;
   const uint32_t place = adds ? free_place() : record_.place_of(change_.replica);
   BALLAST_ASSERT(place != k_nobody && !record_.in_sync.has(place));
@@ -82,6 +89,7 @@ void Head::change_members(Record& wanted) const {
 // `before`: the members as they were.
 void Head::on_changed(uint64_t now_ns, const Record& before) {
   const Change change = std::exchange(change_, {});
+  if (change.kind == Change::Kind::grow) return;
   if (change.kind == Change::Kind::remove)
     return dismiss(now_ns, before.place_of(change.replica), change.replica);
   const uint32_t place = record_.place_of(change.replica);

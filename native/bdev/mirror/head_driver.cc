@@ -186,6 +186,13 @@ ChangeRefusal HeadDriver::remove_member(const Uuid& replica) {
   return refusal;
 }
 
+ChangeRefusal HeadDriver::grow(uint64_t blocks_count) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  ChangeRefusal refusal = ChangeRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.grow(now_ns, blocks_count); });
+  return refusal;
+}
+
 VerifyRefusal HeadDriver::start_verify() {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   VerifyRefusal refusal = VerifyRefusal::none;

@@ -71,6 +71,7 @@ class HeadDriver final : private HeadAccess {
   // As Head's; `connector` is how it is reached from now on.
   ChangeRefusal add_member(const Uuid& replica, std::shared_ptr<ReplicaConnector> connector, bool is_near);
   ChangeRefusal remove_member(const Uuid& replica);
+  ChangeRefusal grow(uint64_t blocks_count);
 
   // As Head's.
   VerifyRefusal start_verify();

@@ -56,6 +56,7 @@ void Head::on_join_command(uint64_t now_ns, uint32_t member) {
   if (join_.member == k_nobody || members_[member].command_round != round_) return;
   join_.asked = false;
   switch (join_.step) {
+    case JoinStep::grow: break;
     case JoinStep::set_syncing:
       // From now on it gets what is written. What began before may still be on its way past it.
       members_[join_.member].state = MemberState::joining;
@@ -88,13 +89,13 @@ void Head::on_join_command(uint64_t now_ns, uint32_t member) {
 void Head::advance_join(uint64_t now_ns) {
   if (state_ != HeadState::serving) return;
   if (join_.member == k_nobody) {
-    if (!leaving_.empty() || !left_.empty()) return;
+    if (!leaving_.empty() || !left_.empty() || change_.kind == Change::Kind::grow) return;
     (record_.all() - record_.in_sync).for_each([&](uint32_t member) {
       if (join_.member == k_nobody && members_[member].state == MemberState::sealed) join_.member = member;
     });
     if (join_.member == k_nobody) return;
     ++round_;
-    join_.step = JoinStep::set_syncing;
+    join_.step = JoinStep::grow;
     join_.map =
         std::make_unique<RegionMap>(unreconciled_.regions_count() * (k_region_bytes / k_granule_bytes));
     join_.filled = std::make_unique<RegionMap>(join_.map->regions_count());
@@ -108,6 +109,13 @@ void Head::advance_join(uint64_t now_ns) {
   }
   switch (join_.step) {
     case JoinStep::none: break;
+    case JoinStep::grow:
+      if (work.said.blocks_count < record_.blocks_count) {
+        if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::grow);
+        break;
+      }
+      join_.step = JoinStep::set_syncing;
+      [[fallthrough]];
     case JoinStep::set_syncing:
       if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, true);
       break;

@@ -27,6 +27,7 @@ bool Head::send_command(uint64_t now_ns, uint32_t member, CommandKind command, u
   work.about_replica = about == k_nobody ? stranger_of(work) : record_.members[about];
   work.command_round = round_;
   work.command_ns = now_ns;
+  if (command == CommandKind::grow) work.asked_to_grow_to = growing_to();
   act(Action::Kind::command, member);
   Action& action = actions_.back();
   action.command = command;
@@ -39,7 +40,10 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
   MemberWork& work = members_[member];
   if (is_over() || session != work.session || !is_usable(member) || !work.in_command) return;
   if (status == Status::fenced) return fence();
-  if (status != Status::ok) {
+  const bool may_refuse = work.command == CommandKind::grow && record_.in_sync.has(member) &&
+                          (status == Status::no_space || status == Status::unsupported ||
+                           status == Status::invalid || status == Status::busy);
+  if (status != Status::ok && !may_refuse) {
     drop_member(now_ns, member);
     return advance(now_ns);
   }
@@ -65,6 +69,10 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
       if (settle_left_.empty()) on_settled();
       break;
     case CommandKind::begin_copying: on_copying_noted(member); break;
+    case CommandKind::grow:
+      on_grow_done(member, status);
+      if (member == join_.member) on_join_command(now_ns, member);
+      break;
     case CommandKind::begin_absent:
       work.begin_absent.remove(work.about);
       remember_slot(work, work.about_replica, absent_everything(member));

@@ -34,6 +34,7 @@ struct CopyProgress {
 // What a member said of itself when it was sealed.
 struct SealedMember {
   Content content = Content::complete;
+  uint64_t blocks_count = UINT64_MAX;  // that it has room for
   uint32_t absent_count = 0;
   std::array<AbsentSlot, k_members_max> absent{};
 };
@@ -82,6 +83,8 @@ enum class ChangeRefusal : uint8_t {
   no_place,
   too_few,        // min_in_sync
   last_complete,  // nobody else has everything
+  smaller,        // than the volume is
+  too_large,      // for any volume
 };
 const char* change_refusal_text(ChangeRefusal refusal);
 

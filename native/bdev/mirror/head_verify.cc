@@ -69,14 +69,15 @@ void Head::advance_verify(uint64_t now_ns) {
   if (state_ != HeadState::serving || !leaving_.empty() || !left_.empty()) return;
   if (verified().size() < 2) return end_verify(VerifyState::failed);
   const uint64_t first_lba = verify_.next_granule * granule_blocks_;
-  if (first_lba >= record_.blocks_count) return end_verify(VerifyState::done);
+  const uint64_t end_lba = verify_.report.total_bytes / record_.block_size_bytes;  // it may have grown since
+  if (first_lba >= end_lba) return end_verify(VerifyState::done);
   // With one alone it waits for another to come back.
   if (now_ns < verify_.next_ns || (verified() & readable()).size() < 2) return;
   uint64_t bytes = options_.verify_bytes;
   if (yields(now_ns)) bytes = std::min<uint64_t>(bytes, options_.busy_copy_bytes);
   if (verify_.next_granule < verify_.singly_until) bytes = k_granule_bytes;
   const uint64_t blocks_max = bytes / k_granule_bytes * granule_blocks_;
-  const uint64_t count = std::min(blocks_max, record_.blocks_count - first_lba);
+  const uint64_t count = std::min(blocks_max, end_lba - first_lba);
   Op* const op = take_op(Purpose::verify, IoType::read, first_lba, static_cast<uint32_t>(count));
   if (op == nullptr) return;
   verify_.is_out = true;

@@ -20,6 +20,7 @@ bool makes_sense(const ReplicaState& state) {
 SealedMember sealed_member(const ReplicaState& state) {
   SealedMember said;
   said.content = state.content;
+  said.blocks_count = state.blocks_count;
   for (const AbsentEntry& entry : state.absent) {
     if (entry.is_free()) continue;
     said.absent[said.absent_count++] = {entry.member_uuid, entry.since_epoch, entry.everything != 0,
@@ -37,7 +38,7 @@ const char* member_fault_text(MemberFault fault) {
     case MemberFault::wrong_volume: return "it is a replica of another volume";
     case MemberFault::wrong_replica: return "it is another replica than the record of the volume says";
     case MemberFault::wrong_block_size: return "it has another block size than the volume";
-    case MemberFault::too_small: return "it is smaller than the volume";
+    case MemberFault::too_small: return "it was made for less than the volume has";
     case MemberFault::wrong_seal: return "it does not say that it is sealed in this epoch and session";
     case MemberFault::no_slot: return "it has forgotten what an absent member misses";
   }
@@ -119,6 +120,7 @@ void MemberCommands::start(const Head& head, const Action& action) {
     case CommandKind::forget_copied:
       regions_.assign(head.settling_marks().begin(), head.settling_marks().end());
       break;
+    case CommandKind::grow: blocks_count_ = head.growing_to(); break;
     case CommandKind::set_partial:
     case CommandKind::set_syncing:
     case CommandKind::dismiss: break;
@@ -140,6 +142,13 @@ void MemberCommands::prepare(const Head& head) {
     case CommandKind::begin_copying: return prepare_absent(ReplicaOpcode::begin_absent);
     case CommandKind::end_absent: return prepare_absent(ReplicaOpcode::end_absent);
     case CommandKind::clear_absent: return prepare_absent(ReplicaOpcode::clear_absent);
+    case CommandKind::grow:
+      request_ = {.words = {.opcode = ReplicaOpcode::grow,
+                            .cdw10 = static_cast<uint32_t>(blocks_count_),
+                            .cdw11 = static_cast<uint32_t>(blocks_count_ >> 32),
+                            .cdw12 = static_cast<uint32_t>(head.record().blocks_count),
+                            .cdw13 = static_cast<uint32_t>(head.record().blocks_count >> 32)}};
+      return;
     case CommandKind::set_partial:
       request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = 2}};
       return;
@@ -258,7 +267,7 @@ MemberFault MemberCommands::check_state(ByteSpan data, ReplicaState& state) cons
   if (state.volume_uuid != volume_) return MemberFault::wrong_volume;
   if (state.replica_uuid != replica_) return MemberFault::wrong_replica;
   if (state.block_size_bytes != block_size_bytes_) return MemberFault::wrong_block_size;
-  if (state.blocks_count < blocks_count_) return MemberFault::too_small;
+  if (state.size_max_bytes / block_size_bytes_ < blocks_count_) return MemberFault::too_small;
   const bool is_ours = state.sealed_epoch == action_.epoch && state.session == action_.session;
   return is_ours ? MemberFault::none : MemberFault::wrong_seal;
 }

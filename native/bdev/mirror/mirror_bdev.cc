@@ -5,8 +5,8 @@ namespace {
 
 class MirrorBdev final : public Bdev {
  public:
-  explicit MirrorBdev(HeadSlot& slot) : slot_(slot), geometry_(slot.geometry()) {}
-  const Geometry& geometry() const override { return geometry_; }
+  explicit MirrorBdev(HeadSlot& slot) : slot_(slot) {}
+  const Geometry& geometry() const override { return slot_.geometry(); }
   const Capabilities& capabilities() const override {
     static constexpr Capabilities k_capabilities{
         .unmap = true, .write_zeroes = true, .compare = true, .persistent = true};
@@ -17,7 +17,6 @@ class MirrorBdev final : public Bdev {
 
  private:
   HeadSlot& slot_;
-  const Geometry geometry_;
 };
 
 }  // namespace

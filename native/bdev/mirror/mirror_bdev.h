@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bdev/bdev.h"
+#include "bdev/growing_geometry.h"
 #include "bdev/home_channel.h"
 #include "bdev/mirror/head_driver.h"
 
@@ -19,7 +20,9 @@ class HeadSlot final : public HomeDevice {
 
   // --- any thread ---
   Reactor& home() override { return home_; }
-  const Geometry& geometry() const { return geometry_; }
+  const Geometry& geometry() const { return geometry_.get(); }
+  // By one thread at a time; what heads are asked for may be behind the end before.
+  void grow(uint64_t blocks_count) { geometry_.set({geometry().block_size_bytes, blocks_count}); }
 
   // --- on home ---
   // Without a head I/O ends with `fenced`, which a host takes to another path.
@@ -30,7 +33,7 @@ class HeadSlot final : public HomeDevice {
 
  private:
   Reactor& home_;
-  const Geometry geometry_;
+  GrowingGeometry geometry_;
   HeadDriver* driver_ = nullptr;
 };
 

@@ -55,6 +55,7 @@ enum class Planted : uint8_t {
   replaced_served,             // one that lost its memory is still one of the set
   verified_past_writes,        // members are compared while one of them lacks what is being written
   verified_unreconciled,       // or what is not made equal yet
+  grown_early,                 // a volume is larger before all members in sync are
   left_in_disorder,            // what one that left has marked is never copied back to it
   // At a member.
   member_written_unmarked,      // a write begins before the mark of its region is durable
@@ -77,6 +78,8 @@ enum class Planted : uint8_t {
   member_content_volatile,      // complete, before that is durable
   member_damaged_marks,         // a damaged block of marks counts as empty
   member_damaged_map,           // one of an absent member's map does
+  member_size_volatile,         // it has grown, before that is durable
+  member_grown_forgotten,       // what it has grown by is not missing where everything is
   member_copied_unflushed,      // what was copied is noted before what was written there since
   member_copied_trusted,        // at the start all behind the copied part counts as copied, too
   // At the start nothing is noted of regions that are marked. A head marks them again, which notes it, too:

@@ -37,6 +37,12 @@ class RegionMap {
   void set_all() {
     for (uint64_t region = 0; region < regions_count_; ++region) set(region);
   }
+  // The new ones are not set.
+  void grow(uint64_t regions_count) {
+    BALLAST_ASSERT(regions_count >= regions_count_);
+    regions_count_ = regions_count;
+    words_.resize((regions_count + 63) / 64, 0);
+  }
   void clear_all() {
     words_.assign(words_.size(), 0);
     count_ = 0;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t k_part_alignment = 4096;
 constexpr uint32_t k_checksum_part_bytes = 128 * 1024;
+constexpr uint64_t k_zero_blocks_max = uint64_t{1} << 18;  // in one go
 
 Capabilities capabilities_over(const Capabilities& data) {
   Capabilities capabilities = data;
@@ -22,7 +23,8 @@ Capabilities capabilities_over(const Capabilities& data) {
 
 Geometry geometry_of(const ReplicaMetadata* metadata, const Bdev& data) {
   if (metadata == nullptr) return data.geometry();
-  return {metadata->superblock.block_size_bytes, metadata->superblock.blocks_count};
+  const ReplicaSuperblock& superblock = metadata->superblock;
+  return {superblock.block_size_bytes, superblock.size_max_bytes / superblock.block_size_bytes};
 }
 
 }  // namespace
@@ -53,6 +55,7 @@ Replica::Replica(Reactor& home, const Uuid& uuid, std::shared_ptr<Bdev> data,
   for (size_t i = 0; i < children_.size(); ++i) children_.at(i).replica = this;
   for (size_t i = 0; i < commands_.size(); ++i) commands_.at(i).replica = this;
   for (MetadataIo& io : metadata_ios_) io.replica = this;
+  growth_.replica = this;
 }
 
 Replica::~Replica() {
@@ -105,6 +108,7 @@ void Replica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::drop_association: return drop(associations_[action.association]);
     case ReplicaAction::Kind::read_allocation: return read_allocation(action);
     case ReplicaAction::Kind::read_checksums: return read_checksums(action);
+    case ReplicaAction::Kind::grow: return grow(action.lba);
   }
 }
 
@@ -323,6 +327,45 @@ void Replica::end_checksums(CommandSlot& slot, Status status) {
   post(slot.pending);
 }
 
+// ---- growing ----
+
+// The command that asked for it is at work until its end: nothing closes before.
+void Replica::grow(uint64_t blocks_count) {
+  growth_.next_lba = core_.metadata()->superblock.blocks_count;
+  growth_.end_lba = blocks_count;
+  if (data_->geometry().blocks_count >= blocks_count) return zero_next();
+  if (grower_ == nullptr) return end_growth(Status::unsupported);
+  grower_(blocks_count * geometry_.block_size_bytes, [this](Status status) {
+    const bool has_grown = data_->geometry().blocks_count >= growth_.end_lba;
+    if (status == Status::ok && !has_grown) status = Status::no_space;
+    if (status != Status::ok) return end_growth(status);
+    zero_next();
+  });
+}
+
+// It may hold what its device held before.
+void Replica::zero_next() {
+  if (growth_.next_lba == growth_.end_lba) return end_growth(Status::ok);
+  if (!capabilities_.unmap && !capabilities_.write_zeroes) return end_growth(Status::unsupported);
+  const uint64_t count = std::min(growth_.end_lba - growth_.next_lba, k_zero_blocks_max);
+  growth_.io.type = capabilities_.unmap ? IoType::unmap : IoType::write_zeroes;
+  growth_.io.fua = true;
+  growth_.io.lba = std::exchange(growth_.next_lba, growth_.next_lba + count);
+  growth_.io.blocks_count = static_cast<uint32_t>(count);
+  growth_.io.context = this;
+  growth_.io.done = [](Io& io, Status status) {
+    auto& self = *static_cast<Replica*>(io.context);
+    if (status != Status::ok) return self.end_growth(status);
+    self.zero_next();
+  };
+  data_channel_->submit(growth_.io);
+}
+
+void Replica::end_growth(Status status) {
+  growth_.pending.event = {.kind = ReplicaEvent::Kind::grown, .status = status};
+  post(growth_.pending);
+}
+
 // ---- metadata ----
 
 void Replica::write_metadata(const ReplicaAction& action) {
@@ -385,6 +428,8 @@ ReplicaFacts Replica::facts() const {
   if (facts.is_unusable) return facts;
   const ReplicaMetadata& metadata = *core_.metadata();
   facts.volume_uuid = metadata.superblock.volume_uuid;
+  facts.blocks_count = metadata.superblock.blocks_count;
+  facts.blocks_count_max = metadata.superblock.size_max_bytes / metadata.superblock.block_size_bytes;
   facts.max_epoch = metadata.superblock.max_epoch;
   facts.content = metadata.superblock.content;
   facts.marked_regions = metadata.marks.count();

@@ -51,6 +51,8 @@ struct ReplicaOrder {
 };
 
 struct ReplicaFacts {
+  uint64_t blocks_count = 0;
+  uint64_t blocks_count_max = 0;  // to which it can grow
   Uuid volume_uuid;
   uint64_t max_epoch = 0;
   Content content = Content::nothing;
@@ -72,6 +74,7 @@ class Replica {
   // --- any thread ---
   Reactor& home() { return home_; }
   const Uuid& uuid() const { return uuid_; }
+  // Of as many blocks as it can grow to; how many there are its core knows, and heads.
   const Geometry& geometry() const { return geometry_; }
   const Capabilities& capabilities() const { return capabilities_; }
   // The number of an association that is no NVMe controller's.
@@ -92,6 +95,11 @@ class Replica {
   // Called on home when a head has sealed it, and when none has any more: it left, its connection broke, or
   // another one is about to. From inside of what changed it: to pass it on.
   void set_on_seal(std::function<void(bool is_sealed)> on_seal) { on_seal_ = std::move(on_seal); }
+  // Makes its data device larger, to so many bytes at least; called on home, `grown` there, later. Without it
+  // the replica has what its device has.
+  using Grown = std::function<void(Status)>;
+  using Grower = std::function<void(uint64_t size_bytes, Grown grown)>;
+  void set_grower(Grower grower) { grower_ = std::move(grower); }
   // Drops all associations; `closed` comes later, when they have been closed and no device has anything to
   // do.
   void close(std::function<void()> closed);
@@ -128,6 +136,12 @@ class Replica {
     Io io;
     ReplicaAction checking;  // read_checksums: what is left of it
   };
+  struct Growth {
+    Replica* replica = nullptr;
+    uint64_t next_lba = 0, end_lba = 0;  // what is zeroed
+    Pending pending;
+    Io io;
+  };
   struct MetadataIo {
     Replica* replica = nullptr;
     Segment segment;
@@ -154,6 +168,9 @@ class Replica {
   void read_next_part(CommandSlot& slot);
   static void part_done(Io& io, Status status);
   void end_checksums(CommandSlot& slot, Status status);
+  void grow(uint64_t blocks_count);
+  void zero_next();
+  void end_growth(Status status);
   void write_metadata(const ReplicaAction& action);
   static void metadata_done(Io& io, Status status);
   bool is_idle() const;
@@ -185,6 +202,8 @@ class Replica {
   IntrusiveList<ReplicaOrder, &ReplicaOrder::node> command_line_;
   std::array<MetadataIo, ReplicaCore::k_metadata_writes_max> metadata_ios_;
   uint32_t metadata_writes_count_ = 0;
+  Grower grower_;
+  Growth growth_;
   std::function<void(bool)> on_seal_;
   bool said_sealed_ = false;
   bool is_closing_ = false;

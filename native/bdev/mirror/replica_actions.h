@@ -23,6 +23,7 @@ struct ReplicaEvent {
     metadata_done,       // write_metadata `ticket` has ended with `status`
     allocation_done,     // read_allocation `slot` has, of which `command` is the command
     checksums_done,      // read_checksums `slot` has
+    grown,               // grow has
   };
   Kind kind = Kind::association_opened;
   uint32_t association = 0;
@@ -46,6 +47,7 @@ struct ReplicaAction {
     // `lba` and `blocks_count` are read from the device, and `out` is filled with the CRC32C of each granule
     // of it, little endian, of the last one as far as the range goes.
     read_checksums,
+    grow,  // the data device to `lba` blocks at least, of which the new ones read zeroes; then grown
   };
   Kind kind = Kind::finish_io;
   uint32_t association = 0;

@@ -15,6 +15,7 @@ std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
     case ReplicaOpcode::clear_absent:
     case ReplicaOpcode::set_content:
     case ReplicaOpcode::read_checksums:
+    case ReplicaOpcode::grow:
     case ReplicaOpcode::read_allocation: return static_cast<ReplicaOpcode>(opcode);
   }
   return std::nullopt;
@@ -48,6 +49,7 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       }
       if (words.cdw13 != 0) return std::nullopt;
       return CommandTransfer{.answer_bytes = checksums_bytes(words.cdw12)};
+    case ReplicaOpcode::grow: return CommandTransfer{};
     case ReplicaOpcode::set_content:
       if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 3) return std::nullopt;
       return CommandTransfer{};
@@ -61,6 +63,10 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
     case ReplicaOpcode::read_absent: command.argument = words.cdw13; [[fallthrough]];
     case ReplicaOpcode::read_intent:
     case ReplicaOpcode::read_allocation: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
+    case ReplicaOpcode::grow:
+      command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
+      command.volume_blocks = uint64_t{words.cdw13} << 32 | words.cdw12;
+      break;
     case ReplicaOpcode::read_checksums:
       command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
       command.argument = words.cdw12;

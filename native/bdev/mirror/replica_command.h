@@ -45,10 +45,12 @@ inline uint32_t checksums_bytes(uint32_t bytes) { return checksums_count(bytes) 
 // What a member is told (ReplicaEvent::command).
 struct ReplicaCommand {
   ReplicaOpcode opcode = ReplicaOpcode::read_state;
-  ByteSpan data;          // what came with it; valid until the answer
-  MutableByteSpan out;    // where an answer's data goes; its length is what was asked for
-  uint64_t first = 0;     // read_intent, read_absent, read_allocation, read_checksums: CDW10 and 11
-  uint32_t argument = 0;  // read_absent: the slot; set_content: 0 to 2; read_checksums: bytes of data
+  ByteSpan data;        // what came with it; valid until the answer
+  MutableByteSpan out;  // where an answer's data goes; its length is what was asked for
+  uint64_t first =
+      0;  // read_intent, read_absent, read_allocation, read_checksums: CDW10 and 11; grow: blocks
+  uint32_t argument = 0;       // read_absent: the slot; set_content: 0 to 2; read_checksums: bytes of data
+  uint64_t volume_blocks = 0;  // grow: CDW12 and 13
 };
 // Of words that passed transfer_of(), with spans of the lengths that it says.
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);

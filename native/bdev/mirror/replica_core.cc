@@ -57,6 +57,7 @@ void ReplicaCore::step(const ReplicaEvent& event, ReplicaActions& actions) {
     case ReplicaEvent::Kind::metadata_done: on_metadata_done(event.ticket, event.status); break;
     case ReplicaEvent::Kind::allocation_done: on_allocation_done(event); break;
     case ReplicaEvent::Kind::checksums_done: on_checksums_done(event); break;
+    case ReplicaEvent::Kind::grown: on_grown(event.status); break;
   }
   if (metadata_ != nullptr && !is_poisoned_) {
     advance_command();
@@ -95,7 +96,7 @@ Refusal ReplicaCore::check_seal(const SealRequest& request) const {
   const bool is_of_volume = superblock.volume_uuid.is_nil() || request.volume_uuid == superblock.volume_uuid;
   const bool is_right = is_of_volume && request.replica_uuid == superblock.head.replica_uuid &&
                         request.block_size_bytes == superblock.block_size_bytes &&
-                        request.blocks_count <= superblock.blocks_count;
+                        request.blocks_count <= superblock.size_max_bytes / superblock.block_size_bytes;
   if (!is_right) return Refusal::wrong_replica;
   const bool is_sealing = sealing_.stage != Sealing::Stage::none;
   const uint64_t epoch = is_sealing ? sealing_.epoch : superblock.max_epoch;

@@ -86,6 +86,7 @@ class ReplicaCore {
     flushing,    // blocks of maps of absent members are being written
     marking,     // blocks of the intent map are
     superblock,  // it is
+    growing,     // the devices are
   };
 
   struct Sealing {
@@ -150,6 +151,9 @@ class ReplicaCore {
   void set_content();
   void advance_command();
   void end_command(Status status, Refusal refusal = Refusal::none);
+  void start_growing();
+  void forget_marks_behind(uint64_t volume_blocks);
+  void on_grown(Status status);
   void start_marking();
   void start_clearing();
   void clear_marks();

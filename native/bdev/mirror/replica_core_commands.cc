@@ -155,7 +155,7 @@ void ReplicaCore::start_command() {
   switch (at_work_.command.opcode) {
     case ReplicaOpcode::mark_intent:
     case ReplicaOpcode::clear_intent: {
-      const auto list = parse_region_list(at_work_.command.data, metadata_->layout.regions_count);
+      const auto list = parse_region_list(at_work_.command.data, metadata_->regions_count());
       if (!list) return end_command(Status::invalid);
       regions_ = *list;
       return at_work_.command.opcode == ReplicaOpcode::mark_intent ? start_marking() : start_clearing();
@@ -163,12 +163,13 @@ void ReplicaCore::start_command() {
     case ReplicaOpcode::begin_absent:
     case ReplicaOpcode::end_absent:
     case ReplicaOpcode::clear_absent: {
-      const auto request = parse_absent_request(at_work_.command.data, metadata_->layout.granules_count);
+      const auto request = parse_absent_request(at_work_.command.data, metadata_->granules_count());
       if (!request) return end_command(Status::invalid);
       absent_request_ = *request;
       return start_absent();
     }
     case ReplicaOpcode::set_content: return set_content();
+    case ReplicaOpcode::grow: return start_growing();
     case ReplicaOpcode::seal:
     case ReplicaOpcode::read_state:
     case ReplicaOpcode::read_intent:
@@ -193,6 +194,40 @@ void ReplicaCore::set_content() {
   if (content == before) return end_command(Status::ok);
   write_superblock();
   if (planted(Planted::member_content_volatile)) return end_command(Status::ok);
+  stage_ = CommandStage::superblock;
+}
+
+// The devices first. What is noted of the size is durable before the answer.
+void ReplicaCore::start_growing() {
+  const ReplicaSuperblock& superblock = metadata_->superblock;
+  const uint64_t blocks_count = at_work_.command.first;
+  forget_marks_behind(at_work_.command.volume_blocks);
+  if (blocks_count <= superblock.blocks_count) return end_command(Status::ok);
+  if (blocks_count > superblock.size_max_bytes / superblock.block_size_bytes) {
+    return end_command(Status::no_space);
+  }
+  stage_ = CommandStage::growing;
+  actions_->add({.kind = ReplicaAction::Kind::grow, .lba = blocks_count});
+}
+
+// Of a damaged block of marks all count as set, also those behind the end of the volume, where nothing was
+// ever written. Nobody would clear them once it is larger.
+void ReplicaCore::forget_marks_behind(uint64_t volume_blocks) {
+  const uint64_t region_blocks = ReplicaLayout::k_region_bytes / metadata_->superblock.block_size_bytes;
+  const uint64_t first = volume_blocks / region_blocks + (volume_blocks % region_blocks != 0 ? 1 : 0);
+  const uint64_t regions = metadata_->regions_count();
+  if (first >= regions) return;
+  metadata_->marks.clear(first, regions - first);
+  metadata_->durable_marks.clear(first, regions - first);
+}
+
+void ReplicaCore::on_grown(Status status) {
+  if (stage_ != CommandStage::growing) return;  // poisoned meanwhile
+  if (status != Status::ok) return end_command(status);
+  metadata_->superblock.blocks_count = at_work_.command.first;
+  metadata_->grow();
+  write_superblock();
+  if (planted(Planted::member_size_volatile)) return end_command(Status::ok);
   stage_ = CommandStage::superblock;
 }
 
@@ -221,7 +256,7 @@ void ReplicaCore::end_command(Status status, Refusal refusal) {
 // ---- marks ----
 
 void ReplicaCore::start_marking() {
-  const uint64_t granules_count = metadata_->layout.granules_count;
+  const uint64_t granules_count = metadata_->granules_count();
   for (uint32_t i = 0; i < regions_.count; ++i) {
     const uint64_t first = first_granule(regions_.regions[i]);
     const uint64_t count = std::min(ReplicaLayout::k_granules_per_region, granules_count - first);
@@ -235,7 +270,7 @@ void ReplicaCore::start_marking() {
 
 // First what absent members miss there becomes durable.
 void ReplicaCore::start_clearing() {
-  const uint64_t granules_count = metadata_->layout.granules_count;
+  const uint64_t granules_count = metadata_->granules_count();
   for (uint32_t i = 0; i < regions_.count; ++i) {
     const uint64_t first = first_granule(regions_.regions[i]);
     const uint64_t count = std::min(ReplicaLayout::k_granules_per_region, granules_count - first);
@@ -318,7 +353,7 @@ void ReplicaCore::begin_absent() {
   if (absent_slot_ == k_absent_slots) return end_command(Status::no_space, Refusal::no_slot);
   auto& map = metadata_->absent[absent_slot_];
   if (map == nullptr) {
-    map = std::make_unique<GranuleMap>(metadata_->layout.granules_count);
+    map = std::make_unique<GranuleMap>(metadata_->granules_count());
     map_generations_[absent_slot_] = metadata_->superblock.absent[absent_slot_].generation + 1;
   }
   for (uint32_t i = 0; i < absent_request_.count; ++i) {

@@ -7,14 +7,39 @@
 
 namespace ballast::bdev::mirror {
 
+namespace {
+
+uint64_t divide_up(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
+uint64_t bytes_of_volume(const ReplicaSuperblock& superblock) {
+  return superblock.blocks_count * superblock.block_size_bytes;
+}
+
+}  // namespace
+
 ReplicaMetadata::ReplicaMetadata(const ReplicaSuperblock& newest, const ReplicaLayout& its_layout)
     : superblock(newest),
       layout(its_layout),
-      marks(its_layout.regions_count),
-      durable_marks(its_layout.regions_count) {
+      marks(divide_up(bytes_of_volume(newest), ReplicaLayout::k_region_bytes)),
+      durable_marks(marks.bits_count()) {
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
-    if (!superblock.absent[slot].is_free())
-      absent[slot] = std::make_unique<GranuleMap>(layout.granules_count);
+    if (!superblock.absent[slot].is_free()) absent[slot] = std::make_unique<GranuleMap>(granules_count());
+  }
+}
+
+uint64_t ReplicaMetadata::granules_count() const {
+  return divide_up(bytes_of_volume(superblock), ReplicaLayout::k_granule_bytes);
+}
+
+void ReplicaMetadata::grow() {
+  const uint64_t regions = divide_up(bytes_of_volume(superblock), ReplicaLayout::k_region_bytes);
+  marks.grow(regions);
+  durable_marks.grow(regions);
+  for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
+    if (absent[slot] == nullptr) continue;
+    const uint64_t before = absent[slot]->bits_count(), now = granules_count();
+    absent[slot]->grow(now);
+    const bool everything = superblock.absent[slot].everything != 0;
+    if (everything && !planted(Planted::member_grown_forgotten)) absent[slot]->set(before, now - before);
   }
 }
 
@@ -62,22 +87,27 @@ void ReplicaLoader::take(ByteSpan block) {
     const uint64_t in_maps = next_ - absent_start;
     take_absent(static_cast<uint32_t>(in_maps / layout.absent_blocks), in_maps % layout.absent_blocks, block);
   }
-  next_ = past_free_slots(next_ + 1);
+  next_ = past_unused(next_ + 1);
 }
 
 std::optional<uint64_t> ReplicaLoader::block_after(uint64_t block) const {
   BALLAST_ASSERT(state_ == State::reading);
-  const uint64_t after = past_free_slots(block + 1);
+  const uint64_t after = past_unused(block + 1);
   if (after >= metadata_->layout.blocks_count()) return std::nullopt;
   return after;
 }
 
-// The map of a free slot says nothing.
-uint64_t ReplicaLoader::past_free_slots(uint64_t block) const {
+// The map of a free slot says nothing, nor do the blocks of any that are for a larger replica.
+uint64_t ReplicaLoader::past_unused(uint64_t block) const {
   const ReplicaLayout& layout = metadata_->layout;
+  if (block < layout.absent_start(0) && block - layout.intent_start() >= metadata_->marks.blocks_count()) {
+    block = layout.absent_start(0);
+  }
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
-    if (block == layout.absent_start(slot) && metadata_->absent[slot] == nullptr)
-      block += layout.absent_blocks;
+    if (block < layout.absent_start(slot) || block >= layout.absent_start(slot + 1)) continue;
+    const auto& map = metadata_->absent[slot];
+    const uint64_t used = map == nullptr ? 0 : map->blocks_count();
+    if (block - layout.absent_start(slot) >= used) block = layout.absent_start(slot + 1);
   }
   return block;
 }
@@ -124,7 +154,7 @@ void ReplicaLoader::take_absent(uint32_t slot, uint64_t block, ByteSpan bytes) {
 std::unique_ptr<ReplicaMetadata> ReplicaLoader::finish() {
   BALLAST_ASSERT(state_ == State::reading);
   BALLAST_ASSERT(!next_block().has_value());
-  const uint64_t granules_count = metadata_->layout.granules_count;
+  const uint64_t granules_count = metadata_->granules_count();
   for (uint32_t slot = 0; slot < k_absent_slots; ++slot) {
     if (metadata_->absent[slot] == nullptr) continue;
     GranuleMap& map = *metadata_->absent[slot];

@@ -15,6 +15,13 @@ namespace ballast::bdev::mirror {
 struct ReplicaMetadata {
   ReplicaMetadata(const ReplicaSuperblock& newest, const ReplicaLayout& its_layout);
 
+  // Of the size that it has now; its layout has room for more.
+  uint64_t regions_count() const { return marks.bits_count(); }
+  uint64_t granules_count() const;
+  // Maps have room for what the superblock says now. What an absent member misses of the rest is nothing,
+  // unless it misses everything.
+  void grow();
+
   ReplicaSuperblock superblock;  // of now; what is durable may be older
   ReplicaLayout layout;
   bool is_superblock_worn = false;  // the copies do not both say so: to be written before it is relied on
@@ -50,7 +57,7 @@ class ReplicaLoader {
  private:
   void take_intent(uint64_t block, ByteSpan bytes);
   void take_absent(uint32_t slot, uint64_t block, ByteSpan bytes);
-  uint64_t past_free_slots(uint64_t block) const;
+  uint64_t past_unused(uint64_t block) const;
 
   State state_ = State::unusable;
   std::unique_ptr<ReplicaMetadata> metadata_;

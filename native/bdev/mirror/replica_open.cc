@@ -94,7 +94,13 @@ class Opening {
     if (format_.content == Content::partial) return fail(invalid("a new replica is complete or has nothing"));
     const Geometry& data = data_->geometry();
     const uint64_t size_bytes = data.blocks_count * data.block_size_bytes;
-    layout_ = *ReplicaLayout::of(size_bytes);
+    // Beside the data there may be less metadata than that takes: then it cannot grow.
+    size_max_bytes_ = replica_size_max_bytes(size_bytes);
+    layout_ = *ReplicaLayout::of(size_max_bytes_);
+    if (layout_.blocks_count() > metadata_->geometry().blocks_count) {
+      size_max_bytes_ = size_bytes;
+      layout_ = *ReplicaLayout::of(size_bytes);
+    }
     if (layout_.blocks_count() > metadata_->geometry().blocks_count) {
       return fail(invalid("the metadata of a replica of " + std::to_string(size_bytes) + " bytes needs " +
                           std::to_string(layout_.blocks_count() * k_replica_block_bytes) + " bytes"));
@@ -131,7 +137,7 @@ class Opening {
     superblock.block_size_bytes = data.block_size_bytes;
     superblock.volume_uuid = format_.volume_uuid;
     superblock.blocks_count = data.blocks_count;
-    superblock.size_max_bytes = data.blocks_count * data.block_size_bytes;
+    superblock.size_max_bytes = size_max_bytes_;
     superblock.content = format_.content;
     encode_superblock(transfers_[copy_].bytes, superblock);
     run(IoType::write, copy_, 1, transfers_[copy_], &Opening::superblock_written);
@@ -260,6 +266,7 @@ class Opening {
   std::unique_ptr<Channel> channel_;
   std::optional<ReplicaLoader> loader_;
   ReplicaLayout layout_;
+  uint64_t size_max_bytes_ = 0;
   uint32_t copy_ = 0;    // of the superblock
   uint64_t next_ = 0;    // to be zeroed
   Then then_ = nullptr;  // of all transfers: what is in flight together is alike
@@ -271,9 +278,14 @@ class Opening {
 
 }  // namespace
 
+uint64_t replica_size_max_bytes(uint64_t data_bytes) {
+  constexpr uint64_t k_times = 16, k_least = uint64_t{64} << 30, k_most = ReplicaLayout::k_size_bytes_max;
+  return data_bytes >= k_most / k_times ? k_most : std::max(data_bytes * k_times, k_least);
+}
+
 std::optional<uint64_t> replica_metadata_bytes(uint64_t data_bytes) {
-  const auto layout = ReplicaLayout::of(data_bytes);
-  if (!layout) return std::nullopt;
+  if (!ReplicaLayout::of(data_bytes)) return std::nullopt;
+  const auto layout = ReplicaLayout::of(replica_size_max_bytes(data_bytes));
   return layout->blocks_count() * k_replica_block_bytes;
 }
 

@@ -17,7 +17,10 @@ struct ReplicaFormat {
   Content content = Content::nothing;
 };
 
-// How large the metadata device is for data of this size; nothing if no replica can be of it.
+// To what a new replica of this size can grow: its metadata is laid out for that. Where nothing was written,
+// it takes no room.
+uint64_t replica_size_max_bytes(uint64_t data_bytes);
+// How large the metadata device is for a new replica of this size; nothing if no replica can be of it.
 std::optional<uint64_t> replica_metadata_bytes(uint64_t data_bytes);
 
 // On `home`. `opened` is called there, exactly once, never from inside. A device whose two superblocks are

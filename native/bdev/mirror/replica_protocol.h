@@ -32,6 +32,7 @@ enum class ReplicaOpcode : uint8_t {
   read_checksums = 0xd6,
   set_content = 0xd9,
   read_allocation = 0xda,
+  grow = 0xdc,
 };
 
 // Why a member does nothing, where no Status says it.

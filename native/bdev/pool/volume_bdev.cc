@@ -1,7 +1,6 @@
 #include "bdev/pool/volume_bdev.h"
 
-#include <atomic>
-#include <deque>
+#include "bdev/growing_geometry.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -57,8 +56,9 @@ class RemoteChannel final : public Channel {
 
 class VolumeBdev final : public Bdev {
  public:
-  explicit VolumeBdev(OpenVolume& volume) : volume_(volume) { resize(volume.blocks_count()); }
-  const Geometry& geometry() const override { return *geometry_.load(std::memory_order_acquire); }
+  explicit VolumeBdev(OpenVolume& volume)
+      : volume_(volume), geometry_({k_page_bytes, volume.blocks_count()}) {}
+  const Geometry& geometry() const override { return geometry_.get(); }
   const Capabilities& capabilities() const override {
     static constexpr Capabilities k_capabilities{.unmap = true,
                                                  .write_zeroes = true,
@@ -76,16 +76,11 @@ class VolumeBdev final : public Bdev {
     if (&home == &reactor) return std::make_unique<OwnerChannel>(volume_);
     return std::make_unique<RemoteChannel>(volume_, home, reactor);
   }
-  void resize(uint64_t blocks_count) {
-    geometries_.push_back({k_page_bytes, blocks_count});
-    geometry_.store(&geometries_.back(), std::memory_order_release);
-  }
+  void resize(uint64_t blocks_count) { geometry_.set({k_page_bytes, blocks_count}); }
 
  private:
   OpenVolume& volume_;
-  // Every one that there was: another reactor may be looking at it.
-  std::deque<Geometry> geometries_;
-  std::atomic<const Geometry*> geometry_{nullptr};
+  GrowingGeometry geometry_;
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 import { Type } from '@sinclair/typebox';
 import type { MirrorView } from '../../mirrors/types.js';
 import type { RouteModule } from '../app-types.js';
-import { Mirror, mirrorBody, NewMember } from '../mirror-schemas.js';
+import { Mirror, MirrorChange, mirrorBody, NewMember } from '../mirror-schemas.js';
 import { Name, ref } from '../schemas.js';
 
 export interface MirrorsSource {
@@ -11,6 +11,7 @@ export interface MirrorsSource {
   get(name: string): Promise<MirrorView>;
   addMember(name: string, member: string): Promise<MirrorView>;
   removeMember(name: string, member: string): Promise<MirrorView>;
+  resize(name: string, sizeBytes: bigint): Promise<MirrorView>;
   startVerify(name: string): Promise<MirrorView>;
   cancelVerify(name: string): Promise<MirrorView>;
 }
@@ -40,6 +41,19 @@ export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
         schema: { summary: 'One mirrored volume', params: Name, response: { 200: ref(Mirror) } },
       },
       async ({ params }) => mirrorBody(await mirrors.get(params.name)),
+    );
+    app.patch(
+      '/v1/mirrors/:name',
+      {
+        config: operator,
+        schema: {
+          summary: 'Makes it larger: all members in sync, then the volume; answers when hosts see it',
+          params: Name,
+          body: MirrorChange,
+          response: { 200: ref(Mirror) },
+        },
+      },
+      async ({ params, body }) => mirrorBody(await mirrors.resize(params.name, BigInt(body.sizeBytes))),
     );
     app.post(
       '/v1/mirrors/:name/members',

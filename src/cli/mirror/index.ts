@@ -1,6 +1,7 @@
 // `ballast mirror ...`: mirrored volumes, how their members are, and other members. Loaded when one is asked
 // for.
 import type { Command } from 'commander';
+import { parseDeviceSize } from '../../base/sizes.js';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
 import type { CliContext } from '../engine-port.js';
 import { printResult } from '../output.js';
@@ -39,6 +40,16 @@ export function register(mirror: Command, context: CliContext): void {
     .argument('<member>', 'its UUID, address or name, as show prints them')
     .action(async (name: string, member: string, options: DaemonOptions) => {
       const changed = await (await daemonOf(context, options)).removeMirrorMember(name, member);
+      await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
+    });
+  addDaemonOptions(
+    mirror.command('resize').description('make one larger while it is served, its members first'),
+  )
+    .argument('<name>')
+    .argument('<size>', 'such as 20GiB')
+    .action(async (name: string, size: string, options: DaemonOptions) => {
+      const sizeBytes = parseDeviceSize(size, 4096);
+      const changed = await (await daemonOf(context, options)).resizeMirror(name, sizeBytes);
       await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
     });
   registerVerify(mirror, context);

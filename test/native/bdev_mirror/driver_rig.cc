@@ -10,8 +10,9 @@ namespace ballast::bdev::mirror::test {
 // ---- MemoryReplica ----
 
 namespace {
+constexpr uint64_t k_grows_times = 4;
 constexpr ReplicaOptions k_replica_options{.associations_max = 16, .ios_max = 64, .commands_max = 8};
-}
+}  // namespace
 
 MemoryReplica::MemoryReplica(SimulatedWorld& world, Reactor& reactor, const Uuid& volume, const Uuid& uuid,
                              uint64_t blocks_count, Content content)
@@ -20,9 +21,9 @@ MemoryReplica::MemoryReplica(SimulatedWorld& world, Reactor& reactor, const Uuid
   superblock.volume_uuid = volume;
   superblock.head.replica_uuid = uuid;
   superblock.blocks_count = blocks_count;
-  superblock.size_max_bytes = data_.size();
+  superblock.size_max_bytes = k_grows_times * data_.size();
   superblock.content = content;
-  const auto layout = ReplicaLayout::of(data_.size());
+  const auto layout = ReplicaLayout::of(superblock.size_max_bytes);
   platter_.resize(layout->blocks_count());
   for (uint64_t generation = 1; generation <= 2; ++generation) {
     superblock.head.generation = generation;
@@ -90,6 +91,7 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
                          .command = commands_.at(action.slot).command});
       break;
     case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
+    case ReplicaAction::Kind::grow: grow(action.lba); break;
     case ReplicaAction::Kind::drop_association:
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
@@ -99,6 +101,12 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
 bool MemoryReplica::is_spoiled(uint64_t lba, uint64_t count) const {
   const auto found = spoiled_.lower_bound(lba);
   return found != spoiled_.end() && *found < lba + count;
+}
+
+void MemoryReplica::grow(uint64_t blocks_count) {
+  if (holds_growth) return;
+  if (growth_status == Status::ok) data_.resize(blocks_count * k_block_bytes, 0);
+  events_.push_back({.kind = ReplicaEvent::Kind::grown, .status = growth_status});
 }
 
 void MemoryReplica::read_checksums(const ReplicaAction& action) {

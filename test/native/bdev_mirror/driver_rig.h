@@ -41,6 +41,8 @@ class MemoryReplica {
   void fail_ios(Status status) { io_status_ = status; }  // ok: no more
   void spoil(uint64_t lba) { spoiled_.insert(lba); }     // it cannot be read until it is written
   bool knows_checksums = true;
+  Status growth_status = Status::ok;  // of its device
+  bool holds_growth = false;          // it does not end
 
   uint32_t associate(std::function<void()> dropped);
   void close_association(uint32_t association);
@@ -76,6 +78,7 @@ class MemoryReplica {
   void do_io(uint32_t slot);
   bool is_spoiled(uint64_t lba, uint64_t count) const;
   void read_checksums(const ReplicaAction& action);
+  void grow(uint64_t blocks_count);
 
   SimulatedWorld& world_;
   Reactor& reactor_;

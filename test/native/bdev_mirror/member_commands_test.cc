@@ -98,6 +98,7 @@ class MemberCommandsTest : public testing::Test {
             .volume_uuid = uuid_of(k_volume),
             .replica_uuid = record_.members[action.member],
             .blocks_count = record_.blocks_count,
+            .size_max_bytes = record_.blocks_count * record_.block_size_bytes,
             .sealed_epoch = action.epoch,
             .session = action.session};
   }
@@ -369,7 +370,7 @@ TEST_F(LyingMember, is_refused_with_what_is_wrong) {
   expect_refused([](ReplicaState& state) { state.volume_uuid = uuid_of(7); }, MemberFault::wrong_volume);
   expect_refused([](ReplicaState& state) { state.replica_uuid = uuid_of(7); }, MemberFault::wrong_replica);
   expect_refused([](ReplicaState& state) { state.block_size_bytes = 512; }, MemberFault::wrong_block_size);
-  expect_refused([](ReplicaState& state) { state.blocks_count = 1023; }, MemberFault::too_small);
+  expect_refused([](ReplicaState& state) { state.size_max_bytes -= 1; }, MemberFault::too_small);
   expect_refused([](ReplicaState& state) { state.sealed_epoch = 1; }, MemberFault::wrong_seal);
   expect_refused([](ReplicaState& state) { state.session = 0; }, MemberFault::wrong_seal);
   start_with([](ReplicaState&) {});

@@ -696,6 +696,82 @@ TEST_F(ReplicaCoreTest, checksums_are_asked_of_the_device_and_a_seal_waits_for_t
   EXPECT_EQ(status(bad), Status::media_error);
 }
 
+// Two regions, of which one is not whole, grow to four.
+TEST(ReplicaGrowth, is_answered_when_it_is_durable_and_its_new_blocks_are_used_then) {
+  Replica replica(uint64_t{6} << 18, 4096, uint64_t{8} << 20);
+  const uint32_t head = replica.sealed_association(1);
+  replica.absent(head, ReplicaOpcode::begin_absent, 3, {}, true);  // misses everything
+  replica.absent(head, ReplicaOpcode::begin_absent, 4, {{5, 1}});  // misses that one
+  replica.settle();
+  const auto grow = [&](uint32_t association, uint64_t blocks) {
+    return replica.command(association, ReplicaOpcode::grow, {}, 0, blocks);
+  };
+  const auto status = [&](uint32_t command) { return replica.answer_of(command)->status; };
+  EXPECT_EQ(status(grow(head, 384)), Status::ok);  // it has them
+  EXPECT_EQ(status(grow(head, 2049)), Status::no_space);
+  EXPECT_FALSE(replica.asked_growth());
+  const uint32_t early = replica.submit(head, IoType::write, 384, 1);
+  EXPECT_EQ(replica.end_of(early)->status, Status::out_of_range);
+
+  const uint32_t failed = grow(head, 900);
+  EXPECT_EQ(replica.asked_growth(), 900u);
+  replica.end_growth(Status::no_space);
+  EXPECT_EQ(status(failed), Status::no_space);
+  EXPECT_EQ(replica.state(head).blocks_count, 384u);
+
+  const uint32_t grown = grow(head, 900);
+  EXPECT_FALSE(replica.answer_of(grown));
+  replica.end_growth(Status::ok);
+  EXPECT_FALSE(replica.answer_of(grown));
+  replica.settle();
+  EXPECT_EQ(status(grown), Status::ok);
+  EXPECT_EQ(replica.absent_map(3)->count(), 900u);  // and what there is more of it, too
+  EXPECT_EQ(replica.absent_map(4)->count(), 1u);
+
+  const uint32_t write = replica.submit(head, IoType::write, 880, 20);
+  replica.settle();
+  replica.end_io(write);
+  EXPECT_EQ(replica.end_of(write)->status, Status::ok);
+  EXPECT_EQ(replica.absent_map(4)->count(), 21u);
+  replica.crash();
+  EXPECT_EQ(replica.metadata().superblock.blocks_count, 900u);
+  EXPECT_EQ(replica.metadata().marks.count(), 1u);
+  EXPECT_EQ(replica.absent_map(3)->count(), 900u);
+  EXPECT_TRUE(replica.absent_map(4)->has_all(880, 20));
+}
+
+TEST(ReplicaGrowth, marks_of_a_damaged_block_behind_the_volume_are_forgotten) {
+  Replica replica(uint64_t{1} << 20, 4096, uint64_t{8} << 20);
+  uint32_t head = replica.sealed_association(1);
+  replica.command(head, ReplicaOpcode::grow, {}, 0, 1024);  // for nothing: the volume stays what it is
+  replica.end_growth(Status::ok);
+  replica.settle();
+  replica.platter()[replica.layout().intent_start()].fill(0x77);
+  replica.open();
+  EXPECT_EQ(replica.metadata().marks.count(), 4u);
+  head = replica.sealed_association(2);
+  const uint32_t grown = replica.command(head, ReplicaOpcode::grow, {}, 0, 1024);
+  replica.settle();
+  EXPECT_EQ(replica.answer_of(grown)->status, Status::ok);
+  EXPECT_EQ(replica.metadata().marks.count(), 1u);
+}
+
+TEST(ReplicaGrowth, is_for_the_sealed_alone_and_a_seal_waits_for_it) {
+  Replica replica(uint64_t{1} << 20, 4096, uint64_t{8} << 20);
+  const uint32_t head = replica.sealed_association(1);
+  const uint32_t stranger = replica.associate();
+  const uint32_t refused = replica.command(stranger, ReplicaOpcode::grow, {}, 0, 300);
+  EXPECT_EQ(replica.answer_of(refused)->refusal, Refusal::not_sealed);
+  const uint32_t grown = replica.command(head, ReplicaOpcode::grow, {}, 0, 300);
+  const uint32_t seal = replica.seal(stranger, 2, 1);
+  replica.settle();
+  EXPECT_FALSE(replica.answer_of(seal));
+  replica.end_growth(Status::ok);
+  replica.settle();
+  EXPECT_EQ(replica.answer_of(grown)->status, Status::ok);
+  EXPECT_EQ(replica.answer_of(seal)->status, Status::ok);
+}
+
 TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   const uint32_t head = replica.sealed_association(1);
   const uint32_t on = replica.set_content(head, Content::partial);

@@ -14,9 +14,10 @@ Uuid uuid_of(uint8_t number) {
   return uuid;
 }
 
-Replica::Replica(uint64_t size_bytes, uint32_t block_size)
+Replica::Replica(uint64_t size_bytes, uint32_t block_size, uint64_t size_max_bytes)
     : block_size_(block_size),
-      layout_(ReplicaLayout::of(size_bytes).value()),
+      blocks_count_(size_bytes / block_size),
+      layout_(ReplicaLayout::of(std::max(size_bytes, size_max_bytes)).value()),
       platter_(layout_.blocks_count()) {
   for (ReplicaBlock& block : platter_) block.fill(0);
   ReplicaSuperblock superblock;
@@ -24,7 +25,7 @@ Replica::Replica(uint64_t size_bytes, uint32_t block_size)
   superblock.volume_uuid = uuid_of(0xbb);
   superblock.block_size_bytes = block_size;
   superblock.blocks_count = size_bytes / block_size;
-  superblock.size_max_bytes = size_bytes;
+  superblock.size_max_bytes = std::max(size_bytes, size_max_bytes);
   for (uint64_t generation = 1; generation <= 2; ++generation) {
     superblock.head.generation = generation;
     encode_superblock(platter_[superblock_address(generation)], superblock);
@@ -113,7 +114,7 @@ uint32_t Replica::seal(uint32_t association, uint64_t epoch, uint64_t session, u
                             .volume_uuid = uuid_of(0xbb),
                             .replica_uuid = uuid_of(0xaa),
                             .head_uuid = uuid_of(head),
-                            .blocks_count = layout_.granules_count * 4096 / block_size_};
+                            .blocks_count = blocks_count_};
   ReplicaBlock block{};
   store(MutableByteSpan(block), request);
   return command(association, ReplicaOpcode::seal, block);
@@ -132,7 +133,8 @@ uint32_t Replica::command(uint32_t association, ReplicaOpcode opcode, ByteSpan d
   step({.kind = ReplicaEvent::Kind::command,
         .association = association,
         .slot = slot,
-        .command = {opcode, command.data, command.out, first, argument}});
+        .command = {opcode, command.data, command.out, first, argument,
+                    opcode == ReplicaOpcode::grow ? blocks_count_ : 0}});
   // A seal that was not refused at once: nobody is sealed until it is answered.
   if (command.is_seal && !answers_.contains(number)) sealed_ = ReplicaCore::k_nobody;
   return number;
@@ -262,6 +264,7 @@ void Replica::step(const ReplicaEvent& event) {
         break;
       case ReplicaAction::Kind::answer: on_answer(action); break;
       case ReplicaAction::Kind::drop_association: dropped_.insert(action.association); break;
+      case ReplicaAction::Kind::grow: asked_growth_ = action.lba; break;
       case ReplicaAction::Kind::read_checksums: asked_checksums_[action.slot] = action; break;
       case ReplicaAction::Kind::read_allocation: asked_allocation_[action.slot] = action; break;
     }
@@ -276,6 +279,11 @@ void Replica::end_allocation(Status status) {
         .slot = slot,
         .status = status,
         .command = {.opcode = ReplicaOpcode::read_allocation, .out = command.out}});
+}
+
+void Replica::end_growth(Status status) {
+  asked_growth_.reset();
+  step({.kind = ReplicaEvent::Kind::grown, .status = status});
 }
 
 void Replica::end_checksums(Status status) {

@@ -35,7 +35,8 @@ class Replica {
   static constexpr uint64_t k_region_blocks = ReplicaLayout::k_region_bytes / k_block_size;
 
   // A new one of this size, formatted and opened.
-  explicit Replica(uint64_t size_bytes = uint64_t{200} << 20, uint32_t block_size = k_block_size);
+  explicit Replica(uint64_t size_bytes = uint64_t{200} << 20, uint32_t block_size = k_block_size,
+                   uint64_t size_max_bytes = 0);
 
   // --- the world ---
   // Reads the metadata and starts anew.
@@ -72,6 +73,9 @@ class Replica {
   void end_allocation(Status status);
   const ReplicaAction& asked_checksums() const { return asked_checksums_.begin()->second; }
   void end_checksums(Status status);
+  // To how many blocks the device is to grow.
+  std::optional<uint64_t> asked_growth() const { return asked_growth_; }
+  void end_growth(Status status);
 
   // --- I/O; the result is its number ---
   uint32_t submit(uint32_t association, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -117,6 +121,7 @@ class Replica {
 
   const ReplicaOptions options_;
   const uint32_t block_size_;
+  const uint64_t blocks_count_;  // of the volume that seals it
   ReplicaLayout layout_;
   std::vector<ReplicaBlock> platter_;
   ReplicaLoader::State load_state_ = ReplicaLoader::State::reading;
@@ -133,6 +138,7 @@ class Replica {
   std::map<uint32_t, uint32_t> io_slots_, command_slots_;  // slot -> number
   std::map<uint32_t, Io> ios_, in_device_;
   std::map<uint32_t, ReplicaAction> asked_allocation_, asked_checksums_;  // by slot
+  std::optional<uint64_t> asked_growth_;
   std::map<uint32_t, Answer> ended_;
   std::map<uint32_t, Command> commands_;
   std::map<uint32_t, Answer> answers_;

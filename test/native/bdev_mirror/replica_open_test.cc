@@ -12,7 +12,7 @@ TEST(ReplicaOpen, refuses_devices_that_do_not_go_together) {
   ReplicaStage stage;
   const auto memory = [](uint64_t bytes, uint32_t block) { return make_memory_bdev({bytes, block}).value(); };
   const ReplicaFormat format{.uuid = id_of(0xaa)};
-  const uint64_t enough = replica_metadata_bytes(stage.k_size_bytes).value();
+  const uint64_t enough = ReplicaLayout::of(stage.k_size_bytes)->blocks_count() * 4096;
   EXPECT_EQ(stage.open(format, nullptr, memory(enough - 4096, 4096)), Errc::invalid_argument);
   EXPECT_EQ(stage.open(format, nullptr, memory(enough, 512)), Errc::invalid_argument);
   stage.metadata->shown_capabilities.volatile_write_cache = true;
@@ -34,7 +34,18 @@ TEST(ReplicaOpen, new_one_keeps_what_it_was_made_with) {
   EXPECT_EQ(stage.replica->uuid(), id_of(0xaa));
   EXPECT_EQ(stage.facts().volume_uuid, id_of(0xbb));
   EXPECT_EQ(stage.facts().content, Content::complete);
-  EXPECT_EQ(stage.replica->geometry().blocks_count, stage.k_size_bytes / 4096);
+  EXPECT_EQ(stage.facts().blocks_count, stage.k_size_bytes / 4096);
+  EXPECT_EQ(stage.facts().blocks_count_max, replica_size_max_bytes(stage.k_size_bytes) / 4096);
+}
+
+TEST(ReplicaOpen, new_one_can_grow_as_far_as_its_metadata_has_room_for) {
+  EXPECT_EQ(replica_size_max_bytes(4096), uint64_t{64} << 30);
+  EXPECT_EQ(replica_size_max_bytes(uint64_t{1} << 40), uint64_t{16} << 40);
+  EXPECT_EQ(replica_size_max_bytes(uint64_t{1} << 52), uint64_t{1} << 52);
+  ReplicaStage stage;
+  const uint64_t enough = ReplicaLayout::of(stage.k_size_bytes)->blocks_count() * 4096;
+  ASSERT_EQ(stage.open({.uuid = id_of(0xaa)}, nullptr, make_memory_bdev({enough, 4096}).value()), Errc::ok);
+  EXPECT_EQ(stage.facts().blocks_count_max, stage.facts().blocks_count);
 }
 
 // A file that was something else has old blocks where the maps are to be.

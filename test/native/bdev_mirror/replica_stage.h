@@ -146,6 +146,7 @@ class ReplicaStage {
     head.answer.reset();
     std::copy(sent.begin(), sent.end(), head.sent.begin());
     const bool reads_map = opcode == ReplicaOpcode::read_intent || opcode == ReplicaOpcode::read_absent;
+    if (opcode == ReplicaOpcode::grow) argument = static_cast<uint32_t>(first);
     const CommandWords words{.opcode = opcode,
                              .cdw10 = reads_map ? static_cast<uint32_t>(first) : argument,
                              .cdw11 = static_cast<uint32_t>(first >> 32),

@@ -187,6 +187,42 @@ TEST_P(ReplicaTest, checksums_are_those_of_its_data_and_beside_other_commands) {
   EXPECT_EQ(answer->status, Status::media_error);
 }
 
+// What is there behind its end is of something else.
+TEST_P(ReplicaTest, grows_with_its_device_and_its_new_blocks_read_zeroes) {
+  const uint64_t all = ReplicaStage::k_size_bytes / 4096, before = all - 300;
+  stage.data->shown_geometry.blocks_count = before;
+  HeadIo old(IoType::write, before, 300, 0xee);
+  stage.world.on(stage.home, [&] { stage.data->open(stage.home)->submit(old.io); });
+  ASSERT_EQ(old.status, Status::ok);
+  ASSERT_EQ(stage.open(), Errc::ok);
+  auto& head = stage.connect(heads_reactor());
+  ASSERT_EQ(stage.seal(head, 1).status, Status::ok);  // of a volume that is larger
+  const auto grow = [&](uint64_t blocks) {
+    stage.ask(head, ReplicaOpcode::grow, {}, 0, blocks);
+    return stage.wait(head).status;
+  };
+  EXPECT_EQ(grow(all), Status::unsupported);  // nobody makes its device larger
+  std::optional<uint64_t> asked;
+  stage.world.on(stage.home, [&] {
+    stage.replica->set_grower([&](uint64_t size_bytes, const auto& grown) {
+      if (asked) stage.data->shown_geometry.blocks_count = all;
+      asked = size_bytes;
+      grown(Status::ok);
+    });
+  });
+  EXPECT_EQ(grow(all), Status::no_space);  // it says so, and is not
+  EXPECT_EQ(asked, all * 4096);
+  EXPECT_EQ(stage.state(head).blocks_count, before);
+  EXPECT_EQ(stage.read(head, before), -1);
+  EXPECT_EQ(grow(all), Status::ok);
+  EXPECT_EQ(stage.state(head).blocks_count, all);
+  EXPECT_EQ(stage.read(head, before), 0);
+  EXPECT_EQ(stage.read(head, all - 1), 0);
+  EXPECT_EQ(stage.write(head, all - 1, 5), Status::ok);
+  ASSERT_EQ(stage.reopen(), Errc::ok);
+  EXPECT_EQ(stage.facts().blocks_count, all);
+}
+
 TEST_P(ReplicaTest, connection_that_is_closed_ends_its_io_before_it_says_so) {
   ASSERT_EQ(stage.open(), Errc::ok);
   auto& head = sealed(1);

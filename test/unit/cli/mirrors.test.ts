@@ -54,6 +54,13 @@ describe('ballast mirror', () => {
     expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);
   });
 
+  it('makes one larger', async () => {
+    expect((await daemon.run('mirror', 'resize', 'db', '20GiB')).stdout).toMatch(/^mirror +db$/m);
+    expect(daemon.api.memberChanges).toEqual([['resize', 'db', `${20n << 30n}`]]);
+    const { code, stderr } = await daemon.run('mirror', 'resize', 'db', 'much');
+    expect([code, stderr]).toEqual([2, expect.stringContaining("size 'much'")]);
+  });
+
   it('compares members, and says what differs', async () => {
     const bytes = {
       doneBytes: 10n << 20n,
@@ -120,7 +127,13 @@ describe('serve', () => {
     );
 
   it('opens replicas and mirrors between pools and listening, and prints what --mirror takes', async () => {
-    const info = { sizeBytes: 1n << 24n, blockSizeBytes: 4096, content: 'nothing', maxEpoch: 0n } as const;
+    const info = {
+      sizeBytes: 1n << 24n,
+      sizeMaxBytes: 1n << 36n,
+      blockSizeBytes: 4096,
+      content: 'nothing',
+      maxEpoch: 0n,
+    } as const;
     const rest = { unusable: false, markedRegions: 0, absentMembers: 0, sealed: false };
     const nqn = 'nqn.2026-11.dev.ballast:volume:x';
     const volume = { name: 'db', kind: 'mirror', nsid: 1, uuid, durable: true } as const;

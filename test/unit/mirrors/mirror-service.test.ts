@@ -201,7 +201,7 @@ describe('a mirrored volume that is known', () => {
   });
 
   it.each([
-    ['size', { sizeBytes: 8n * mib }, 'has 8 MiB, the volume 16 MiB'],
+    ['size', { sizeMaxBytes: 8n * mib }, 'can have 8 MiB at most, the volume has 16 MiB'],
     ['block size', { blockSizeBytes: 512 }, 'has 512-byte blocks, the volume 4096'],
     ['volume', { volumeUuid: uuid('7') }, `belongs to volume ${uuid('7')}`],
   ])('refuses a replica of another %s', async (_what, change, reason) => {
@@ -268,6 +268,24 @@ describe('other members', () => {
     expect(await uuids()).toEqual([first, uuid('b')]);
   });
 
+  it('become larger with their volume, and stay so', async () => {
+    await world.start(two);
+    expect((await world.service.resize('db', 20n * mib)).sizeBytes).toBe(20n * mib);
+    expect((await world.record())?.blocksCount).toBe(5120n);
+    await expect(world.service.resize('log', mib)).rejects.toThrow("no mirrored volume 'log'");
+    const { volumes } = await world.start(two); // the one of this daemon says what it was made with
+    expect(volumes[0]?.sizeBytes).toBe(20n * mib);
+    world.engine.mirrors.growthTrouble = 'member x did not become larger: no space';
+    await expect(world.service.resize('db', 24n * mib)).rejects.toThrow(
+      "mirror 'db': member x did not become larger: no space",
+    );
+    expect((await world.service.get('db')).sizeBytes).toBe(20n * mib);
+    world.change('/a', { sizeMaxBytes: 16n * mib });
+    await expect(world.start(two)).rejects.toThrow(
+      "replica 'db' can have 16 MiB at most, the volume has 20 MiB",
+    );
+  });
+
   it('are compared, and how far that is is shown', async () => {
     await world.start(two);
     expect((await world.service.get('db')).verify).toBeUndefined();
@@ -280,9 +298,11 @@ describe('other members', () => {
   });
 
   it('are refused where they cannot be members', async () => {
-    await world.start({ replicas: ['r1=file:/b:32MiB'], ...two });
+    await world.start({ replicas: ['r1=file:/b:8MiB'] });
+    world.change('/b', { sizeMaxBytes: 8n * mib });
+    await world.start({ replicas: ['r1=file:/b:8MiB'], ...two });
     const refused = (member: string) => world.service.addMember('db', member).catch((error) => error.message);
-    expect(await refused('r1')).toMatch(/replica 'r1' has 32 MiB, the volume 16 MiB/);
+    expect(await refused('r1')).toMatch(/replica 'r1' can have 8 MiB at most, the volume has 16 MiB/);
     expect(await refused('r2')).toMatch(/there is no replica 'r2'/);
     expect(await refused(remote('b'))).toMatch(/is a member of it already/);
     expect(await refused('file:/c')).toMatch(/start this daemon with it as a --replica/);
