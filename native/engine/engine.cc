@@ -97,6 +97,9 @@ Outcome Engine::remove_volume(const std::string& name) {
 Outcome Engine::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                           target::Target::Done done) {
   BALLAST_ASSERT(!closed_);
+  if (replicas_->serves(nqn)) {
+    return replicas_->set_hosts(nqn, allow_any_host, std::move(hosts), std::move(done));
+  }
   return volumes_->set_hosts(nqn, allow_any_host, std::move(hosts), std::move(done));
 }
 

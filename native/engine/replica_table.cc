@@ -312,6 +312,16 @@ ReplicaInfo ReplicaTable::describe(const std::string& name, Entry& entry) {
   return info;
 }
 
+bool ReplicaTable::serves(const std::string& nqn) const {
+  return std::any_of(replicas_.begin(), replicas_.end(),
+                     [&nqn](const auto& one) { return one.second.nqn == nqn; });
+}
+
+Outcome ReplicaTable::set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                                target::Target::Done done) {
+  return target_.set_hosts(nqn, allow_any_host, std::move(hosts), std::move(done));
+}
+
 Result<ReplicaInfo> ReplicaTable::info(const std::string& name) {
   TRY(Entry* const entry, find(name));
   return describe(name, *entry);

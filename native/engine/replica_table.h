@@ -32,6 +32,11 @@ class ReplicaTable {
   // Heads of other processes lose it, after their I/O in flight. in_use while a connector is held.
   Outcome remove(const std::string& name);
   Outcome remove_of_pool(const std::string& pool);
+  bool serves(const std::string& nqn) const;
+  // Of one that it serves: which heads of other processes may use it. Those that may not any more are
+  // disconnected; done when none of their I/O can take effect.
+  Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
+                    target::Target::Done done);
   Result<ReplicaInfo> info(const std::string& name);
   std::vector<ReplicaInfo> list();
   // For a head on `reactor`. The replica stays while somebody holds it.

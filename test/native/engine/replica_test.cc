@@ -164,6 +164,17 @@ TEST_F(EngineReplica, is_made_kept_and_opened_again) {
   EXPECT_EQ(again->uuid, uuid_of(0xaa));
 }
 
+// Whoever may be a head of it changes with the nodes of a cluster.
+TEST_F(EngineReplica, may_be_used_by_other_heads_as_they_change) {
+  const auto added = kept->add_replica(config);
+  ASSERT_TRUE(added.ok()) << added.error().text;
+  const std::string head = "nqn.2026-11.dev.ballast:host:1";
+  EXPECT_TRUE(kept->set_hosts(added->nqn, false, {head}, [] {}).ok());
+  EXPECT_EQ(kept->set_hosts(added->nqn, false, {"me"}, [] {}).errc(), Errc::invalid_argument);
+  ASSERT_TRUE(kept->remove_replica("r1").ok());
+  EXPECT_EQ(kept->set_hosts(added->nqn, false, {head}, [] {}).errc(), Errc::not_found);
+}
+
 // D23: an empty disk beside metadata that says it is not.
 TEST_F(EngineReplica, D23_missing_data_beside_metadata_is_refused) {
   ASSERT_TRUE(kept->add_replica(config).ok());
