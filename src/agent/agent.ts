@@ -40,7 +40,10 @@ export class Agent {
       ...{ records, log, clock },
       answer: (volume, answer) => engine.answerStore(volume, answer),
     });
-    const volumes = new NodeVolumes({ engine, store, records, bridge, node, host, clock, log });
+    const volumes = new NodeVolumes({
+      ...{ engine, store, records, bridge, node, host, clock, log },
+      onFacts: () => this.#facts.changed(),
+    });
     engine.listenToMirrors({
       onStoreRequest: (request) => bridge.request(request),
       onHeadState: (volume, state) => volumes.onHeadState(volume, state),
@@ -61,7 +64,7 @@ export class Agent {
     this.#facts = new FactsLease({
       ...{ store, node, clock, log },
       read: async () => {
-        return { version, started, pools: await pools(), volumes: volumes.facts() };
+        return { version, started, pools: await pools(), volumes: await volumes.facts() };
       },
     });
   }

@@ -19,6 +19,8 @@ export interface FactsLeaseOptions {
 export const factsTtlMs = 6_000;
 /** Between one look at what is so and the next. */
 export const factsPeriodMs = 1_000;
+/** What changes together is written together. */
+export const factsGatherMs = 50;
 
 export class FactsLease {
   readonly #options: FactsLeaseOptions;
@@ -27,6 +29,9 @@ export class FactsLease {
   #working: Promise<void> = Promise.resolve();
   #forget = () => {};
   #warned = false;
+  /** Between two writes; not before the first. */
+  #isIdle = false;
+  #isPoked = false;
   #closed = false;
 
   constructor(options: FactsLeaseOptions) {
@@ -46,12 +51,28 @@ export class FactsLease {
     await this.#lease?.revoke().catch(() => undefined);
   }
 
+  /** Something may have changed that others wait for: they are told sooner. */
+  changed(): void {
+    if (this.#isPoked) return;
+    this.#isPoked = true;
+    if (this.#isIdle) this.#wait();
+  }
+
   #turn(): Promise<void> {
+    this.#isIdle = false;
+    this.#isPoked = false;
     this.#working = this.#write().then(() => {
-      if (this.#closed) return;
-      this.#forget = this.#options.clock.after(factsPeriodMs, () => void this.#turn());
+      this.#isIdle = true;
+      this.#wait();
     });
     return this.#working;
+  }
+
+  #wait(): void {
+    this.#forget();
+    if (this.#closed) return;
+    const ms = this.#isPoked ? factsGatherMs : factsPeriodMs;
+    this.#forget = this.#options.clock.after(ms, () => void this.#turn());
   }
 
   /** Never fails. */

@@ -7,6 +7,8 @@ import type { Log } from '../base/log.js';
 import { replicaNqn } from '../base/nqn.js';
 import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
+import type { ResyncFacts } from '../cluster/model/facts.js';
+import { realMembers } from '../mirrors/record.js';
 import type { MirrorRecords } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
@@ -58,12 +60,28 @@ export class NodeVolume {
     return this.#here.replica;
   }
 
-  get facts(): VolumeFacts {
+  async facts(): Promise<VolumeFacts> {
+    const resync = await this.#resync();
     return {
       ...{ name: this.#wanted.name, replica: this.replica },
       state: this.#isDiscarded ? 'discarded' : (this.#role?.state ?? 'absent'),
       ...(this.#error !== undefined && { error: this.#error }),
+      ...(resync.length > 0 && { resync }),
     };
+  }
+
+  /** Of the head here, which is asked only while somebody is not in sync. */
+  async #resync(): Promise<readonly ResyncFacts[]> {
+    const members = realMembers(this.#record ?? { members: [] });
+    if (this.#role?.state !== 'serving' || members.every(({ inSync }) => inSync)) return [];
+    try {
+      const info = await this.#options.engine.mirrorInfo(this.#wanted.name);
+      return info.members.flatMap(({ uuid, resyncDoneBytes: doneBytes, resyncTotalBytes: totalBytes }) =>
+        totalBytes > 0n ? [{ replica: uuid, doneBytes, totalBytes }] : [],
+      );
+    } catch {
+      return []; // it ended meanwhile
+    }
   }
 
   /** True: all is as it should be. False: something was in the way or goes on; to be called again. */

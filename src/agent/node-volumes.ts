@@ -11,6 +11,8 @@ import { NodeVolume, type NodeVolumeOptions } from './node-volume.js';
 import type { VolumeFacts, WantedVolume } from './types.js';
 
 export interface NodeVolumesOptions extends NodeVolumeOptions {
+  /** What facts() says may be something else. */
+  readonly onFacts: () => void;
   readonly store: Pick<Store, 'list' | 'watch'>;
 }
 
@@ -52,13 +54,14 @@ export class NodeVolumes {
     await this.#look([...this.#volumes.keys(), ...this.#wanted.keys()]);
   }
 
-  facts(): readonly VolumeFacts[] {
-    return [...this.#volumes.values()].map(({ facts }) => facts);
+  facts(): Promise<readonly VolumeFacts[]> {
+    return Promise.all([...this.#volumes.values()].map((volume) => volume.facts()));
   }
 
   /** From the engine. */
   onHeadState(volume: string, state: HeadState): void {
     this.#volumes.get(volume)?.setHeadState(state);
+    this.#options.onFacts();
     if (state === 'serving') void this.#look([volume]); // its members may have to change
   }
 
@@ -112,6 +115,7 @@ export class NodeVolumes {
         for (let name = names.pop(); name !== undefined && !this.#closed; name = names.pop()) {
           if (await this.#one(name)) this.#again.delete(name);
           else this.#again.add(name);
+          this.#options.onFacts();
         }
       };
       await Promise.all(Array.from({ length: atOnceMax }, worker));

@@ -1,6 +1,7 @@
 // What an agent is to make true on its node: plain data, made of the records of the cluster.
 import type { HostPort } from '../base/address.js';
 import type { QosWords } from '../base/qos.js';
+import type { ResyncFacts } from '../cluster/model/facts.js';
 import type { VolumeState } from '../cluster/model/volume.js';
 import type { MirrorEngine } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
@@ -61,4 +62,6 @@ export interface VolumeFacts {
   readonly state: string;
   /** Why it is not as it should be. */
   readonly error?: string;
+  /** Of a head: what is being copied to members. */
+  readonly resync?: readonly ResyncFacts[];
 }

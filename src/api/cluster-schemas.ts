@@ -1,6 +1,8 @@
 // Nodes and volumes of a cluster in requests and answers of a controller.
 import { type Static, Type } from '@sinclair/typebox';
 import { hostsMax } from '../base/volume-spec.js';
+import type { Explanation } from '../controller/explain.js';
+import type { ClusterStatus as StatusView } from '../controller/health.js';
 import type { ClusterNodeView, ClusterVolumeView, VolumeWish } from '../controller/types.js';
 import { Qos } from './qos-schemas.js';
 import { Bytes, Count, count, ref } from './schemas.js';
@@ -20,6 +22,9 @@ const ClusterReplica = Type.Object({
   inSync: Type.Boolean({ description: 'It has everything that was acknowledged.' }),
   state: Type.String({ description: 'in-sync, stale, away, absent, leaving or discarded.' }),
   error: Type.Optional(Type.String()),
+  resync: Type.Optional(
+    Type.Object({ doneBytes: Count, totalBytes: Count }, { description: 'While something is copied to it.' }),
+  ),
 });
 
 export const ClusterVolume = Type.Object(
@@ -67,7 +72,12 @@ export function clusterVolumeBody({
     ...{ minInSync: wishes.minInSync, replicasWanted: wishes.replicas },
     ...{ thick: wishes.thick, spread: wishes.spread },
     addresses: [...addresses],
-    replicas: [...replicas],
+    replicas: replicas.map(({ resync, ...replica }) => ({
+      ...replica,
+      ...(resync !== undefined && {
+        resync: { doneBytes: count(resync.doneBytes), totalBytes: count(resync.totalBytes) },
+      }),
+    })),
     ...(hosts !== undefined && { hosts: [...hosts] }),
   };
 }
@@ -157,3 +167,55 @@ export const NodeLabels = Type.Object(
   { labels: Labels, zone: Type.Optional(Type.String()) },
   { additionalProperties: false },
 );
+
+const Lines = (description: string) => Type.Array(Type.String(), { description });
+
+export const ClusterExplanation = Type.Object(
+  {
+    health: Type.String({ description: 'healthy, degraded, unavailable; or the state of the volume.' }),
+    reasons: Lines('What is so, a sentence each.'),
+    waitingFor: Type.Optional(Type.String({ description: 'What its next step waits for.' })),
+    safe: Lines('What may be done without losing data or access.'),
+    unsafe: Lines('What would.'),
+  },
+  { $id: 'ClusterExplanation' },
+);
+export type ExplanationBody = Static<typeof ClusterExplanation>;
+
+export function explanationBody({ reasons, safe, unsafe, ...rest }: Explanation): ExplanationBody {
+  return { ...rest, reasons: [...reasons], safe: [...safe], unsafe: [...unsafe] };
+}
+
+export const ClusterStatus = Type.Object(
+  {
+    health: Type.String({ description: 'healthy, or the worst of its checks: warning, error.' }),
+    leader: Type.Optional(Type.String({ description: 'Name of the controller that leads.' })),
+    nodes: Type.Object({ total: Type.Integer(), up: Type.Integer() }),
+    volumes: Type.Object({ total: Type.Integer(), healthy: Type.Integer() }),
+    checks: Type.Array(
+      Type.Object({
+        code: Type.String({ description: 'Such as NODE_AWAY.' }),
+        level: Type.String({ description: 'warning or error' }),
+        text: Type.String(),
+        remedy: Type.String({ description: 'What a person can do.' }),
+      }),
+    ),
+    events: Type.Array(
+      Type.Object({
+        at: Type.String({ format: 'date-time' }),
+        level: Type.String(),
+        subject: Type.String({ description: 'cluster, node, volume, replica or pool' }),
+        name: Type.String(),
+        reason: Type.String({ description: 'Such as NodeLost.' }),
+        text: Type.String(),
+      }),
+      { description: 'The last ones, the newest last.' },
+    ),
+  },
+  { $id: 'ClusterStatus' },
+);
+export type ClusterStatusBody = Static<typeof ClusterStatus>;
+
+export function clusterStatusBody({ checks, events, ...rest }: StatusView): ClusterStatusBody {
+  return { ...rest, checks: [...checks], events: [...events] };
+}

@@ -144,7 +144,7 @@ function reachedAt({ listen, advertise }: ServeSettings): HostPort {
   return { host, port };
 }
 
-function parseLabels(texts: readonly string[]): Readonly<Record<string, string>> {
+export function parseLabels(texts: readonly string[]): Readonly<Record<string, string>> {
   const pairs = texts.map((text) => {
     const equals = text.indexOf('=');
     if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)] as const;

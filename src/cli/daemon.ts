@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '../base/errors.js';
 import { dataDirectory } from '../base/settings.js';
 import { statePaths } from '../base/state-directory.js';
 import { ApiClient } from '../client/api-client.js';
+import { ClusterClient } from '../client/cluster-client.js';
 import { type Endpoint, httpEndpoint } from '../client/endpoint.js';
 import type { CliContext } from './engine-port.js';
 import { addOutputOption, type OutputFormat } from './output.js';
@@ -26,6 +27,11 @@ export function addDaemonOptions(command: Command): Command {
 
 export async function daemonOf(context: CliContext, options: DaemonOptions): Promise<ApiClient> {
   return new ApiClient(await endpointOf(context, options));
+}
+
+/** The same, where it is the controller of a cluster. */
+export async function clusterOf(context: CliContext, options: DaemonOptions): Promise<ClusterClient> {
+  return new ClusterClient(await endpointOf(context, options));
 }
 
 export async function endpointOf(

@@ -27,6 +27,9 @@ const groups = [
     load: () => import('./drill/index.js'),
   },
   { name: 'node', description: 'nodes of a cluster', load: () => import('./node/index.js') },
+  { name: 'cluster', description: 'the state of a cluster', load: () => import('./cluster/index.js') },
+  { name: 'replica', description: 'replicas in a cluster', load: () => import('./replica/index.js') },
+  { name: 'rebuild', description: 'copies to replicas', load: () => import('./rebuild/index.js') },
   { name: 'key', description: 'keys of encrypted volumes', load: () => import('./key/index.js') },
   {
     name: 'manifests',

@@ -32,6 +32,8 @@ export interface ClusterReplicaView {
   /** in-sync, stale (it misses writes), away (its node does not answer), absent, leaving, discarded. */
   readonly state: string;
   readonly error?: string;
+  /** While something is copied to it. */
+  readonly resync?: { readonly doneBytes: bigint; readonly totalBytes: bigint };
 }
 
 export interface ClusterVolumeView {

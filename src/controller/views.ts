@@ -22,7 +22,7 @@ export function volumeView(
   const head = headOf(record);
   return {
     ...{ name, uuid, nqn, sizeBytes, blockSizeBytes, state, wishes, created, replicas },
-    health: healthOf(volume, snapshot, record),
+    health: volumeHealth(volume, snapshot, record),
     ...(head !== undefined && { head: nameOf(head, snapshot) }),
     ...(volume.head !== undefined && { wantedHead: nameOf(volume.head, snapshot) }),
     epoch: record?.epoch ?? 0n,
@@ -52,9 +52,9 @@ function headOf(record: MirrorRecord | undefined): string | undefined {
   return record === undefined || record.headStopped || record.head === nobody ? undefined : record.head;
 }
 
-function healthOf(
+export function volumeHealth(
   { name, state, replicas, wishes }: VolumeRecord,
-  { facts }: ClusterSnapshot,
+  { facts }: Pick<ClusterSnapshot, 'facts'>,
   record: MirrorRecord | undefined,
 ): VolumeHealth {
   if (state !== 'ready') return state;
@@ -74,6 +74,8 @@ function replicaView(
 ): ClusterReplicaView {
   const said = snapshot.facts.get(node)?.volumes.find(({ name }) => name === volume.name);
   const mine = said?.replica === uuid ? said : undefined;
+  const head = snapshot.facts.get(headOf(record) ?? '')?.volumes.find(({ name }) => name === volume.name);
+  const resync = head?.resync?.find(({ replica }) => replica === uuid);
   const inSync = record?.members.some((member) => member.uuid === uuid && member.inSync) ?? false;
   const state = () => {
     if (!snapshot.facts.has(node)) return 'away';
@@ -85,6 +87,7 @@ function replicaView(
   return {
     ...{ uuid, node: nameOf(node, snapshot), pool, inSync, state: state() },
     ...(mine?.error !== undefined && { error: mine.error }),
+    ...(resync !== undefined && { resync }),
   };
 }
 

@@ -23,10 +23,11 @@ import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
+import { type Explanation, explainVolume } from './explain.js';
 import type { Nodes } from './nodes.js';
 import { Planning } from './planning.js';
 import type { ClusterVolumeView, VolumeWish } from './types.js';
-import { volumeView } from './views.js';
+import { volumeHealth, volumeView } from './views.js';
 
 export interface ClusterVolumesOptions {
   readonly store: Store;
@@ -65,6 +66,10 @@ export class ClusterVolumes {
     return volumeView(record, snapshot, this.#planning(snapshot).stepOf(record));
   }
 
+  explain(name: string): Explanation {
+    return explainVolume(this.get(name));
+  }
+
   /** Answers when it can be used, or after a while: its state says so. */
   async create(wish: VolumeWish): Promise<ClusterVolumeView> {
     const { name } = wish;
@@ -73,7 +78,7 @@ export class ClusterVolumes {
       this.#fresh.set(name, record);
       try {
         if (await this.#put(record)) {
-          await this.#until(name, (volume) => volume !== undefined && volume.state !== 'creating');
+          await this.#until(name, (volume) => volume !== undefined && this.#isUsable(volume));
           return this.get(name);
         }
       } finally {
@@ -153,6 +158,12 @@ export class ClusterVolumes {
       return hosts === undefined ? rest : { ...rest, hosts };
     });
     return this.get(name);
+  }
+
+  #isUsable(volume: VolumeRecord): boolean {
+    const snapshot = this.#options.nodes.snapshot();
+    const health = volumeHealth(volume, snapshot, snapshot.mirrors.get(volume.name)?.record);
+    return health === 'healthy' || health === 'degraded';
   }
 
   #place(wish: VolumeWish): VolumeRecord {

@@ -21,8 +21,8 @@ export interface NodeParts {
   readonly local: Store;
   readonly stateDirectory: string;
   readonly version: string;
-  /** Open, when the agent starts. */
-  readonly pools: () => PoolService;
+  /** Undefined: it has none yet. */
+  readonly pools: () => PoolService | undefined;
   readonly log: Log;
 }
 
@@ -108,9 +108,10 @@ async function openStore(
   };
 }
 
-async function poolFacts({ pools, qos }: PoolService): Promise<readonly PoolFacts[]> {
-  const { iops } = qos.budget();
-  return (await pools.list()).map(({ name, uuid, info, state, error }) => ({
+async function poolFacts(service: PoolService | undefined): Promise<readonly PoolFacts[]> {
+  if (service === undefined) return [];
+  const { iops } = service.qos.budget();
+  return (await service.pools.list()).map(({ name, uuid, info, state, error }) => ({
     ...{ name, uuid, capacityBytes: info?.capacityBytes ?? 0n, freeBytes: info?.freeBytes ?? 0n },
     ...(info === undefined && { error: error ?? `it is ${state}` }),
     ...(info?.broken === true && { error: 'a disk of it failed' }),

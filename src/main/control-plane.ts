@@ -141,10 +141,7 @@ export class ControlPlane implements ControlPort {
   async joinCluster(options: JoinClusterOptions): Promise<ClusterNodePort> {
     const { joinCluster } = await import('./agent.js');
     const { version, log } = this.#options;
-    const pools = (): PoolService => {
-      if (this.#pools === undefined) throw new Error('the agent before openPools()');
-      return this.#pools;
-    };
+    const pools = () => this.#pools;
     const { directory: stateDirectory } = this.#paths;
     return joinCluster({ local: this.#store, stateDirectory, version, pools, log }, options);
   }

@@ -5,6 +5,7 @@ import { createApp } from '../api/app.js';
 import { ApiDoors, formatHttp } from '../api/doors.js';
 import {
   clusterNodeRoutes,
+  clusterStatusRoutes,
   clusterVolumeRoutes,
   healthRoutes,
   joinTokenRoutes,
@@ -19,9 +20,10 @@ import type { ControllerSettings } from '../base/cluster-settings.js';
 import type { Log } from '../base/log.js';
 import { makeStateDirectory, statePaths } from '../base/state-directory.js';
 import type { ClusterControllerPort } from '../cli/engine-port.js';
-import { Election } from '../cluster/election/election.js';
+import { currentLeader, Election } from '../cluster/election/election.js';
 import { ClusterState } from '../controller/cluster-state.js';
 import { Events } from '../controller/events.js';
+import { clusterStatus } from '../controller/health.js';
 import { Nodes } from '../controller/nodes.js';
 import { Reconciler } from '../controller/reconciler.js';
 import { ClusterVolumes } from '../controller/volumes.js';
@@ -36,6 +38,9 @@ import { Admission } from '../trust/admission.js';
 import { Authority } from '../trust/authority.js';
 import { ClusterDoors } from '../trust/cluster-doors.js';
 import { JoinTokens } from '../trust/join-tokens.js';
+
+/** Of the last events, with the status. */
+const eventsShown = 50;
 
 /** What is to be closed, in the order in which it was opened. */
 type Closing = (() => Promise<void>)[];
@@ -104,6 +109,14 @@ async function open(
     modules: [
       healthRoutes(async () => void (await store.get('health'))),
       clusterNodeRoutes(nodes),
+      clusterStatusRoutes(async () =>
+        clusterStatus(
+          nodes.list(),
+          volumes.list(),
+          (await currentLeader(store))?.name,
+          (await events.list()).slice(-eventsShown),
+        ),
+      ),
       clusterVolumeRoutes(volumes),
       tokenRoutes(tokens),
       ...(joinTokens === undefined ? [] : [joinTokenRoutes(joinTokens)]),

@@ -17,7 +17,7 @@ export interface StoredMirror {
 
 export const nobody = '00000000-0000-0000-0000-000000000000';
 /** Without the places that are free. */
-export function realMembers({ members }: MirrorRecord): readonly MirrorRecordMember[] {
+export function realMembers({ members }: Pick<MirrorRecord, 'members'>): readonly MirrorRecordMember[] {
   return members.filter(({ uuid }) => uuid !== nobody);
 }
 

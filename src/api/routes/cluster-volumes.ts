@@ -4,9 +4,11 @@ import { checkNqn } from '../../base/nqn.js';
 import type { ClusterVolumes } from '../../controller/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import {
+  ClusterExplanation,
   ClusterVolume,
   ClusterVolumeList,
   clusterVolumeBody,
+  explanationBody,
   MoveHead,
   NewClusterVolume,
   volumeWish,
@@ -15,7 +17,7 @@ import { Flag, Name, ref } from '../schemas.js';
 
 export type ClusterVolumesSource = Pick<
   ClusterVolumes,
-  'list' | 'get' | 'create' | 'delete' | 'moveHead' | 'setHosts'
+  'list' | 'get' | 'explain' | 'create' | 'delete' | 'moveHead' | 'setHosts'
 >;
 
 const viewer = { access: 'viewer' } as const;
@@ -33,6 +35,7 @@ const Both = Type.Object({
 export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule {
   return (app) => {
     app.addSchema(ClusterVolume);
+    app.addSchema(ClusterExplanation);
     app.get(
       '/v1/volumes',
       { config: viewer, schema: { summary: 'The volumes', response: { 200: ClusterVolumeList } } },
@@ -45,6 +48,18 @@ export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule 
         schema: { summary: 'One volume', params: Name, response: { 200: ref(ClusterVolume) } },
       },
       async ({ params }) => clusterVolumeBody(volumes.get(params.name)),
+    );
+    app.get(
+      '/v1/volumes/:name/explain',
+      {
+        config: viewer,
+        schema: {
+          summary: 'Why it is as it is, what is waited for, what is safe and what is not',
+          params: Name,
+          response: { 200: ref(ClusterExplanation) },
+        },
+      },
+      async ({ params }) => explanationBody(volumes.explain(params.name)),
     );
     app.post(
       '/v1/volumes',

@@ -1,6 +1,7 @@
 // The route modules there are. Apart from createApp(), so that the doors can be opened without loading them.
 export { anaRoutes } from './ana.js';
 export { clusterNodeRoutes } from './cluster-nodes.js';
+export { clusterStatusRoutes } from './cluster-status.js';
 export { clusterVolumeRoutes } from './cluster-volumes.js';
 export { healthRoutes } from './health.js';
 export { hostRoutes } from './hosts.js';

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../engine-port.js';
 import { registerAna } from './ana.js';
 import { registerClone } from './clone.js';
+import { registerExplain, registerMoveHead } from './cluster.js';
 import { registerCreate } from './create.js';
 import { registerDelete } from './delete.js';
 import { registerDiff } from './diff.js';
@@ -34,6 +35,8 @@ export function register(volume: Command, context: CliContext): void {
     registerServe,
     registerHosts,
     registerAna,
+    registerExplain,
+    registerMoveHead,
     registerDelete,
     registerEraseKey,
   ]) {

@@ -1,6 +1,8 @@
 // Volumes and snapshots as people read them.
 import { formatSize } from '../../base/sizes.js';
 import { type SnapshotBody, toBytes, type VolumeBody } from '../../client/api-client.js';
+import type { ClusterVolumeBody } from '../../client/cluster-client.js';
+import { renderClusterVolume, renderClusterVolumes } from '../cluster/render.js';
 import type { CliContext } from '../engine-port.js';
 import { type OutputFormat, printResult } from '../output.js';
 import { qosText, throttledText } from '../qos/render.js';
@@ -27,6 +29,8 @@ const snapshotColumns: readonly Column<SnapshotBody>[] = [
 ];
 
 export function renderVolumes(volumes: readonly VolumeBody[], color: boolean): string {
+  const ofCluster = volumes.filter(isOfCluster);
+  if (ofCluster.length > 0) return renderClusterVolumes(ofCluster, color);
   return renderTable(volumeColumns, volumes, color);
 }
 
@@ -34,7 +38,13 @@ export function renderSnapshots(snapshots: readonly SnapshotBody[], color: boole
   return renderTable(snapshotColumns, snapshots, color);
 }
 
+/** What a controller says in place of a daemon. */
+function isOfCluster(volume: VolumeBody | ClusterVolumeBody): volume is ClusterVolumeBody & VolumeBody {
+  return volume.kind === 'cluster';
+}
+
 export function renderVolume(volume: VolumeBody, color: boolean): string {
+  if (isOfCluster(volume)) return renderClusterVolume(volume, color);
   const { kind, pool, counters, thick, originUuid, cloneOf, hosts, created, encrypted, keyId } = volume;
   const { allocatedBytes } = volume;
   const fields: (readonly [string, string])[] = [

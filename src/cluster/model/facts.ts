@@ -1,5 +1,6 @@
 // What a node says is so: written by its agent alone, under its lease. When they are gone the node is lost,
 // as far as anybody can know. Nothing of it is an order, and an old copy of it does no harm.
+import { membersMax } from '../../base/mirror-spec.js';
 import { volumeNamePattern } from '../../base/volume-spec.js';
 import { encodeRecord, RecordReader } from './record-reader.js';
 import { namePattern } from './words.js';
@@ -41,6 +42,15 @@ export interface NodeVolumeFacts {
    */
   readonly state: string;
   readonly error?: string;
+  /** Of the head here: what is being copied to members that are not in sync. */
+  readonly resync?: readonly ResyncFacts[];
+}
+
+export interface ResyncFacts {
+  /** UUID of the replica. */
+  readonly replica: string;
+  readonly doneBytes: bigint;
+  readonly totalBytes: bigint;
 }
 
 export function encodeFacts(facts: NodeFacts): Uint8Array {
@@ -83,6 +93,15 @@ function readVolume(reader: RecordReader): NodeVolumeFacts {
     replica: reader.uuid('replica'),
     state: reader.words('state', 32),
     ...readError(reader),
+    ...(reader.has('resync') && { resync: reader.list('resync', membersMax, readResync) }),
+  };
+}
+
+function readResync(reader: RecordReader): ResyncFacts {
+  return {
+    replica: reader.uuid('replica'),
+    doneBytes: reader.big('doneBytes'),
+    totalBytes: reader.big('totalBytes'),
   };
 }
 

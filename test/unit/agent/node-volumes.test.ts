@@ -44,7 +44,7 @@ async function start(): Promise<void> {
     answer: (volume, answer) => engine.answerStore(volume, answer),
   });
   node = new NodeVolumes({
-    ...{ engine, store, records, bridge, clock, log, node: here.node },
+    ...{ engine, store, records, bridge, clock, log, node: here.node, onFacts: () => undefined },
     host: { hostNqn: 'nqn.2026-11.dev.ballast:host:1', hostId: uuid('1') },
   });
   engine.listenToMirrors({
@@ -97,19 +97,20 @@ describe('a new volume', () => {
     expect(answer.kind).toBe('stored');
     pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
     await settled();
-    expect(node.facts()).toEqual([{ name: 'db', replica: here.replica, state: 'serving' }]);
+    expect(await node.facts()).toEqual([{ name: 'db', replica: here.replica, state: 'serving' }]);
   });
 
   it('waits for its record, and for its pool', async () => {
     await node.apply([db]);
-    expect(node.facts()).toMatchObject([{ state: 'absent', error: 'its record is not in the store yet' }]);
+    const error = 'its record is not in the store yet';
+    expect(await node.facts()).toMatchObject([{ state: 'absent', error }]);
     pools.engine.fail('createPoolVolume', new Error('the pool is full'));
     await records.swap('db', newMirror);
     await settled();
-    expect(node.facts()).toMatchObject([{ state: 'absent', error: 'the pool is full' }]);
+    expect(await node.facts()).toMatchObject([{ state: 'absent', error: 'the pool is full' }]);
     pools.clock.advance(retryMs);
     await settled();
-    expect(node.facts()[0]).not.toHaveProperty('error');
+    expect((await node.facts())[0]).not.toHaveProperty('error');
     expect(called('addVolume')).toEqual(['addVolume db']);
   });
 
@@ -249,7 +250,7 @@ describe('a volume that is being made', () => {
     await node.apply([{ ...db, state: 'creating' }]);
     pools.clock.advance(60_000);
     await settled();
-    expect(node.facts()).toMatchObject([{ state: 'standby' }]);
+    expect(await node.facts()).toMatchObject([{ state: 'standby' }]);
     expect(called('promote')).toEqual([]);
     await node.apply([db]);
     await settled();
@@ -264,14 +265,14 @@ describe('the data of a replica', () => {
     await node.apply([{ ...db, state: 'deleting' }]);
     expect(pools.engine.volumes).toEqual([]);
     expect(await inPool()).toEqual(['other']);
-    expect(node.facts()).toMatchObject([{ name: 'db', replica: here.replica, state: 'discarded' }]);
+    expect(await node.facts()).toMatchObject([{ name: 'db', replica: here.replica, state: 'discarded' }]);
     await node.apply([]);
-    expect(node.facts()).toEqual([]);
+    expect(await node.facts()).toEqual([]);
   });
 
   it('is found deleted after a restart, too', async () => {
     await node.apply([{ ...db, state: 'deleting' }]);
-    expect(node.facts()).toMatchObject([{ state: 'discarded' }]);
+    expect(await node.facts()).toMatchObject([{ state: 'discarded' }]);
   });
 
   it('of a replica that leaves is deleted when the mirror record has it no more, not before', async () => {
@@ -286,7 +287,7 @@ describe('the data of a replica', () => {
     await records.swap('db', { ...stored, record: { ...stored.record, members } });
     await settled();
     expect(await inPool()).toEqual([]);
-    expect(node.facts()).toMatchObject([{ state: 'discarded' }]);
+    expect(await node.facts()).toMatchObject([{ state: 'discarded' }]);
   });
 });
 
@@ -297,7 +298,7 @@ describe('a volume that is not wanted here any more', () => {
     await node.apply([]);
     expect(pools.engine.volumes).toEqual([]);
     expect(pools.engine.mirrors.replicas.size).toBe(0);
-    expect(node.facts()).toEqual([]);
+    expect(await node.facts()).toEqual([]);
     const names = (await pools.engine.poolVolumes('p')).map(({ name }) => name);
     expect(names).toEqual([`replica.${here.replica}`]);
   });
@@ -308,7 +309,7 @@ describe('a volume that is not wanted here any more', () => {
     pools.engine.fail('removeVolume', new Error('no'));
     await node.apply([]);
     await node.apply([db]);
-    expect(node.facts()[0]).not.toHaveProperty('error');
+    expect((await node.facts())[0]).not.toHaveProperty('error');
     expect(pools.engine.volumes).toHaveLength(1);
   });
 
@@ -317,10 +318,10 @@ describe('a volume that is not wanted here any more', () => {
     await node.apply([db]);
     pools.engine.fail('removeVolume', new Error('no'));
     await node.apply([]);
-    expect(node.facts()).toHaveLength(1);
+    expect(await node.facts()).toHaveLength(1);
     pools.clock.advance(retryMs);
     await settled();
-    expect(node.facts()).toEqual([]);
+    expect(await node.facts()).toEqual([]);
     expect(pools.engine.volumes).toEqual([]);
   });
 });
