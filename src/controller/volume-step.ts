@@ -56,7 +56,10 @@ export function nextVolumeStep(volume: VolumeRecord, facts: StepFacts): VolumeSt
   if (mirror === undefined) return wait('its mirror record, which the store has lost');
   if (volume.state === 'creating') return creatingStep(volume, facts);
   return (
-    headStep(volume, mirror, facts) ?? forgetStep(volume, facts) ?? membersStep(volume, mirror, facts) ?? none
+    headStep(volume, mirror, facts) ??
+    forgetStep(volume, mirror, facts) ??
+    membersStep(volume, mirror, facts) ??
+    none
   );
 }
 
@@ -110,8 +113,12 @@ function headStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts):
     : change(wantHead(volume, head), 'HeadMoves', `its head goes to '${name}'`);
 }
 
-function forgetStep(volume: VolumeRecord, facts: StepFacts): VolumeStep | undefined {
-  const gone = leavingOf(volume).filter((replica) => isGone(volume, replica, facts));
+/** As long as one is a member, heads have to know where it is, though its node has been decommissioned. */
+function forgetStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts): VolumeStep | undefined {
+  const isMember = (replica: string) => mirror.members.some(({ uuid }) => uuid === replica);
+  const gone = leavingOf(volume).filter(
+    (replica) => !isMember(replica.uuid) && isGone(volume, replica, facts),
+  );
   if (gone.length === 0) return undefined;
   const to = gone.reduce((left, { uuid }) => forgetReplica(left, uuid), volume);
   return change(to, 'ReplicaDeleted', `the data of its replica on ${namesOf(gone, facts)} is deleted`);
