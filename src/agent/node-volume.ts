@@ -45,6 +45,8 @@ export class NodeVolume {
   #isServed = false;
   #isDiscarded = false;
   #error: string | undefined;
+  /** Of the record by which hosts are let in. */
+  #hostsRevision: bigint | undefined;
 
   /** Fails when no replica of it is of this node: who calls has mixed something up. */
   constructor(options: NodeVolumeOptions, wanted: WantedVolume) {
@@ -67,6 +69,7 @@ export class NodeVolume {
       state: this.#isDiscarded ? 'discarded' : (this.#role?.state ?? 'absent'),
       ...(this.#error !== undefined && { error: this.#error }),
       ...(resync.length > 0 && { resync }),
+      ...(this.#hostsRevision !== undefined && { hostsRevision: this.#hostsRevision }),
     };
   }
 
@@ -92,6 +95,8 @@ export class NodeVolume {
       this.#error = undefined;
       return isDone;
     } catch (error) {
+      // Where it is not served no host can do anything; when it is, that is by this record or a later one.
+      if (!this.#isServed) this.#hostsRevision = wanted.revision;
       this.#fail(error);
       return false;
     }
@@ -248,6 +253,7 @@ export class NodeVolume {
     const heads = headsOf(wanted);
     if (differ(heads, headsOf(told))) await engine.setHosts(replicaNqn(this.replica), heads);
     this.#told = wanted;
+    this.#hostsRevision = wanted.revision;
   }
 
   /** Only a head changes them. */
