@@ -17,6 +17,8 @@ import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, VolumeFacts, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
 
+/** A member that takes longer is left out: as soon as one that is silent is noticed. */
+const latencyBudgetMs = 3_000;
 /** How long a node that ends waits for another one to go on with what it was head of. */
 export const nextHeadMsMax = 2_000;
 
@@ -266,7 +268,7 @@ export class NodeVolume {
   async #mirrorOptions(record: MirrorRecord): Promise<MirrorOptions> {
     const { node, host } = this.#options;
     const members = record.members.map(({ uuid }) => memberOptions(this.#wanted, uuid, this.replica));
-    return { members: await Promise.all(members), record, node, ...host };
+    return { members: await Promise.all(members), record, node, ...host, latencyBudgetMs };
   }
 
   #tellCluster(): void {
