@@ -208,6 +208,12 @@ export class SimEngine implements AgentEngine {
 
   async startMirrorVerify(): Promise<void> {}
 
+  async growMirror(): Promise<void> {}
+
+  async resizeMirror(): Promise<bigint> {
+    return 0n;
+  }
+
   async cancelMirrorVerify(): Promise<void> {}
 
   async promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {
@@ -254,7 +260,8 @@ export class SimEngine implements AgentEngine {
     if (found === undefined) throw new Error(`there is no replica '${name}'`);
     const { uuid, volumeUuid, content, maxEpoch } = found.disk;
     return {
-      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid), sizeBytes: 1n << 24n },
+      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid) },
+      ...{ sizeBytes: 1n << 24n, sizeMaxBytes: 1n << 28n },
       ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
       sealed: found.head !== undefined,
     };
