@@ -7,7 +7,8 @@ export interface ClusterReplica {
   readonly inSync: boolean;
   readonly state: string;
   /** While what it lacks is copied to it. */
-  readonly resync?: { readonly doneBytes: number | string; readonly totalBytes: number | string };
+  readonly resyncDoneBytes?: number;
+  readonly resyncTotalBytes?: number;
 }
 
 export interface ClusterVolume {

@@ -61,17 +61,16 @@ export class VolumeWatch {
   }
 
   #count({ replicas }: ClusterVolume): void {
-    for (const { uuid, inSync, resync } of replicas) {
-      if (inSync || resync === undefined) {
+    for (const { uuid, inSync, resyncDoneBytes } of replicas) {
+      if (inSync || resyncDoneBytes === undefined) {
         this.#copied.delete(uuid);
         continue;
       }
       // Less than before: another copy has begun.
       const before = this.#copied.get(uuid) ?? 0;
-      const doneBytes = Number(resync.doneBytes);
-      const more = doneBytes < before ? doneBytes : doneBytes - before;
+      const more = resyncDoneBytes < before ? resyncDoneBytes : resyncDoneBytes - before;
       this.#resyncedBytes = (this.#resyncedBytes ?? 0) + more;
-      this.#copied.set(uuid, doneBytes);
+      this.#copied.set(uuid, resyncDoneBytes);
     }
   }
 }

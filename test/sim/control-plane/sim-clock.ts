@@ -12,6 +12,9 @@ interface Timer {
 const dateOfBeginMs = Date.UTC(2026, 10, 22);
 /** A commit of the store in memory takes one turn of the event loop, and may be asked for in one before. */
 const turnsToRest = 2;
+/** Before time jumps: several commits, each asked for after the one before. */
+const jumpMs = 20;
+const turnsBeforeJump = 24;
 
 export class SimClock implements Clock {
   #nowMs = 0;
@@ -44,8 +47,11 @@ export class SimClock implements Clock {
   /** Until all that is due within `ms` has happened. */
   async run(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
-    await rest();
-    for (let next = this.#timers[0]; next !== undefined && next.dueMs <= endMs; next = this.#timers[0]) {
+    for (;;) {
+      await rest(turnsToRest);
+      if (this.#isJump(endMs)) await rest(turnsBeforeJump);
+      const next = this.#timers[0];
+      if (next === undefined || next.dueMs > endMs) break;
       this.#nowMs = next.dueMs;
       // What is asked for at once meanwhile comes after a rest.
       const due = this.#timers.filter(({ dueMs }) => dueMs === next.dueMs);
@@ -55,14 +61,17 @@ export class SimClock implements Clock {
         this.#timers.splice(index, 1);
         timer.callback();
       }
-      await rest();
     }
     this.#nowMs = endMs;
   }
+
+  #isJump(endMs: number): boolean {
+    return Math.min(this.#timers[0]?.dueMs ?? endMs, endMs) - this.#nowMs > jumpMs;
+  }
 }
 
-async function rest(): Promise<void> {
-  for (let turn = 0; turn < turnsToRest; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+async function rest(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** When the process is killed nothing of it goes on: what it waits for never comes. */

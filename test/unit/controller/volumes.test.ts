@@ -1,0 +1,182 @@
+// What is asked of the volumes of a cluster, answered by a controller that does not lead.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VolumeWish } from '../../../src/controller/types.js';
+import { nobody } from '../../../src/mirrors/record.js';
+import { id } from '../cluster/placement-cluster.js';
+import { ControllerHarness, settledIn } from './controller-harness.js';
+
+const wish: VolumeWish = { name: 'db', sizeBytes: 1n << 24n, replicas: 2 };
+
+let harness: ControllerHarness;
+beforeEach(async () => {
+  harness = new ControllerHarness();
+  await harness.nodesUp(3);
+});
+afterEach(() => harness.close());
+
+const create = (more: Partial<VolumeWish> = {}) =>
+  settledIn(harness, harness.volumes.create({ ...wish, ...more }));
+
+async function refusal(work: Promise<unknown>): Promise<{ readonly code: string; readonly message: string }> {
+  const result = await settledIn(harness, work);
+  if (result.status === 'fulfilled') throw new Error('it was not refused');
+  return result.reason;
+}
+
+/** As a leader and a head make it. */
+async function ready(): Promise<void> {
+  await create();
+  const record = await harness.record('db');
+  if (record === undefined) throw new Error('it was not made');
+  const head = record.replicas[0]?.node ?? '';
+  await harness.putVolume({ ...record, state: 'ready', head });
+  await harness.changeMirror('db', { epoch: 1n, head, headStopped: false });
+  await harness.clock.run(100);
+}
+
+describe('a volume that is made', () => {
+  it('has its record and its mirror record, all in sync and nobody its head', async () => {
+    const { status } = await create();
+    expect(status).toBe('fulfilled');
+    const record = await harness.record('db');
+    const stored = await harness.mirrors.get('db');
+    expect(record).toMatchObject({ state: 'creating', wishes: { replicas: 2, minInSync: 1 } });
+    expect(new Set(record?.replicas.map(({ node }) => node)).size).toBe(2);
+    expect(stored).toMatchObject({
+      volumeUuid: record?.uuid,
+      record: { epoch: 0n, head: nobody, headStopped: true, minInSync: 1, blocksCount: 4096n },
+    });
+    expect(stored?.record.members).toEqual(
+      record?.replicas.map(({ uuid }) => ({ uuid, inSync: true, sealedEpoch: 0n })),
+    );
+  });
+
+  it('is answered when it can be used', async () => {
+    const making = harness.volumes.create(wish);
+    await harness.clock.run(50);
+    await harness.lead();
+    await harness.allThere('db');
+    await harness.clock.run(200);
+    await harness.serves('db');
+    const made = await settledIn(harness, making, 1_000);
+    expect(made).toMatchObject({ status: 'fulfilled', value: { state: 'ready', name: 'db' } });
+  });
+
+  it('is refused when there is one of its name, made or being made', async () => {
+    const first = harness.volumes.create(wish);
+    expect(await refusal(harness.volumes.create(wish))).toMatchObject({ code: 'DUPLICATE_VOLUME' });
+    await settledIn(harness, first);
+    expect(await refusal(harness.volumes.create(wish))).toMatchObject({ code: 'DUPLICATE_VOLUME' });
+  });
+
+  it('is refused when another controller was faster', async () => {
+    harness.beforeCommit = async () => {
+      harness.beforeCommit = async () => {};
+      await harness.put('cluster/volumes/db', Buffer.from('{}'));
+    };
+    expect(await refusal(harness.volumes.create(wish))).toMatchObject({ code: 'DUPLICATE_VOLUME' });
+  });
+
+  it('is refused when there is no place, with the reason of each node', async () => {
+    await harness.node(2, { state: 'cordoned' });
+    await harness.isLost(3);
+    await harness.clock.run(100);
+    const refused = await refusal(harness.volumes.create(wish));
+    expect(refused).toMatchObject({ code: 'NO_PLACEMENT' });
+    expect(refused.message).toContain('node002: it is cordoned; node003: it does not answer');
+    expect(await harness.record('db')).toBeUndefined();
+  });
+
+  it('counts what was made a moment ago and is not seen yet', async () => {
+    const apart = { replicas: 1, apartGroup: 'g' };
+    const names = ['a', 'b', 'c'];
+    const all = Promise.allSettled(names.map((name) => harness.volumes.create({ ...wish, name, ...apart })));
+    await harness.clock.run(11_000);
+    await all;
+    const records = await Promise.all(names.map((name) => harness.record(name)));
+    const nodes = records.map((record) => record?.replicas[0]?.node);
+    expect([...nodes].sort()).toEqual([id(1), id(2), id(3)]);
+  });
+
+  it('goes elsewhere when a node that was chosen is taken out meanwhile', async () => {
+    harness.beforeCommit = async () => {
+      harness.beforeCommit = async () => {};
+      await harness.node(1, { state: 'decommissioned' });
+    };
+    const { status } = await create();
+    expect(status).toBe('fulfilled');
+    const record = await harness.record('db');
+    expect(record?.replicas.map(({ node }) => node).sort()).toEqual([id(2), id(3)]);
+  });
+
+  it('is refused where it cannot be', async () => {
+    expect(await refusal(harness.volumes.create({ ...wish, sizeBytes: 5n }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+});
+
+describe('a volume that is there', () => {
+  beforeEach(ready);
+
+  it('is found by name and by UUID', async () => {
+    const { uuid } = harness.volumes.get('db');
+    expect(harness.volumes.get(uuid.toUpperCase())).toMatchObject({ name: 'db', head: 'node001' });
+    expect(harness.volumes.list()).toHaveLength(1);
+    expect(await refusal((async () => harness.volumes.get('other'))())).toMatchObject({
+      code: 'VOLUME_NOT_FOUND',
+    });
+  });
+
+  it('is deleted; while hosts are let in only by force', async () => {
+    await settledIn(
+      harness,
+      harness.volumes.setHosts('db', () => ['nqn.2014-08.org.nvmexpress:uuid:x']),
+    );
+    expect(await refusal(harness.volumes.delete('db'))).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+    await settledIn(harness, harness.volumes.delete('db', { force: true }));
+    expect(await harness.record('db')).toMatchObject({ state: 'deleting' });
+    expect((await harness.record('db'))?.head).toBeUndefined();
+  });
+
+  it('has its head moved to a node with a replica in sync that answers, and to no other', async () => {
+    await settledIn(harness, harness.volumes.moveHead('db', 'node002'));
+    expect(await harness.record('db')).toMatchObject({ head: id(2) });
+    const move = (node: string) => refusal(harness.volumes.moveHead('db', node));
+    expect(await move('node003')).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+    expect(await move('nobody')).toMatchObject({ code: 'NODE_NOT_FOUND' });
+    await harness.isLost(1);
+    await harness.clock.run(100);
+    expect(await move('node001')).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+    await harness.says(1);
+    const { record } = (await harness.mirrors.get('db')) ?? {};
+    const members = record?.members.map((one, index) => ({ ...one, inSync: index !== 0 })) ?? [];
+    await harness.changeMirror('db', { members });
+    await harness.clock.run(100);
+    expect(await move('node001')).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+  });
+
+  it('lets in who is named, or anybody again', async () => {
+    const host = 'nqn.2014-08.org.nvmexpress:uuid:x';
+    await settledIn(
+      harness,
+      harness.volumes.setHosts('db', (hosts = []) => [...hosts, host]),
+    );
+    expect(await harness.record('db')).toMatchObject({ hosts: [host] });
+    await settledIn(
+      harness,
+      harness.volumes.setHosts('db', () => undefined),
+    );
+    expect((await harness.record('db'))?.hosts).toBeUndefined();
+  });
+
+  it('is changed on top of what others changed meanwhile', async () => {
+    harness.beforeCommit = async () => {
+      harness.beforeCommit = async () => {};
+      const record = await harness.record('db');
+      if (record !== undefined) await harness.putVolume({ ...record, qos: { iops: 5_000 } });
+    };
+    await settledIn(harness, harness.volumes.moveHead('db', 'node002'));
+    expect(await harness.record('db')).toMatchObject({ head: id(2), qos: { iops: 5_000 } });
+  });
+});
