@@ -12,6 +12,8 @@ namespace mirror = bdev::mirror;
 
 constexpr uint32_t k_nsid = 1;
 constexpr uint16_t k_queue_entries = 256;
+// How soon a silent peer is noticed, on both sides: hosts wait for that.
+constexpr uint32_t k_keep_alive_ms = 3'000;
 
 // Of a refusal of the replica, or of anything else that ends a command.
 mirror::ReplicaAnswer answer_of(nvme::Status status) {
@@ -84,6 +86,7 @@ class RemoteConnector final : public mirror::ReplicaConnector {
     options_.connect_timeout_ns = config.connect_timeout_ns;
     options_.command_timeout_ns = config.command_timeout_ns;
     // Lost is lost: a session does not outlive its connections.
+    options_.keep_alive_ms = k_keep_alive_ms;
     options_.ctrl_loss_timeout_ns = 0;
     options_.reconnect_delay_first_ns = options_.reconnect_delay_max_ns;
   }

@@ -17,6 +17,8 @@ import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, VolumeFacts, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
 
+/** A member that takes longer is left out: as soon as one that is silent is noticed. */
+const latencyBudgetMs = 3_000;
 /** How long a node that ends waits for another one to go on with what it was head of. */
 export const nextHeadMsMax = 2_000;
 
@@ -45,6 +47,8 @@ export class NodeVolume {
   #isServed = false;
   #isDiscarded = false;
   #error: string | undefined;
+  /** Of the record by which hosts are let in. */
+  #hostsRevision: bigint | undefined;
 
   /** Fails when no replica of it is of this node: who calls has mixed something up. */
   constructor(options: NodeVolumeOptions, wanted: WantedVolume) {
@@ -67,6 +71,7 @@ export class NodeVolume {
       state: this.#isDiscarded ? 'discarded' : (this.#role?.state ?? 'absent'),
       ...(this.#error !== undefined && { error: this.#error }),
       ...(resync.length > 0 && { resync }),
+      ...(this.#hostsRevision !== undefined && { hostsRevision: this.#hostsRevision }),
     };
   }
 
@@ -92,6 +97,8 @@ export class NodeVolume {
       this.#error = undefined;
       return isDone;
     } catch (error) {
+      // Where it is not served no host can do anything; when it is, that is by this record or a later one.
+      if (!this.#isServed) this.#hostsRevision = wanted.revision;
       this.#fail(error);
       return false;
     }
@@ -248,6 +255,7 @@ export class NodeVolume {
     const heads = headsOf(wanted);
     if (differ(heads, headsOf(told))) await engine.setHosts(replicaNqn(this.replica), heads);
     this.#told = wanted;
+    this.#hostsRevision = wanted.revision;
   }
 
   /** Only a head changes them. */
@@ -260,7 +268,7 @@ export class NodeVolume {
   async #mirrorOptions(record: MirrorRecord): Promise<MirrorOptions> {
     const { node, host } = this.#options;
     const members = record.members.map(({ uuid }) => memberOptions(this.#wanted, uuid, this.replica));
-    return { members: await Promise.all(members), record, node, ...host };
+    return { members: await Promise.all(members), record, node, ...host, latencyBudgetMs };
   }
 
   #tellCluster(): void {

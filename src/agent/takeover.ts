@@ -46,7 +46,7 @@ export const unusedMs = 100;
  * Longer than it waits for one that is silent (seal_timeout_ns of the engine's heads): who is cut off from it
  * is out of the set by then, and does not claim the volume in turn.
  */
-export const sealMs = 2_500;
+export const sealMs = 2_000;
 /** Between one candidate and the next: the claim of the first is in the store by then. */
 export const turnMs = 300;
 /** What a node that is wanted as head has time for before others go on without it. */

@@ -31,6 +31,8 @@ export interface WantedReplica extends ReplicaPlace {
 
 /** A volume of which this node keeps a replica, or is to give one up. */
 export interface WantedVolume {
+  /** Of the record that this was made of. */
+  readonly revision: bigint;
   /** Of the cluster, and of its mirror record. */
   readonly name: string;
   readonly uuid: string;
@@ -64,4 +66,6 @@ export interface VolumeFacts {
   readonly error?: string;
   /** Of a head: what is being copied to members. */
   readonly resync?: readonly ResyncFacts[];
+  /** Of NodeVolumeFacts. */
+  readonly hostsRevision?: bigint;
 }

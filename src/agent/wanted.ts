@@ -10,7 +10,7 @@ export function wantedOf(
   node: string,
   { nodes, volumes, facts }: Pick<ClusterView, 'nodes' | 'volumes' | 'facts'>,
 ): readonly WantedVolume[] {
-  return [...volumes.values()].flatMap(({ record: volume }) => {
+  return [...volumes.values()].flatMap(({ record: volume, revision }) => {
     const all = [...volume.replicas, ...leavingOf(volume)];
     const mine = all.find((replica) => replica.node === node);
     if (mine === undefined) return [];
@@ -24,7 +24,7 @@ export function wantedOf(
     const { name, uuid, nqn, sizeBytes, state, wishes, head, hosts, qos } = volume;
     return [
       {
-        ...{ name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
+        ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
         members: volume.replicas.map((replica) => replica.uuid),
         ...(head !== undefined && { head }),
         ...(hosts !== undefined && { hosts }),

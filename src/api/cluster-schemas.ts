@@ -48,6 +48,9 @@ export const ClusterVolume = Type.Object(
     addresses: Type.Array(Address, { description: 'Where hosts reach it, the wanted head first.' }),
     replicas: Type.Array(ClusterReplica),
     hosts: Type.Optional(Type.Array(Type.String(), { description: 'NQNs that may use it. Absent: any.' })),
+    exclusive: Type.Optional(
+      Type.Boolean({ description: 'The one host that it is granted to has it alone.' }),
+    ),
     qos: Type.Optional(Qos),
     created: Type.String({ format: 'date-time' }),
     waitingFor: Type.Optional(Type.String({ description: 'What its next step waits for.' })),

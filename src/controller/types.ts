@@ -53,6 +53,8 @@ export interface ClusterVolumeView {
   readonly addresses: readonly HostPort[];
   readonly replicas: readonly ClusterReplicaView[];
   readonly hosts?: readonly string[];
+  /** The one host that it is granted to has it alone. */
+  readonly exclusive?: true;
   readonly qos?: QosWords;
   /** ISO 8601, UTC. */
   readonly created: string;

@@ -14,7 +14,8 @@ export function volumeView(
   snapshot: ClusterSnapshot,
   step: VolumeStep,
 ): ClusterVolumeView {
-  const { name, uuid, nqn, sizeBytes, blockSizeBytes, state, wishes, hosts, qos, created } = volume;
+  const { name, uuid, nqn, sizeBytes, blockSizeBytes, state, wishes, hosts, exclusive, qos, created } =
+    volume;
   const record = snapshot.mirrors.get(name)?.record;
   const replicas = [...volume.replicas, ...leavingOf(volume)].map((replica) =>
     replicaView(volume, replica, snapshot, record),
@@ -28,6 +29,7 @@ export function volumeView(
     epoch: record?.epoch ?? 0n,
     addresses: addressesOf(volume, snapshot),
     ...(hosts !== undefined && { hosts }),
+    ...(exclusive !== undefined && { exclusive }),
     ...(qos !== undefined && { qos }),
     ...(step.kind === 'wait' && { waitingFor: step.for }),
   };

@@ -4,9 +4,8 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { ClusterVolumeStateError } from '../base/cluster-errors.js';
 import { VolumeNotFoundError } from '../base/control-errors.js';
-import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
-import { volumeNqn } from '../base/nqn.js';
-import { hostsMax } from '../base/volume-spec.js';
+import { DuplicateVolumeError } from '../base/errors.js';
+import { checkNqn, volumeNqn } from '../base/nqn.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import {
   createVolume,
@@ -24,6 +23,7 @@ import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import { type Explanation, explainVolume } from './explain.js';
+import { nodesBehind, withHost, withoutHost } from './host-grants.js';
 import type { Nodes } from './nodes.js';
 import { Planning } from './planning.js';
 import type { ClusterVolumeView, VolumeWish } from './types.js';
@@ -145,19 +145,39 @@ export class ClusterVolumes {
     return this.get(name);
   }
 
-  /** Who may connect; undefined: any host. */
-  async setHosts(
-    name: string,
-    change: (hosts: readonly string[] | undefined) => readonly string[] | undefined,
-  ): Promise<ClusterVolumeView> {
-    await this.#change(name, (volume) => {
-      const { hosts: known, ...rest } = volume;
-      const hosts = change(known);
-      if ((hosts?.length ?? 0) > hostsMax) throw new InvalidArgumentError('hosts', `at most ${hostsMax}`);
-      if (hosts === known) return volume;
-      return hosts === undefined ? rest : { ...rest, hosts };
-    });
+  /** Answers when it is let in, and nobody else any more. */
+  async grantHost(name: string, nqn: string, { exclusive = false } = {}): Promise<ClusterVolumeView> {
+    checkNqn(nqn);
+    await this.#told(name, await this.#change(name, (volume) => withHost(volume, nqn, exclusive)));
     return this.get(name);
+  }
+
+  /** Answers when none of its I/O can take effect any more. Again is nothing, but waits as the first time. */
+  async revokeHost(name: string, nqn: string): Promise<ClusterVolumeView> {
+    checkNqn(nqn);
+    await this.#told(name, await this.#change(name, (volume) => withoutHost(volume, nqn)));
+    return this.get(name);
+  }
+
+  /** Fails while others may use it, too, as after a revocation that did not come to an end. */
+  async hosts(name: string): Promise<ClusterVolumeView> {
+    await this.#told(name, await this.#change(name, (volume) => volume));
+    return this.get(name);
+  }
+
+  /** All nodes that count keep to the hosts of the record of this revision. */
+  async #told(name: string, revision: bigint): Promise<void> {
+    const behind = () => {
+      const snapshot = this.#options.nodes.snapshot();
+      const volume = lookUp(snapshot, name);
+      return volume === undefined ? [] : nodesBehind(volume, revision, snapshot);
+    };
+    await this.#wait(() => behind().length === 0);
+    const nodes = behind();
+    if (nodes.length === 0) return;
+    const who = nodes.map((node) => `'${node}'`).join(', ');
+    const reason = `may still be used as before at ${who}, which did not say otherwise in time; try again`;
+    throw new ClusterVolumeStateError(name, reason);
   }
 
   #isUsable(volume: VolumeRecord): boolean {
@@ -194,7 +214,8 @@ export class ClusterVolumes {
     );
   }
 
-  async #change(name: string, change: (volume: VolumeRecord) => VolumeRecord): Promise<void> {
+  /** The revision by which the record is as `change` left it; what is seen here is no older. */
+  async #change(name: string, change: (volume: VolumeRecord) => VolumeRecord): Promise<bigint> {
     const { store, nodes } = this.#options;
     const key = volumeKey(find(nodes.snapshot(), name).name);
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
@@ -202,7 +223,7 @@ export class ClusterVolumes {
       if (found === undefined) throw new VolumeNotFoundError(name);
       const volume = decodeVolume(key, found.value);
       const next = change(volume);
-      if (next === volume) return;
+      if (next === volume) return this.#seen(volume.name, found.revision);
       const { ok, revision } = await store.commit(
         [{ key, revision: found.revision }],
         [{ type: 'put', key, value: encodeVolume(next) }],
@@ -213,11 +234,12 @@ export class ClusterVolumes {
   }
 
   /** What was written a moment ago is seen by who asks next. */
-  async #seen(name: string, revision: bigint): Promise<void> {
+  async #seen(name: string, revision: bigint): Promise<bigint> {
     await this.#wait(() => {
       const stored = this.#options.nodes.snapshot().volumes.get(name);
       return stored === undefined || stored.revision >= revision;
     });
+    return revision;
   }
 
   async #until(name: string, isDone: (volume: VolumeRecord | undefined) => boolean): Promise<void> {
@@ -251,10 +273,15 @@ function duplicate(name: string): DuplicateVolumeError {
   return new DuplicateVolumeError(name, 'there is one of this name in the cluster');
 }
 
-function find({ volumes }: ClusterSnapshot, name: string): VolumeRecord {
+function lookUp({ volumes }: ClusterSnapshot, name: string): VolumeRecord | undefined {
   const uuid = name.toLowerCase();
-  const found =
-    volumes.get(name)?.record ?? [...volumes.values()].find(({ record }) => record.uuid === uuid)?.record;
+  return (
+    volumes.get(name)?.record ?? [...volumes.values()].find(({ record }) => record.uuid === uuid)?.record
+  );
+}
+
+function find(snapshot: ClusterSnapshot, name: string): VolumeRecord {
+  const found = lookUp(snapshot, name);
   if (found === undefined) throw new VolumeNotFoundError(name);
   return found;
 }

@@ -21,7 +21,7 @@ struct HeadOptions {
   // A member that takes longer for an I/O or a command leaves.
   uint64_t latency_budget_ns = 5'000'000'000;
   // A takeover waits so long for members that do not answer.
-  uint64_t seal_timeout_ns = 2'000'000'000;
+  uint64_t seal_timeout_ns = 1'500'000'000;
   // And so long for those that answer that they are not there, if it can go on without them.
   uint64_t seal_refused_timeout_ns = 400'000'000;
   uint64_t reconnect_ns = 500'000'000;

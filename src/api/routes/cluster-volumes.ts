@@ -1,6 +1,5 @@
 // /v1/volumes, of a controller: the volumes of a cluster. By operators, but for looking.
 import { Type } from '@sinclair/typebox';
-import { checkNqn } from '../../base/nqn.js';
 import type { ClusterVolumes } from '../../controller/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import {
@@ -14,10 +13,11 @@ import {
   volumeWish,
 } from '../cluster-schemas.js';
 import { Flag, Name, ref } from '../schemas.js';
+import { HostGrant } from '../volume-schemas.js';
 
 export type ClusterVolumesSource = Pick<
   ClusterVolumes,
-  'list' | 'get' | 'explain' | 'create' | 'delete' | 'moveHead' | 'setHosts'
+  'list' | 'get' | 'explain' | 'create' | 'delete' | 'moveHead' | 'hosts' | 'grantHost' | 'revokeHost'
 >;
 
 const viewer = { access: 'viewer' } as const;
@@ -30,6 +30,16 @@ const Deletion = Type.Object({
 const Both = Type.Object({
   name: Type.String(),
   hostnqn: Type.String({ description: 'The NQN of the host, percent-encoded.' }),
+});
+const Grant = Type.Object(
+  { exclusive: Type.Optional(Type.Boolean({ description: 'While it has the volume, nobody else does.' })) },
+  { additionalProperties: false },
+);
+const HostList = Type.Object({
+  granted: Type.Optional(
+    Type.Array(HostGrant, { description: 'Absent: any host may use it. Empty: none may.' }),
+  ),
+  connected: Type.Array(Type.String(), { description: 'Nobody beside those: always empty.' }),
 });
 
 export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule {
@@ -103,6 +113,22 @@ export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule 
       },
       async ({ params, body }) => clusterVolumeBody(await volumes.moveHead(params.name, body.node)),
     );
+    app.get(
+      '/v1/volumes/:name/hosts',
+      {
+        config: viewer,
+        schema: {
+          summary: 'Who may use a volume; answers when nobody else can any more',
+          params: Name,
+          response: { 200: HostList },
+        },
+      },
+      async ({ params }) => {
+        const { hosts, exclusive = false } = await volumes.hosts(params.name);
+        const granted = hosts?.map((nqn) => ({ nqn, exclusive }));
+        return { connected: [], ...(granted !== undefined && { granted }) };
+      },
+    );
     app.put(
       '/v1/volumes/:name/hosts/:hostnqn',
       {
@@ -110,33 +136,24 @@ export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule 
         schema: {
           summary: 'Lets a host use a volume; the first one closes it to all others',
           params: Both,
+          body: Grant,
           response: { 200: ref(ClusterVolume) },
         },
       },
-      async ({ params }) => {
-        const nqn = checkNqn(params.hostnqn);
-        const view = await volumes.setHosts(params.name, (hosts = []) =>
-          hosts.includes(nqn) ? hosts : [...hosts, nqn],
-        );
-        return clusterVolumeBody(view);
-      },
+      async ({ params, body: { exclusive = false } }) =>
+        clusterVolumeBody(await volumes.grantHost(params.name, params.hostnqn, { exclusive })),
     );
     app.delete(
       '/v1/volumes/:name/hosts/:hostnqn',
       {
         config: operator,
         schema: {
-          summary: 'Takes a volume from a host, which is disconnected; without any granted nobody may use it',
+          summary: 'Takes a volume from a host; answers when none of its I/O can take effect any more',
           params: Both,
           response: { 200: ref(ClusterVolume) },
         },
       },
-      async ({ params }) => {
-        const view = await volumes.setHosts(params.name, (hosts) =>
-          hosts?.includes(params.hostnqn) ? hosts.filter((one) => one !== params.hostnqn) : hosts,
-        );
-        return clusterVolumeBody(view);
-      },
+      async ({ params }) => clusterVolumeBody(await volumes.revokeHost(params.name, params.hostnqn)),
     );
   };
 }

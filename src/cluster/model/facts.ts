@@ -44,6 +44,11 @@ export interface NodeVolumeFacts {
   readonly error?: string;
   /** Of the head here: what is being copied to members that are not in sync. */
   readonly resync?: readonly ResyncFacts[];
+  /**
+   * Revision of the volume's record by which hosts are let in here, and by no older one: who is not on its
+   * list can do nothing here any more. Absent: it is not known yet.
+   */
+  readonly hostsRevision?: bigint;
 }
 
 export interface ResyncFacts {
@@ -94,6 +99,7 @@ function readVolume(reader: RecordReader): NodeVolumeFacts {
     state: reader.words('state', 32),
     ...readError(reader),
     ...(reader.has('resync') && { resync: reader.list('resync', membersMax, readResync) }),
+    ...(reader.has('hostsRevision') && { hostsRevision: reader.big('hostsRevision') }),
   };
 }
 

@@ -38,6 +38,7 @@ export function decodeVolume(key: string, value: Uint8Array): VolumeRecord {
     wishes: readWishes(reader.record('wishes')),
     ...(reader.has('head') && { head: reader.uuid('head') }),
     ...(reader.has('hosts') && { hosts: reader.texts('hosts', hostsMax, nqnPattern) }),
+    ...(reader.has('exclusive') && readExclusive(reader)),
     ...(reader.has('qos') && { qos: readQos(reader.record('qos')) }),
     state: reader.oneOf('state', volumeStates),
     created: reader.time('created'),
@@ -51,6 +52,10 @@ function readBlockSize(reader: RecordReader): 512 | 4096 {
   const size = reader.whole('blockSizeBytes', 512, 4096);
   if (size === 512 || size === 4096) return size;
   return reader.fail(`has blocks of ${size} bytes, not of 512 or 4096`);
+}
+
+function readExclusive(reader: RecordReader): { readonly exclusive?: true } {
+  return reader.boolean('exclusive') ? { exclusive: true } : {};
 }
 
 function readReplica(reader: RecordReader): PlacedReplica {
@@ -84,7 +89,7 @@ function readQos(reader: RecordReader): QosWords {
 /** What must be true of the whole, whoever wrote it. */
 function check(
   reader: RecordReader,
-  { name, sizeBytes, replicas, leaving = [], wishes, head, qos, state }: VolumeRecord,
+  { name, sizeBytes, replicas, leaving = [], wishes, head, hosts, exclusive, qos, state }: VolumeRecord,
 ): void {
   if (sizeBytes % sizeBytesUnit !== 0n || sizeBytes > sizeBytesMax)
     reader.fail(`has a size of ${sizeBytes} bytes`);
@@ -92,6 +97,7 @@ function check(
   if (head !== undefined && replicas.every(({ node }) => node !== head)) {
     reader.fail('has a head without a replica');
   }
+  if (exclusive && (hosts?.length ?? 0) > 1) reader.fail('is granted to several hosts, and to one alone');
   try {
     checkPlaces(name, [...replicas, ...leaving]);
     checkWishes(wishes);

@@ -31,6 +31,8 @@ export interface VolumeRecord {
   readonly head?: string;
   /** NQNs of hosts; absent: any. */
   readonly hosts?: readonly string[];
+  /** The one host that it is granted to has it alone: no second one is granted it. */
+  readonly exclusive?: true;
   readonly qos?: QosWords;
   readonly state: VolumeState;
   /** ISO 8601, UTC. */

@@ -7,8 +7,7 @@ export interface ClusterReplica {
   readonly inSync: boolean;
   readonly state: string;
   /** While what it lacks is copied to it. */
-  readonly resyncDoneBytes?: number;
-  readonly resyncTotalBytes?: number;
+  readonly resync?: { readonly doneBytes: number | string; readonly totalBytes: number | string };
 }
 
 export interface ClusterVolume {

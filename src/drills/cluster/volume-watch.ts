@@ -61,16 +61,17 @@ export class VolumeWatch {
   }
 
   #count({ replicas }: ClusterVolume): void {
-    for (const { uuid, inSync, resyncDoneBytes } of replicas) {
-      if (inSync || resyncDoneBytes === undefined) {
+    for (const { uuid, inSync, resync } of replicas) {
+      if (inSync || resync === undefined) {
         this.#copied.delete(uuid);
         continue;
       }
       // Less than before: another copy has begun.
       const before = this.#copied.get(uuid) ?? 0;
-      const more = resyncDoneBytes < before ? resyncDoneBytes : resyncDoneBytes - before;
+      const doneBytes = Number(resync.doneBytes);
+      const more = doneBytes < before ? doneBytes : doneBytes - before;
       this.#resyncedBytes = (this.#resyncedBytes ?? 0) + more;
-      this.#copied.set(uuid, resyncDoneBytes);
+      this.#copied.set(uuid, doneBytes);
     }
   }
 }

@@ -206,17 +206,13 @@ export class SimEngine implements AgentEngine {
     this.#head(volume).remove(uuid);
   }
 
-  /** Nobody asks for it here. */
-  async growMirror(): Promise<void> {
-    throw new Error('no volume becomes larger in a simulation');
-  }
-
-  async resizeMirror(volume: string): Promise<bigint> {
-    const { blocksCount, blockSizeBytes } = this.#head(volume).record;
-    return blocksCount * BigInt(blockSizeBytes);
-  }
-
   async startMirrorVerify(): Promise<void> {}
+
+  async growMirror(): Promise<void> {}
+
+  async resizeMirror(): Promise<bigint> {
+    return 0n;
+  }
 
   async cancelMirrorVerify(): Promise<void> {}
 
@@ -264,8 +260,8 @@ export class SimEngine implements AgentEngine {
     if (found === undefined) throw new Error(`there is no replica '${name}'`);
     const { uuid, volumeUuid, content, maxEpoch } = found.disk;
     return {
-      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid), sizeBytes: 1n << 24n },
-      sizeMaxBytes: 1n << 24n,
+      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid) },
+      ...{ sizeBytes: 1n << 24n, sizeMaxBytes: 1n << 28n },
       ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
       sealed: found.head !== undefined,
     };

@@ -14,6 +14,7 @@ const there = { node: uuid('2'), replica: uuid('b') };
 const address = { host: '127.0.0.1', port: 4430 };
 const hostOf = (node: string) => `nqn.2014-08.org.nvmexpress:uuid:${node}`;
 const db: WantedVolume = {
+  revision: 1n,
   name: 'db',
   uuid: uuid('9'),
   nqn: `nqn.2026-11.dev.ballast:volume:${uuid('9')}`,
@@ -97,7 +98,9 @@ describe('a new volume', () => {
     expect(answer.kind).toBe('stored');
     pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
     await settled();
-    expect(await node.facts()).toEqual([{ name: 'db', replica: here.replica, state: 'serving' }]);
+    expect(await node.facts()).toEqual([
+      { name: 'db', replica: here.replica, state: 'serving', hostsRevision: 1n },
+    ]);
   });
 
   it('waits for its record, and for its pool', async () => {
@@ -187,6 +190,24 @@ describe('a volume that has been written', () => {
     await serving();
     await node.apply([{ ...db, hosts: [hostOf(uuid('7'))] }]);
     expect(pools.engine.volumes[0]).toMatchObject({ hosts: [hostOf(uuid('7'))] });
+  });
+
+  it('says by which record hosts are let in, not before the others are gone', async () => {
+    await serving();
+    const next = { ...db, hosts: [hostOf(uuid('7'))], revision: 8n };
+    pools.engine.fail('setHosts', new Error('their I/O does not end'));
+    await node.apply([next]);
+    expect(await node.facts()).toMatchObject([{ hostsRevision: 1n, error: 'their I/O does not end' }]);
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(await node.facts()).toMatchObject([{ hostsRevision: 8n }]);
+    await node.apply([{ ...next, revision: 9n }]); // nothing of it is for hosts
+    expect(await node.facts()).toMatchObject([{ hostsRevision: 9n }]);
+  });
+
+  it('says so too where it cannot be served: no host can use it there', async () => {
+    await node.apply([{ ...db, revision: 5n }]);
+    expect(await node.facts()).toMatchObject([{ state: 'absent', hostsRevision: 5n }]);
   });
 
   it('is handed over at the end: its head ends in order, and none begins', async () => {

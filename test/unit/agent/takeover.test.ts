@@ -54,7 +54,7 @@ describe('a node with a replica in sync', () => {
   it('leaves one that has just claimed the volume the time to seal those that are silent', () => {
     const claimed = { record: record({ head: c.node }), unusedSinceMs: 0, recordSinceMs: 9_000, here: a };
     expect(nextStep(facts(claimed))).toEqual({ kind: 'wait', untilMs: 9_000 + sealMs });
-    const sealTimeoutMs = 2_000; // of native/bdev/mirror/head_options.h
+    const sealTimeoutMs = 1_500; // of native/bdev/mirror/head_options.h
     expect(sealMs).toBeGreaterThan(sealTimeoutMs);
   });
 

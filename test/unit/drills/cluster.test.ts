@@ -29,10 +29,10 @@ describe('a volume of a cluster', () => {
     const answers = [
       () => wholeVolume,
       () => wholeVolume,
-      () => ({ ...wholeVolume, replicas: [{ ...joining, resyncDoneBytes: 100, resyncTotalBytes: 300 }] }),
-      () => ({ ...wholeVolume, replicas: [{ ...joining, resyncDoneBytes: 250, resyncTotalBytes: 300 }] }),
+      () => ({ ...wholeVolume, replicas: [{ ...joining, resync: { doneBytes: 100, totalBytes: 300 } }] }),
+      () => ({ ...wholeVolume, replicas: [{ ...joining, resync: { doneBytes: 250, totalBytes: 300 } }] }),
       // A copy from its beginning.
-      () => ({ ...wholeVolume, replicas: [{ ...joining, resyncDoneBytes: 40, resyncTotalBytes: 300 }] }),
+      () => ({ ...wholeVolume, replicas: [{ ...joining, resync: { doneBytes: 40, totalBytes: 300 } }] }),
       () => {
         api.isReachable = false;
         return FakeClusterApi.prototype.volume.call(api);
