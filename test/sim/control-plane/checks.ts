@@ -48,8 +48,8 @@ export class Checks {
     for (const [name, { volumeUuid, record }] of this.mirrors) {
       const volume = this.volumes.get(name);
       if (volume?.uuid !== volumeUuid || volume.state === 'deleting') continue;
-      const member = realMembers(record).find(({ uuid }) => uuid === replica);
-      this.#must(member === undefined, `data of ${replica} on ${node} goes, which is a member of '${name}'`);
+      const inSync = record.members.some((one) => one.uuid === replica && one.inSync);
+      this.#must(!inSync, `data of ${replica} on ${node} goes, which is in sync of '${name}'`);
       const isWanted = volume.replicas.some(({ uuid }) => uuid === replica);
       this.#must(!isWanted, `data of ${replica} on ${node} goes, which is wanted of '${name}'`);
     }

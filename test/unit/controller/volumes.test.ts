@@ -129,10 +129,7 @@ describe('a volume that is there', () => {
   });
 
   it('is deleted; while hosts are let in only by force', async () => {
-    await settledIn(
-      harness,
-      harness.volumes.setHosts('db', () => ['nqn.2014-08.org.nvmexpress:uuid:x']),
-    );
+    await settledIn(harness, harness.volumes.grantHost('db', 'nqn.2014-08.org.nvmexpress:uuid:x'));
     expect(await refusal(harness.volumes.delete('db'))).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
     await settledIn(harness, harness.volumes.delete('db', { force: true }));
     expect(await harness.record('db')).toMatchObject({ state: 'deleting' });
@@ -156,18 +153,13 @@ describe('a volume that is there', () => {
     expect(await move('node001')).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
   });
 
-  it('lets in who is named, or anybody again', async () => {
+  it('lets in who is named, and nobody when that is over; no node has said so here', async () => {
     const host = 'nqn.2014-08.org.nvmexpress:uuid:x';
-    await settledIn(
-      harness,
-      harness.volumes.setHosts('db', (hosts = []) => [...hosts, host]),
-    );
+    const granting = await refusal(harness.volumes.grantHost('db', host));
+    expect(granting).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
     expect(await harness.record('db')).toMatchObject({ hosts: [host] });
-    await settledIn(
-      harness,
-      harness.volumes.setHosts('db', () => undefined),
-    );
-    expect((await harness.record('db'))?.hosts).toBeUndefined();
+    await settledIn(harness, harness.volumes.revokeHost('db', host));
+    expect(await harness.record('db')).toMatchObject({ hosts: [] });
   });
 
   it('is changed on top of what others changed meanwhile', async () => {
