@@ -170,7 +170,8 @@ export class NodeVolume {
   async #step(): Promise<boolean> {
     if (this.#wanted.state === 'deleting') return this.#discard();
     const record = await this.#readRecord();
-    if (this.#hasLeft(record)) return this.#discard();
+    // What is known may be older than the order that names the replica: the store is asked before data goes.
+    if (this.#hasLeft(record) && this.#hasLeft(await this.#storedRecord())) return this.#discard();
     await this.#ensureReplica(record);
     await this.#ensureServed(record);
     await this.#ensureAllowed();
@@ -179,11 +180,14 @@ export class NodeVolume {
   }
 
   async #readRecord(): Promise<MirrorRecord> {
-    if (this.#record !== undefined) return this.#record;
+    this.#record ??= await this.#storedRecord();
+    return this.#record;
+  }
+
+  async #storedRecord(): Promise<MirrorRecord> {
     const stored = await this.#options.records.get(this.#wanted.name);
     if (stored === undefined) throw new Error('its record is not in the store yet');
-    this.#record ??= stored.record;
-    return this.#record;
+    return stored.record;
   }
 
   /** It was to leave, and is no member any more. */

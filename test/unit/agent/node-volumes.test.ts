@@ -1,8 +1,10 @@
 // A node of the cluster with a fake engine and a real store in memory: what the records want is made so.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NodeVolume } from '../../../src/agent/node-volume.js';
 import { NodeVolumes, retryMs } from '../../../src/agent/node-volumes.js';
 import type { WantedVolume } from '../../../src/agent/types.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
+import { replicaDataName } from '../../../src/base/replica-spec.js';
 import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
 import { StoreBridge } from '../../../src/mirrors/store-bridge.js';
@@ -262,6 +264,29 @@ async function serving(): Promise<void> {
   pools.engine.mirrors.listeners?.onSeal?.(here.replica, true);
   await settled();
 }
+
+it('deletes no data by a record that is older than the order', async () => {
+  const { engine, clock, log } = pools;
+  const leaving = { ...db, members: [there.replica], head: there.node };
+  // The store has it as a member; what was heard of it is from before it became one.
+  const stored = { ...newMirror, record: { ...newMirror.record, revision: 9n, epoch: 2n, head: there.node } };
+  const volume = new NodeVolume(
+    {
+      ...{ engine, clock, log, node: here.node, host: { hostNqn: hostOf(here.node), hostId: here.node } },
+      records: { get: async () => stored },
+      bridge: { serve: () => undefined },
+    },
+    leaving,
+  );
+  await engine.createPoolVolume('p', {
+    ...{ name: replicaDataName(here.replica), uuid: here.replica, sizeBytes: 1n << 24n },
+  });
+  volume.setRecord({ ...stored.record, revision: 8n, members: stored.record.members.slice(1) });
+  await volume.ensure(leaving);
+  expect(await inPool()).toContain(replicaDataName(here.replica));
+  expect((await volume.facts()).state).not.toBe('discarded');
+  await volume.close();
+});
 
 const inPool = async () => (await pools.engine.poolVolumes('p')).map(({ name }) => name);
 
