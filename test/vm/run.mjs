@@ -78,6 +78,11 @@ function lastLines(path, count) {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count);
 }
 
+/** What the case itself said; a host that tries to reconnect soon fills the last lines. */
+function reasons(log) {
+  return lastLines(log, Number.POSITIVE_INFINITY).filter((line) => line.startsWith('FAIL: '));
+}
+
 /** What a case with "# program" has: the program, a disk for a pool, and one for a log of its writes. */
 function addDisks(machine, program) {
   const path = (name) => join(machine.jobDirectory, `${name}.raw`);
@@ -109,7 +114,12 @@ async function runMachine(kernel, cases, options, report, mayBootAgain) {
       } else if (word === '@end' && current) {
         const log = join(machine.jobDirectory, 'log', `${current.file}.${current.variant}`);
         if (status === '0') report.passed(kernel, current, seconds);
-        else report.failed(kernel, current, [...lastLines(log, 60), ...lastLines(target.logFile, 12)]);
+        else
+          report.failed(kernel, current, [
+            ...reasons(log),
+            ...lastLines(log, 60),
+            ...lastLines(target.logFile, 12),
+          ]);
         current = undefined;
       }
     },
