@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readCases } from './host/cases.mjs';
+import { Cluster } from './host/cluster.mjs';
 import { Machine } from './host/machine.mjs';
 import { makeProgramDisk } from './host/program.mjs';
 import { answerRequests, diskBytes } from './host/requests.mjs';
@@ -114,17 +115,14 @@ async function runMachine(kernel, cases, options, report, mayBootAgain) {
       } else if (word === '@end' && current) {
         const log = join(machine.jobDirectory, 'log', `${current.file}.${current.variant}`);
         if (status === '0') report.passed(kernel, current, seconds);
-        else
-          report.failed(kernel, current, [
-            ...reasons(log),
-            ...lastLines(log, 60),
-            ...lastLines(target.logFile, 12),
-          ]);
+        else report.failed(kernel, current, [...reasons(log), ...lastLines(log, 60), ...lastLinesOfHost()]);
         current = undefined;
       }
     },
   });
   const target = new Target(options.ballast, join(machine.jobDirectory, 'target'));
+  const cluster = new Cluster(options.ballast, join(machine.jobDirectory, 'cluster'));
+  const lastLinesOfHost = () => [target.logFile, ...cluster.logFiles].flatMap((file) => lastLines(file, 12));
   cpSync(join(here, 'guest'), join(machine.jobDirectory, 'guest'), { recursive: true });
   cpSync(join(here, 'cases'), join(machine.jobDirectory, 'cases'), { recursive: true });
   mkdirSync(join(machine.jobDirectory, 'log'));
@@ -140,10 +138,11 @@ async function runMachine(kernel, cases, options, report, mayBootAgain) {
     target.killNow();
   };
   process.on('exit', killAtExit);
-  const stopAnswering = answerRequests(machine.jobDirectory, target, machine.disks);
+  const stopAnswering = answerRequests(machine.jobDirectory, target, cluster, machine.disks);
   const { outcome, status } = await machine.run(`exec bash /job/guest/suite.sh`);
   await stopAnswering();
   await target.discard();
+  await cluster.discard();
   process.off('exit', killAtExit);
 
   const died = `the machine ${outcome}, status ${status}`;

@@ -11,10 +11,10 @@ const pollIntervalMs = 20;
 export const diskBytes = 512 << 20;
 
 /**
- * Serves requests with the methods of `target` until the returned function is called. `disks`: { disk, log },
- * paths of what the guest has as disks, if it has any.
+ * Serves requests with the methods of `target` and `cluster` until the returned function is called. `disks`:
+ * { disk, log }, paths of what the guest has as disks, if it has any.
  */
-export function answerRequests(jobDirectory, target, disks) {
+export function answerRequests(jobDirectory, target, cluster, disks) {
   const directory = join(jobDirectory, 'ask');
   mkdirSync(directory, { recursive: true });
   const verbs = {
@@ -24,8 +24,17 @@ export function answerRequests(jobDirectory, target, disks) {
     kill: () => target.kill(),
     freeze: () => target.freeze(),
     thaw: () => target.thaw(),
-    discard: () => target.discard(),
+    discard: async () => {
+      await target.discard();
+      await cluster.discard();
+    },
     ballast: (argv) => target.ballast(argv),
+    'cluster-start': ([volume, mib]) => cluster.start(volume, mib),
+    'cluster-stop': () => cluster.stop(),
+    'cluster-head': () => cluster.head(),
+    'cluster-kill': ([node]) => cluster.kill(node),
+    'cluster-start-node': ([node]) => cluster.startNode(node),
+    'cluster-whole': () => cluster.whole(),
     'open-disk': async () => String(await target.openPool(disks.disk)),
     'open-replayed': async ([from, to]) => {
       const image = join(jobDirectory, 'replayed.raw');
