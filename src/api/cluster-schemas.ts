@@ -1,9 +1,16 @@
 // Nodes and volumes of a cluster in requests and answers of a controller.
 import { type Static, Type } from '@sinclair/typebox';
+import { ClusterUnsupportedError } from '../base/cluster-errors.js';
 import { hostsMax } from '../base/volume-spec.js';
 import type { Explanation } from '../controller/explain.js';
 import type { ClusterStatus as StatusView } from '../controller/health.js';
-import type { ClusterNodeView, ClusterVolumeView, VolumeWish } from '../controller/types.js';
+import type {
+  ClusterNodeView,
+  ClusterPoolNodeView,
+  ClusterPoolView,
+  ClusterVolumeView,
+  VolumeWish,
+} from '../controller/types.js';
 import { Qos } from './qos-schemas.js';
 import { Bytes, Count, count, ref } from './schemas.js';
 
@@ -45,6 +52,9 @@ export const ClusterVolume = Type.Object(
     replicasWanted: Type.Integer(),
     thick: Type.Boolean(),
     spread: Spread,
+    pool: Type.Optional(Type.String({ description: 'Of each node, where that was asked for.' })),
+    nodeLabels: Type.Optional(Labels),
+    apartGroup: Type.Optional(Type.String()),
     addresses: Type.Array(Address, { description: 'Where hosts reach it, the wanted head first.' }),
     replicas: Type.Array(ClusterReplica),
     hosts: Type.Optional(Type.Array(Type.String(), { description: 'NQNs that may use it. Absent: any.' })),
@@ -74,6 +84,9 @@ export function clusterVolumeBody({
     ...{ kind: 'cluster', nsid: 1, sizeBytes: count(sizeBytes), epoch: count(epoch) },
     ...{ minInSync: wishes.minInSync, replicasWanted: wishes.replicas },
     ...{ thick: wishes.thick, spread: wishes.spread },
+    ...(wishes.pool !== undefined && { pool: wishes.pool }),
+    ...(wishes.nodeLabels !== undefined && { nodeLabels: { ...wishes.nodeLabels } }),
+    ...(wishes.apartGroup !== undefined && { apartGroup: wishes.apartGroup }),
     addresses: [...addresses],
     replicas: replicas.map(({ resync, ...replica }) => ({
       ...replica,
@@ -107,14 +120,24 @@ export const NewClusterVolume = Type.Object(
     blockSizeBytes: Type.Optional(Type.Unsafe<512 | 4096>({ type: 'integer', enum: [512, 4096] })),
     hosts: Type.Optional(Type.Array(Type.String(), { maxItems: hostsMax })),
     qos: Type.Optional(Qos),
+    encrypted: Type.Optional(Type.Boolean({ description: 'Only false, for now.' })),
   },
   { additionalProperties: false },
 );
 export type NewClusterVolumeBody = Static<typeof NewClusterVolume>;
 
-export function volumeWish({ sizeBytes, ...rest }: NewClusterVolumeBody): VolumeWish {
+export function volumeWish({ sizeBytes, encrypted, ...rest }: NewClusterVolumeBody): VolumeWish {
+  if (encrypted === true) throw new ClusterUnsupportedError('encrypted volumes');
   return { ...rest, sizeBytes: BigInt(sizeBytes) } as VolumeWish;
 }
+
+export const ClusterVolumePatch = Type.Object(
+  {
+    qos: Type.Optional(Type.Union([Qos, Type.Null()], { description: 'null: none any more.' })),
+    sizeBytes: Type.Optional(Bytes),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
 
 export const MoveHead = Type.Object(
   { node: Type.String({ description: 'Name or UUID of the node.' }) },
@@ -221,4 +244,55 @@ export type ClusterStatusBody = Static<typeof ClusterStatus>;
 
 export function clusterStatusBody({ checks, events, ...rest }: StatusView): ClusterStatusBody {
   return { ...rest, checks: [...checks], events: [...events] };
+}
+
+/** A node with a pool of the name; amounts are what one more volume may have there. */
+const ClusterPoolNode = Type.Object({
+  node: Type.String({ description: 'By name.' }),
+  zone: Type.Optional(Type.String()),
+  labels: Labels,
+  up: Type.Boolean(),
+  capacityBytes: Count,
+  freeBytes: Count,
+  thinBytes: Type.Unsafe<number | string>({
+    ...Count,
+    description: 'What the size of a thin volume may be there; 0: it takes none now.',
+  }),
+  thickBytes: Type.Unsafe<number | string>({ ...Count, description: 'The same of a thick one.' }),
+  error: Type.Optional(Type.String({ description: 'Why it cannot be used now.' })),
+});
+
+export const ClusterPool = Type.Object(
+  {
+    name: Type.String(),
+    kind: Type.Literal('cluster'),
+    state: Type.Unsafe<'open' | 'broken'>({
+      type: 'string',
+      enum: ['open', 'broken'],
+      description: 'open: it can be used on at least one node.',
+    }),
+    capacityBytes: Count,
+    freeBytes: Count,
+    nodes: Type.Array(ClusterPoolNode),
+  },
+  { $id: 'ClusterPool', description: 'All pools of one name, on several nodes; amounts are of all of them.' },
+);
+export type ClusterPoolBody = Static<typeof ClusterPool>;
+export const ClusterPoolList = Type.Object({ pools: Type.Array(ref(ClusterPool)) });
+
+export function clusterPoolBody({ name, nodes }: ClusterPoolView): ClusterPoolBody {
+  const sum = (of: (node: ClusterPoolNodeView) => bigint) =>
+    count(nodes.reduce((all, node) => all + of(node), 0n));
+  return {
+    ...{ name, kind: 'cluster' },
+    state: nodes.some(({ up, error }) => up && error === undefined) ? 'open' : 'broken',
+    capacityBytes: sum(({ capacityBytes }) => capacityBytes),
+    freeBytes: sum(({ freeBytes }) => freeBytes),
+    nodes: nodes.map(({ capacityBytes, freeBytes, thinBytes, thickBytes, labels, ...rest }) => ({
+      ...rest,
+      labels: { ...labels },
+      ...{ capacityBytes: count(capacityBytes), freeBytes: count(freeBytes) },
+      ...{ thinBytes: count(thinBytes), thickBytes: count(thickBytes) },
+    })),
+  };
 }

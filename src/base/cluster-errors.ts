@@ -40,6 +40,14 @@ export class ClusterVolumeStateError extends DomainError {
   }
 }
 
+export class ClusterUnsupportedError extends DomainError {
+  readonly code = 'CLUSTER_UNSUPPORTED';
+  /** `what`: in the plural, such as "snapshots". */
+  constructor(readonly what: string) {
+    super(`a cluster cannot have ${what} yet`);
+  }
+}
+
 export class NoPlacementError extends DomainError {
   readonly code = 'NO_PLACEMENT';
   constructor(

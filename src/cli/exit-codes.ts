@@ -74,6 +74,7 @@ const exitCodes = {
   NODE_NOT_FOUND: exitFailed,
   NODE_STATE: exitFailed,
   CLUSTER_VOLUME_STATE: exitFailed,
+  CLUSTER_UNSUPPORTED: exitFailed,
   JOIN_REFUSED: exitFailed,
   WRONG_AUTHORITY: exitFailed,
   NODE_REFUSED: exitFailed,

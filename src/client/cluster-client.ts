@@ -1,6 +1,7 @@
 // The REST API of a controller, a method for each route that commands use.
 import type {
   ClusterNodeBody,
+  ClusterPoolBody,
   ClusterStatusBody,
   ClusterVolumeBody,
   ExplanationBody,
@@ -10,7 +11,14 @@ import type { NodeAction } from '../base/node-actions.js';
 import type { Endpoint } from './endpoint.js';
 import { ask, type Request } from './transport.js';
 
-export type { ClusterNodeBody, ClusterStatusBody, ClusterVolumeBody, ExplanationBody, NewClusterVolumeBody };
+export type {
+  ClusterNodeBody,
+  ClusterPoolBody,
+  ClusterStatusBody,
+  ClusterVolumeBody,
+  ExplanationBody,
+  NewClusterVolumeBody,
+};
 
 export class ClusterClient {
   constructor(readonly endpoint: Endpoint) {}

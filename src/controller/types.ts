@@ -4,6 +4,7 @@ import type { QosWords } from '../base/qos.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import type { PlacementWishes, VolumeState } from '../cluster/model/volume.js';
+import type { Labels } from '../cluster/model/words.js';
 
 /** Of a volume that is to be made; what is absent has the default of the wishes. */
 export interface VolumeWish extends Partial<PlacementWishes> {
@@ -71,4 +72,24 @@ export interface ClusterNodeView extends NodeRecord {
   readonly replicasCount: number;
   /** Of so many volumes it is to be head. */
   readonly headsCount: number;
+}
+
+/** All pools of one name. */
+export interface ClusterPoolView {
+  readonly name: string;
+  readonly nodes: readonly ClusterPoolNodeView[];
+}
+
+export interface ClusterPoolNodeView {
+  /** By name. */
+  readonly node: string;
+  readonly zone?: string;
+  readonly labels: Labels;
+  readonly up: boolean;
+  readonly capacityBytes: bigint;
+  readonly freeBytes: bigint;
+  /** What the size of one more volume may be there, thin or thick; 0: it takes none now. */
+  readonly thinBytes: bigint;
+  readonly thickBytes: bigint;
+  readonly error?: string;
 }

@@ -6,6 +6,7 @@ import { ClusterVolumeStateError } from '../base/cluster-errors.js';
 import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError } from '../base/errors.js';
 import { checkNqn, volumeNqn } from '../base/nqn.js';
+import type { QosWords } from '../base/qos.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import {
   createVolume,
@@ -26,7 +27,9 @@ import { type Explanation, explainVolume } from './explain.js';
 import { nodesBehind, withHost, withoutHost } from './host-grants.js';
 import type { Nodes } from './nodes.js';
 import { Planning } from './planning.js';
-import type { ClusterVolumeView, VolumeWish } from './types.js';
+import { poolViews } from './pools.js';
+import { withQos } from './qos.js';
+import type { ClusterPoolView, ClusterVolumeView, VolumeWish } from './types.js';
 import { volumeHealth, volumeView } from './views.js';
 
 export interface ClusterVolumesOptions {
@@ -142,6 +145,18 @@ export class ClusterVolumes {
       }
       return wanted;
     });
+    return this.get(name);
+  }
+
+  /** All pools of the cluster, by name. */
+  pools(): readonly ClusterPoolView[] {
+    return poolViews(this.#planning(this.#options.nodes.snapshot()).candidates());
+  }
+
+  /** Limits and guarantees, in place of those before; undefined: none any more. */
+  async setQos(name: string, qos: QosWords | undefined): Promise<ClusterVolumeView> {
+    const { nodes } = this.#options;
+    await this.#change(name, (volume) => withQos(volume, qos, this.#planning(nodes.snapshot()).candidates()));
     return this.get(name);
   }
 

@@ -1,7 +1,7 @@
 // CreateVolume: empty, of a snapshot, of a volume; once for a name, whoever asks how often. What the same
 // name asked for before is read from the volume itself. No host may use it until it is published.
 import type { QosWords } from '../base/qos.js';
-import type { PoolBody, VolumeBody } from '../client/api-client.js';
+import type { VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
 import { RpcError } from '../rpc/status.js';
@@ -9,12 +9,14 @@ import { checkCapabilities } from './capabilities.js';
 import { isWithin, parseRange, type Range, sizeFor } from './capacity.js';
 import { required, requiredName } from './checks.js';
 import { type CloneSource, fromSnapshot, fromVolume, parseSource, sourceDifference } from './clone-source.js';
+import { isClusterPool } from './cluster.js';
 import type { CreateVolumeRequest, CreateVolumeResponse } from './messages.js';
 import { parseMutableParameters, sameQos } from './mutable-parameters.js';
 import { storageName } from './names.js';
 import { differenceOf, parseParameters, type VolumeParameters } from './parameters.js';
 import { type Parts, withName } from './parts.js';
 import { freeBytesOf, openPools } from './pools.js';
+import type { StoragePool, StorageVolume } from './storage.js';
 import { checkTopology } from './topology.js';
 import { volumeMessage } from './volume-directory.js';
 
@@ -64,7 +66,7 @@ async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<V
   }
 }
 
-async function same(parts: Parts, wanted: WantedVolume, existing: VolumeBody): Promise<VolumeBody> {
+async function same(parts: Parts, wanted: WantedVolume, existing: StorageVolume): Promise<VolumeBody> {
   const difference =
     (existing.kind === 'pool' ? undefined : 'kind') ??
     (isWithin(wanted.range, BigInt(existing.sizeBytes)) ? undefined : 'capacity_range') ??
@@ -89,13 +91,17 @@ async function makeEmpty(
 ): Promise<VolumeBody> {
   const sizeBytes = sizeFor(range);
   const { pool = roomiest(await storage.pools()), ...rest } = parameters;
-  const limits = qos === undefined ? {} : { qos };
-  return storage.createVolume({ name, sizeBytes: sizeBytes.toString(), pool, hosts: [], ...rest, ...limits });
+  return storage.createVolume({
+    ...{ name, sizeBytes: sizeBytes.toString(), hosts: [], ...rest },
+    ...(pool !== undefined && { pool }),
+    ...(qos !== undefined && { qos }),
+  });
 }
 
-/** Of pools that nobody chose between: the one with the most room. */
-export function roomiest(pools: readonly PoolBody[]): string {
+/** Of pools that nobody chose between: the one with the most room. A cluster chooses itself: undefined. */
+export function roomiest(pools: readonly StoragePool[]): string | undefined {
   const [first, ...others] = openPools(pools);
+  if (pools.some(isClusterPool)) return undefined;
   if (first === undefined) throw new RpcError('RESOURCE_EXHAUSTED', 'this daemon has no pool that is open');
   return others.reduce((best, pool) => (freeBytesOf(pool) > freeBytesOf(best) ? pool : best), first).name;
 }

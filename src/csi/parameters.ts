@@ -1,9 +1,19 @@
 // The parameters of a StorageClass, by the list of those that there are: a word that nobody knows is a
 // mistake that is told of, not a volume that is not what was meant.
-import type { VolumeBody } from '../client/api-client.js';
 import { invalid } from './checks.js';
+import { clusterDifference } from './cluster.js';
+import type { StorageVolume } from './storage.js';
 
-export interface VolumeParameters {
+/** For volumes of a cluster; a daemon refuses them. */
+export interface ClusterParameters {
+  readonly replicas?: number;
+  readonly minInSync?: number;
+  readonly spread?: 'zone' | 'prefer-zone';
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  readonly apartGroup?: string;
+}
+
+export interface VolumeParameters extends ClusterParameters {
   readonly pool?: string;
   readonly thick: boolean;
   /** Not given: plain, or as the source is. */
@@ -13,15 +23,15 @@ export interface VolumeParameters {
 type Texts = Readonly<Record<string, string>>;
 
 const poolPattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
+const labelPattern = /^([^=,]{1,253})=([^=,]{0,63})$/;
 /** What Kubernetes adds for the log of a driver; nothing depends on it. */
 const toldByKubernetes = /^csi\.storage\.k8s\.io\/(?:pvc\/name|pvc\/namespace|pv\/name|fstype)$/;
 
 export function parseParameters(parameters: Texts): VolumeParameters {
-  const known: { pool?: string; thin?: boolean; encrypted?: boolean } = {};
+  const known: Known = {};
   for (const [key, value] of Object.entries(parameters)) {
-    if (key === 'pool') known.pool = pool(value);
-    else if (key === 'thin' || key === 'encrypted') known[key] = flag(key, value);
-    else if (!toldByKubernetes.test(key)) throw invalid('parameters', 'only pool, thin and encrypted');
+    if (isWord(key)) Object.assign(known, { [key]: readers[key](value, key) });
+    else if (!toldByKubernetes.test(key)) throw invalid('parameters', `only ${parameterWords.join(', ')}`);
   }
   const { thin = true, ...rest } = known;
   return { ...rest, thick: !thin };
@@ -29,13 +39,13 @@ export function parseParameters(parameters: Texts): VolumeParameters {
 
 /** In which of them a volume differs. */
 export function differenceOf(
-  { pool: wanted, thick, encrypted }: VolumeParameters,
-  volume: VolumeBody,
+  { pool: wanted, thick, encrypted, ...placement }: VolumeParameters,
+  volume: StorageVolume,
 ): string | undefined {
   if (wanted !== undefined && wanted !== volume.pool) return 'pool';
   if (thick !== (volume.thick ?? false)) return 'thin';
   if (encrypted !== undefined && encrypted !== volume.encrypted) return 'encrypted';
-  return undefined;
+  return clusterDifference(placement, volume.cluster);
 }
 
 /** Snapshots have none of their own. */
@@ -49,7 +59,53 @@ function pool(value: string): string {
   return value;
 }
 
-function flag(key: string, value: string): boolean {
+function flag(value: string, key: string): boolean {
   if (value !== 'true' && value !== 'false') throw invalid('parameters', `true or false for ${key}`);
   return value === 'true';
+}
+
+function count(value: string, key: string): number {
+  if (!/^[1-9]$/.test(value)) throw invalid('parameters', `a small number for ${key}`);
+  return Number(value);
+}
+
+function spread(value: string): 'zone' | 'prefer-zone' {
+  if (value !== 'zone' && value !== 'prefer-zone')
+    throw invalid('parameters', 'zone or prefer-zone for spread');
+  return value;
+}
+
+/** KEY=VALUE,... */
+function labels(value: string): Readonly<Record<string, string>> {
+  const pairs = value.split(',').map((text) => {
+    const match = labelPattern.exec(text);
+    if (match === null) throw invalid('parameters', 'KEY=VALUE,... for nodeLabels');
+    return [match[1], match[2]] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+function group(value: string): string {
+  if (!poolPattern.test(value)) throw invalid('parameters', 'a name for apartGroup');
+  return value;
+}
+
+const readers = {
+  pool,
+  thin: flag,
+  encrypted: flag,
+  replicas: count,
+  minInSync: count,
+  spread,
+  nodeLabels: labels,
+  apartGroup: group,
+} as const satisfies Record<string, (value: string, key: string) => unknown>;
+
+type Word = keyof typeof readers;
+type Known = { -readonly [Key in Word]?: ReturnType<(typeof readers)[Key]> };
+
+const parameterWords = Object.keys(readers);
+
+function isWord(key: string): key is Word {
+  return Object.hasOwn(readers, key);
 }

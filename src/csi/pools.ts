@@ -1,16 +1,23 @@
 // How much may still be made: GetCapacity, and which pool a volume goes to.
 import { type PoolBody, toBytes } from '../client/api-client.js';
 import { unsupported } from './capabilities.js';
+import { clusterCapacity, isClusterPool } from './cluster.js';
 import type { GetCapacityRequest } from './messages.js';
 import { parseParameters } from './parameters.js';
 import type { Parts } from './parts.js';
+import type { StoragePool } from './storage.js';
 import { isReachable } from './topology.js';
 
-export function openPools(pools: readonly PoolBody[]): readonly PoolBody[] {
+export function openPools(pools: readonly StoragePool[]): readonly StoragePool[] {
   return pools.filter(({ state }) => state === 'open');
 }
 
-export function freeBytesOf({ freeBytes }: PoolBody): bigint {
+/** Of a daemon, not of a cluster. */
+function isOwnPool(pool: StoragePool): pool is PoolBody {
+  return !isClusterPool(pool);
+}
+
+export function freeBytesOf({ freeBytes }: StoragePool): bigint {
   return toBytes(freeBytes);
 }
 
@@ -19,12 +26,16 @@ export async function getCapacity(
   { storage, topology }: Parts,
   { volumeCapabilities, parameters, accessibleTopology }: GetCapacityRequest,
 ): Promise<{ availableCapacity: string }> {
-  const { pool, thick } = parseParameters(parameters);
+  const wanted = parseParameters(parameters);
+  const { pool, thick } = wanted;
   const elsewhere = accessibleTopology !== null && !isReachable(topology, accessibleTopology);
   if (elsewhere || unsupported('volumeCapabilities', volumeCapabilities) !== undefined) {
     return { availableCapacity: '0' };
   }
-  const pools = openPools(await storage.pools()).filter(({ name }) => pool === undefined || name === pool);
+  const all = openPools(await storage.pools());
+  const ofCluster = all.filter(isClusterPool);
+  if (ofCluster.length > 0) return { availableCapacity: clusterCapacity(ofCluster, wanted).toString() };
+  const pools = all.filter(isOwnPool).filter(({ name }) => pool === undefined || name === pool);
   const most = pools.map((one) => availableBytes(one, thick)).reduce((a, b) => (a > b ? a : b), 0n);
   return { availableCapacity: most.toString() };
 }

@@ -13,6 +13,7 @@ import { invalid, required } from './checks.js';
 import type { ControllerPublishVolumeRequest, ControllerUnpublishVolumeRequest } from './messages.js';
 import { isVolumeId } from './names.js';
 import { type Parts, withVolumes } from './parts.js';
+import type { StorageVolume } from './storage.js';
 
 /** What a node needs to attach a volume: it finds the device by `uuid`, never by a name. */
 export interface PublishContext {
@@ -38,7 +39,7 @@ export async function publishVolume(
     const volume = await parts.volumes.get(volumeId);
     if (!isHostNqn(nodeId)) throw new RpcError('NOT_FOUND', 'node_id: there is no such node');
     checkServed(volume);
-    const addresses = (await addressesOf(parts)).join(',');
+    const addresses = (await addressesOf(parts, volume)).join(',');
     await grant(parts, volume, nodeId, isForOneNode(capability));
     const { nqn, nsid, uuid } = volume;
     const context: PublishContext = { transport: 'tcp', addresses, nqn, nsid: String(nsid), uuid };
@@ -120,11 +121,12 @@ function isHostNqn(text: string): boolean {
   }
 }
 
-/** Where nodes reach the target. */
-export async function addressesOf({
-  storage,
-  targetAddresses,
-}: Pick<Parts, 'storage' | 'targetAddresses'>): Promise<readonly string[]> {
+/** Where nodes reach the target: a volume of a cluster says it itself. */
+export async function addressesOf(
+  { storage, targetAddresses }: Pick<Parts, 'storage' | 'targetAddresses'>,
+  { addresses }: Pick<StorageVolume, 'addresses'>,
+): Promise<readonly string[]> {
+  if (addresses !== undefined) return addresses.map(({ host, port }) => `${formatHost(host)}:${port}`);
   if (targetAddresses.length > 0) return targetAddresses;
   const listeners = (await storage.node()).listeners.filter(
     ({ host }) => host !== '0.0.0.0' && host !== '::',

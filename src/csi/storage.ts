@@ -1,19 +1,33 @@
-// What CSI asks of a daemon, as an interface over src/client: a test or a cluster hands in another. Every
-// answer is that of the REST API. Nothing of a request is kept here.
-import { ApiClient } from '../client/api-client.js';
+// What CSI asks of a daemon, or of the controller of a cluster, as an interface over src/client: a test
+// hands in another. Every answer is that of the REST API, one of a controller in the words of a daemon
+// (cluster.ts). Nothing of a request is kept here.
+
+import type { HostPort } from '../base/address.js';
+import { ApiClient, type NewVolumeBody, type PoolBody, type VolumeBody } from '../client/api-client.js';
+import type { ClusterPoolBody } from '../client/cluster-client.js';
+import { RemoteError } from '../client/remote-error.js';
 import { ask } from '../client/transport.js';
+import { volumeOf } from './cluster.js';
+import type { ClusterParameters } from './parameters.js';
 
 export interface NodeFacts {
   readonly listeners: readonly { readonly host: string; readonly port: number }[];
 }
 
+export interface StorageVolume extends VolumeBody {
+  /** Of a cluster: where hosts reach it, one for each node with a replica. */
+  readonly addresses?: readonly HostPort[];
+  readonly cluster?: ClusterParameters;
+}
+
+export type StoragePool = PoolBody | ClusterPoolBody;
+export type NewStorageVolume = NewVolumeBody & ClusterParameters;
+
 export interface Storage
   extends Pick<
     ApiClient,
-    | 'pools'
     | 'volumes'
     | 'volume'
-    | 'createVolume'
     | 'changeVolume'
     | 'deleteVolume'
     | 'hosts'
@@ -27,11 +41,33 @@ export interface Storage
     | 'announcePod'
     | 'withdrawPod'
   > {
+  pools(): Promise<readonly StoragePool[]>;
+  volumes(): Promise<readonly StorageVolume[]>;
+  volume(name: string): Promise<StorageVolume>;
+  createVolume(body: NewStorageVolume): Promise<StorageVolume>;
   node(): Promise<NodeFacts>;
 }
 
 export class RestStorage extends ApiClient implements Storage {
   async node(): Promise<NodeFacts> {
     return (await ask(this.endpoint, { method: 'GET', path: 'node' })) as NodeFacts;
+  }
+
+  override async volumes(): Promise<readonly StorageVolume[]> {
+    return (await super.volumes()).flatMap((body) => volumeOf(body) ?? []);
+  }
+
+  override async volume(name: string): Promise<StorageVolume> {
+    const found = volumeOf(await super.volume(name));
+    if (found !== undefined) return found;
+    throw new RemoteError('VOLUME_NOT_FOUND', `volume '${name}' is being deleted`, 404, { volume: name });
+  }
+
+  override async createVolume(body: NewStorageVolume): Promise<StorageVolume> {
+    const made = volumeOf(await super.createVolume(body));
+    if (made !== undefined) return made;
+    throw new RemoteError('VOLUME_NOT_FOUND', `volume '${body.name}' was deleted`, 404, {
+      volume: body.name,
+    });
   }
 }

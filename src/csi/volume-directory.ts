@@ -5,7 +5,7 @@ import { RemoteError } from '../client/remote-error.js';
 import { RpcError } from '../rpc/status.js';
 import type { Volume, VolumeCondition } from './messages.js';
 import { isVolumeId } from './names.js';
-import type { Storage } from './storage.js';
+import type { Storage, StorageVolume } from './storage.js';
 import type { Segments } from './topology.js';
 
 export class VolumeDirectory {
@@ -16,24 +16,24 @@ export class VolumeDirectory {
   }
 
   /** Those of pools. */
-  async list(): Promise<readonly VolumeBody[]> {
+  async list(): Promise<readonly StorageVolume[]> {
     return (await this.#storage.volumes()).filter(({ kind }) => kind === 'pool');
   }
 
-  async find(id: string): Promise<VolumeBody | undefined> {
+  async find(id: string): Promise<StorageVolume | undefined> {
     if (!isVolumeId(id)) return undefined;
     const found = await this.findByName(id.toLowerCase());
     // A volume of an earlier version may have another's UUID as its name.
     return found?.uuid === id.toLowerCase() && found.kind === 'pool' ? found : undefined;
   }
 
-  async get(id: string): Promise<VolumeBody> {
+  async get(id: string): Promise<StorageVolume> {
     const found = await this.find(id);
     if (found === undefined) throw new RpcError('NOT_FOUND', 'there is no volume of this id');
     return found;
   }
 
-  async findByName(name: string): Promise<VolumeBody | undefined> {
+  async findByName(name: string): Promise<StorageVolume | undefined> {
     try {
       return await this.#storage.volume(name);
     } catch (error) {
@@ -60,6 +60,6 @@ export function publishedNodes({ hosts = [] }: VolumeBody): string[] {
 }
 
 export function conditionOf({ state, error }: VolumeBody): VolumeCondition {
-  if (state === 'serving') return { abnormal: false, message: 'it is served' };
+  if (state === 'serving' && error === undefined) return { abnormal: false, message: 'it is served' };
   return { abnormal: true, message: `it is ${state}${error === undefined ? '' : `: ${error}`}` };
 }

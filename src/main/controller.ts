@@ -4,6 +4,7 @@
 import { createApp } from '../api/app.js';
 import { ApiDoors, formatHttp } from '../api/doors.js';
 import {
+  clusterDaemonRoutes,
   clusterNodeRoutes,
   clusterStatusRoutes,
   clusterVolumeRoutes,
@@ -118,6 +119,7 @@ async function open(
         ),
       ),
       clusterVolumeRoutes(volumes),
+      clusterDaemonRoutes({ nodes, volumes, version }),
       tokenRoutes(tokens),
       ...(joinTokens === undefined ? [] : [joinTokenRoutes(joinTokens)]),
     ],

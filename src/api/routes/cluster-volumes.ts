@@ -1,11 +1,13 @@
 // /v1/volumes, of a controller: the volumes of a cluster. By operators, but for looking.
 import { Type } from '@sinclair/typebox';
+import { ClusterUnsupportedError } from '../../base/cluster-errors.js';
 import type { ClusterVolumes } from '../../controller/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import {
   ClusterExplanation,
   ClusterVolume,
   ClusterVolumeList,
+  ClusterVolumePatch,
   clusterVolumeBody,
   explanationBody,
   MoveHead,
@@ -17,7 +19,16 @@ import { HostGrant } from '../volume-schemas.js';
 
 export type ClusterVolumesSource = Pick<
   ClusterVolumes,
-  'list' | 'get' | 'explain' | 'create' | 'delete' | 'moveHead' | 'hosts' | 'grantHost' | 'revokeHost'
+  | 'list'
+  | 'get'
+  | 'explain'
+  | 'create'
+  | 'delete'
+  | 'moveHead'
+  | 'setQos'
+  | 'hosts'
+  | 'grantHost'
+  | 'revokeHost'
 >;
 
 const viewer = { access: 'viewer' } as const;
@@ -98,6 +109,22 @@ export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule 
       async ({ params, query }, reply) => {
         await volumes.delete(params.name, { force: query.force === 'true' });
         return reply.code(204).send(null);
+      },
+    );
+    app.patch(
+      '/v1/volumes/:name',
+      {
+        config: operator,
+        schema: {
+          summary: 'Changes its limits and guarantees',
+          params: Name,
+          body: ClusterVolumePatch,
+          response: { 200: ref(ClusterVolume) },
+        },
+      },
+      async ({ params, body: { qos, sizeBytes } }) => {
+        if (sizeBytes !== undefined) throw new ClusterUnsupportedError('volumes that grow');
+        return clusterVolumeBody(await volumes.setQos(params.name, qos ?? undefined));
       },
     );
     app.post(

@@ -1,5 +1,6 @@
 // The route modules there are. Apart from createApp(), so that the doors can be opened without loading them.
 export { anaRoutes } from './ana.js';
+export { clusterDaemonRoutes } from './cluster-daemon.js';
 export { clusterNodeRoutes } from './cluster-nodes.js';
 export { clusterStatusRoutes } from './cluster-status.js';
 export { clusterVolumeRoutes } from './cluster-volumes.js';

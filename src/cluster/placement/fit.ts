@@ -93,3 +93,23 @@ function refusalOf(
   }
   return undefined;
 }
+
+/** What the size of one more volume without a guarantee may be: by the same rules. */
+export function roomFor(
+  pool: CandidatePool,
+  { overcommitPercentMax, freePercentMin }: PlacementPolicy = policyDefault,
+): { readonly thinBytes: bigint; readonly thickBytes: bigint } {
+  const { error, capacityBytes, freeBytes, committedBytes, committedThickBytes } = pool;
+  const promisedBytes = (capacityBytes * BigInt(overcommitPercentMax)) / 100n - committedBytes;
+  // What is to stay free, rounded up.
+  const keptBytes = (capacityBytes * BigInt(freePercentMin) + 99n) / 100n;
+  const unusedBytes = freeBytes - keptBytes;
+  if (error !== undefined || promisedBytes <= 0n || unusedBytes < 0n)
+    return { thinBytes: 0n, thickBytes: 0n };
+  const thickBytes = least(promisedBytes, unusedBytes, capacityBytes - committedThickBytes);
+  return { thinBytes: promisedBytes, thickBytes: thickBytes < 0n ? 0n : thickBytes };
+}
+
+function least(...values: readonly bigint[]): bigint {
+  return values.reduce((a, b) => (a < b ? a : b));
+}

@@ -3,7 +3,6 @@
 // the pod wants it. The record of the id is what knows of the volume while it lives.
 import { DomainError } from '../../base/errors.js';
 import { parseSize } from '../../base/sizes.js';
-import type { NewVolumeBody, VolumeBody } from '../../client/api-client.js';
 import { RemoteError } from '../../client/remote-error.js';
 import type { Call } from '../../rpc/handlers.js';
 import { RpcError } from '../../rpc/status.js';
@@ -16,6 +15,7 @@ import { parseMutableParameters } from '../mutable-parameters.js';
 import { ephemeralName, isVolumeId } from '../names.js';
 import { parseParameters } from '../parameters.js';
 import { addressesOf } from '../publish.js';
+import type { NewStorageVolume, StorageVolume } from '../storage.js';
 import { mountFileSystem } from './file-system.js';
 import { giveToGroup } from './ownership.js';
 import { alone, attachMsMax, isMountOf, type NodeParts, placed, stillWanted, unmountAll } from './parts.js';
@@ -25,11 +25,11 @@ import { attach, placeOf } from './target.js';
 import { isSameUse, recordedUse, type Use } from './use.js';
 
 type Texts = Readonly<Record<string, string>>;
-type Wanted = Omit<NewVolumeBody, 'name'>;
+type Wanted = Omit<NewStorageVolume, 'name'>;
 
 const field = 'targetPath';
-const flagKey = 'csi.storage.k8s.io/ephemeral';
 const poolWords = ['pool', 'thin', 'encrypted'];
+const flagKey = 'csi.storage.k8s.io/ephemeral';
 
 export function isEphemeral(volumeContext: Texts): boolean {
   return volumeContext[flagKey] === 'true';
@@ -84,11 +84,12 @@ async function publish(
       throw invalid(field, 'a place that nothing is mounted on');
     }
     await parts.records.put(begun); // before there is a volume: it is deleted whatever happens
-    const { uuid, nqn, nsid } = await ensureVolume(parts, name, body);
+    const volume = await ensureVolume(parts, name, body);
+    const { uuid, nqn, nsid } = volume;
     const record = { ...begun, uuid };
     await parts.records.put(record);
     stillWanted(call);
-    const target = placeOf(uuid, nqn, String(nsid), await addressesOf(parts));
+    const target = placeOf(uuid, nqn, String(nsid), await addressesOf(parts, volume));
     const attached = await attach(parts, target, false, call);
     stillWanted(call);
     await ensure(field, place, 'directory');
@@ -132,14 +133,14 @@ async function ensureVolume(
   { storage, hostNqn }: NodeParts,
   name: string,
   body: Wanted,
-): Promise<VolumeBody> {
+): Promise<StorageVolume> {
   try {
     return await storage.volume(name);
   } catch (error) {
     if (!(error instanceof RemoteError) || error.code !== 'VOLUME_NOT_FOUND') throw error;
   }
   const pool = body.pool ?? roomiest(await storage.pools());
-  return storage.createVolume({ ...body, name, pool, hosts: [hostNqn] });
+  return storage.createVolume({ ...body, name, ...(pool !== undefined && { pool }), hosts: [hostNqn] });
 }
 
 function wantedOf(volumeContext: Texts): { readonly fsType: Use['fsType']; readonly body: Wanted } {
