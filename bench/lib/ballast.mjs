@@ -7,7 +7,7 @@ import { runChild, startChild, untilReady } from './child.mjs';
 import { allowedCpus } from './processes.mjs';
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const program = process.env.BALLAST_PROGRAM ?? join(repository, 'bin/ballast');
+export const program = process.env.BALLAST_PROGRAM ?? join(repository, 'bin/ballast');
 /** Compiled JavaScript of the program that is measured, for what its command line does not offer. */
 export const compiledCode = () => join(dirname(dirname(realpathSync(program))), 'dist');
 const readyTimeLimitMs = 60_000;
