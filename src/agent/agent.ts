@@ -11,7 +11,7 @@ import type { Store } from '../store/types.js';
 import { FactsLease } from './facts-lease.js';
 import { NodeVolumes } from './node-volumes.js';
 import type { AgentEngine } from './types.js';
-import { wantedOf } from './wanted.js';
+import { Wanted } from './wanted.js';
 
 export interface AgentOptions {
   readonly engine: AgentEngine;
@@ -55,10 +55,11 @@ export class Agent {
     this.#applied = new Promise((resolve) => {
       applied = resolve;
     });
+    const wanted = new Wanted(node);
     this.#view = new ClusterView({
       ...{ store, clock, log },
       onChange: (view, isNews) => {
-        if (isNews) void volumes.apply(wantedOf(node, view)).then(applied);
+        if (isNews) void volumes.apply(wanted.of(view)).then(applied);
       },
     });
     this.#facts = new FactsLease({

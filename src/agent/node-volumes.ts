@@ -50,8 +50,12 @@ export class NodeVolumes {
 
   /** All that is to be here from now on; what is not in it is removed. Resolves when it was tried. */
   async apply(wanted: readonly WantedVolume[]): Promise<void> {
+    const before = this.#wanted;
     this.#wanted = new Map(wanted.map((one) => [one.name, one]));
-    await this.#look([...this.#volumes.keys(), ...this.#wanted.keys()]);
+    const names = new Set([...before.keys(), ...this.#volumes.keys(), ...this.#wanted.keys()]);
+    // Thousands that are as they were, and one that is not: what is the same object was looked at before.
+    const changed = [...names].filter((name) => this.#wanted.get(name) !== before.get(name));
+    await this.#look([...changed, ...this.#again]);
   }
 
   facts(): Promise<readonly VolumeFacts[]> {

@@ -1,35 +1,67 @@
 // What the records of a cluster want of one node: the volumes of which it keeps a replica, or is to give one
-// up. Pure.
-
-import { leavingOf } from '../cluster/model/volume.js';
-import type { ClusterView } from '../cluster/view/cluster-view.js';
+// up. What has not changed is the same object as before: nobody has to look at it again.
+import { leavingOf, type VolumeRecord } from '../cluster/model/volume.js';
+import type { ClusterView, Stored } from '../cluster/view/cluster-view.js';
 import type { WantedReplica, WantedVolume } from './types.js';
 
+type Records = Pick<ClusterView, 'nodes' | 'volumes' | 'facts'>;
+
+export class Wanted {
+  readonly #node: string;
+  /** Of the last look, by name; undefined: this node has no part in it. */
+  #known = new Map<
+    string,
+    { readonly of: Stored<VolumeRecord>; readonly wanted: WantedVolume | undefined }
+  >();
+  /** Which nodes there were, and which of them were up. */
+  #nodes = '';
+
+  constructor(node: string) {
+    this.#node = node;
+  }
+
+  of(records: Records): readonly WantedVolume[] {
+    const nodes = nodesIn(records);
+    const known = nodes === this.#nodes ? this.#known : new Map<string, never>();
+    this.#nodes = nodes;
+    this.#known = new Map(
+      [...records.volumes].map(([name, stored]) => {
+        const before = known.get(name);
+        // A record that is read anew is another object.
+        if (before?.of === stored) return [name, before];
+        return [name, { of: stored, wanted: wantedOf(this.#node, stored, records) }];
+      }),
+    );
+    return [...this.#known.values()].flatMap(({ wanted = [] }) => wanted);
+  }
+}
+
+function nodesIn({ nodes, facts }: Records): string {
+  return [...nodes].map(([id, { revision }]) => `${id} ${revision} ${facts.has(id)}`).join();
+}
+
 /** A replica on a node that has no record is left out: nobody knows where it is. */
-export function wantedOf(
+function wantedOf(
   node: string,
-  { nodes, volumes, facts }: Pick<ClusterView, 'nodes' | 'volumes' | 'facts'>,
-): readonly WantedVolume[] {
-  return [...volumes.values()].flatMap(({ record: volume, revision }) => {
-    const all = [...volume.replicas, ...leavingOf(volume)];
-    const mine = all.find((replica) => replica.node === node);
-    if (mine === undefined) return [];
-    const replicas = all.flatMap((replica): readonly WantedReplica[] => {
-      const of = nodes.get(replica.node)?.record;
-      if (of === undefined) return [];
-      const up = replica.node === node || facts.has(replica.node);
-      const { addresses, hostNqn } = of;
-      return [{ node: of.id, replica: replica.uuid, address: addresses.replication, hostNqn, up }];
-    });
-    const { name, uuid, nqn, sizeBytes, state, wishes, head, hosts, qos } = volume;
-    return [
-      {
-        ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
-        members: volume.replicas.map((replica) => replica.uuid),
-        ...(head !== undefined && { head }),
-        ...(hosts !== undefined && { hosts }),
-        ...(qos !== undefined && { qos }),
-      },
-    ];
+  { record: volume, revision }: Stored<VolumeRecord>,
+  { nodes, facts }: Records,
+): WantedVolume | undefined {
+  const all = [...volume.replicas, ...leavingOf(volume)];
+  const mine = all.find((replica) => replica.node === node);
+  if (mine === undefined) return undefined;
+  const replicas = all.flatMap((replica): readonly WantedReplica[] => {
+    const of = nodes.get(replica.node)?.record;
+    if (of === undefined) return [];
+    const up = replica.node === node || facts.has(replica.node);
+    const { addresses, hostNqn } = of;
+    return [{ node: of.id, replica: replica.uuid, address: addresses.replication, hostNqn, up }];
   });
+  const { name, uuid, nqn, sizeBytes, state, wishes, head, hosts, qos } = volume;
+  return {
+    ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
+    members: volume.replicas.map((replica) => replica.uuid),
+    ...(head !== undefined && { head }),
+    ...(hosts !== undefined && { hosts }),
+    ...(qos !== undefined && { qos }),
+  };
 }
