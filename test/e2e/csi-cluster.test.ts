@@ -1,6 +1,7 @@
 // CSI before a real cluster, a controller and three agents on this machine: which host gets through to a
 // volume, by every node that has a replica, and that nothing of it takes effect once unpublishing was
 // answered.
+import { createServer } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ClusterClient } from '../../src/client/cluster-client.js';
