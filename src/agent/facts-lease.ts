@@ -17,6 +17,8 @@ export interface FactsLeaseOptions {
 
 /** After which a node that says nothing counts as lost. */
 export const factsTtlMs = 6_000;
+/** It is renewed so many times in its time. */
+const renewalsCount = 4;
 /** Between one look at what is so and the next. */
 export const factsPeriodMs = 1_000;
 /** What changes together is written together. */
@@ -28,6 +30,7 @@ export class FactsLease {
   #written: Uint8Array | undefined;
   #working: Promise<void> = Promise.resolve();
   #forget = () => {};
+  #forgetRenewal = () => {};
   #warned = false;
   /** Between two writes; not before the first. */
   #isIdle = false;
@@ -40,6 +43,7 @@ export class FactsLease {
 
   /** Resolves when the node counts as up, or that was tried. */
   start(): Promise<void> {
+    this.#renewLater();
     return this.#turn();
   }
 
@@ -47,6 +51,7 @@ export class FactsLease {
   async close(): Promise<void> {
     this.#closed = true;
     this.#forget();
+    this.#forgetRenewal();
     await this.#working;
     await this.#lease?.revoke().catch(() => undefined);
   }
@@ -91,16 +96,19 @@ export class FactsLease {
     }
   }
 
+  /** Beside the writes: of a node with many volumes one may take long, and it is up all the same. */
+  #renewLater(): void {
+    this.#forgetRenewal = this.#options.clock.after(factsTtlMs / renewalsCount, () => {
+      const renewed = this.#lease?.renew().catch(() => undefined); // the next write finds out
+      void Promise.resolve(renewed).then(() => {
+        if (!this.#closed) this.#renewLater();
+      });
+    });
+  }
+
   async #held(): Promise<Lease> {
     const lease = this.#lease;
-    if (lease !== undefined && !lease.ended.aborted) {
-      try {
-        await lease.renew();
-        return lease;
-      } catch {
-        // A new one, below.
-      }
-    }
+    if (lease !== undefined && !lease.ended.aborted) return lease;
     this.#written = undefined; // it went with the lease
     this.#lease = await this.#options.store.lease(factsTtlMs);
     return this.#lease;

@@ -128,6 +128,7 @@ export type NewClusterVolumeBody = Static<typeof NewClusterVolume>;
 
 export function volumeWish({ sizeBytes, encrypted, ...rest }: NewClusterVolumeBody): VolumeWish {
   if (encrypted === true) throw new ClusterUnsupportedError('encrypted volumes');
+  if (rest.qos?.class !== undefined) throw new ClusterUnsupportedError('classes of QoS');
   return { ...rest, sizeBytes: BigInt(sizeBytes) } as VolumeWish;
 }
 

@@ -31,6 +31,8 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 class ClusterNode {
   readonly pools = new PoolHarness();
   agent: Agent | undefined;
+  /** What is so cannot be said before this. */
+  held: Promise<void> | undefined;
 
   constructor(
     readonly number: number,
@@ -48,7 +50,10 @@ class ClusterNode {
         version: '1.2.3',
       },
       host: { hostNqn: `nqn.2026-11.dev.ballast:host:${this.number}`, hostId: nodeOf(this.number) },
-      pools: async () => [{ name: 'p', uuid: uuid('d'), capacityBytes: 100n, freeBytes: 50n }],
+      pools: async () => {
+        await this.held;
+        return [{ name: 'p', uuid: uuid('d'), capacityBytes: 100n, freeBytes: 50n }];
+      },
       ...{ clock: this.cluster.clock, log: this.pools.log },
     });
     const started = this.agent.start();
@@ -237,6 +242,19 @@ describe('the facts of a node', () => {
     expect(await cluster.facts(1)).toBeUndefined();
     await cluster.first.start();
     expect(await cluster.facts(1)).toBeDefined();
+  });
+
+  it('stay while it is up, also when it takes long to say what is so', async () => {
+    await cluster.first.start();
+    let go = () => {};
+    cluster.first.held = new Promise((resolve) => {
+      go = resolve;
+    });
+    await cluster.pass(3 * factsTtlMs);
+    expect(await cluster.facts(1)).toBeDefined();
+    go();
+    await cluster.first.agent?.stop();
+    expect(await cluster.facts(1)).toBeUndefined();
   });
 
   it('stay while it lives, and are written again when their lease ended all the same', async () => {
