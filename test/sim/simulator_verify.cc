@@ -61,7 +61,7 @@ void Simulator::read_checksums(const std::shared_ptr<HeadProcess>& process,
         with_head(process, [&](Head& head, uint64_t now_ns) {
           const Status ended = bdev::mirror::head_status(status, refusal);
           std::vector<uint32_t> sums(said.size() / sizeof(uint32_t));
-          std::memcpy(sums.data(), said.data(), said.size());
+          if (!said.empty()) std::memcpy(sums.data(), said.data(), said.size());
           if (ended == Status::ok) {
             head.on_checksums(action.member, action.session, action.op, action.attempt, sums);
           }
