@@ -61,7 +61,7 @@ async function native(sanitizer) {
 }
 
 function unit() {
-  return vitest('unit', 5);
+  return vitest('unit', 12);
 }
 
 function e2e() {
