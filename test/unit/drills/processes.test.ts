@@ -45,9 +45,10 @@ describe('a supervised process', () => {
     expect(one.isRunning).toBe(true);
     await one.kill();
     expect(await one.ended).toEqual({ code: null, signal: 'SIGKILL' });
-    const log = readFileSync(join(folder, 'one.log'), 'utf8');
-    expect(log).toContain('a warning\n');
-    expect(log).toContain('begins yes\nready\n');
+    // It is written while others go on.
+    const log = expect.poll(() => readFileSync(join(folder, 'one.log'), 'utf8'), { timeout: timeoutMs });
+    await log.toContain('a warning\n');
+    await log.toContain('begins yes\nready\n');
   });
 
   it('that ends before it is ready is told, with what it said', async () => {
