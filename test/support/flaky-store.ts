@@ -52,6 +52,10 @@ export class FlakyStore implements Store {
     );
   }
 
+  get link(): Link {
+    return this.#link;
+  }
+
   set link(link: Link) {
     this.#link = link;
     if (link === 'up') return;
@@ -96,15 +100,31 @@ export class FlakyStore implements Store {
   }
 
   async *#stream(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<WatchStep> {
-    if (this.#link !== 'up') throw new StoreUnavailableError('watch', 'the link is down');
+    for await (const set of this.changes(prefix, after, signal)) yield { revision: set.revision, set };
+  }
+
+  /** Until the link breaks, or the signal aborts. */
+  protected async *changes(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<ChangeSet> {
+    if (this.#link !== 'up') {
+      await this.pass();
+      throw new StoreUnavailableError('watch', 'the link is down');
+    }
     const both = AbortSignal.any([signal, this.#broken.signal]);
-    for await (const set of this.behind.watch(prefix, after, both)) yield { revision: set.revision, set };
+    for await (const set of this.behind.watch(prefix, after, both)) {
+      await this.pass();
+      yield set;
+    }
     if (!signal.aborted) throw new StoreUnavailableError('watch', 'the link broke');
   }
 
+  /** One way over the network: what takes time takes it here. */
+  protected async pass(): Promise<void> {}
+
   async #call<T>(operation: string, work: () => Promise<T>, change = false): Promise<T> {
+    await this.pass();
     if (this.#link === 'down') throw new StoreUnavailableError(operation, 'the link is down');
     const result = await work();
+    await this.pass();
     if (this.#link === 'up') return result;
     if (change) throw new StoreInDoubtError(operation, 'the link broke');
     throw new StoreUnavailableError(operation, 'the link broke');

@@ -237,16 +237,16 @@ class Run {
     this.cluster.note(`the store is ${state} for ${all ? 'all' : 'one'}`);
     const found = this.#one(this.#links());
     for (const { link } of all ? this.#links() : found === undefined ? [] : [found]) {
-      link.state = state;
+      link.link = state;
       this.cluster.clock.after(deafMs, () => {
-        if (link.state === 'deaf') link.state = 'down';
+        if (link.link === 'deaf') link.link = 'down';
       });
     }
   }
 
   #healStore(): void {
     this.cluster.note('the store is there for all');
-    for (const { link } of this.#links()) link.state = 'up';
+    for (const { link } of this.#links()) link.link = 'up';
   }
 
   #cut(): void {
