@@ -101,7 +101,7 @@ export function renderClusterVolume(volume: ClusterVolumeBody, color: boolean): 
   return `${fields}${renderReplicas(volume)}`;
 }
 
-export function renderReplicas({ replicas, head }: ClusterVolumeBody): string {
+function renderReplicas({ replicas, head }: ClusterVolumeBody): string {
   const lines = replicas.map((replica, index) => {
     const branch = index === replicas.length - 1 ? '└─' : '├─';
     const role = replica.node === head ? ' (head)' : '';

@@ -1,19 +1,11 @@
 // What is known after a run of drills: plain data, which is the JSON report, and which the page shows.
+import type { LoadResult } from '../load.js';
 import type { Series } from './series.js';
 import { percentile } from './series.js';
 import type { TimelineEvent } from './timeline.js';
 
-export interface RoundReport {
+export interface RoundReport extends Omit<LoadResult, 'history'> {
   readonly round: number;
-  readonly seconds: number;
-  readonly reads: number;
-  readonly writes: number;
-  /** I/Os that ended with an error, or without an answer; texts of the first few. */
-  readonly errors: number;
-  readonly errorTexts: readonly string[];
-  /** The longest time in which no I/O ended well, and when it began. */
-  readonly longestGapMs: number;
-  readonly longestGapAtMs: number;
   /** The slowest I/O that ended well. */
   readonly longestIoMs: number;
   /** From the healing of the fault until all replicas were in sync. Absent: they never were. */
