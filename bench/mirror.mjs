@@ -29,7 +29,7 @@ return     a member killed under a paced load, random and sequential, and starte
            it, of what was written meanwhile (wanted: 1.2 at most)
 reconcile  the head killed under a paced load, random and sequential: regions that it has to make equal
 copy       a new member of two: MB/s, beside dd of the same file; what is copied after the head was killed at
-           its half; latency of writes at QD 1 without and beside a copy at the default rate (wanted: p99 1.1
+           its half; latency of writes at QD 1 after and beside a copy at the default rate (wanted: p99 1.1
            times as long at most), --runs times
 
   --parts LIST       (default: all)
@@ -186,7 +186,7 @@ function printCopy({ full, resumed, beside }) {
   );
   const of = (pick, show) => range(spread(beside.map(pick)), show);
   console.log(
-    `writes at QD 1: p99 ${of(({ alone }) => alone.p99, whole)} us, beside a copy of ` +
+    `writes at QD 1: p99 ${of(({ together }) => together.p99, whole)} us, beside a copy of ` +
       `${of(({ mbPerSecond }) => mbPerSecond, tenths)} MB/s ${of((one) => one.beside.p99, whole)} us, ` +
       `${of((one) => one.ratioP99, hundredths)} of it (mean ${of((one) => one.ratioMean, hundredths)})`,
   );

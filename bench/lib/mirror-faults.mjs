@@ -139,9 +139,10 @@ export async function measureResumed({ mib }, directory) {
 }
 
 /**
- * Writes at QD 1 without a copy and beside one at the default rate, of two members of which one is new. All
- * regions are marked before. `diskBytesRatio`: of what the head's process writes to disks, to what the client
- * writes, while only the head has the volume; what is above 1 is metadata.
+ * Writes at QD 1 of two members of which one is new: while only the head has the volume, beside the copy at
+ * the default rate, and with both in sync, which is what the copy's effect is told from: a member that joins
+ * is written, too. All regions are marked before. `diskBytesRatio`: of what the head's process writes to
+ * disks, to what the client writes, while only the head has the volume; what is above 1 is metadata.
  */
 export async function measureBesideCopy({ mib, seconds }, directory) {
   const nodes = await MirrorNodes.start({ directory, members: 2, mib, absent: true });
@@ -169,12 +170,15 @@ export async function measureBesideCopy({ mib, seconds }, directory) {
     if (inSync) throw new Error('the copy was over before the writes beside it were; take more --mib');
     const copied = Number(resync.doneBytes) - Number(first.doneBytes);
     const mbPerSecond = copied / 1e6 / ((performance.now() - begin) / 1000);
+    await nodes.inSync();
+    const together = await load();
     return {
       cold,
       alone,
       beside,
-      ratioP99: beside.p99 / alone.p99,
-      ratioMean: beside.mean / alone.mean,
+      together,
+      ratioP99: beside.p99 / together.p99,
+      ratioMean: beside.mean / together.mean,
       mbPerSecond,
     };
   } finally {
