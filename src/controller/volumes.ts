@@ -8,6 +8,7 @@ import { DuplicateVolumeError } from '../base/errors.js';
 import { checkNqn, volumeNqn } from '../base/nqn.js';
 import type { QosWords } from '../base/qos.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
+import { takesNewHeads } from '../cluster/model/node.js';
 import {
   createVolume,
   deleteVolume,
@@ -136,6 +137,11 @@ export class ClusterVolumes {
     const { id, name: nodeName } = nodes.find(node);
     await this.#change(name, (volume) => {
       const wanted = wantHead(volume, id);
+      const target = nodes.find(id);
+      if (!takesNewHeads(target)) {
+        const reason = `cannot have its head on '${nodeName}', which is ${target.state}; uncordon it first`;
+        throw new ClusterVolumeStateError(volume.name, reason);
+      }
       const uuid = volume.replicas.find((replica) => replica.node === id)?.uuid;
       const record = nodes.snapshot().mirrors.get(volume.name)?.record;
       const inSync = record?.members.some((member) => member.uuid === uuid && member.inSync);

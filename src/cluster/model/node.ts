@@ -13,9 +13,9 @@ import { uuidPattern } from '../../base/volume-spec.js';
 import { checkLabels, checkName, type Labels } from './words.js';
 
 /**
- * active: it may get replicas and heads. cordoned: no new replicas. draining: its heads go elsewhere, as
- * before an upgrade; its replicas stay. evacuating: its replicas go too. decommissioned: it has nothing any
- * more, and does not come back under this ID.
+ * active: it may get replicas and heads. cordoned: no new replicas, and heads only where no other node can be
+ * one. draining: its heads go elsewhere, as before an upgrade; its replicas stay. evacuating: its replicas go
+ * too. decommissioned: it has nothing any more, and does not come back under this ID.
  */
 export const nodeStates = ['active', 'cordoned', 'draining', 'evacuating', 'decommissioned'] as const;
 export type NodeState = (typeof nodeStates)[number];
@@ -147,7 +147,12 @@ export function takesReplicas({ state }: NodeRecord): boolean {
   return state === 'active';
 }
 
-/** It may be, or become, a head of what it keeps a replica of. */
+/** A head may be moved to it. */
+export function takesNewHeads({ state }: NodeRecord): boolean {
+  return state === 'active';
+}
+
+/** It may be a head of what it keeps a replica of, and become one where no other node can. */
 export function takesHeads({ state }: NodeRecord): boolean {
   return state === 'active' || state === 'cordoned';
 }

@@ -1,7 +1,8 @@
 // Which node is to be the head of a volume. The one that is stays, as long as it can: moving it costs hosts a
-// pause. Else the node with the fewest heads of those with a replica in sync.
+// pause. Else the node with the fewest heads of those with a replica in sync; one that is cordoned only where
+// there is no other.
 import type { NodeRecord } from '../model/node.js';
-import { takesHeads } from '../model/node.js';
+import { takesHeads, takesNewHeads } from '../model/node.js';
 import type { VolumeRecord } from '../model/volume.js';
 
 export interface HeadChoice {
@@ -26,9 +27,13 @@ export function chooseHead({ replicas }: VolumeRecord, choice: HeadChoice): stri
     return fits ? [node] : [];
   });
   if (current !== undefined && able.includes(current)) return current;
+  const open = able.filter((node) => {
+    const record = nodes.get(node);
+    return record !== undefined && takesNewHeads(record);
+  });
   const count = (node: string) => headsCount.get(node) ?? 0;
   // The first of those with the fewest, in the order of the record: who takes over first by itself.
-  return able.reduce<string | undefined>(
+  return (open.length > 0 ? open : able).reduce<string | undefined>(
     (best, node) => (best === undefined || count(node) < count(best) ? node : best),
     undefined,
   );

@@ -13,6 +13,7 @@ import {
   type NodeState,
   nodesMax,
   takesHeads,
+  takesNewHeads,
   takesReplicas,
   uncordonNode,
 } from '../../../src/cluster/model/node.js';
@@ -164,6 +165,7 @@ describe('a node', () => {
     const states = ['active', 'cordoned', 'draining', 'evacuating', 'decommissioned'] as const;
     expect(states.filter((state) => takesReplicas(inState(state)))).toEqual(['active']);
     expect(states.filter((state) => takesHeads(inState(state)))).toEqual(['active', 'cordoned']);
+    expect(states.filter((state) => takesNewHeads(inState(state)))).toEqual(['active']);
   });
 
   it('gets labels and a zone, and loses its zone', () => {

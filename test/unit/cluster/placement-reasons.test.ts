@@ -157,6 +157,12 @@ describe('a head', () => {
     expect(chooseHead(volume, { ...all, ...more })).toBe(id(2));
   });
 
+  it('goes to a node that is cordoned only where there is no other', () => {
+    const nodes = withState(2, 'cordoned');
+    expect(chooseHead(volume, { ...all, nodes })).toBe(id(3));
+    expect(chooseHead(volume, { ...all, nodes, inSync: new Set([second!]) })).toBe(id(2));
+  });
+
   it('is nobody where nobody has everything', () => {
     expect(chooseHead(volume, { ...all, inSync: new Set() })).toBeUndefined();
     expect(chooseHead(volume, { ...all, present: new Set() })).toBeUndefined();

@@ -153,6 +153,18 @@ describe('a volume that is there', () => {
     expect(await move('node001')).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
   });
 
+  it.each(['cordoned', 'draining', 'evacuating'] as const)(
+    'does not have its head moved to a node that is %s: it would not stay there',
+    async (state) => {
+      await harness.node(2, { state });
+      await harness.clock.run(100);
+      const refused = await refusal(harness.volumes.moveHead('db', 'node002'));
+      expect(refused.code).toBe('CLUSTER_VOLUME_STATE');
+      expect(refused.message).toContain(`cannot have its head on 'node002', which is ${state}`);
+      expect(await harness.record('db')).toMatchObject({ head: id(1) });
+    },
+  );
+
   it('lets in who is named, and nobody when that is over; no node has said so here', async () => {
     const host = 'nqn.2014-08.org.nvmexpress:uuid:x';
     const granting = await refusal(harness.volumes.grantHost('db', host));
