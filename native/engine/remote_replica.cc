@@ -83,6 +83,10 @@ class RemoteConnector final : public mirror::ReplicaConnector {
     options_.host_id = config.host_id;
     options_.io_queues_count = 1;
     options_.queue_entries = k_queue_entries;
+    // What changes on the way would be stored as it came, with checksums that fit, and members would differ;
+    // a block number that changes would even write elsewhere. Always: TCP's own checksum is too weak for that.
+    options_.header_digest = true;
+    options_.data_digest = true;
     options_.connect_timeout_ns = config.connect_timeout_ns;
     options_.command_timeout_ns = config.command_timeout_ns;
     // Lost is lost: a session does not outlive its connections.

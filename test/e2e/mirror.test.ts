@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/base/errors.js';
 import { Engine } from '../../src/native/index.js';
 import { ballast, type Target, Workspace } from '../support/ballast.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 const blockBytes = 4096;
 const blocksCount = 2048; // 8 MiB: eight regions
@@ -45,10 +46,10 @@ async function startAgain(node: Node): Promise<void> {
 
 const replica = (workspace: Workspace) => ['--replica', `r=file:${workspace.path('r.img')}:${size}`];
 
-async function startMirror(): Promise<Node> {
+async function startMirror(way = async (uri: string): Promise<string> => uri): Promise<Node> {
   const first = await start(replica);
   const second = await start(replica);
-  const members = [first, second].map(({ target }) => target.replicaUri('r')).join(',');
+  const members = [first.target.replicaUri('r'), await way(second.target.replicaUri('r'))].join(',');
   const own = (workspace: Workspace) => `file:${workspace.path('r.img')}:${size}`;
   return start((workspace) => ['--mirror', `v=${own(workspace)},${members},lease=200`]);
 }
@@ -202,6 +203,31 @@ describe('a mirrored volume of three processes', () => {
     );
     expect(second!.equals(own!)).toBe(true);
     expect(added!.equals(own!)).toBe(true);
+  });
+
+  it('stores nothing that changes on the way to a member', { timeout: 120_000 }, async () => {
+    let network: TcpProxy | undefined;
+    const head = await startMirror(async (uri) => {
+      const { hostname: host, port } = new URL(uri);
+      network = await new TcpProxy({ host, port: Number(port) }).open();
+      return uri.replace(`:${port}/`, `:${network.address.port}/`);
+    });
+    await inSync(head);
+    const written = new Written();
+    const begin = async () => {
+      network!.spoil(1 / (32 * blockBytes));
+      await pause(4000);
+      network!.spoil(0);
+    };
+    expect(await load(head, written, begin())).toBeGreaterThan(0);
+    expect(network!.spoiltBits).toBeGreaterThan(0);
+    await inSync(head);
+    await written.check(head);
+    for (const { target } of nodes) expect(await target.stop()).toBe(0);
+    await network!.close();
+    const images = await Promise.all(nodes.map(({ workspace }) => readFile(workspace.path('r.img'))));
+    expect(images[1]!.equals(images[0]!)).toBe(true);
+    expect(images[2]!.equals(images[0]!)).toBe(true);
   });
 
   it('says in what its members differ, under load, and which of three is another', {

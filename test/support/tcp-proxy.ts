@@ -1,5 +1,5 @@
-// A network between a client and a server that a test can break: connections refused, cut, or silent in one
-// direction.
+// A network between a client and a server that a test can break: connections refused, cut, silent in one
+// direction, or with bits that change on the way.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '../../src/base/address.js';
@@ -9,6 +9,9 @@ export class TcpProxy {
   #server: Server | undefined;
   #port = 0;
   #answersPass = true;
+  #bitsPerByte = 0;
+  /** Bits that have changed on their way to the server. */
+  spoiltBits = 0;
 
   constructor(readonly target: HostPort) {}
 
@@ -30,6 +33,11 @@ export class TcpProxy {
     this.#answersPass = false;
   }
 
+  /** From now on so many bits for each byte to the server, at random places, are others when they arrive; 0: none. */
+  spoil(bitsPerByte: number): void {
+    this.#bitsPerByte = bitsPerByte;
+  }
+
   /** Connections end, new ones are taken. */
   cut(): void {
     for (const { near, far } of [...this.#pairs]) {
@@ -49,11 +57,20 @@ export class TcpProxy {
     await closed;
   }
 
+  #spoil(data: Buffer): void {
+    if (Math.random() >= data.length * this.#bitsPerByte) return;
+    data[Math.floor(Math.random() * data.length)]! ^= 1 << Math.floor(Math.random() * 8);
+    this.spoiltBits += 1;
+  }
+
   #join(near: Socket): void {
     const far = connect(this.target);
     const pair = { near, far };
     this.#pairs.add(pair);
-    near.on('data', (data) => far.write(data));
+    near.on('data', (data) => {
+      this.#spoil(data);
+      far.write(data);
+    });
     far.on('data', (data) => {
       if (this.#answersPass) near.write(data);
     });
