@@ -84,7 +84,8 @@ class RemoteConnector final : public mirror::ReplicaConnector {
     options_.io_queues_count = 1;
     options_.queue_entries = k_queue_entries;
     // What changes on the way would be stored as it came, with checksums that fit, and members would differ;
-    // a block number that changes would even write elsewhere. Always: TCP's own checksum is too weak for that.
+    // a block number that changes would even write elsewhere. Always: TCP's own checksum is too weak for
+    // that.
     options_.header_digest = true;
     options_.data_digest = true;
     options_.connect_timeout_ns = config.connect_timeout_ns;

@@ -33,7 +33,7 @@ export class TcpProxy {
     this.#answersPass = false;
   }
 
-  /** From now on so many bits for each byte to the server, at random places, are others when they arrive; 0: none. */
+  /** From now on so many bits for each byte to the server, at random places, arrive as others; 0: none. */
   spoil(bitsPerByte: number): void {
     this.#bitsPerByte = bitsPerByte;
   }
