@@ -42,7 +42,7 @@ export class Agent {
     });
     const volumes = new NodeVolumes({
       ...{ engine, store, records, bridge, node, host, clock, log },
-      onFacts: () => this.#facts.changed(),
+      onFacts: (volume) => this.#facts.changed(volume),
     });
     engine.listenToMirrors({
       onStoreRequest: (request) => bridge.request(request),
@@ -58,15 +58,14 @@ export class Agent {
     const wanted = new Wanted(node);
     this.#view = new ClusterView({
       ...{ store, clock, log },
-      onChange: (view, isNews) => {
-        if (isNews) void volumes.apply(wanted.of(view)).then(applied);
+      onChange: (view, { nodes, volumes: changed }) => {
+        if (nodes || changed.size > 0) void volumes.apply(wanted.of(view)).then(applied);
       },
     });
     this.#facts = new FactsLease({
       ...{ store, node, clock, log },
-      read: async () => {
-        return { version, started, pools: await pools(), volumes: await volumes.facts() };
-      },
+      read: async () => ({ version, started, pools: await pools() }),
+      readVolumes: (names) => volumes.facts(names),
     });
   }
 

@@ -7,14 +7,14 @@ import type { Log } from '../base/log.js';
 import { replicaNqn } from '../base/nqn.js';
 import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
-import type { ResyncFacts } from '../cluster/model/facts.js';
+import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
 import { realMembers } from '../mirrors/record.js';
 import type { MirrorRecords } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import type { ReplicaPlace } from './takeover.js';
-import type { AgentEngine, VolumeFacts, WantedVolume } from './types.js';
+import type { AgentEngine, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
 
 /** A member that takes longer is left out: as soon as one that is silent is noticed. */
@@ -59,15 +59,19 @@ export class NodeVolume {
     this.#wanted = wanted;
   }
 
+  get name(): string {
+    return this.#wanted.name;
+  }
+
   /** What the engine calls its replica. */
   get replica(): string {
     return this.#here.replica;
   }
 
-  async facts(): Promise<VolumeFacts> {
+  async facts(): Promise<NodeVolumeFacts> {
     const resync = await this.#resync();
     return {
-      ...{ name: this.#wanted.name, replica: this.replica },
+      replica: this.replica,
       state: this.#isDiscarded ? 'discarded' : (this.#role?.state ?? 'absent'),
       ...(this.#error !== undefined && { error: this.#error }),
       ...(resync.length > 0 && { resync }),

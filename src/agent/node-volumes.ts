@@ -2,17 +2,18 @@
 // what differs is made so, a few volumes at a time; the events of the engine and the records of the store are
 // brought to the volume that they are of. One for each agent; called by whoever reads the cluster's records.
 import type { Log } from '../base/log.js';
+import type { NodeVolumeFacts } from '../cluster/model/facts.js';
 import { decodeMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { HeadState } from '../native/mirror-types.js';
 import { RecordWatch } from '../store/record-watch.js';
 import type { Store, Versioned } from '../store/types.js';
 import { NodeVolume, type NodeVolumeOptions } from './node-volume.js';
-import type { VolumeFacts, WantedVolume } from './types.js';
+import type { WantedVolume } from './types.js';
 
 export interface NodeVolumesOptions extends NodeVolumeOptions {
-  /** What facts() says may be something else. */
-  readonly onFacts: () => void;
+  /** What facts() says of a volume may be something else. */
+  readonly onFacts: (volume: string) => void;
   readonly store: Pick<Store, 'list' | 'watch'>;
 }
 
@@ -58,14 +59,17 @@ export class NodeVolumes {
     await this.#look([...changed, ...this.#again]);
   }
 
-  facts(): Promise<readonly VolumeFacts[]> {
-    return Promise.all([...this.#volumes.values()].map((volume) => volume.facts()));
+  /** By name; of all volumes, or of those of these names that are here. */
+  async facts(names: Iterable<string> = this.#volumes.keys()): Promise<ReadonlyMap<string, NodeVolumeFacts>> {
+    const here = [...names].flatMap((name) => this.#volumes.get(name) ?? []);
+    const said = here.map(async (volume) => [volume.name, await volume.facts()] as const);
+    return new Map(await Promise.all(said));
   }
 
   /** From the engine. */
   onHeadState(volume: string, state: HeadState): void {
     this.#volumes.get(volume)?.setHeadState(state);
-    this.#options.onFacts();
+    this.#options.onFacts(volume);
     if (state === 'serving') void this.#look([volume]); // its members may have to change
   }
 
@@ -119,7 +123,7 @@ export class NodeVolumes {
         for (let name = names.pop(); name !== undefined && !this.#closed; name = names.pop()) {
           if (await this.#one(name)) this.#again.delete(name);
           else this.#again.add(name);
-          this.#options.onFacts();
+          this.#options.onFacts(name);
         }
       };
       await Promise.all(Array.from({ length: atOnceMax }, worker));

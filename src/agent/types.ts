@@ -1,7 +1,6 @@
 // What an agent is to make true on its node: plain data, made of the records of the cluster.
 import type { HostPort } from '../base/address.js';
 import type { QosWords } from '../base/qos.js';
-import type { ResyncFacts } from '../cluster/model/facts.js';
 import type { VolumeState } from '../cluster/model/volume.js';
 import type { MirrorEngine } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
@@ -53,19 +52,4 @@ export interface WantedVolume {
   /** NQNs; absent: any host. */
   readonly hosts?: readonly string[];
   readonly qos?: QosWords;
-}
-
-/** What is so on this node, of one volume. */
-export interface VolumeFacts {
-  readonly name: string;
-  /** UUID of it. */
-  readonly replica: string;
-  /** Of NodeVolumeFacts. */
-  readonly state: string;
-  /** Why it is not as it should be. */
-  readonly error?: string;
-  /** Of a head: what is being copied to members. */
-  readonly resync?: readonly ResyncFacts[];
-  /** Of NodeVolumeFacts. */
-  readonly hostsRevision?: bigint;
 }

@@ -1,9 +1,11 @@
 // All that the store says of a cluster, as it changes: nodes, what they say of themselves, volumes, and the
 // mirror records, by which members and heads are known; and since when a node says nothing. One for each
-// controller, whether it leads or not: what is asked of it is answered from here.
+// controller, whether it leads or not: what is asked of it is answered from here. What belongs together is
+// read by several watches, so one of two records may be seen a little before the other.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { NodeFacts } from '../cluster/model/facts.js';
+import { decodeVolumeFacts, type NodeFacts, type NodeVolumeFacts } from '../cluster/model/facts.js';
+import { volumeFactsPrefix } from '../cluster/model/keys.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import type { VolumeRecord } from '../cluster/model/volume.js';
 import { ClusterView, type Stored } from '../cluster/view/cluster-view.js';
@@ -18,6 +20,8 @@ export interface ClusterSnapshot {
   readonly nodes: ReadonlyMap<string, Stored<NodeRecord>>;
   /** By UUID, of those that are up. */
   readonly facts: ReadonlyMap<string, NodeFacts>;
+  /** By UUID of the node, and name of the volume; see saidOf. */
+  readonly volumeFacts: ReadonlyMap<string, ReadonlyMap<string, NodeVolumeFacts>>;
   /** By name. */
   readonly volumes: ReadonlyMap<string, Stored<VolumeRecord>>;
   /** By name of the volume. */
@@ -25,6 +29,21 @@ export interface ClusterSnapshot {
   /** By UUID, of nodes that are not up: since when, by the steady clock, as far as this controller knows. */
   readonly lostSinceMs: ReadonlyMap<string, number>;
 }
+
+/** What a node that is up says of a volume. */
+export function saidOf(
+  { facts, volumeFacts }: Pick<ClusterSnapshot, 'facts' | 'volumeFacts'>,
+  node: string,
+  volume: string,
+): NodeVolumeFacts | undefined {
+  return facts.has(node) ? volumeFacts.get(node)?.get(volume) : undefined;
+}
+
+/**
+ * What may be something else now: all that is known of one volume; nodes, and so all volumes; or only what
+ * nodes that are up say of themselves, as how much room they have.
+ */
+export type ClusterChange = { readonly volume: string } | 'nodes' | 'facts';
 
 export interface ClusterStateOptions {
   readonly store: Pick<Store, 'list' | 'watch'>;
@@ -37,32 +56,51 @@ export class ClusterState {
   readonly #view: ClusterView;
   readonly #mirrorsWatch: RecordWatch;
   readonly #mirrors = new Map<string, StoredMirror>();
+  readonly #factsWatch: RecordWatch;
+  readonly #volumeFacts = new Map<string, Map<string, NodeVolumeFacts>>();
   readonly #lostSinceMs = new Map<string, number>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(change: ClusterChange) => void>();
   #hasView = false;
   #hasMirrors = false;
+  #hasFacts = false;
 
   constructor(options: ClusterStateOptions) {
     const { store, clock, log } = options;
     this.#options = options;
     this.#view = new ClusterView({
       ...{ store, clock, log },
-      onChange: () => {
+      onChange: (_view, { nodes, facts, volumes }) => {
         this.#hasView = true;
-        this.#noteLost();
-        this.#changed();
+        if (nodes) this.#noteLost();
+        if (nodes) this.#changed('nodes');
+        else if (facts) this.#changed('facts');
+        for (const volume of nodes ? [] : volumes) this.#changed({ volume });
       },
     });
     this.#mirrorsWatch = new RecordWatch({
       ...{ store, clock, log, prefix: mirrorsPrefix },
       onPut: (put) => this.#putMirror(put),
       onDelete: (key) => {
-        this.#mirrors.delete(key.slice(mirrorsPrefix.length));
-        this.#changed();
+        const volume = key.slice(mirrorsPrefix.length);
+        this.#mirrors.delete(volume);
+        this.#changed({ volume });
       },
       onListed: () => {
         this.#hasMirrors = true;
-        this.#changed();
+        this.#changed('nodes');
+      },
+    });
+    this.#factsWatch = new RecordWatch({
+      ...{ store, clock, log, prefix: volumeFactsPrefix },
+      onPut: (put) => this.#putVolumeFacts(put),
+      onDelete: (key) => {
+        const { node, volume } = placeIn(key);
+        this.#volumeFacts.get(node)?.delete(volume);
+        this.#changed({ volume });
+      },
+      onListed: () => {
+        this.#hasFacts = true;
+        this.#changed('nodes');
       },
     });
   }
@@ -70,23 +108,31 @@ export class ClusterState {
   start(): void {
     this.#view.start();
     this.#mirrorsWatch.start();
+    this.#factsWatch.start();
   }
 
   /** Undefined: not all has been read yet. It changes as the store does: not to be kept over an await. */
   get snapshot(): ClusterSnapshot | undefined {
-    if (!this.#hasView || !this.#hasMirrors) return undefined;
+    if (!this.#hasAll) return undefined;
     const { nodes, facts, volumes } = this.#view;
-    return { nodes, facts, volumes, mirrors: this.#mirrors, lostSinceMs: this.#lostSinceMs };
+    return {
+      ...{ nodes, facts, volumes, mirrors: this.#mirrors },
+      ...{ volumeFacts: this.#volumeFacts, lostSinceMs: this.#lostSinceMs },
+    };
+  }
+
+  get #hasAll(): boolean {
+    return this.#hasView && this.#hasMirrors && this.#hasFacts;
   }
 
   /** Calls back after changes, and when all has been read; returns what ends that. */
-  onChange(listener: () => void): () => void {
+  onChange(listener: (change: ClusterChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#view.close(), this.#mirrorsWatch.close()]);
+    await Promise.all([this.#view.close(), this.#mirrorsWatch.close(), this.#factsWatch.close()]);
   }
 
   #putMirror({ key, value, revision }: Versioned): void {
@@ -97,7 +143,21 @@ export class ClusterState {
       this.#options.log.error({ room: 'controller', volume: name, err }, `${key} cannot be read`);
       return;
     }
-    this.#changed();
+    this.#changed({ volume: name });
+  }
+
+  #putVolumeFacts({ key, value }: Versioned): void {
+    const { node, volume } = placeIn(key);
+    try {
+      const facts = decodeVolumeFacts(key, value);
+      const known = this.#volumeFacts.get(node);
+      if (known === undefined) this.#volumeFacts.set(node, new Map([[volume, facts]]));
+      else known.set(volume, facts);
+    } catch (err) {
+      this.#options.log.error({ room: 'controller', volume, err }, `${key} cannot be read`);
+      return;
+    }
+    this.#changed({ volume });
   }
 
   #noteLost(): void {
@@ -111,8 +171,14 @@ export class ClusterState {
     }
   }
 
-  #changed(): void {
-    if (!this.#hasView || !this.#hasMirrors) return;
-    for (const listener of this.#listeners) listener();
+  #changed(change: ClusterChange): void {
+    if (!this.#hasAll) return;
+    for (const listener of this.#listeners) listener(change);
   }
+}
+
+/** Of the key of what a node says of a volume. */
+function placeIn(key: string): { readonly node: string; readonly volume: string } {
+  const [node = '', volume = ''] = key.slice(volumeFactsPrefix.length).split('/', 2);
+  return { node, volume };
 }

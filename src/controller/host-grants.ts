@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../base/errors.js';
 import { HostConflictError } from '../base/pool-errors.js';
 import { hostsMax } from '../base/volume-spec.js';
 import { leavingOf, type PlacedReplica, type VolumeRecord } from '../cluster/model/volume.js';
-import type { ClusterSnapshot } from './cluster-state.js';
+import { type ClusterSnapshot, saidOf } from './cluster-state.js';
 
 /** The first grant closes a volume that any host may use to all others. `exclusive`: no second one. */
 export function withHost(volume: VolumeRecord, nqn: string, exclusive: boolean): VolumeRecord {
@@ -44,9 +44,9 @@ export function withoutHost(volume: VolumeRecord, nqn: string): VolumeRecord {
 export function nodesBehind(volume: VolumeRecord, revision: bigint, snapshot: ClusterSnapshot): string[] {
   const mirror = snapshot.mirrors.get(volume.name)?.record;
   const isBehind = ({ uuid, node }: PlacedReplica) => {
-    const facts = snapshot.facts.get(node);
-    if (facts === undefined) return mirror === undefined || (!mirror.headStopped && mirror.head === node);
-    const said = facts.volumes.find(({ name }) => name === volume.name);
+    if (!snapshot.facts.has(node))
+      return mirror === undefined || (!mirror.headStopped && mirror.head === node);
+    const said = saidOf(snapshot, node, volume.name);
     if (said?.replica !== uuid) return true; // it has not said anything of it yet
     return said.state !== 'discarded' && (said.hostsRevision ?? 0n) < revision;
   };

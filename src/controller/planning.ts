@@ -1,6 +1,5 @@
 // One look at a whole cluster, and the next step of each of its volumes. Steps of one look take each other
 // into account: a replica that gets a place is promised to it, a head that goes somewhere counts there.
-import type { NodeVolumeFacts } from '../cluster/model/facts.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import type { PlacedReplica, VolumeRecord } from '../cluster/model/volume.js';
@@ -8,7 +7,7 @@ import { type Candidate, candidatesOf, withReplica } from '../cluster/placement/
 import type { Stored } from '../cluster/view/cluster-view.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Compare } from '../store/types.js';
-import type { ClusterSnapshot } from './cluster-state.js';
+import { type ClusterSnapshot, saidOf } from './cluster-state.js';
 import { nextVolumeStep, type StepFacts, type VolumeStep } from './volume-step.js';
 
 export interface PlanOptions {
@@ -38,7 +37,7 @@ export class Planning {
       nodes: nodesOf(snapshot),
       present: new Set(snapshot.facts.keys()),
       lostSinceMs: snapshot.lostSinceMs,
-      saidOf: saidIn(snapshot),
+      saidOf: (node, volume) => saidOf(snapshot, node, volume),
       mirrorOf: (volume) => snapshot.mirrors.get(volume)?.record,
       candidates: () => this.candidates(),
       headsCount: this.#headsCount,
@@ -100,14 +99,4 @@ function addedBetween(from: VolumeRecord, to: VolumeRecord): PlacedReplica | und
 
 function nodesOf({ nodes }: ClusterSnapshot): ReadonlyMap<string, NodeRecord> {
   return new Map([...nodes].map(([id, { record }]) => [id, record]));
-}
-
-/** Looked up by name, as a node may have thousands; made when a node is first asked about. */
-function saidIn({ facts }: ClusterSnapshot): StepFacts['saidOf'] {
-  const known = new Map<string, ReadonlyMap<string, NodeVolumeFacts>>();
-  return (node, volume) => {
-    const said = known.get(node) ?? new Map(facts.get(node)?.volumes.map((one) => [one.name, one]));
-    known.set(node, said);
-    return said.get(volume);
-  };
 }

@@ -5,7 +5,7 @@ import type { NodeRecord } from '../cluster/model/node.js';
 import { leavingOf, type PlacedReplica, type VolumeRecord } from '../cluster/model/volume.js';
 import { nobody } from '../mirrors/record.js';
 import type { MirrorRecord } from '../native/mirror-types.js';
-import type { ClusterSnapshot } from './cluster-state.js';
+import { type ClusterSnapshot, saidOf } from './cluster-state.js';
 import type { ClusterNodeView, ClusterReplicaView, ClusterVolumeView, VolumeHealth } from './types.js';
 import type { VolumeStep } from './volume-step.js';
 
@@ -56,12 +56,12 @@ function headOf(record: MirrorRecord | undefined): string | undefined {
 
 export function volumeHealth(
   { name, state, replicas, wishes }: VolumeRecord,
-  { facts }: Pick<ClusterSnapshot, 'facts'>,
+  snapshot: Pick<ClusterSnapshot, 'facts' | 'volumeFacts'>,
   record: MirrorRecord | undefined,
 ): VolumeHealth {
   if (state !== 'ready') return state;
   const head = headOf(record);
-  const said = facts.get(head ?? '')?.volumes.find((one) => one.name === name);
+  const said = saidOf(snapshot, head ?? '', name);
   if (record === undefined || said?.state !== 'serving') return 'unavailable';
   const inSync = record.members.filter((member) => member.inSync).length;
   if (inSync < record.minInSync) return 'unavailable';
@@ -74,9 +74,9 @@ function replicaView(
   snapshot: ClusterSnapshot,
   record: MirrorRecord | undefined,
 ): ClusterReplicaView {
-  const said = snapshot.facts.get(node)?.volumes.find(({ name }) => name === volume.name);
+  const said = saidOf(snapshot, node, volume.name);
   const mine = said?.replica === uuid ? said : undefined;
-  const head = snapshot.facts.get(headOf(record) ?? '')?.volumes.find(({ name }) => name === volume.name);
+  const head = saidOf(snapshot, headOf(record) ?? '', volume.name);
   const resync = head?.resync?.find(({ replica }) => replica === uuid);
   const inSync = record?.members.some((member) => member.uuid === uuid && member.inSync) ?? false;
   const state = () => {

@@ -12,8 +12,8 @@ import { Authenticator } from '../../src/auth/authenticator.js';
 import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
 import { systemClock } from '../../src/base/clock.js';
-import { encodeFacts, type PoolFacts } from '../../src/cluster/model/facts.js';
-import { factsKey, nodeKey } from '../../src/cluster/model/keys.js';
+import { encodeFacts, encodeVolumeFacts, type PoolFacts } from '../../src/cluster/model/facts.js';
+import { factsKey, nodeKey, volumeFactsKey } from '../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../src/cluster/model/node.js';
 import { encodeNode } from '../../src/cluster/model/node-record.js';
 import { ClusterState } from '../../src/controller/cluster-state.js';
@@ -151,19 +151,22 @@ export class ClusterHarness {
     for (const [number, pools] of this.#pools) {
       if (this.deaf.has(number)) continue;
       const started = '2026-11-22T10:00:00.000Z';
-      const said = volumes.flatMap(({ record, revision }) => {
+      for (const { record, revision } of volumes) {
         const mine = record.replicas.find(({ node }) => node === nodeId(number));
-        if (mine === undefined) return [];
+        if (mine === undefined) continue;
         const isHead = record.head === nodeId(number);
         const state = record.state === 'deleting' ? 'discarded' : isHead ? 'serving' : 'standby';
-        return [{ name: record.name, replica: mine.uuid, state, hostsRevision: revision }];
-      });
-      const facts = encodeFacts({ version: '1', started, pools, volumes: said });
-      const known = await this.store.get(factsKey(nodeId(number)));
-      if (known === undefined || Buffer.compare(known.value, facts) !== 0) {
-        await this.#put(factsKey(nodeId(number)), facts);
+        const said = encodeVolumeFacts({ replica: mine.uuid, state, hostsRevision: revision });
+        await this.#say(volumeFactsKey(nodeId(number), record.name), said);
       }
+      await this.#say(factsKey(nodeId(number)), encodeFacts({ version: '1', started, pools }));
     }
+  }
+
+  /** Unless it was said before. */
+  async #say(key: string, facts: Uint8Array): Promise<void> {
+    const known = await this.store.get(key);
+    if (known === undefined || Buffer.compare(known.value, facts) !== 0) await this.#put(key, facts);
   }
 
   async #head(name: string, head: string): Promise<void> {

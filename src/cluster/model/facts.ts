@@ -1,12 +1,12 @@
-// What a node says is so: written by its agent alone, under its lease. When they are gone the node is lost,
-// as far as anybody can know. Nothing of it is an order, and an old copy of it does no harm.
+// What a node says is so, of itself and of each volume of which it keeps a replica: written by its agent
+// alone, under its lease. When they are gone the node is lost, as far as anybody can know. Nothing of it is
+// an order, and an old copy of it does no harm. Volumes have records of their own: a node has thousands, and
+// what changes of one is all that is written, sent and read.
 import { membersMax } from '../../base/mirror-spec.js';
-import { volumeNamePattern } from '../../base/volume-spec.js';
 import { encodeRecord, RecordReader } from './record-reader.js';
 import { namePattern } from './words.js';
 
 export const poolsMax = 64;
-export const nodeVolumesMax = 8192;
 const version = 1;
 const errorCharactersMax = 512;
 const iopsMax = 1_000_000_000_000_000;
@@ -17,7 +17,6 @@ export interface NodeFacts {
   /** ISO 8601, UTC: when this run of it began. */
   readonly started: string;
   readonly pools: readonly PoolFacts[];
-  readonly volumes: readonly NodeVolumeFacts[];
 }
 
 export interface PoolFacts {
@@ -33,8 +32,7 @@ export interface PoolFacts {
 
 /** A volume of which the node keeps a replica. */
 export interface NodeVolumeFacts {
-  readonly name: string;
-  /** UUID of it. */
+  /** UUID of the replica. */
   readonly replica: string;
   /**
    * standby, or what the head here is doing. absent: it could not be served yet. discarded: its data is gone,
@@ -59,13 +57,19 @@ export interface ResyncFacts {
 }
 
 export function encodeFacts(facts: NodeFacts): Uint8Array {
-  const cut = (error: string | undefined) => error?.slice(0, errorCharactersMax);
   return encodeRecord(version, {
     program: facts.version,
     started: facts.started,
     pools: facts.pools.map((pool) => ({ ...pool, error: cut(pool.error) })),
-    volumes: facts.volumes.map((volume) => ({ ...volume, error: cut(volume.error) })),
   });
+}
+
+export function encodeVolumeFacts(facts: NodeVolumeFacts): Uint8Array {
+  return encodeRecord(version, { ...facts, error: cut(facts.error) });
+}
+
+function cut(error: string | undefined): string | undefined {
+  return error?.slice(0, errorCharactersMax);
 }
 
 /** `key` is for the error. */
@@ -75,7 +79,20 @@ export function decodeFacts(key: string, value: Uint8Array): NodeFacts {
     version: reader.words('program', 64),
     started: reader.time('started'),
     pools: reader.list('pools', poolsMax, readPool),
-    volumes: reader.list('volumes', nodeVolumesMax, readVolume),
+  };
+  reader.end();
+  return facts;
+}
+
+/** `key` is for the error. */
+export function decodeVolumeFacts(key: string, value: Uint8Array): NodeVolumeFacts {
+  const reader = RecordReader.of(key, value, version);
+  const facts = {
+    replica: reader.uuid('replica'),
+    state: reader.words('state', 32),
+    ...readError(reader),
+    ...(reader.has('resync') && { resync: reader.list('resync', membersMax, readResync) }),
+    ...(reader.has('hostsRevision') && { hostsRevision: reader.big('hostsRevision') }),
   };
   reader.end();
   return facts;
@@ -89,17 +106,6 @@ function readPool(reader: RecordReader): PoolFacts {
     freeBytes: reader.big('freeBytes'),
     ...readError(reader),
     ...(reader.has('iopsBudget') && { iopsBudget: reader.whole('iopsBudget', 0, iopsMax) }),
-  };
-}
-
-function readVolume(reader: RecordReader): NodeVolumeFacts {
-  return {
-    name: reader.text('name', volumeNamePattern),
-    replica: reader.uuid('replica'),
-    state: reader.words('state', 32),
-    ...readError(reader),
-    ...(reader.has('resync') && { resync: reader.list('resync', membersMax, readResync) }),
-    ...(reader.has('hostsRevision') && { hostsRevision: reader.big('hostsRevision') }),
   };
 }
 

@@ -3,6 +3,8 @@
 export const nodesPrefix = 'cluster/nodes/';
 export const factsPrefix = 'cluster/facts/';
 export const volumesPrefix = 'cluster/volumes/';
+/** Apart from the others: who watches those is not told of each step of each replica. */
+export const volumeFactsPrefix = 'volume-facts/';
 /** Changed with each node that joins, so that two that do at once see each other. */
 export const joinsKey = 'cluster/joins';
 /** Who decides at the moment; under its lease. */
@@ -11,3 +13,6 @@ export const leaderKey = 'cluster/leader';
 export const nodeKey = (id: string) => nodesPrefix + id.toLowerCase();
 export const factsKey = (id: string) => factsPrefix + id.toLowerCase();
 export const volumeKey = (name: string) => volumesPrefix + name;
+/** Of all volumes of which the node keeps a replica. */
+export const volumeFactsPrefixOf = (node: string) => `${volumeFactsPrefix}${node.toLowerCase()}/`;
+export const volumeFactsKey = (node: string, volume: string) => volumeFactsPrefixOf(node) + volume;

@@ -20,10 +20,19 @@ export interface Stored<T> {
   readonly revision: bigint;
 }
 
+/** What may be something else than when it was told last. */
+export interface ViewChange {
+  /** A node, or which nodes are up. */
+  readonly nodes: boolean;
+  /** What nodes that stayed up say of themselves. */
+  readonly facts: boolean;
+  /** Names. */
+  readonly volumes: ReadonlySet<string>;
+}
+
 export interface ClusterViewOptions {
   readonly store: Pick<Store, 'list' | 'watch'>;
-  /** `isNews`: a node, a volume, or which nodes are up; false: only what nodes say of themselves. */
-  readonly onChange: (view: ClusterView, isNews: boolean) => void;
+  readonly onChange: (view: ClusterView, change: ViewChange) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -39,7 +48,7 @@ export class ClusterView {
   readonly #volumes = new Map<string, Stored<VolumeRecord>>();
   readonly #facts = new Map<string, NodeFacts>();
   #listed = false;
-  #isNews = false;
+  #change = nothing();
   #forget: (() => void) | undefined;
 
   constructor(options: ClusterViewOptions) {
@@ -51,7 +60,8 @@ export class ClusterView {
       onDelete: (key) => this.#delete(key),
       onListed: () => {
         this.#listed = true;
-        this.#changed(true);
+        this.#change.nodes = true;
+        this.#changed();
       },
     });
   }
@@ -85,12 +95,13 @@ export class ClusterView {
       if (key.startsWith(nodesPrefix)) {
         const record = decodeNode(key, value);
         this.#nodes.set(record.id, { record, revision });
+        this.#change.nodes = true;
       } else if (key.startsWith(volumesPrefix)) {
         const record = decodeVolume(key, value);
         this.#volumes.set(record.name, { record, revision });
+        this.#change.volumes.add(record.name);
       } else if (key.startsWith(factsPrefix)) {
         this.#putFacts(key, value);
-        return;
       } else {
         return;
       }
@@ -98,36 +109,49 @@ export class ClusterView {
       this.#unreadable(key, err);
       return;
     }
-    this.#changed(true);
+    this.#changed();
   }
 
   #putFacts(key: string, value: Uint8Array): void {
     const node = key.slice(factsPrefix.length);
-    const wasUp = this.#facts.has(node);
-    this.#facts.set(node, decodeFacts(key, value));
-    this.#changed(!wasUp);
+    const facts = decodeFacts(key, value);
+    if (this.#facts.has(node)) this.#change.facts = true;
+    else this.#change.nodes = true;
+    this.#facts.set(node, facts);
   }
 
   #delete(key: string): void {
-    if (key.startsWith(nodesPrefix)) this.#nodes.delete(key.slice(nodesPrefix.length));
-    else if (key.startsWith(volumesPrefix)) this.#volumes.delete(key.slice(volumesPrefix.length));
-    else if (key.startsWith(factsPrefix)) this.#facts.delete(key.slice(factsPrefix.length));
-    else return;
-    this.#changed(true);
+    if (key.startsWith(volumesPrefix)) {
+      const name = key.slice(volumesPrefix.length);
+      this.#volumes.delete(name);
+      this.#change.volumes.add(name);
+    } else if (key.startsWith(nodesPrefix)) {
+      this.#nodes.delete(key.slice(nodesPrefix.length));
+      this.#change.nodes = true;
+    } else if (key.startsWith(factsPrefix)) {
+      this.#facts.delete(key.slice(factsPrefix.length));
+      this.#change.nodes = true;
+    } else {
+      return;
+    }
+    this.#changed();
   }
 
   #unreadable(key: string, err: unknown): void {
     this.#options.log.error({ room: 'cluster', err }, `${key} in the store cannot be read`);
   }
 
-  #changed(isNews: boolean): void {
-    this.#isNews ||= isNews;
+  #changed(): void {
     if (!this.#listed || this.#forget !== undefined) return;
     this.#forget = this.#options.clock.after(gatherMs, () => {
       this.#forget = undefined;
-      const news = this.#isNews;
-      this.#isNews = false;
-      this.#options.onChange(this, news);
+      const change = this.#change;
+      this.#change = nothing();
+      this.#options.onChange(this, change);
     });
   }
+}
+
+function nothing(): { nodes: boolean; facts: boolean; volumes: Set<string> } {
+  return { nodes: false, facts: false, volumes: new Set() };
 }

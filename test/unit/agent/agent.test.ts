@@ -4,8 +4,14 @@ import { Agent } from '../../../src/agent/agent.js';
 import { factsTtlMs } from '../../../src/agent/facts-lease.js';
 import { nextHeadMsMax } from '../../../src/agent/node-volume.js';
 import { sealMs } from '../../../src/agent/takeover.js';
-import { decodeFacts } from '../../../src/cluster/model/facts.js';
-import { factsKey, nodeKey, volumeKey } from '../../../src/cluster/model/keys.js';
+import { decodeFacts, decodeVolumeFacts } from '../../../src/cluster/model/facts.js';
+import {
+  factsKey,
+  nodeKey,
+  volumeFactsKey,
+  volumeFactsPrefixOf,
+  volumeKey,
+} from '../../../src/cluster/model/keys.js';
 import { joinNode } from '../../../src/cluster/model/node.js';
 import { encodeNode } from '../../../src/cluster/model/node-record.js';
 import {
@@ -137,6 +143,12 @@ class Cluster {
     return found === undefined ? undefined : decodeFacts(found.key, found.value);
   }
 
+  /** Of the volume. */
+  async said(number: number) {
+    const found = await this.store.get(volumeFactsKey(nodeOf(number), 'db'));
+    return found === undefined ? undefined : decodeVolumeFacts(found.key, found.value);
+  }
+
   async close(): Promise<void> {
     // Each waits for the other to take over, which the fakes do not.
     const stopping = this.nodes.map(({ agent }) => agent?.stop());
@@ -184,14 +196,10 @@ describe('a cluster of two nodes', () => {
       { uuid: replicaOf(1), replica: replicaOf(1) },
       { uuid: replicaOf(2), address: { host: '127.0.0.2', port: 4430 } },
     ]);
-    expect(await cluster.facts(1)).toMatchObject({
-      version: '1.2.3',
-      volumes: [{ name: 'db', state: 'serving' }],
-    });
-    expect(await cluster.facts(2)).toMatchObject({
-      pools: [{ freeBytes: 50n }],
-      volumes: [{ state: 'standby' }],
-    });
+    expect(await cluster.facts(1)).toMatchObject({ version: '1.2.3' });
+    expect(await cluster.said(1)).toMatchObject({ state: 'serving' });
+    expect(await cluster.facts(2)).toMatchObject({ pools: [{ freeBytes: 50n }] });
+    expect(await cluster.said(2)).toMatchObject({ state: 'standby' });
   });
 
   it('has a new head soon after the old one is gone, without anybody deciding', async () => {
@@ -264,5 +272,48 @@ describe('the facts of a node', () => {
     cluster.clock.advance(factsTtlMs + 1); // it could say nothing for so long
     await cluster.pass(2000);
     expect(await cluster.facts(1)).toBeDefined();
+  });
+
+  it('are written of a volume alone when it changes, and taken back when it is gone', async () => {
+    const volume = await running();
+    const before = await cluster.store.get(factsKey(nodeOf(1)));
+    expect(await cluster.said(1)).toMatchObject({ state: 'serving', hostsRevision: expect.anything() });
+    const { revision } = (await cluster.store.get(volumeFactsKey(nodeOf(2), 'db'))) ?? {};
+    cluster.first.pools.engine.mirrors.listeners?.onHeadState?.('db', 'fenced');
+    await cluster.pass(300);
+    expect(await cluster.said(1)).not.toMatchObject({ state: 'serving' });
+    expect((await cluster.store.get(factsKey(nodeOf(1))))?.revision).toBe(before?.revision);
+    expect((await cluster.store.get(volumeFactsKey(nodeOf(2), 'db')))?.revision).toBe(revision);
+    await cluster.put(volumeKey('db'), encodeVolume(deleteVolume(volume)));
+    await cluster.pass(1500);
+    expect(await cluster.said(1)).toMatchObject({ state: 'discarded' });
+    await cluster.store.commit([], [{ type: 'delete', key: volumeKey('db') }]);
+    await cluster.pass(1500);
+    expect(await cluster.said(1)).toBeUndefined();
+  });
+
+  it('hold nothing of an earlier run of the node, and are whole when it counts as up', async () => {
+    const gone = volumeFactsKey(nodeOf(1), 'gone');
+    await cluster.put(gone, Buffer.from('of a run that was killed'));
+    await cluster.put(volumeFactsKey(nodeOf(2), 'other'), Buffer.from('of another node'));
+    await cluster.volume();
+    const seen: string[] = [];
+    const end = new AbortController();
+    const watching = (async () => {
+      for await (const { changes } of cluster.store.watch('', 0n, end.signal)) {
+        const own = [volumeFactsPrefixOf(nodeOf(1)), factsKey(nodeOf(1))];
+        const keys = changes.map(({ key }) => key);
+        seen.push(...keys.filter((key) => own.some((one) => key.startsWith(one))));
+      }
+    })();
+    await cluster.first.start();
+    await cluster.pass(300);
+    end.abort();
+    await watching;
+    expect(await cluster.store.get(gone)).toBeUndefined();
+    expect(await cluster.store.get(volumeFactsKey(nodeOf(2), 'other'))).toBeDefined();
+    const upAt = seen.indexOf(factsKey(nodeOf(1)));
+    expect(seen.indexOf(volumeFactsKey(nodeOf(1), 'db'))).toBeLessThan(upAt);
+    expect(seen.lastIndexOf(gone)).toBeLessThan(upAt);
   });
 });

@@ -1,6 +1,6 @@
 // Records of a cluster as fast-check makes them.
 import fc from 'fast-check';
-import type { NodeFacts } from '../../../src/cluster/model/facts.js';
+import type { NodeFacts, NodeVolumeFacts } from '../../../src/cluster/model/facts.js';
 import { type NodeRecord, nodeStates } from '../../../src/cluster/model/node.js';
 import { type VolumeRecord, volumeStates } from '../../../src/cluster/model/volume.js';
 
@@ -48,14 +48,18 @@ export const nodeFacts: fc.Arbitrary<NodeFacts> = fc.record({
     ),
     { maxLength: 4 },
   ),
-  volumes: fc.array(
-    fc.record(
-      { name, replica: uuid, state: fc.string({ maxLength: 32 }), error: fc.string({ maxLength: 99 }) },
-      { requiredKeys: ['name', 'replica', 'state'] },
-    ),
-    { maxLength: 4 },
-  ),
 });
+
+export const volumeFacts: fc.Arbitrary<NodeVolumeFacts> = fc.record(
+  {
+    replica: uuid,
+    state: fc.string({ maxLength: 32 }),
+    error: fc.string({ maxLength: 99 }),
+    resync: fc.array(fc.record({ replica: uuid, doneBytes: u64, totalBytes: u64 }), { maxLength: 4 }),
+    hostsRevision: u64,
+  },
+  { requiredKeys: ['replica', 'state'] },
+);
 
 const replicas = fc
   .uniqueArray(fc.tuple(uuid, uuid, name), { minLength: 1, maxLength: 4, selector: ([id]) => id })

@@ -48,7 +48,7 @@ export function clusterOf(specs: readonly Spec[]): Cluster {
   const facts = new Map<string, NodeFacts>();
   specs.forEach(({ lost, pools }, index) => {
     const started = '2026-11-22T10:00:00.000Z';
-    if (!lost) facts.set(id(index + 1), { version: '1', started, pools, volumes: [] });
+    if (!lost) facts.set(id(index + 1), { version: '1', started, pools });
   });
   return { nodes, facts };
 }

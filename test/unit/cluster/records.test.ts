@@ -9,10 +9,15 @@ import {
   eventsMax,
   eventsToForget,
 } from '../../../src/cluster/model/event.js';
-import { decodeFacts, encodeFacts } from '../../../src/cluster/model/facts.js';
+import {
+  decodeFacts,
+  decodeVolumeFacts,
+  encodeFacts,
+  encodeVolumeFacts,
+} from '../../../src/cluster/model/facts.js';
 import { decodeNode, encodeNode } from '../../../src/cluster/model/node-record.js';
 import { decodeVolume, encodeVolume } from '../../../src/cluster/model/volume-record.js';
-import { nodeFacts, nodeRecord, volumeRecord } from './arbitraries.js';
+import { nodeFacts, nodeRecord, volumeFacts, volumeRecord } from './arbitraries.js';
 
 const event: ClusterEvent = {
   at: '2026-11-22T10:00:00.000Z',
@@ -26,6 +31,7 @@ const event: ClusterEvent = {
 const kinds = [
   { kind: 'node', made: nodeRecord, encode: encodeNode, decode: decodeNode },
   { kind: 'facts', made: nodeFacts, encode: encodeFacts, decode: decodeFacts },
+  { kind: 'facts of a volume', made: volumeFacts, encode: encodeVolumeFacts, decode: decodeVolumeFacts },
   { kind: 'volume', made: volumeRecord, encode: encodeVolume, decode: decodeVolume },
   { kind: 'event', made: fc.constant(event), encode: encodeEvent, decode: decodeEvent },
 ] as unknown as {

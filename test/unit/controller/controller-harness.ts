@@ -1,8 +1,7 @@
 // A controller over a store in memory, and nodes that only say what a test lets them say. Time is virtual.
 import { pino } from 'pino';
-import type { NodeVolumeFacts } from '../../../src/cluster/model/facts.js';
-import { encodeFacts } from '../../../src/cluster/model/facts.js';
-import { factsKey, leaderKey, nodeKey, volumeKey } from '../../../src/cluster/model/keys.js';
+import { encodeFacts, encodeVolumeFacts, type NodeVolumeFacts } from '../../../src/cluster/model/facts.js';
+import { factsKey, leaderKey, nodeKey, volumeFactsKey, volumeKey } from '../../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../../src/cluster/model/node.js';
 import { decodeNode, encodeNode } from '../../../src/cluster/model/node-record.js';
 import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
@@ -74,11 +73,15 @@ export class ControllerHarness {
   }
 
   /** What the node says; it is up from then on. */
-  says(number: number, volumes: readonly NodeVolumeFacts[] = []) {
-    const facts = { version: '1', started: '2026-11-22T10:00:00.000Z', pools: [poolOf('p', 100)], volumes };
+  async says(number: number, volumes: Readonly<Record<string, NodeVolumeFacts>> = {}) {
+    const facts = { version: '1', started: '2026-11-22T10:00:00.000Z', pools: [poolOf('p', 100)] };
+    for (const [name, said] of Object.entries(volumes)) {
+      await this.put(volumeFactsKey(id(number), name), encodeVolumeFacts(said));
+    }
     return this.put(factsKey(id(number)), encodeFacts(facts));
   }
 
+  /** What it said of its volumes goes a little later, as it may for who watches. */
   isLost(number: number) {
     return this.memory.commit([], [{ type: 'delete', key: factsKey(id(number)) }]);
   }
@@ -96,7 +99,7 @@ export class ControllerHarness {
     const volume = await this.record(name);
     for (const { node, uuid } of volume?.replicas ?? []) {
       const number = Number(node.slice(-12));
-      await this.says(number, [{ name, replica: uuid, state: 'standby' }]);
+      await this.says(number, { [name]: { replica: uuid, state: 'standby' } });
     }
   }
 
@@ -105,7 +108,7 @@ export class ControllerHarness {
     const { head = '', replicas = [] } = (await this.record(name)) ?? {};
     const replica = replicas.find(({ node }) => node === head)?.uuid ?? '';
     await this.changeMirror(name, { epoch: 1n, head, headStopped: false });
-    await this.says(Number(head.slice(-12)), [{ name, replica, state: 'serving' }]);
+    await this.says(Number(head.slice(-12)), { [name]: { replica, state: 'serving' } });
   }
 
   async record(name: string): Promise<VolumeRecord | undefined> {

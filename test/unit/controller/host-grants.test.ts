@@ -68,7 +68,7 @@ describe('the end of a grant', () => {
 describe('nodes that do not keep to a record yet', () => {
   const revision = 40n;
   const said = (number: number, more: Partial<NodeVolumeFacts> = {}): NodeVolumeFacts => ({
-    ...{ name: volume.name, replica: replicaOf(number), state: 'standby', hostsRevision: revision },
+    ...{ replica: replicaOf(number), state: 'standby', hostsRevision: revision },
     ...more,
   });
   const all = [1, 2, 3].map((number) => said(number));
@@ -84,10 +84,13 @@ describe('nodes that do not keep to a record yet', () => {
       nodes: new Map(numbers.map((number) => [id(number), { record: nodeOf(number, good), revision: 1n }])),
       facts: new Map(
         facts.flatMap((volumeFacts, index) =>
-          volumeFacts === undefined
-            ? []
-            : [[id(index + 1), { version: '1', started: '', pools: [], volumes: [volumeFacts] }]],
+          volumeFacts === undefined ? [] : [[id(index + 1), { version: '1', started: '', pools: [] }]],
         ),
+      ),
+      volumeFacts: new Map(
+        facts
+          .map((one) => one ?? said(9))
+          .map((one, index) => [id(index + 1), new Map([[volume.name, one]])]),
       ),
       volumes: new Map(),
       mirrors: new Map(mirrors as never),

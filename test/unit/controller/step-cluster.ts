@@ -59,9 +59,7 @@ export function factsOf(situation: Situation = {}): StepFacts {
   const up = numbers.filter((number) => awayMs[number] === undefined);
   const started = '2026-11-22T10:00:00.000Z';
   const facts = new Map(
-    up.map(
-      (number) => [id(number), { version: '1', started, pools: [poolOf('p', 100)], volumes: [] }] as const,
-    ),
+    up.map((number) => [id(number), { version: '1', started, pools: [poolOf('p', 100)] }] as const),
   );
   const candidates = (): readonly Candidate[] => candidatesOf(records, facts, volumes);
   let uuids = 200;
@@ -72,7 +70,7 @@ export function factsOf(situation: Situation = {}): StepFacts {
     saidOf: (node) => {
       const number = numbers.find((one) => id(one) === node) ?? 0;
       const found = awayMs[number] === undefined ? said[number] : undefined;
-      return found && { name: 'db', replica: replicaOf(number), ...found };
+      return found && { replica: replicaOf(number), ...found };
     },
     mirrorOf: () => (situation.mirror === 'lost' ? undefined : { ...mirror, ...situation.mirror }),
     candidates,
