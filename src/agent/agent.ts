@@ -59,7 +59,8 @@ export class Agent {
     this.#view = new ClusterView({
       ...{ store, clock, log },
       onChange: (view, { nodes, volumes: changed }) => {
-        if (nodes || changed.size > 0) void volumes.apply(wanted.of(view)).then(applied);
+        if (nodes) void volumes.apply(wanted.of(view)).then(applied);
+        else if (changed.size > 0) void volumes.applySome(wanted.ofSome(view, changed));
       },
     });
     this.#facts = new FactsLease({

@@ -25,8 +25,10 @@ export const retryMs = 1_000;
 export class NodeVolumes {
   readonly #options: NodeVolumesOptions;
   readonly #volumes = new Map<string, NodeVolume>();
+  /** The same, by UUID of the replica. */
+  readonly #byReplica = new Map<string, NodeVolume>();
   readonly #watch: RecordWatch;
-  #wanted: ReadonlyMap<string, WantedVolume> = new Map();
+  #wanted: Map<string, WantedVolume> = new Map();
   /** Names of volumes that are to be looked at. */
   readonly #due = new Set<string>();
   /** Those that are to be looked at again later. */
@@ -59,6 +61,15 @@ export class NodeVolumes {
     await this.#look([...changed, ...this.#again]);
   }
 
+  /** The same of some of them, by name; undefined: it is not to be here. */
+  async applySome(wanted: ReadonlyMap<string, WantedVolume | undefined>): Promise<void> {
+    for (const [name, one] of wanted) {
+      if (one === undefined) this.#wanted.delete(name);
+      else this.#wanted.set(name, one);
+    }
+    await this.#look([...wanted.keys()]);
+  }
+
   /** By name; of all volumes, or of those of these names that are here. */
   async facts(names: Iterable<string> = this.#volumes.keys()): Promise<ReadonlyMap<string, NodeVolumeFacts>> {
     const here = [...names].flatMap((name) => this.#volumes.get(name) ?? []);
@@ -75,10 +86,7 @@ export class NodeVolumes {
 
   /** From the engine. */
   onSeal(replica: string, sealed: boolean): void {
-    // A few thousand at most, and heads come and go seldom.
-    for (const volume of this.#volumes.values()) {
-      if (volume.replica === replica) volume.setUsed(sealed);
-    }
+    this.#byReplica.get(replica)?.setUsed(sealed);
   }
 
   /** Decides nothing any more; what is served stays so until the engine closes. */
@@ -145,6 +153,7 @@ export class NodeVolumes {
     if (wanted === undefined) return true;
     const volume = this.#volumes.get(name) ?? new NodeVolume(this.#options, wanted);
     this.#volumes.set(name, volume);
+    this.#byReplica.set(volume.replica, volume);
     return volume.ensure(wanted);
   }
 
@@ -152,6 +161,7 @@ export class NodeVolumes {
     try {
       await volume.remove();
       this.#volumes.delete(name);
+      this.#byReplica.delete(volume.replica);
       return true;
     } catch (err) {
       this.#warn(name, 'cannot be taken away from this node; tried again', err);

@@ -20,6 +20,20 @@ export class Wanted {
     this.#node = node;
   }
 
+  /** Of the volumes of these names, while nodes are as they were; undefined: this node has no part in it. */
+  ofSome(records: Records, names: Iterable<string>): ReadonlyMap<string, WantedVolume | undefined> {
+    const some = new Map<string, WantedVolume | undefined>();
+    for (const name of names) {
+      const stored = records.volumes.get(name);
+      const wanted = stored && wantedOf(this.#node, stored, records);
+      if (stored === undefined) this.#known.delete(name);
+      else this.#known.set(name, { of: stored, wanted });
+      some.set(name, wanted);
+    }
+    return some;
+  }
+
+  /** All of them. */
   of(records: Records): readonly WantedVolume[] {
     const nodes = nodesIn(records);
     const known = nodes === this.#nodes ? this.#known : new Map<string, never>();

@@ -44,9 +44,11 @@ export class Planning {
     };
   }
 
-  /** Of all volumes; none for those that are as they should be. */
-  steps(): readonly PlannedStep[] {
-    return [...this.#snapshot.volumes.values()].flatMap((volume) => {
+  /** Of the volumes of these names, or of all; none for those that are as they should be. */
+  steps(names: Iterable<string> = this.#snapshot.volumes.keys()): readonly PlannedStep[] {
+    return [...names].flatMap((name) => {
+      const volume = this.#snapshot.volumes.get(name);
+      if (volume === undefined) return [];
       const step = this.stepOf(volume.record);
       if (step.kind === 'none') return [];
       if (step.kind === 'change') this.#note(volume.record, step.to);

@@ -1,6 +1,7 @@
-// What the leading controller does: looks at the cluster when something changed, or when the time of a wait
-// is over, and makes the next step of each volume that has one. A step is a compare-and-swap of the records
-// that were looked at, guarded by the leader's term; one that loses is decided anew by what is there then.
+// What the leading controller does: looks at what has changed, or when the time of a wait is over, and makes
+// the next step of each volume that has one. A step is a compare-and-swap of the records that were looked at,
+// guarded by the leader's term; one that loses is decided anew by what is there then. A volume without a next
+// step is not looked at before something of it, or of the nodes, changes.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
@@ -9,7 +10,7 @@ import { volumeKey } from '../cluster/model/keys.js';
 import { encodeVolume } from '../cluster/model/volume-record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Store, Write } from '../store/types.js';
-import type { ClusterState } from './cluster-state.js';
+import type { ClusterChange, ClusterState } from './cluster-state.js';
 import type { Events } from './events.js';
 import { type PlannedStep, Planning } from './planning.js';
 
@@ -31,10 +32,18 @@ export const gatherMs = 10;
 const retryMs = 500;
 /** Commits under way at once. */
 const atOnceMax = 32;
+/** All volumes are looked at so often, whatever was heard of: nothing waits for an oversight forever. */
+const allMs = 30_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #isUp: ReadonlySet<string> | undefined;
+  /** Names of volumes of which something has changed. */
+  #due = new Set<string>();
+  /** Of those that had a next step at the last look, their own or somebody's: anything may change it. */
+  #open = new Set<string>();
+  /** When all are looked at, by the steady clock. */
+  #allAtMs = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -44,16 +53,20 @@ export class Reconciler {
   async lead({ signal, guard }: Term): Promise<void> {
     const { state, clock, log } = this.#options;
     const wake = new Wake(clock, signal);
-    const forget = state.onChange(() => wake.atMs(clock.steadyMs() + gatherMs));
+    this.#allAtMs = clock.steadyMs();
+    const forget = state.onChange((change) => {
+      if (this.#note(change)) wake.atMs(clock.steadyMs() + gatherMs);
+    });
     try {
       wake.atMs(clock.steadyMs());
       while (await wake.next()) {
         try {
           const nextMs = await this.#look(guard, signal);
-          if (nextMs !== undefined) wake.atMs(nextMs);
+          wake.atMs(Math.min(nextMs ?? this.#allAtMs, this.#allAtMs));
         } catch (err) {
           log.warn({ room: 'controller', err }, 'a step could not be made; tried again');
-          wake.atMs(clock.steadyMs() + retryMs);
+          this.#allAtMs = clock.steadyMs() + retryMs;
+          wake.atMs(this.#allAtMs);
         }
       }
     } finally {
@@ -62,14 +75,31 @@ export class Reconciler {
     }
   }
 
+  /** False: nobody has to look. */
+  #note(change: ClusterChange): boolean {
+    if (change === 'facts') return this.#open.size > 0;
+    if (change === 'nodes') this.#allAtMs = this.#options.clock.steadyMs();
+    else this.#due.add(change.volume);
+    return true;
+  }
+
   /** Answers when to look again at the latest. */
   async #look(guard: Term['guard'], signal: AbortSignal): Promise<number | undefined> {
     const { state, clock, replaceAfterMs = replaceAfterMsDefault } = this.#options;
     const { snapshot } = state;
-    if (snapshot === undefined) return undefined;
+    if (snapshot === undefined) {
+      this.#allAtMs = clock.steadyMs() + retryMs;
+      return undefined;
+    }
     this.#tellNodes(snapshot.nodes, snapshot.facts);
     const nowMs = clock.steadyMs();
-    const planned = new Planning(snapshot, { newUuid: randomUUID, nowMs, replaceAfterMs }).steps();
+    const isAll = nowMs >= this.#allAtMs;
+    if (isAll) this.#allAtMs = nowMs + allMs;
+    const names = isAll ? snapshot.volumes.keys() : new Set([...this.#due, ...this.#open]);
+    this.#due = new Set();
+    const planning = new Planning(snapshot, { newUuid: randomUUID, nowMs, replaceAfterMs });
+    const planned = planning.steps(names);
+    this.#open = new Set(planned.map(({ volume }) => volume.record.name));
     const waits = planned.flatMap(({ step }) => (step.kind === 'wait' && step.untilMs ? [step.untilMs] : []));
     const steps = planned.filter(({ step }) => step.kind === 'change' || step.kind === 'remove');
     const worker = async (): Promise<void> => {

@@ -112,7 +112,7 @@ export class ClusterVolumes {
     const there = await Promise.all([volumeKey(name), mirrorsPrefix + name].map((key) => store.get(key)));
     if (there.some((one) => one !== undefined)) throw duplicate(name);
     // It is seen here soon; what is there then decides.
-    await this.#wait(() => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
+    await this.#wait('nodes', () => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
     return false;
   }
 
@@ -193,7 +193,8 @@ export class ClusterVolumes {
       const volume = lookUp(snapshot, name);
       return volume === undefined ? [] : nodesBehind(volume, revision, snapshot);
     };
-    await this.#wait(() => behind().length === 0);
+    const { name: known = name } = lookUp(this.#options.nodes.snapshot(), name) ?? {};
+    await this.#wait(known, () => behind().length === 0);
     const nodes = behind();
     if (nodes.length === 0) return;
     const who = nodes.map((node) => `'${node}'`).join(', ');
@@ -256,7 +257,7 @@ export class ClusterVolumes {
 
   /** What was written a moment ago is seen by who asks next. */
   async #seen(name: string, revision: bigint): Promise<bigint> {
-    await this.#wait(() => {
+    await this.#wait(name, () => {
       const stored = this.#options.nodes.snapshot().volumes.get(name);
       return stored === undefined || stored.revision >= revision;
     });
@@ -264,11 +265,11 @@ export class ClusterVolumes {
   }
 
   async #until(name: string, isDone: (volume: VolumeRecord | undefined) => boolean): Promise<void> {
-    await this.#wait(() => isDone(this.#options.nodes.snapshot().volumes.get(name)?.record));
+    await this.#wait(name, () => isDone(this.#options.nodes.snapshot().volumes.get(name)?.record));
   }
 
-  /** Looks again with each change, for a while. */
-  async #wait(isDone: () => boolean): Promise<void> {
+  /** Looks again with each change of the volume of this name or of a node, for a while. */
+  async #wait(what: string | 'nodes', isDone: () => boolean): Promise<void> {
     const { state, clock } = this.#options;
     if (isDone()) return;
     await new Promise<void>((resolve) => {
@@ -278,7 +279,8 @@ export class ClusterVolumes {
         resolve();
       };
       const stop = clock.after(waitMsMax, end);
-      const forget = state.onChange(() => {
+      const forget = state.onChange((change) => {
+        if (change === 'facts' || (change !== 'nodes' && change.volume !== what)) return;
         if (isDone()) end();
       });
     });

@@ -1,6 +1,11 @@
 // A controller over a store in memory, and nodes that only say what a test lets them say. Time is virtual.
 import { pino } from 'pino';
-import { encodeFacts, encodeVolumeFacts, type NodeVolumeFacts } from '../../../src/cluster/model/facts.js';
+import {
+  encodeFacts,
+  encodeVolumeFacts,
+  type NodeVolumeFacts,
+  type PoolFacts,
+} from '../../../src/cluster/model/facts.js';
 import { factsKey, leaderKey, nodeKey, volumeFactsKey, volumeKey } from '../../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../../src/cluster/model/node.js';
 import { decodeNode, encodeNode } from '../../../src/cluster/model/node-record.js';
@@ -73,8 +78,12 @@ export class ControllerHarness {
   }
 
   /** What the node says; it is up from then on. */
-  async says(number: number, volumes: Readonly<Record<string, NodeVolumeFacts>> = {}) {
-    const facts = { version: '1', started: '2026-11-22T10:00:00.000Z', pools: [poolOf('p', 100)] };
+  async says(
+    number: number,
+    volumes: Readonly<Record<string, NodeVolumeFacts>> = {},
+    pools: readonly PoolFacts[] = [poolOf('p', 100)],
+  ) {
+    const facts = { version: '1', started: '2026-11-22T10:00:00.000Z', pools };
     for (const [name, said] of Object.entries(volumes)) {
       await this.put(volumeFactsKey(id(number), name), encodeVolumeFacts(said));
     }

@@ -5,7 +5,7 @@ import { leaderKey } from '../../../src/cluster/model/keys.js';
 import { addReplica, deleteVolume } from '../../../src/cluster/model/volume.js';
 import { encodeMirror } from '../../../src/mirrors/record.js';
 import { mirrorsPrefix } from '../../../src/mirrors/records.js';
-import { id } from '../cluster/placement-cluster.js';
+import { id, poolOf } from '../cluster/placement-cluster.js';
 import { ControllerHarness, replaceAfterMs } from './controller-harness.js';
 import { made, membersOf, mirror, replicaOf, volume } from './step-cluster.js';
 
@@ -126,6 +126,35 @@ describe('a controller that leads', () => {
     await harness.isLost(4);
     await harness.clock.run(replaceAfterMs + 1_000);
     expect((await harness.record('db'))?.replicas.map(({ node }) => node)).toContain(id(5));
+  });
+
+  it('goes on with what waits for room when a node says that it has some', async () => {
+    await harness.says(4, {}, [poolOf('p', 0)]);
+    await harness.lead();
+    const record = { ...mirror, ...membersOf(1, 2, 3) };
+    await harness.put(mirrorsPrefix + made.name, encodeMirror({ volumeUuid: made.uuid, record }));
+    await harness.putVolume(volume);
+    await harness.node(3, { state: 'evacuating' });
+    await harness.clock.run(1_000);
+    expect((await harness.record('db'))?.replicas).toHaveLength(3);
+    await harness.says(4);
+    await harness.clock.run(100);
+    expect((await harness.record('db'))?.replicas).toMatchObject([{}, {}, {}, { node: id(4) }]);
+  });
+
+  it('looks again at volumes that were as they should be when a node has changed', async () => {
+    for (const name of ['one', 'two']) {
+      await harness.put(mirrorsPrefix + name, encodeMirror({ volumeUuid: made.uuid, record: mirror }));
+      await harness.putVolume({ ...volume, name });
+    }
+    await harness.lead();
+    await creating();
+    await harness.clock.run(1_000);
+    await harness.node(1, { state: 'draining' });
+    await harness.clock.run(100);
+    for (const name of ['one', 'two', 'db']) {
+      expect(await harness.record(name)).toMatchObject({ head: expect.not.stringMatching(id(1)) });
+    }
   });
 
   it('takes the records of a volume away when the last replica is gone', async () => {
