@@ -42,21 +42,23 @@ enum class Planted : uint8_t {
   joined_marks_forgotten,      // marks that it alone has are never cleared
   skipped_not_zeroed,          // what the source does not have stays what it was at the one that joins
   skipped_written,             // although it was written meanwhile
-  settled_written,             // what is being written is noted as copied
-  settled_uncopied,            // so is what has not been copied yet
-  resumed_older,               // a copy goes on at a disk that is older than the part that was copied
-  copied_past_writes,          // a copy overwrites what is newer
-  copied_with_gaps,            // of what is copied a granule is left out
-  copied_backwards,            // from the one that was away
-  lost_while_added,            // one that fails while the store adds it stays in the set
-  doubt_taken_for_yes,         // what the store did not answer counts as done
-  doubt_taken_for_no,          // what the store did without an answer is asked for again, of another state
-  restarted_unreconciled,      // with all members lost and back, what they were writing counts as equal
-  replaced_served,             // one that lost its memory is still one of the set
-  verified_past_writes,        // members are compared while one of them lacks what is being written
-  verified_unreconciled,       // or what is not made equal yet
-  grown_early,                 // a volume is larger before all members in sync are
-  left_in_disorder,            // what one that left has marked is never copied back to it
+  // What is being written is noted as copied. It is marked too, and the next head notes what is marked: the
+  // simulation cannot see this, a test of the head alone does.
+  settled_written,
+  settled_uncopied,        // so is what has not been copied yet
+  resumed_older,           // a copy goes on at a disk that is older than the part that was copied
+  copied_past_writes,      // a copy overwrites what is newer
+  copied_with_gaps,        // of what is copied a granule is left out
+  copied_backwards,        // from the one that was away
+  lost_while_added,        // one that fails while the store adds it stays in the set
+  doubt_taken_for_yes,     // what the store did not answer counts as done
+  doubt_taken_for_no,      // what the store did without an answer is asked for again, of another state
+  restarted_unreconciled,  // with all members lost and back, what they were writing counts as equal
+  replaced_served,         // one that lost its memory is still one of the set
+  verified_past_writes,    // members are compared while one of them lacks what is being written
+  verified_unreconciled,   // or what is not made equal yet
+  grown_early,             // a volume is larger before all members in sync are
+  left_in_disorder,        // what one that left has marked is never copied back to it
   // At a member.
   member_written_unmarked,      // a write begins before the mark of its region is durable
   member_second_region,         // a write over a border of regions marks the first only

@@ -63,7 +63,7 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
       events_.push_back({.kind = ReplicaEvent::Kind::metadata_done, .ticket = action.ticket});
       break;
     case ReplicaAction::Kind::submit_io:
-      if (holds_) {
+      if (is_held(ios_.at(action.slot))) {
         held_.push_back(action.slot);
       } else {
         do_io(action.slot);
@@ -96,6 +96,11 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
   }
+}
+
+bool MemoryReplica::is_held(const PendingIo& io) const {
+  const uint64_t end = io.lba + io.bytes.size() / k_block_bytes;
+  return holds_ && (!held_lba_ || (io.lba <= *held_lba_ && *held_lba_ < end));
 }
 
 bool MemoryReplica::is_spoiled(uint64_t lba, uint64_t count) const {
@@ -144,8 +149,9 @@ void MemoryReplica::do_io(uint32_t slot) {
   events_.push_back({.kind = ReplicaEvent::Kind::io_done, .slot = slot, .status = io_status_});
 }
 
-void MemoryReplica::hold_ios(bool hold) {
+void MemoryReplica::hold_ios(bool hold, std::optional<uint64_t> lba) {
   holds_ = hold;
+  held_lba_ = lba;
   if (hold) return;
   for (const uint32_t slot : std::exchange(held_, {})) do_io(slot);
   if (events_.empty()) return;

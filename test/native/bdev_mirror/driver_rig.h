@@ -35,8 +35,9 @@ class MemoryReplica {
   ~MemoryReplica();
 
   // --- faults ---
-  void restart();                // every association is gone
-  void hold_ios(bool hold);      // what comes waits in the device
+  void restart();  // every association is gone
+  // What comes waits in the device; with `lba`: what is of this block.
+  void hold_ios(bool hold, std::optional<uint64_t> lba = {});
   void be_unreachable(bool is);  // no connection can be made, and those there are are lost
   void fail_ios(Status status) { io_status_ = status; }  // ok: no more
   void spoil(uint64_t lba) { spoiled_.insert(lba); }     // it cannot be read until it is written
@@ -76,6 +77,7 @@ class MemoryReplica {
   void step(const ReplicaEvent& event);
   void carry_out(const ReplicaAction& action);
   void do_io(uint32_t slot);
+  bool is_held(const PendingIo& io) const;
   bool is_spoiled(uint64_t lba, uint64_t count) const;
   void read_checksums(const ReplicaAction& action);
   void grow(uint64_t blocks_count);
@@ -91,6 +93,7 @@ class MemoryReplica {
   bool holds_ = false, is_unreachable_ = false;
   Status io_status_ = Status::ok;
   std::set<uint64_t> spoiled_;
+  std::optional<uint64_t> held_lba_;
   std::deque<uint32_t> held_;
   std::map<uint32_t, PendingIo> ios_;
   std::map<uint32_t, PendingCommand> commands_;

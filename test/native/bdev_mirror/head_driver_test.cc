@@ -120,6 +120,38 @@ TEST(HeadDriver, AFullCopyGoesOnWhereItWas) {
   }
 }
 
+// A write that only one of them has must still be noted by that one when the head is gone.
+TEST(HeadDriver, NothingCountsAsCopiedWhileItIsBeingWritten) {
+  DriverRig rig(2);
+  rig.record.in_sync = MemberSet::of(0);
+  std::fill(rig.replicas[0]->data().begin(), rig.replicas[0]->data().end(), uint8_t{0x77});
+  rig.options.head.settle_bytes = k_region_bytes;
+  rig.options.head.copies_max = 1;
+  rig.options.head.latency_budget_ns = 20 * k_ns_per_s;
+  rig.options.head.resync_bytes_per_s = rig.options.head.busy_resync_bytes_per_s = k_region_bytes;
+  rig.start();
+  MemoryReplica& source = *rig.replicas[0];
+  MemoryReplica& joining = *rig.replicas[1];
+  const auto notes = [&](uint64_t granule) {
+    const ReplicaMetadata& metadata = source.metadata();
+    return std::ranges::any_of(metadata.absent, [&](const auto& map) { return map && map->has(granule); });
+  };
+  ASSERT_TRUE(rig.wait_for([&] { return joining.blocks_written() >= 128; }));
+  rig.world.on(rig.home, [&] { source.hold_ios(true, 1); });
+  DriverRig::Op& write = rig.submit(IoType::write, 1, 1, 0x88);
+  rig.world.on(rig.user, [&] { rig.channel->submit(write.io); });
+  // The first region has been copied, and so has the second.
+  ASSERT_TRUE(rig.wait_for([&] { return joining.blocks_written() >= 512 + 1; }));
+  EXPECT_FALSE(rig.is_over(write));
+  EXPECT_TRUE(notes(1));
+  rig.world.on(rig.home, [&] { source.hold_ios(false); });
+  ASSERT_TRUE(rig.wait_for([&] { return !notes(1); }));
+  EXPECT_EQ(write.status, Status::ok);
+  EXPECT_TRUE(notes(DriverRig::k_blocks - 1));
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+}
+
 // So it is by a member that cannot unmap, and by one that can only write.
 TEST(HeadDriver, ZeroesAreBroughtByWhatTheMemberHasForThem) {
   for (const bool can_zero : {true, false}) {
