@@ -13,6 +13,7 @@ import type { MirrorRecords } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
+import { ensureSize, sizeOf } from './head-size.js';
 import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
@@ -49,6 +50,9 @@ export class NodeVolume {
   #error: string | undefined;
   /** Of the record by which hosts are let in. */
   #hostsRevision: bigint | undefined;
+  /** The size that hosts are told here. */
+  #toldBytes = 0n;
+  #sizeMaxBytes: bigint | undefined;
 
   /** Fails when no replica of it is of this node: who calls has mixed something up. */
   constructor(options: NodeVolumeOptions, wanted: WantedVolume) {
@@ -76,6 +80,7 @@ export class NodeVolume {
       ...(this.#error !== undefined && { error: this.#error }),
       ...(resync.length > 0 && { resync }),
       ...(this.#hostsRevision !== undefined && { hostsRevision: this.#hostsRevision }),
+      ...(this.#sizeMaxBytes !== undefined && { sizeMaxBytes: this.#sizeMaxBytes }),
     };
   }
 
@@ -177,10 +182,12 @@ export class NodeVolume {
     // What is known may be older than the order that names the replica: the store is asked before data goes.
     if (this.#hasLeft(record) && this.#hasLeft(await this.#storedRecord())) return this.#discard();
     await this.#ensureReplica(record);
+    await this.#endSmaller(record);
     await this.#ensureServed(record);
     await this.#ensureAllowed();
     this.#tellCluster();
-    return this.#ensureMembers();
+    const isTold = await this.#tellSize();
+    return (await this.#ensureMembers()) && (await this.#ensureSize()) && isTold;
   }
 
   async #readRecord(): Promise<MirrorRecord> {
@@ -226,8 +233,21 @@ export class NodeVolume {
     if (there === undefined) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
-    await engine.addReplica({ name: uuid, pool, volume, uuid, volumeUuid, content, hosts });
+    const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;
+    this.#sizeMaxBytes = (await engine.addReplica(replica)).sizeMaxBytes;
     this.#hasReplica = true;
+  }
+
+  /**
+   * The engine of a standby says the size with which the volume was added, until it is head. Hosts that find
+   * another size on one path than on the others take either one: so it is added anew, and they come back.
+   */
+  async #endSmaller(record: MirrorRecord): Promise<void> {
+    if (this.#role?.state !== 'standby' || sizeOf(record) <= this.#toldBytes) return;
+    await this.#role.handOver(); // it may have become head just now
+    this.#role = undefined;
+    await this.#options.engine.removeVolume(this.#wanted.name);
+    this.#isServed = false;
   }
 
   async #ensureServed(record: MirrorRecord): Promise<void> {
@@ -242,6 +262,7 @@ export class NodeVolume {
         ...(qos !== undefined && { qos: engineLimits(qos) }),
       });
       this.#told = this.#wanted;
+      this.#toldBytes = sizeOf(record);
     }
     this.#isServed = true;
     this.#role = new VolumeRole({
@@ -271,6 +292,22 @@ export class NodeVolume {
     const [record, wanted] = [this.#record, this.#wanted];
     if (record === undefined || this.#role?.state !== 'serving' || wanted.state !== 'ready') return true;
     return ensureMembers(this.#options.engine, wanted, record, this.replica);
+  }
+
+  /** Only a head makes it larger. */
+  async #ensureSize(): Promise<boolean> {
+    const [record, wanted] = [this.#record, this.#wanted];
+    if (record === undefined || this.#role?.state !== 'serving' || wanted.state !== 'ready') return true;
+    return ensureSize(this.#options.engine, wanted, record);
+  }
+
+  /** Hosts see what the record says, once the head here knows it too. */
+  async #tellSize(): Promise<boolean> {
+    const record = this.#record;
+    if (record === undefined || this.#role?.state !== 'serving') return true;
+    if (sizeOf(record) <= this.#toldBytes) return true;
+    this.#toldBytes = await this.#options.engine.resizeMirror(this.#wanted.name);
+    return sizeOf(record) <= this.#toldBytes;
   }
 
   async #mirrorOptions(record: MirrorRecord): Promise<MirrorOptions> {

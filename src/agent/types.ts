@@ -36,7 +36,7 @@ export interface WantedVolume {
   readonly name: string;
   readonly uuid: string;
   readonly nqn: string;
-  /** A multiple of 4,096. */
+  /** A multiple of 4,096; what it is to have: its head makes it so large, and new replicas begin with it. */
   readonly sizeBytes: bigint;
   readonly thick: boolean;
   /** creating: nobody is its head yet. deleting: it goes with its data. */

@@ -1,6 +1,6 @@
 // What the records of a cluster want of one node: the volumes of which it keeps a replica, or is to give one
 // up. What has not changed is the same object as before: nobody has to look at it again.
-import { leavingOf, type VolumeRecord } from '../cluster/model/volume.js';
+import { leavingOf, promisedBytes, type VolumeRecord } from '../cluster/model/volume.js';
 import type { ClusterView, Stored } from '../cluster/view/cluster-view.js';
 import type { WantedReplica, WantedVolume } from './types.js';
 
@@ -70,7 +70,8 @@ function wantedOf(
     const { addresses, hostNqn } = of;
     return [{ node: of.id, replica: replica.uuid, address: addresses.replication, hostNqn, up }];
   });
-  const { name, uuid, nqn, sizeBytes, state, wishes, head, hosts, qos } = volume;
+  const { name, uuid, nqn, state, wishes, head, hosts, qos } = volume;
+  const sizeBytes = promisedBytes(volume);
   return {
     ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
     members: volume.replicas.map((replica) => replica.uuid),

@@ -42,6 +42,9 @@ export const ClusterVolume = Type.Object(
     nqn: Type.String(),
     nsid: Type.Integer(),
     sizeBytes: Count,
+    wantedSizeBytes: Type.Optional(
+      Type.Unsafe<number | string>({ ...Count, description: 'It is to become so large. Absent: it is.' }),
+    ),
     blockSizeBytes: Type.Integer(),
     state: Type.String({ description: 'creating, ready or deleting.' }),
     health: Type.String({ description: 'healthy, degraded, unavailable; or as its state.' }),
@@ -72,6 +75,7 @@ export const ClusterVolumeList = Type.Object({ volumes: Type.Array(ref(ClusterVo
 
 export function clusterVolumeBody({
   sizeBytes,
+  wantedSizeBytes,
   epoch,
   wishes,
   addresses,
@@ -82,6 +86,7 @@ export function clusterVolumeBody({
   return {
     ...rest,
     ...{ kind: 'cluster', nsid: 1, sizeBytes: count(sizeBytes), epoch: count(epoch) },
+    ...(wantedSizeBytes !== undefined && { wantedSizeBytes: count(wantedSizeBytes) }),
     ...{ minInSync: wishes.minInSync, replicasWanted: wishes.replicas },
     ...{ thick: wishes.thick, spread: wishes.spread },
     ...(wishes.pool !== undefined && { pool: wishes.pool }),

@@ -36,6 +36,7 @@ export type {
   SnapshotBody,
   StatsBody,
   VolumeBody,
+  VolumePatchBody,
   VolumeStatsBody,
 };
 

@@ -1,5 +1,6 @@
 // Why a volume is as it is, for a person: what is so, what is needed for it to be used, what is safe to do,
 // and what would be lost. From its view alone. Pure.
+import { formatSize } from '../base/sizes.js';
 import type { ClusterVolumeView } from './types.js';
 
 export interface Explanation {
@@ -32,6 +33,10 @@ function reasonsOf(volume: ClusterVolumeView): readonly string[] {
     ...(head === undefined ? [] : [`its head is on '${head}'`]),
     ...replicas.filter((replica) => replica.state !== 'in-sync').map(replicaText),
   ];
+  if (volume.wantedSizeBytes !== undefined) {
+    const sizes = `${formatSize(volume.sizeBytes)}, and is to have ${formatSize(volume.wantedSizeBytes)}`;
+    reasons.push(`it has ${sizes}: its head makes all replicas larger when all of them are in sync`);
+  }
   if (state === 'ready' && head === undefined) {
     reasons.push('no node is its head: one with a replica in sync has to answer');
   }

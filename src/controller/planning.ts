@@ -60,6 +60,10 @@ export class Planning {
     return nextVolumeStep(volume, this.#facts);
   }
 
+  get saidOf(): StepFacts['saidOf'] {
+    return this.#facts.saidOf;
+  }
+
   candidates(): readonly Candidate[] {
     const { facts, volumes } = this.#snapshot;
     const records = () => [...volumes.values()].map(({ record }) => record);

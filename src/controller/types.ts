@@ -42,6 +42,8 @@ export interface ClusterVolumeView {
   readonly uuid: string;
   readonly nqn: string;
   readonly sizeBytes: bigint;
+  /** It is to become so large; absent: it has what is wanted. */
+  readonly wantedSizeBytes?: bigint;
   readonly blockSizeBytes: number;
   readonly state: VolumeState;
   readonly health: VolumeHealth;

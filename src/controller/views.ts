@@ -28,6 +28,7 @@ export function volumeView(
     ...(volume.head !== undefined && { wantedHead: nameOf(volume.head, snapshot) }),
     epoch: record?.epoch ?? 0n,
     addresses: addressesOf(volume, snapshot),
+    ...(volume.wantedSizeBytes !== undefined && { wantedSizeBytes: volume.wantedSizeBytes }),
     ...(hosts !== undefined && { hosts }),
     ...(exclusive !== undefined && { exclusive }),
     ...(qos !== undefined && { qos }),

@@ -2,6 +2,7 @@
 // else. Pure. What must stay true: a volume that is not as it should be has an owner of its next step, which
 // is this, one of its nodes (src/agent), or somebody who has to bring a node back, and `waiting` says which.
 
+import { formatSize } from '../base/sizes.js';
 import type { NodeVolumeFacts } from '../cluster/model/facts.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import {
@@ -9,8 +10,10 @@ import {
   forgetReplica,
   leavingOf,
   type PlacedReplica,
+  promisedBytes,
   removeReplica,
   type VolumeRecord,
+  volumeGrown,
   volumeReady,
   wantHead,
 } from '../cluster/model/volume.js';
@@ -58,7 +61,9 @@ export function nextVolumeStep(volume: VolumeRecord, facts: StepFacts): VolumeSt
   return (
     headStep(volume, mirror, facts) ??
     forgetStep(volume, mirror, facts) ??
+    grownStep(volume, mirror) ??
     membersStep(volume, mirror, facts) ??
+    growStep(volume, mirror, facts) ??
     none
   );
 }
@@ -157,13 +162,13 @@ function copyStep(missing: readonly PlacedReplica[], facts: StepFacts): VolumeSt
 }
 
 function addStep(volume: VolumeRecord, staying: number, facts: StepFacts): VolumeStep {
-  const { name, sizeBytes, wishes, qos, replicas } = volume;
+  const { name, wishes, qos, replicas } = volume;
   const taken = new Map(
     leavingOf(volume).map(({ node }) => [node, 'its replica there is about to go'] as const),
   );
   // Those that are to leave are there still: their nodes are taken, and they count for nobody.
   const request = {
-    ...{ name, sizeBytes, minIops: qos?.minIops ?? 0 },
+    ...{ name, sizeBytes: promisedBytes(volume), minIops: qos?.minIops ?? 0 },
     wishes: { ...wishes, replicas: replicas.length + wishes.replicas - staying },
     keep: replicas.map(({ node }) => node),
     exclude: taken,
@@ -176,6 +181,34 @@ function addStep(volume: VolumeRecord, staying: number, facts: StepFacts): Volum
   }
   const added = addReplica(volume, { uuid: facts.newUuid(), ...to });
   return change(added, 'ReplicaAdded', `a replica more on '${nameOf(to.node, facts)}'`);
+}
+
+/** What its head has done, also where the wish was taken back meanwhile. */
+function grownStep(volume: VolumeRecord, mirror: MirrorRecord): VolumeStep | undefined {
+  const grown = volumeGrown(volume, mirror.blocksCount * BigInt(mirror.blockSizeBytes));
+  if (grown === volume) return undefined;
+  const sizes = `it has ${formatSize(grown.sizeBytes)}, and had ${formatSize(volume.sizeBytes)}`;
+  return change(grown, 'VolumeGrown', sizes);
+}
+
+/** By its head, when all replicas are in sync: one that is away may not have the room. */
+function growStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts): VolumeStep | undefined {
+  if (volume.wantedSizeBytes === undefined) return undefined;
+  const inSync = inSyncOf(mirror);
+  const missing = volume.replicas.filter(({ uuid }) => !inSync.has(uuid));
+  const becomes = `before it becomes ${formatSize(volume.wantedSizeBytes)} large`;
+  if (missing.length > 0) return wait(`a copy to ${namesOf(missing, facts)} ${becomes}`);
+  const head =
+    mirror.headStopped || mirror.head === nobody ? undefined : facts.saidOf(mirror.head, volume.name);
+  if (head?.state !== 'serving') return wait(`a head that serves ${becomes}`);
+  if (head.error === undefined)
+    return wait(`its replicas to become ${formatSize(volume.wantedSizeBytes)} large`);
+  // The head knows replicas, people know nodes.
+  const why = volume.replicas.reduce(
+    (text, { uuid, node }) => text.replaceAll(uuid, `on '${nameOf(node, facts)}'`),
+    head.error,
+  );
+  return wait(`its replicas to become larger: ${why}`);
 }
 
 /** Of nodes that are away, and not for long enough yet. */

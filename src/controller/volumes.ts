@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.js';
 import { ClusterVolumeStateError } from '../base/cluster-errors.js';
 import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError } from '../base/errors.js';
+import { KeyedLock } from '../base/keyed-lock.js';
 import { checkNqn, volumeNqn } from '../base/nqn.js';
 import type { QosWords } from '../base/qos.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
@@ -18,13 +19,14 @@ import {
   wantHead,
 } from '../cluster/model/volume.js';
 import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
-import { withReplica } from '../cluster/placement/candidates.js';
+import { type Candidate, withReplica } from '../cluster/placement/candidates.js';
 import { placeAll } from '../cluster/placement/place.js';
 import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import { type Explanation, explainVolume } from './explain.js';
+import { withSize } from './growth.js';
 import { nodesBehind, withHost, withoutHost } from './host-grants.js';
 import type { Nodes } from './nodes.js';
 import { Planning } from './planning.js';
@@ -50,6 +52,7 @@ export class ClusterVolumes {
   readonly #options: ClusterVolumesOptions;
   /** Made a moment ago, and not seen in the store yet: their places count. */
   readonly #fresh = new Map<string, VolumeRecord>();
+  readonly #growths = new KeyedLock();
 
   constructor(options: ClusterVolumesOptions) {
     this.#options = options;
@@ -166,6 +169,24 @@ export class ClusterVolumes {
     return this.get(name);
   }
 
+  /**
+   * Never smaller; what it has already takes back what was wanted. Answers when it is so large, or after a
+   * while: it grows when all its replicas are in sync, and its view says what it waits for.
+   */
+  async resize(name: string, sizeBytes: bigint): Promise<ClusterVolumeView> {
+    const { nodes } = this.#options;
+    // One after the other, so that each sees what was promised to those before.
+    await this.#growths.exclusive('size', () =>
+      this.#change(name, (volume) => {
+        const planning = this.#planning(nodes.snapshot());
+        return withSize(volume, sizeBytes, this.#withFresh(planning.candidates()), planning.saidOf);
+      }),
+    );
+    const { name: known, uuid } = find(nodes.snapshot(), name);
+    await this.#until(known, (volume) => volume?.uuid !== uuid || volume.wantedSizeBytes === undefined);
+    return this.get(name);
+  }
+
   /** Answers when it is let in, and nobody else any more. */
   async grantHost(name: string, nqn: string, { exclusive = false } = {}): Promise<ClusterVolumeView> {
     checkNqn(nqn);
@@ -215,11 +236,7 @@ export class ClusterVolumes {
     const snapshot = nodes.snapshot();
     const known = [...snapshot.volumes.keys(), ...this.#fresh.keys()];
     if (known.includes(name)) throw duplicate(name);
-    const fresh = [...this.#fresh.values()].filter((volume) => !snapshot.volumes.has(volume.name));
-    const candidates = fresh.reduce(
-      (all, volume) => volume.replicas.reduce((some, replica) => withReplica(some, volume, replica), all),
-      this.#planning(snapshot).candidates(),
-    );
+    const candidates = this.#withFresh(this.#planning(snapshot).candidates());
     const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
     const uuid = randomUUID();
     const replicas = placeAll(request, candidates).map(
@@ -233,6 +250,15 @@ export class ClusterVolumes {
       },
       replicas,
       clock.date(),
+    );
+  }
+
+  #withFresh(candidates: readonly Candidate[]): readonly Candidate[] {
+    const { volumes } = this.#options.nodes.snapshot();
+    const fresh = [...this.#fresh.values()].filter(({ name }) => !volumes.has(name));
+    return fresh.reduce(
+      (all, volume) => volume.replicas.reduce((some, replica) => withReplica(some, volume, replica), all),
+      candidates,
     );
   }
 

@@ -3,7 +3,13 @@
 // (cluster.ts). Nothing of a request is kept here.
 
 import type { HostPort } from '../base/address.js';
-import { ApiClient, type NewVolumeBody, type PoolBody, type VolumeBody } from '../client/api-client.js';
+import {
+  ApiClient,
+  type NewVolumeBody,
+  type PoolBody,
+  type VolumeBody,
+  type VolumePatchBody,
+} from '../client/api-client.js';
 import type { ClusterPoolBody } from '../client/cluster-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import { ask } from '../client/transport.js';
@@ -18,6 +24,8 @@ export interface StorageVolume extends VolumeBody {
   /** Of a cluster: where hosts reach it, one for each node with a replica. */
   readonly addresses?: readonly HostPort[];
   readonly cluster?: ClusterParameters;
+  /** Of a cluster: what its next step waits for. */
+  readonly waitingFor?: string;
 }
 
 export type StoragePool = PoolBody | ClusterPoolBody;
@@ -28,7 +36,6 @@ export interface Storage
     ApiClient,
     | 'volumes'
     | 'volume'
-    | 'changeVolume'
     | 'deleteVolume'
     | 'hosts'
     | 'grantHost'
@@ -45,6 +52,7 @@ export interface Storage
   volumes(): Promise<readonly StorageVolume[]>;
   volume(name: string): Promise<StorageVolume>;
   createVolume(body: NewStorageVolume): Promise<StorageVolume>;
+  changeVolume(name: string, change: VolumePatchBody): Promise<StorageVolume>;
   node(): Promise<NodeFacts>;
 }
 
@@ -58,16 +66,19 @@ export class RestStorage extends ApiClient implements Storage {
   }
 
   override async volume(name: string): Promise<StorageVolume> {
-    const found = volumeOf(await super.volume(name));
-    if (found !== undefined) return found;
-    throw new RemoteError('VOLUME_NOT_FOUND', `volume '${name}' is being deleted`, 404, { volume: name });
+    return found(name, volumeOf(await super.volume(name)));
+  }
+
+  override async changeVolume(name: string, change: VolumePatchBody): Promise<StorageVolume> {
+    return found(name, volumeOf(await super.changeVolume(name, change)));
   }
 
   override async createVolume(body: NewStorageVolume): Promise<StorageVolume> {
-    const made = volumeOf(await super.createVolume(body));
-    if (made !== undefined) return made;
-    throw new RemoteError('VOLUME_NOT_FOUND', `volume '${body.name}' was deleted`, 404, {
-      volume: body.name,
-    });
+    return found(body.name, volumeOf(await super.createVolume(body)));
   }
+}
+
+function found(name: string, volume: StorageVolume | undefined): StorageVolume {
+  if (volume !== undefined) return volume;
+  throw new RemoteError('VOLUME_NOT_FOUND', `volume '${name}' is being deleted`, 404, { volume: name });
 }

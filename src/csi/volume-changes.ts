@@ -2,6 +2,7 @@
 import { toBytes } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
+import { RpcError } from '../rpc/status.js';
 import { checkCapabilities } from './capabilities.js';
 import { expandedSize, parseRange } from './capacity.js';
 import { invalid, required } from './checks.js';
@@ -37,7 +38,10 @@ export async function deleteVolume(
   });
 }
 
-/** Never makes a volume smaller. Hosts see the new size at once; what is on the volume grows on the node. */
+/**
+ * Never makes a volume smaller. Hosts see the new size at once; what is on the volume grows on the node. One
+ * of a cluster grows when all its replicas are in sync: what is wanted stays, and a later call finds it so.
+ */
 export async function expandVolume(
   parts: Parts,
   { volumeId, capacityRange, volumeCapability }: ControllerExpandVolumeRequest,
@@ -50,7 +54,11 @@ export async function expandVolume(
     const volume = await parts.volumes.get(volumeId);
     const sizeBytes = expandedSize(range, toBytes(volume.sizeBytes));
     if (sizeBytes > toBytes(volume.sizeBytes)) {
-      await parts.storage.changeVolume(volume.uuid, { sizeBytes: sizeBytes.toString() });
+      const changed = await parts.storage.changeVolume(volume.uuid, { sizeBytes: sizeBytes.toString() });
+      if (toBytes(changed.sizeBytes) < sizeBytes) {
+        const { sizeBytes: hasBytes, waitingFor = 'its head' } = changed;
+        throw new RpcError('UNAVAILABLE', `it still has ${hasBytes} bytes, and waits for ${waitingFor}`);
+      }
     }
     return { capacityBytes: sizeBytes.toString(), nodeExpansionRequired: true };
   });

@@ -16,6 +16,7 @@ import { encodeFacts, encodeVolumeFacts, type PoolFacts } from '../../src/cluste
 import { factsKey, nodeKey, volumeFactsKey } from '../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../src/cluster/model/node.js';
 import { encodeNode } from '../../src/cluster/model/node-record.js';
+import { promisedBytes } from '../../src/cluster/model/volume.js';
 import { ClusterState } from '../../src/controller/cluster-state.js';
 import { Events } from '../../src/controller/events.js';
 import { Nodes } from '../../src/controller/nodes.js';
@@ -96,14 +97,16 @@ export class ClusterHarness {
     await this.store.commit([], [{ type: 'delete', key: factsKey(nodeId(number)) }]);
   }
 
-  /** The replica of this node misses writes. */
-  async outOfSync(name: string, number: number): Promise<void> {
+  /** The replica of this node misses writes, or does not any more. */
+  async outOfSync(name: string, number: number, misses = true): Promise<void> {
     const stored = await this.#mirrors.get(name);
     const replicas = this.state.snapshot?.volumes.get(name)?.record.replicas ?? [];
     const uuid = replicas.find(({ node }) => node === nodeId(number))?.uuid;
     if (stored === undefined || uuid === undefined)
       throw new Error(`no replica of ${name} on node ${number}`);
-    const members = stored.record.members.map((one) => (one.uuid === uuid ? { ...one, inSync: false } : one));
+    const members = stored.record.members.map((one) =>
+      one.uuid === uuid ? { ...one, inSync: !misses } : one,
+    );
     await this.#mirrors.swap(name, { ...stored, record: { ...stored.record, members } });
   }
 
@@ -146,7 +149,9 @@ export class ClusterHarness {
   async #sayAll(): Promise<void> {
     const volumes = [...(this.state.snapshot?.volumes.values() ?? [])];
     for (const { record } of volumes) {
-      if (record.state === 'ready' && record.head !== undefined) await this.#head(record.name, record.head);
+      if (record.state !== 'ready' || record.head === undefined) continue;
+      await this.#head(record.name, record.head);
+      await this.#grow(record.name, promisedBytes(record));
     }
     for (const [number, pools] of this.#pools) {
       if (this.deaf.has(number)) continue;
@@ -167,6 +172,14 @@ export class ClusterHarness {
   async #say(key: string, facts: Uint8Array): Promise<void> {
     const known = await this.store.get(key);
     if (known === undefined || Buffer.compare(known.value, facts) !== 0) await this.#put(key, facts);
+  }
+
+  async #grow(name: string, sizeBytes: bigint): Promise<void> {
+    const stored = await this.#mirrors.get(name);
+    if (stored === undefined || stored.record.members.some(({ inSync }) => !inSync)) return;
+    const blocksCount = sizeBytes / BigInt(stored.record.blockSizeBytes);
+    if (blocksCount <= stored.record.blocksCount) return;
+    await this.#mirrors.swap(name, { ...stored, record: { ...stored.record, blocksCount } });
   }
 
   async #head(name: string, head: string): Promise<void> {

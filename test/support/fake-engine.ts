@@ -168,10 +168,12 @@ export class FakeEngine extends FakePools implements EnginePort {
   }
 
   async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
+    this.calls.push(`growMirror ${volume} ${sizeBytes}`);
     this.mirrors.growMirror(volume, sizeBytes);
   }
 
   async resizeMirror(volume: string): Promise<bigint> {
+    this.calls.push(`resizeMirror ${volume}`);
     return this.mirrors.sizeOf(volume);
   }
 

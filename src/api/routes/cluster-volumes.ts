@@ -1,6 +1,5 @@
 // /v1/volumes, of a controller: the volumes of a cluster. By operators, but for looking.
 import { Type } from '@sinclair/typebox';
-import { ClusterUnsupportedError } from '../../base/cluster-errors.js';
 import type { ClusterVolumes } from '../../controller/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import {
@@ -25,6 +24,7 @@ export type ClusterVolumesSource = Pick<
   | 'create'
   | 'delete'
   | 'moveHead'
+  | 'resize'
   | 'setQos'
   | 'hosts'
   | 'grantHost'
@@ -116,15 +116,18 @@ export function clusterVolumeRoutes(volumes: ClusterVolumesSource): RouteModule 
       {
         config: operator,
         schema: {
-          summary: 'Changes its limits and guarantees',
+          summary:
+            'Makes it larger, which is answered when it is so or after 10 s; sets its limits and guarantees',
           params: Name,
           body: ClusterVolumePatch,
           response: { 200: ref(ClusterVolume) },
         },
       },
       async ({ params, body: { qos, sizeBytes } }) => {
-        if (sizeBytes !== undefined) throw new ClusterUnsupportedError('volumes that grow');
-        return clusterVolumeBody(await volumes.setQos(params.name, qos ?? undefined));
+        // What is refused of either changes nothing of it; limits first, as a growth may take its time.
+        if (qos !== undefined) await volumes.setQos(params.name, qos ?? undefined);
+        if (sizeBytes !== undefined) await volumes.resize(params.name, BigInt(sizeBytes));
+        return clusterVolumeBody(volumes.get(params.name));
       },
     );
     app.post(

@@ -86,7 +86,7 @@ export function renderClusterVolume(volume: ClusterVolumeBody, color: boolean): 
       ['volume', volume.name],
       ['health', volume.health],
       ...(waitingFor === undefined ? [] : [['waits for', waitingFor] as const]),
-      ['size', formatSize(toBytes(volume.sizeBytes))],
+      ['size', sizeText(volume)],
       ['blocks', `${volume.blockSizeBytes} bytes`],
       ['uuid', volume.uuid],
       ['provisioning', volume.thick ? 'thick' : 'thin'],
@@ -99,6 +99,11 @@ export function renderClusterVolume(volume: ClusterVolumeBody, color: boolean): 
     color,
   );
   return `${fields}${renderReplicas(volume)}`;
+}
+
+function sizeText({ sizeBytes, wantedSizeBytes }: ClusterVolumeBody): string {
+  const has = formatSize(toBytes(sizeBytes));
+  return wantedSizeBytes === undefined ? has : `${has}, to become ${formatSize(toBytes(wantedSizeBytes))}`;
 }
 
 function renderReplicas({ replicas, head }: ClusterVolumeBody): string {

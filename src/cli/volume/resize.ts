@@ -1,4 +1,5 @@
-// `ballast volume resize NAME SIZE`: larger, or smaller where no data would be lost; hosts are told.
+// `ballast volume resize NAME SIZE`: larger, or smaller where no data would be lost; hosts are told. One of a
+// cluster only larger, which is done when all its replicas are in sync: what is printed says whether it is.
 import type { Command } from 'commander';
 import { parseDeviceSize } from '../../base/sizes.js';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
@@ -6,7 +7,9 @@ import type { CliContext } from '../engine-port.js';
 import { printVolume } from './render.js';
 
 export function registerResize(volume: Command, context: CliContext): void {
-  addDaemonOptions(volume.command('resize').description('make a volume larger or smaller'))
+  addDaemonOptions(
+    volume.command('resize').description('make a volume larger or smaller; of a cluster only larger'),
+  )
     .argument('<name>')
     .argument('<size>', 'such as 20GiB')
     .action(async (name: string, size: string, options: DaemonOptions) => {

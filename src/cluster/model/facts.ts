@@ -47,6 +47,8 @@ export interface NodeVolumeFacts {
    * list can do nothing here any more. Absent: it is not known yet.
    */
   readonly hostsRevision?: bigint;
+  /** To which the replica here can grow. Absent: it could not be opened yet. */
+  readonly sizeMaxBytes?: bigint;
 }
 
 export interface ResyncFacts {
@@ -93,6 +95,7 @@ export function decodeVolumeFacts(key: string, value: Uint8Array): NodeVolumeFac
     ...readError(reader),
     ...(reader.has('resync') && { resync: reader.list('resync', membersMax, readResync) }),
     ...(reader.has('hostsRevision') && { hostsRevision: reader.big('hostsRevision') }),
+    ...(reader.has('sizeMaxBytes') && { sizeMaxBytes: reader.big('sizeMaxBytes') }),
   };
   reader.end();
   return facts;

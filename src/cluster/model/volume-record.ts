@@ -32,6 +32,7 @@ export function decodeVolume(key: string, value: Uint8Array): VolumeRecord {
     uuid: reader.uuid('uuid'),
     nqn: readNqn(reader, 'nqn'),
     sizeBytes: reader.big('sizeBytes', sizeBytesUnit),
+    ...(reader.has('wantedSizeBytes') && { wantedSizeBytes: reader.big('wantedSizeBytes') }),
     blockSizeBytes: readBlockSize(reader),
     replicas: reader.list('replicas', membersMax, readReplica),
     ...(reader.has('leaving') && { leaving: reader.list('leaving', membersMax, readReplica) }),
@@ -87,12 +88,15 @@ function readQos(reader: RecordReader): QosWords {
 }
 
 /** What must be true of the whole, whoever wrote it. */
-function check(
-  reader: RecordReader,
-  { name, sizeBytes, replicas, leaving = [], wishes, head, hosts, exclusive, qos, state }: VolumeRecord,
-): void {
-  if (sizeBytes % sizeBytesUnit !== 0n || sizeBytes > sizeBytesMax)
-    reader.fail(`has a size of ${sizeBytes} bytes`);
+function check(reader: RecordReader, volume: VolumeRecord): void {
+  const { name, sizeBytes, wantedSizeBytes, replicas, leaving = [], wishes, head } = volume;
+  const { hosts, exclusive, qos, state } = volume;
+  for (const size of [sizeBytes, wantedSizeBytes ?? sizeBytes]) {
+    if (size % sizeBytesUnit !== 0n || size > sizeBytesMax) reader.fail(`has a size of ${size} bytes`);
+  }
+  if (wantedSizeBytes !== undefined && wantedSizeBytes <= sizeBytes) {
+    reader.fail(`is to become larger, and to have ${wantedSizeBytes} of ${sizeBytes} bytes`);
+  }
   if (replicas.length === 0 && state !== 'deleting') reader.fail('has no replicas');
   if (head !== undefined && replicas.every(({ node }) => node !== head)) {
     reader.fail('has a head without a replica');

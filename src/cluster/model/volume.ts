@@ -19,8 +19,10 @@ export interface VolumeRecord {
   /** Of the namespace that hosts see. */
   readonly uuid: string;
   readonly nqn: string;
-  /** A multiple of 4,096. */
+  /** A multiple of 4,096. Hosts see this, or what it has grown to a moment ago. */
   readonly sizeBytes: bigint;
+  /** It is to have this, and has less; such a multiple too. */
+  readonly wantedSizeBytes?: bigint;
   readonly blockSizeBytes: 512 | 4096;
   /** In the order of the mirror record; on a node each. */
   readonly replicas: readonly PlacedReplica[];
@@ -96,8 +98,36 @@ export function volumeReady(volume: VolumeRecord): VolumeRecord {
 /** From here on it goes away, whatever is done to it. */
 export function deleteVolume(volume: VolumeRecord): VolumeRecord {
   if (volume.state === 'deleting') return volume;
-  const { head: _head, ...rest } = volume;
+  const { head: _head, wantedSizeBytes: _wanted, ...rest } = volume;
   return { ...rest, state: 'deleting' };
+}
+
+/**
+ * What it is to have. That may become less again, but never less than it has, which takes the wish back. A
+ * head that is at it already may be faster: see volumeGrown().
+ */
+export function wantSize(volume: VolumeRecord, sizeBytes: bigint): VolumeRecord {
+  refuseDeleting(volume);
+  checkSize(sizeBytes);
+  const { wantedSizeBytes, ...rest } = volume;
+  if (sizeBytes === (wantedSizeBytes ?? volume.sizeBytes)) return volume;
+  if (sizeBytes < volume.sizeBytes) {
+    const reason = `is never made smaller: it has ${volume.sizeBytes} bytes, and ${sizeBytes} are asked for`;
+    throw new ClusterVolumeStateError(volume.name, reason);
+  }
+  return sizeBytes === volume.sizeBytes ? rest : { ...rest, wantedSizeBytes: sizeBytes };
+}
+
+/** Its head has made it so large, wanted still or not; what is smaller is of an older record. */
+export function volumeGrown(volume: VolumeRecord, sizeBytes: bigint): VolumeRecord {
+  if (sizeBytes <= volume.sizeBytes) return volume;
+  const { wantedSizeBytes = 0n, ...rest } = volume;
+  return { ...rest, sizeBytes, ...(wantedSizeBytes > sizeBytes && { wantedSizeBytes }) };
+}
+
+/** Of each of its replicas, now or soon: what room is kept for. */
+export function promisedBytes({ sizeBytes, wantedSizeBytes = sizeBytes }: VolumeRecord): bigint {
+  return wantedSizeBytes;
 }
 
 /** Which node is to be the head; the old one then ends in order. */
@@ -180,9 +210,7 @@ function checkNew({ name, uuid, nqn, sizeBytes, blockSizeBytes, wishes, hosts, q
   }
   if (!uuidPattern.test(uuid)) throw new InvalidArgumentError('uuid', 'a UUID');
   checkSubsystemNqn(nqn);
-  if (sizeBytes <= 0n || sizeBytes % sizeBytesUnit !== 0n || sizeBytes > sizeBytesMax) {
-    throw new InvalidArgumentError('size', `a multiple of ${sizeBytesUnit} bytes, up to 2^62`);
-  }
+  checkSize(sizeBytes);
   if (blockSizeBytes !== 512 && blockSizeBytes !== 4096) {
     throw new InvalidArgumentError('blockSize', '512 or 4096');
   }
@@ -194,6 +222,11 @@ function checkNew({ name, uuid, nqn, sizeBytes, blockSizeBytes, wishes, hosts, q
 
 export const sizeBytesUnit = 4096n;
 export const sizeBytesMax = 1n << 62n;
+
+function checkSize(sizeBytes: bigint): void {
+  if (sizeBytes > 0n && sizeBytes % sizeBytesUnit === 0n && sizeBytes <= sizeBytesMax) return;
+  throw new InvalidArgumentError('size', `a multiple of ${sizeBytesUnit} bytes, up to 2^62`);
+}
 
 function refuseDeleting({ name, state }: VolumeRecord): void {
   if (state === 'deleting') throw new ClusterVolumeStateError(name, 'is being deleted');

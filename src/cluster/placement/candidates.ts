@@ -2,7 +2,7 @@
 // written: a volume that was created a moment ago takes nothing yet, and will.
 import type { NodeFacts, PoolFacts } from '../model/facts.js';
 import type { NodeRecord } from '../model/node.js';
-import type { VolumeRecord } from '../model/volume.js';
+import { promisedBytes, type VolumeRecord } from '../model/volume.js';
 
 export interface Candidate {
   readonly node: NodeRecord;
@@ -74,7 +74,9 @@ export function withReplica(
   });
 }
 
-function added(pool: CandidatePool, { sizeBytes, wishes, qos }: VolumeRecord): CandidatePool {
+function added(pool: CandidatePool, volume: VolumeRecord): CandidatePool {
+  const { wishes, qos } = volume;
+  const sizeBytes = promisedBytes(volume);
   return {
     ...pool,
     committedBytes: pool.committedBytes + sizeBytes,

@@ -2,7 +2,7 @@
 // other: nothing is rebalanced on the way. Large volumes first, as they find a place last.
 import type { NodeFacts } from '../model/facts.js';
 import type { NodeRecord } from '../model/node.js';
-import type { PlacedReplica, VolumeRecord } from '../model/volume.js';
+import { type PlacedReplica, promisedBytes, type VolumeRecord } from '../model/volume.js';
 import { candidatesOf, withReplica } from './candidates.js';
 import { type PlacementPolicy, policyDefault } from './fit.js';
 import { type NodeRefusal, type Place, place } from './place.js';
@@ -39,7 +39,7 @@ export function evacuation(
     const keep = volume.replicas.filter((one) => one !== replica);
     const request = {
       name: volume.name,
-      sizeBytes: volume.sizeBytes,
+      sizeBytes: promisedBytes(volume),
       minIops: volume.qos?.minIops ?? 0,
       wishes: { ...volume.wishes, replicas: keep.length + 1 },
       keep: keep.map((one) => one.node),
@@ -58,6 +58,7 @@ export function evacuation(
 }
 
 function largestFirst(one: VolumeRecord, other: VolumeRecord): number {
-  if (one.sizeBytes !== other.sizeBytes) return one.sizeBytes > other.sizeBytes ? -1 : 1;
+  const [first, second] = [promisedBytes(one), promisedBytes(other)];
+  if (first !== second) return first > second ? -1 : 1;
   return one.name < other.name ? -1 : 1;
 }

@@ -94,6 +94,16 @@ function refusalOf(
   return undefined;
 }
 
+/** Why a replica that is in the pool cannot have so much more; undefined: it can. */
+export function growthRefusal(
+  pool: CandidatePool,
+  moreBytes: bigint,
+  wishes: PlacementWishes,
+  policy: PlacementPolicy = policyDefault,
+): string | undefined {
+  return refusalOf(pool, { sizeBytes: moreBytes, minIops: 0, wishes }, policy);
+}
+
 /** What the size of one more volume without a guarantee may be: by the same rules. */
 export function roomFor(
   pool: CandidatePool,

@@ -1,10 +1,11 @@
 // What must be true at every moment of a simulated cluster, checked with each commit of the store, with each
 // replica that is deleted and with each write; and what must be true of a volume at the end.
 
+import { sizeOf } from '../../../src/agent/head-size.js';
 import { nodesPrefix, volumesPrefix } from '../../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../../src/cluster/model/node.js';
 import { decodeNode } from '../../../src/cluster/model/node-record.js';
-import { leavingOf, type VolumeRecord } from '../../../src/cluster/model/volume.js';
+import { leavingOf, promisedBytes, type VolumeRecord } from '../../../src/cluster/model/volume.js';
 import { decodeVolume } from '../../../src/cluster/model/volume-record.js';
 import { decodeMirror, nobody, realMembers, type StoredMirror } from '../../../src/mirrors/record.js';
 import { mirrorsPrefix } from '../../../src/mirrors/records.js';
@@ -56,17 +57,18 @@ export class Checks {
   }
 
   /** All of them are in sync, and have it: it is acknowledged. */
-  onWritten(volumeUuid: string, replicas: readonly SimReplica[]): void {
-    this.onServing(volumeUuid, replicas);
+  onWritten(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void {
+    this.onServing(volumeUuid, replicas, sizeBytes);
     const written = (this.#written.get(volumeUuid) ?? 0) + 1;
     this.#written.set(volumeUuid, written);
     for (const replica of replicas) replica.written = written;
   }
 
-  /** Who is in sync has all that was acknowledged. */
-  onServing(volumeUuid: string, replicas: readonly SimReplica[]): void {
+  /** Who is in sync has all that was acknowledged, and is no smaller than the head. */
+  onServing(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void {
     const written = this.#written.get(volumeUuid) ?? 0;
-    for (const { uuid, written: has, content } of replicas) {
+    for (const { uuid, written: has, content, sizeBytes: hasBytes } of replicas) {
+      this.#must(hasBytes >= sizeBytes, `${uuid} has ${hasBytes} of the ${sizeBytes} bytes of its head`);
       this.#must(has >= written, `${uuid} is in sync with ${has} of ${written} acknowledged writes`);
       this.#must(content === 'complete', `${uuid} is in sync and its content is ${content}`);
     }
@@ -106,6 +108,8 @@ export class Checks {
     for (const { uuid: replica } of replicas) {
       if (!this.#placedMs.has(replica)) this.#placedMs.set(replica, this.nowMs());
     }
+    if (before !== undefined && before.sizeBytes > volume.sizeBytes)
+      this.#must(false, `'${name}' became smaller`);
     if (before !== undefined && before.uuid !== uuid) this.#must(false, `'${name}' became another volume`);
     if (volume.state === 'deleting') return;
     this.#must(replicas.length > 0, `'${name}' has no replica`);
@@ -194,6 +198,10 @@ export function missingOf(volume: VolumeRecord, { mirrors }: Checks): string | u
   if (record.head !== head) return `its head is ${record.head}, and ${head} is wanted`;
   const members = realMembers(record);
   if (members.length !== replicas.length) return `it has ${members.length} members`;
+  const size = sizeOf(record);
+  if (volume.wantedSizeBytes !== undefined || size !== volume.sizeBytes) {
+    return `it has ${size} bytes, says ${volume.sizeBytes}, and is to have ${promisedBytes(volume)}`;
+  }
   const stale = replicas.filter(({ uuid }) => !members.some((one) => one.uuid === uuid && one.inSync));
   return stale.length > 0 ? `${stale.length} replicas are not in sync` : undefined;
 }

@@ -205,8 +205,8 @@ export class SimCluster implements SimNetwork {
     this.checks.onDiscard(node, replica);
   }
 
-  onWritten: SimNetwork['onWritten'] = (volume, replicas) => this.checks.onWritten(volume, replicas);
-  onServing: SimNetwork['onServing'] = (volume, replicas) => this.checks.onServing(volume, replicas);
+  onWritten: SimNetwork['onWritten'] = (...args) => this.checks.onWritten(...args);
+  onServing: SimNetwork['onServing'] = (...args) => this.checks.onServing(...args);
 
   /** All processes are killed. */
   async close(): Promise<void> {
@@ -246,19 +246,21 @@ function isTold(key: string): boolean {
 
 /** What matters of it. */
 function textOf(value: Uint8Array): string {
-  const { state, head, replicas, leaving, epoch, headStopped, members } = JSON.parse(
-    Buffer.from(value).toString(),
-  );
+  const fields = JSON.parse(Buffer.from(value).toString());
+  const { state, head, replicas, leaving, epoch, headStopped, members } = fields;
+  const { sizeBytes, wantedSizeBytes: wanted, blocksCount } = fields;
   const places = (all: readonly { uuid: string; node: string }[] = []) =>
     all.map(({ uuid, node }) => `${uuid}@${node}`).join(',');
   if (members === undefined) {
     const left = leaving === undefined ? '' : ` leaving [${places(leaving)}]`;
-    return `${state} head=${head ?? '-'} [${places(replicas)}]${left}`;
+    const size = `${sizeBytes}${wanted === undefined ? '' : ` -> ${wanted}`} bytes`;
+    return `${state} head=${head ?? '-'} [${places(replicas)}]${left} ${size}`;
   }
   const all = (members as readonly { uuid: string; inSync: boolean }[]).map(
     ({ uuid, inSync }) => `${uuid}${inSync ? '+' : '-'}`,
   );
-  return `epoch=${epoch} head=${head}${headStopped ? ' stopped' : ''} [${all.join(' ')}]`;
+  const stopped = headStopped ? ' stopped' : '';
+  return `epoch=${epoch} head=${head}${stopped} [${all.join(' ')}] ${blocksCount} blocks`;
 }
 
 function kill({ clock, link }: { readonly clock: ProcessClock; readonly link: StoreLink }): void {

@@ -1,6 +1,7 @@
 // The engine of a node without data: pool volumes, replicas and heads, as far as the control plane sees them.
 // What a disk keeps outlives the engine. Calls take their time, so that a crash comes between any two.
 
+import { sizeOf } from '../../../src/agent/head-size.js';
 import type { AgentEngine } from '../../../src/agent/types.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
@@ -26,6 +27,8 @@ export interface SimReplica {
   maxEpoch: bigint;
   /** How many acknowledged writes it has. */
   written: number;
+  /** What it has room for, durably. */
+  sizeBytes: bigint;
 }
 
 export interface SimDisk {
@@ -41,9 +44,9 @@ export interface SimNetwork {
   engineAt(from: string, host: string): SimEngine | undefined;
   /** Data of a replica is about to be deleted. */
   onDiscard(node: string, replica: string): void;
-  /** A head has acknowledged so many writes of a volume. Answers how many were before. */
-  onWritten(volumeUuid: string, replicas: readonly SimReplica[]): void;
-  onServing(volumeUuid: string, replicas: readonly SimReplica[]): void;
+  /** A head that has this size has acknowledged so many writes of a volume. */
+  onWritten(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void;
+  onServing(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void;
 }
 
 export interface SimEngineOptions {
@@ -71,6 +74,8 @@ export class SimEngine implements AgentEngine {
   readonly options: SimEngineOptions;
   readonly served = new Map<string, ServedReplica>();
   readonly heads = new Map<string, SimHead>();
+  /** What hosts of a volume were told, by its name. */
+  readonly toldBytes = new Map<string, bigint>();
   readonly #volumes = new Map<string, VolumeOptions>();
   listeners: MirrorListeners | undefined;
 
@@ -141,7 +146,8 @@ export class SimEngine implements AgentEngine {
     const data = volumes.get(volume);
     if (data === undefined) throw new Error(`there is no pool volume '${volume}'`);
     if (this.served.has(name)) throw new Error(`there is a replica '${name}' already`);
-    const disk = replicas.get(uuid) ?? { uuid, volumeUuid, content, maxEpoch: 0n, written: 0 };
+    const { sizeBytes } = data;
+    const disk = replicas.get(uuid) ?? { uuid, volumeUuid, content, maxEpoch: 0n, written: 0, sizeBytes };
     replicas.set(uuid, disk);
     this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
     return this.#info(name);
@@ -161,8 +167,9 @@ export class SimEngine implements AgentEngine {
     const { name, kind, nqn, uuid, mirror } = options;
     if (this.#volumes.has(name) || mirror === undefined) throw new Error(`volume '${name}' cannot be served`);
     this.#volumes.set(name, options);
-    const { blockSizeBytes, blocksCount } = mirror.record;
-    const sizeBytes = blocksCount * BigInt(blockSizeBytes);
+    const { blockSizeBytes } = mirror.record;
+    const sizeBytes = sizeOf(mirror.record);
+    this.toldBytes.set(name, sizeBytes);
     return { name, kind, nqn, uuid: uuid ?? '', nsid: 1, sizeBytes, blockSizeBytes, durable: true };
   }
 
@@ -172,6 +179,7 @@ export class SimEngine implements AgentEngine {
     this.heads.get(name)?.end();
     this.heads.delete(name);
     this.#volumes.delete(name);
+    this.toldBytes.delete(name);
   }
 
   async setAnaState(name: string): Promise<void> {
@@ -191,9 +199,10 @@ export class SimEngine implements AgentEngine {
   async mirrorInfo(volume: string) {
     await this.#pass();
     const head = this.#head(volume);
-    const { state, record, isChanging: changing } = head;
+    const { state, record, isChanging: changing, growthTrouble: changeTrouble } = head;
     const counts = { unreconciledRegions: 0, markedRegions: 0 };
-    return { volume, state, activity: state, record, changing, members: [], ...counts };
+    const trouble = changeTrouble === undefined ? {} : { changeTrouble };
+    return { volume, state, activity: state, record, changing, members: [], ...counts, ...trouble };
   }
 
   async addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void> {
@@ -208,10 +217,15 @@ export class SimEngine implements AgentEngine {
 
   async startMirrorVerify(): Promise<void> {}
 
-  async growMirror(): Promise<void> {}
+  async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
+    await this.#pass();
+    this.#head(volume).grow(sizeBytes);
+  }
 
-  async resizeMirror(): Promise<bigint> {
-    return 0n;
+  async resizeMirror(volume: string): Promise<bigint> {
+    await this.#pass();
+    this.#checkServed(volume);
+    return this.#tellSize(volume, sizeOf(this.#head(volume).record));
   }
 
   async cancelMirrorVerify(): Promise<void> {}
@@ -231,6 +245,7 @@ export class SimEngine implements AgentEngine {
       network,
     });
     this.heads.set(volume, head);
+    this.#tellSize(volume, sizeOf(mirror.record));
     head.start();
   }
 
@@ -241,6 +256,13 @@ export class SimEngine implements AgentEngine {
     if (head === undefined) return;
     await head.stop();
     if (this.heads.get(volume) === head) this.heads.delete(volume);
+  }
+
+  #tellSize(volume: string, sizeBytes: bigint): bigint {
+    const told = this.toldBytes.get(volume) ?? 0n;
+    const next = sizeBytes > told ? sizeBytes : told;
+    this.toldBytes.set(volume, next);
+    return next;
   }
 
   #head(volume: string): SimHead {
@@ -258,10 +280,10 @@ export class SimEngine implements AgentEngine {
   #info(name: string) {
     const found = this.served.get(name);
     if (found === undefined) throw new Error(`there is no replica '${name}'`);
-    const { uuid, volumeUuid, content, maxEpoch } = found.disk;
+    const { uuid, volumeUuid, content, maxEpoch, sizeBytes } = found.disk;
     return {
       ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid) },
-      ...{ sizeBytes: 1n << 24n, sizeMaxBytes: 1n << 28n },
+      ...{ sizeBytes, sizeMaxBytes: 1n << 36n },
       ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
       sealed: found.head !== undefined,
     };

@@ -2,6 +2,7 @@
 // then counts writes that all of them have; leaves out who is away, and copies to who is back. It follows
 // docs/replication.md as far as the control plane can tell.
 
+import { sizeOf } from '../../../src/agent/head-size.js';
 import { nobody, realMembers } from '../../../src/mirrors/record.js';
 import type {
   HeadState,
@@ -13,7 +14,7 @@ import type {
 } from '../../../src/native/mirror-types.js';
 import type { Random } from '../../support/random.js';
 import type { ProcessClock } from './sim-clock.js';
-import type { ServedReplica, SimEngine, SimNetwork } from './sim-engine.js';
+import type { ServedReplica, SimEngine, SimNetwork, SimReplica } from './sim-engine.js';
 
 export interface SimHeadOptions {
   readonly mirror: MirrorOptions;
@@ -44,7 +45,9 @@ export class SimHead {
   /** What the store was asked for and has not said yet: nothing is written or asked for meanwhile. */
   #asked: Asked | undefined;
   #isAsking = false;
-  #change: { readonly add?: MirrorMemberOptions; readonly remove?: string } | undefined;
+  #change: Change | undefined;
+  /** Why it did not become larger the last time. */
+  growthTrouble: string | undefined;
   #stopped: (() => void)[] = [];
 
   constructor(options: SimHeadOptions) {
@@ -96,6 +99,14 @@ export class SimHead {
     if (left.every(({ inSync }) => !inSync)) throw new Error('it is the last one in sync');
     if (left.length < this.#record.minInSync) throw new Error('too few would be left');
     this.#change = { remove: uuid };
+  }
+
+  /** Members first, then the record: one tick for each. */
+  grow(growTo: bigint): void {
+    if (this.#state !== 'serving' || this.#change !== undefined) throw new Error('the head cannot grow now');
+    if (growTo < sizeOf(this.#record)) throw new Error('it is never made smaller');
+    this.growthTrouble = undefined;
+    if (growTo > sizeOf(this.#record)) this.#change = { growTo };
   }
 
   /** In order, or after a while not so. */
@@ -168,7 +179,7 @@ export class SimHead {
     });
     this.#ask({ members }, () => {
       const replicas = sealed.flatMap(({ uuid }) => this.#use(uuid)?.disk ?? []);
-      this.#options.network.onServing(this.#options.volumeUuid, replicas);
+      this.#options.network.onServing(this.#options.volumeUuid, replicas, sizeOf(this.#record));
       this.#tell('serving');
     });
   }
@@ -180,10 +191,14 @@ export class SimHead {
     const replicas = inSync.flatMap(({ uuid }) => this.#use(uuid)?.disk ?? []);
     if (this.#state !== 'serving') return; // another one is head by now
     if (replicas.length === inSync.length && inSync.length >= this.#record.minInSync) {
-      network.onWritten(volumeUuid, replicas);
+      network.onWritten(volumeUuid, replicas, sizeOf(this.#record));
     }
-    if (this.#change !== undefined) {
-      this.#makeChange(this.#change);
+    const change = this.#change;
+    if (change?.growTo !== undefined) {
+      this.#makeLarger(change.growTo, inSync.length, replicas);
+      if (this.#isAsking || this.#asked !== undefined) return;
+    } else if (change !== undefined) {
+      this.#makeChange(change);
       return;
     }
     const late = inSync.filter(({ uuid }) => {
@@ -207,6 +222,7 @@ export class SimHead {
       }
       state.copiedAtMs ??= nowMs + 300 + random.below(6_000);
       if (nowMs < state.copiedAtMs) continue;
+      enlarge(replica.disk, sizeOf(this.#record));
       replica.disk.content = 'complete';
       replica.disk.written = Math.max(0, ...replicas.map(({ written }) => written));
       state.copiedAtMs = undefined;
@@ -216,7 +232,29 @@ export class SimHead {
     }
   }
 
-  #makeChange({ add, remove }: { readonly add?: MirrorMemberOptions; readonly remove?: string }): void {
+  /** Each member at a time of its own; one without the room leaves all as it was. */
+  #makeLarger(growTo: bigint, count: number, replicas: readonly SimReplica[]): void {
+    const { random } = this.#options;
+    if (sizeOf(this.#record) >= growTo) {
+      this.#change = undefined; // of an answer that was lost
+      return;
+    }
+    for (const replica of replicas.filter(({ sizeBytes }) => sizeBytes < growTo)) {
+      const luck = random.below(10);
+      if (luck === 0) {
+        this.growthTrouble = `member ${replica.uuid} did not become larger: no space`;
+        this.#change = undefined;
+        return;
+      }
+      if (luck > 3) enlarge(replica, growTo);
+    }
+    if (replicas.length < count || replicas.some(({ sizeBytes }) => sizeBytes < growTo)) return;
+    this.#ask({ blocksCount: growTo / BigInt(this.#record.blockSizeBytes) }, () => {
+      this.#change = undefined;
+    });
+  }
+
+  #makeChange({ add, remove }: Change): void {
     const done = () => {
       if (add !== undefined) this.#members.set(add.uuid, { member: add, awaySinceMs: undefined });
       const gone = remove === undefined ? undefined : this.#members.get(remove);
@@ -286,6 +324,17 @@ export class SimHead {
     this.#state = state;
     this.#options.told(state);
   }
+}
+
+/** One at a time. */
+interface Change {
+  readonly add?: MirrorMemberOptions;
+  readonly remove?: string;
+  readonly growTo?: bigint;
+}
+
+function enlarge(replica: SimReplica, sizeBytes: bigint): void {
+  if (replica.sizeBytes < sizeBytes) replica.sizeBytes = sizeBytes;
 }
 
 interface Asked {

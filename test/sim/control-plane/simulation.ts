@@ -3,6 +3,7 @@
 import { pino } from 'pino';
 import { DomainError } from '../../../src/base/errors.js';
 import type { NodeAction } from '../../../src/base/node-actions.js';
+import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
 import { Random } from '../../support/random.js';
 import { missingOf } from './checks.js';
 import { replaceAfterMs, SimCluster, type SimController, type SimNode } from './sim-cluster.js';
@@ -114,6 +115,7 @@ class Run {
     [12, () => this.#createVolume()],
     [4, () => this.#deleteVolume()],
     [5, () => this.#moveHead()],
+    [7, () => this.#resize()],
     [3, () => this.#act('cordon')],
     [4, () => this.#act('drain')],
     [5, () => this.#act('evacuate')],
@@ -177,6 +179,18 @@ class Run {
     if (controller === undefined || volume === undefined || node === undefined) return;
     this.cluster.note(`move the head of ${volume.name} to ${node.node}`);
     this.#ask(() => controller.volumes.moveHead(volume.name, node.node));
+  }
+
+  /** Mostly larger; now and then what it has, which takes back what was wanted, or less. */
+  #resize(): void {
+    const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.values()])];
+    if (controller === undefined || volume === undefined) return;
+    const { sizeBytes } = volume;
+    const blocks = BigInt(1 + this.random.below(4096));
+    const luck = this.random.below(8);
+    const wanted = luck === 0 ? sizeBytes : luck === 1 ? sizeBytes - 4096n : sizeBytes + 4096n * blocks;
+    this.cluster.note(`make ${volume.name} ${wanted} bytes large`);
+    this.#ask(() => controller.volumes.resize(volume.name, wanted));
   }
 
   #act(action: NodeAction, node = this.#one(this.cluster.nodes)): void {
@@ -296,11 +310,19 @@ class Run {
     this.failures.push(...changed.map(({ key }) => `${key} still changes`), ...this.#unfinished());
   }
 
+  /** What hosts see by each path is what it has; undefined: it is. */
+  #untold({ name, replicas, sizeBytes }: VolumeRecord): string | undefined {
+    const nodes = this.cluster.nodes.filter(({ id }) => replicas.some(({ node }) => node === id));
+    const told = nodes.map(({ process }) => process?.engine.toldBytes.get(name));
+    if (told.every((bytes) => bytes === sizeBytes)) return undefined;
+    return `its hosts were told of ${told.join(', ')} bytes, and it has ${sizeBytes}`;
+  }
+
   #unfinished(): readonly string[] {
     const { checks, controllers } = this.cluster;
     const views = controllers[0]?.process?.volumes;
     return [...checks.volumes.values()].flatMap((volume) => {
-      const missing = missingOf(volume, checks);
+      const missing = missingOf(volume, checks) ?? this.#untold(volume);
       if (missing === undefined) return [];
       const waitingFor = views?.list().find(({ name }) => name === volume.name)?.waitingFor;
       if (waitingFor !== undefined && isForPerson(waitingFor)) return [];

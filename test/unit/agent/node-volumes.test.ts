@@ -101,7 +101,9 @@ describe('a new volume', () => {
     expect(answer.kind).toBe('stored');
     pools.engine.mirrors.listeners?.onHeadState?.('db', 'serving');
     await settled();
-    expect(await said()).toEqual([{ replica: here.replica, state: 'serving', hostsRevision: 1n }]);
+    expect(await said()).toEqual([
+      { replica: here.replica, state: 'serving', hostsRevision: 1n, sizeMaxBytes: 1n << 28n },
+    ]);
   });
 
   it('waits for its record, and for its pool', async () => {
@@ -185,6 +187,80 @@ describe('a volume that has been written', () => {
     // Heads of the third node may use the replica here, too.
     const heads = [...db.replicas, third].map(({ hostNqn }) => hostNqn).join(' ');
     expect(called('setHosts')).toEqual([`setHosts ${replicaNqn(here.replica)} ${heads}`]);
+  });
+
+  describe('that is to become larger', () => {
+    const larger = { ...db, sizeBytes: 1n << 25n };
+    const blocks = async () => (await records.get('db'))?.record.blocksCount;
+
+    it('is made so by its head, and hosts are told', async () => {
+      await serving();
+      await node.apply([larger]);
+      await settled();
+      expect(await blocks()).toBe(8192n);
+      expect(called('resizeMirror')).toEqual(['resizeMirror db']);
+      const before = pools.engine.calls.length;
+      pools.clock.advance(10 * retryMs);
+      await settled();
+      expect(pools.engine.calls.slice(before)).toEqual([]);
+    });
+
+    it('stays as it is while a member is not in sync, and is made so then', async () => {
+      await serving();
+      const members = (inSync: boolean) =>
+        pools.engine.mirrors
+          .head('db')
+          .record.members.map((one) => (one.uuid === there.replica ? { ...one, inSync } : one));
+      await pools.engine.mirrors.ask('db', { members: members(false) });
+      await node.apply([larger]);
+      pools.clock.advance(10 * retryMs);
+      await settled();
+      expect(await blocks()).toBe(4096n);
+      expect(called('growMirror')).toEqual([]);
+      await pools.engine.mirrors.ask('db', { members: members(true) });
+      await settled();
+      expect(await blocks()).toBe(8192n);
+    });
+
+    it('says what keeps a member from it, and tries again', async () => {
+      await serving();
+      pools.engine.mirrors.growthTrouble = 'member b did not become larger: no space';
+      await node.apply([larger]);
+      pools.clock.advance(retryMs);
+      await settled();
+      expect(await said()).toMatchObject([
+        { state: 'serving', error: 'member b did not become larger: no space' },
+      ]);
+      pools.engine.mirrors.growthTrouble = undefined;
+      pools.clock.advance(retryMs);
+      await settled();
+      expect(await blocks()).toBe(8192n);
+      expect((await said())[0]).not.toHaveProperty('error');
+    });
+
+    it('is left alone where its head is elsewhere, and has all of it where it is made now', async () => {
+      await records.swap('db', newMirror);
+      await node.apply([{ ...larger, head: there.node }]);
+      await settled();
+      expect(called('growMirror')).toEqual([]);
+      expect(called('removeVolume')).toEqual([]);
+      // When it has grown, hosts find no other size here than there.
+      const stored = await records.get('db');
+      if (stored === undefined) throw new Error('no record');
+      const record = {
+        ...stored.record,
+        epoch: 1n,
+        head: there.node,
+        headStopped: false,
+        blocksCount: 8192n,
+      };
+      await records.swap('db', { ...stored, record });
+      await settled();
+      expect(called('removeVolume')).toEqual(['removeVolume db']);
+      expect(called('addVolume')).toEqual(['addVolume db', 'addVolume db']);
+      expect(await said()).toMatchObject([{ state: 'standby' }]);
+      expect((await pools.engine.poolVolumes('p')).map(({ sizeBytes }) => sizeBytes)).toContain(1n << 25n);
+    });
   });
 
   it('lets in the hosts that are wanted, as they change', async () => {

@@ -57,6 +57,7 @@ export const volumeFacts: fc.Arbitrary<NodeVolumeFacts> = fc.record(
     error: fc.string({ maxLength: 99 }),
     resync: fc.array(fc.record({ replica: uuid, doneBytes: u64, totalBytes: u64 }), { maxLength: 4 }),
     hostsRevision: u64,
+    sizeMaxBytes: u64,
   },
   { requiredKeys: ['replica', 'state'] },
 );
@@ -65,13 +66,13 @@ const replicas = fc
   .uniqueArray(fc.tuple(uuid, uuid, name), { minLength: 1, maxLength: 4, selector: ([id]) => id })
   .map((all) => all.map(([id, node, pool]) => ({ uuid: id, node, pool })));
 
-export const volumeRecord: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) =>
+const settledVolume: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) =>
   fc.record(
     {
       name,
       uuid,
       nqn,
-      sizeBytes: fc.bigInt({ min: 1n, max: 1n << 50n }).map((blocks) => blocks * 4096n),
+      sizeBytes: fc.bigInt({ min: 1n, max: 1n << 49n }).map((blocks) => blocks * 4096n),
       blockSizeBytes: fc.constantFrom(512 as const, 4096 as const),
       replicas: fc.constant(placed),
       wishes: fc.record(
@@ -110,3 +111,10 @@ export const volumeRecord: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) 
     },
   ),
 );
+
+/** Some of them are to become larger. */
+export const volumeRecord: fc.Arbitrary<VolumeRecord> = fc
+  .tuple(settledVolume, fc.option(fc.bigInt({ min: 1n, max: 1n << 49n }), { nil: undefined }))
+  .map(([volume, more]) =>
+    more === undefined ? volume : { ...volume, wantedSizeBytes: volume.sizeBytes + more * 4096n },
+  );

@@ -23,9 +23,12 @@ import {
   deleteVolume,
   forgetReplica,
   type NewVolume,
+  promisedBytes,
   removeReplica,
+  volumeGrown,
   volumeReady,
   wantHead,
+  wantSize,
 } from '../../../src/cluster/model/volume.js';
 import { labelsMatch } from '../../../src/cluster/model/words.js';
 
@@ -260,9 +263,41 @@ describe('a volume', () => {
     expect(gone).not.toHaveProperty('leaving');
   });
 
+  it('is to become larger, less so, or not any more, and never smaller', () => {
+    const has = 1n << 30n;
+    const larger = wantSize(volume, 3n * has);
+    expect(larger).toEqual({ ...volume, wantedSizeBytes: 3n * has });
+    expect(wantSize(larger, 3n * has)).toBe(larger);
+    expect(promisedBytes(volume)).toBe(has);
+    expect(promisedBytes(larger)).toBe(3n * has);
+    expect(wantSize(larger, 2n * has)).toEqual({ ...volume, wantedSizeBytes: 2n * has });
+    expect(wantSize(larger, has)).toEqual(volume);
+    expect(wantSize(volume, has)).toBe(volume);
+    for (const from of [volume, larger]) {
+      expect(() => wantSize(from, has - 4096n)).toThrow(
+        failure('CLUSTER_VOLUME_STATE', 'is never made smaller: it has 1073741824 bytes'),
+      );
+    }
+    for (const size of [0n, -4096n, 2n * has + 512n, 1n << 63n]) {
+      expect(() => wantSize(volume, size)).toThrow(failure('INVALID_ARGUMENT', 'a multiple of 4096'));
+    }
+  });
+
+  it('has grown as far as its head says, and waits for the rest of what is wanted', () => {
+    const has = 1n << 30n;
+    expect(volumeGrown(volume, has)).toBe(volume);
+    expect(volumeGrown(volume, has - 4096n)).toBe(volume);
+    const larger = wantSize(volume, 3n * has);
+    expect(volumeGrown(larger, 3n * has)).toEqual({ ...volume, sizeBytes: 3n * has });
+    expect(volumeGrown(larger, 2n * has)).toEqual({ ...larger, sizeBytes: 2n * has });
+    expect(volumeGrown(volume, 2n * has)).toEqual({ ...volume, sizeBytes: 2n * has }); // taken back too late
+  });
+
   it('that is being deleted is nothing else any more', () => {
-    const deleting = deleteVolume(wantHead(volume, id(1)));
+    const deleting = deleteVolume(wantSize(wantHead(volume, id(1)), 1n << 31n));
     expect(deleting).not.toHaveProperty('head');
+    expect(deleting).not.toHaveProperty('wantedSizeBytes');
+    expect(() => wantSize(deleting, 1n << 31n)).toThrow(failure('CLUSTER_VOLUME_STATE', 'is being deleted'));
     expect(deleteVolume(deleting)).toBe(deleting);
     const refused = failure('CLUSTER_VOLUME_STATE', 'is being deleted');
     expect(() => volumeReady(deleting)).toThrow(refused);

@@ -153,6 +153,20 @@ describe('a volume record', () => {
       'minInSync',
     ],
     [
+      'a size to become that it has',
+      (v: Changed) => {
+        v.wantedSizeBytes = v.sizeBytes;
+      },
+      'is to become larger',
+    ],
+    [
+      'a size to become that is no multiple',
+      (v: Changed) => {
+        v.wantedSizeBytes = String(BigInt(v.sizeBytes) + 1n);
+      },
+      'has a size of',
+    ],
+    [
       'blocks of 1024',
       (v: Changed) => {
         v.blockSizeBytes = 1024;

@@ -46,7 +46,9 @@ export interface Situation {
   /** Since when by number of the node, in milliseconds before now. */
   readonly awayMs?: Readonly<Record<number, number>>;
   /** What nodes say of a replica here: state, and the replica where it is another one. */
-  readonly said?: Readonly<Record<number, { readonly state: string; readonly replica?: string }>>;
+  readonly said?: Readonly<
+    Record<number, { readonly state: string; readonly replica?: string; readonly error?: string }>
+  >;
   readonly mirror?: Partial<MirrorRecord> | 'lost';
   readonly volumes?: readonly VolumeRecord[];
   readonly headsCount?: Readonly<Record<number, number>>;

@@ -5,6 +5,7 @@ import {
   leavingOf,
   removeReplica,
   type VolumeRecord,
+  wantSize,
 } from '../../../src/cluster/model/volume.js';
 import { nextVolumeStep } from '../../../src/controller/volume-step.js';
 import { nobody } from '../../../src/mirrors/record.js';
@@ -171,6 +172,59 @@ describe('a node that is away', () => {
   it('keeps the one too many while the others are too few in sync', () => {
     const two = step({ mirror: membersOf(1, -2, -3, 4) }, onFour);
     expect(two).toEqual({ kind: 'wait', for: "a copy to 'node002'" });
+  });
+});
+
+describe('a volume that is to become larger', () => {
+  const mib = 1n << 20n;
+  const larger = wantSize(volume, 32n * mib);
+  const blocks = (sizeBytes: bigint) => ({ blocksCount: sizeBytes / 4096n });
+
+  it('waits until all its replicas are in sync, and says for which', () => {
+    expect(step({ mirror: membersOf(1, -2, 3) }, larger)).toEqual({
+      ...{ kind: 'wait', for: "a copy to 'node002' before it becomes 32 MiB large" },
+    });
+    expect(step({ awayMs: { 3: 10 }, mirror: membersOf(1, 2, -3) }, larger)).toMatchObject({
+      ...{ kind: 'wait', for: "'node003' to come back" },
+    });
+  });
+
+  it('waits for its head, and says what keeps that from it', () => {
+    expect(step({ said: { 1: { state: 'sealing' } } }, larger)).toMatchObject({
+      for: 'a head that serves before it becomes 32 MiB large',
+    });
+    expect(step({ mirror: { headStopped: true }, said: { 1: { state: 'standby' } } }, larger)).toMatchObject({
+      for: 'a head that serves before it becomes 32 MiB large',
+    });
+    expect(step({ said: { 1: { state: 'serving' } } }, larger)).toMatchObject({
+      for: 'its replicas to become 32 MiB large',
+    });
+    const error = `member ${replicaOf(2)} did not become larger: no space`;
+    expect(step({ said: { 1: { state: 'serving', error } } }, larger)).toMatchObject({
+      for: "its replicas to become larger: member on 'node002' did not become larger: no space",
+    });
+  });
+
+  it('is so large when its mirror record says so, wanted still or not', () => {
+    const grown = step({ mirror: blocks(32n * mib) }, larger);
+    expect(grown).toMatchObject({
+      ...{ kind: 'change', reason: 'VolumeGrown', text: 'it has 32 MiB, and had 16 MiB' },
+      to: { sizeBytes: 32n * mib },
+    });
+    expect(grown.kind === 'change' && grown.to).not.toHaveProperty('wantedSizeBytes');
+    expect(step({ mirror: blocks(24n * mib) }, larger)).toMatchObject({
+      to: { sizeBytes: 24n * mib, wantedSizeBytes: 32n * mib },
+    });
+    expect(step({ mirror: blocks(32n * mib) })).toMatchObject({ to: { sizeBytes: 32n * mib } });
+  });
+
+  it('gets replicas where the size has room that it is to have', () => {
+    const wide = wantSize(volume, 300n << 30n); // of a pool at most 200 GiB are promised
+    const lost = { awayMs: { 3: replaceAfterMs }, mirror: membersOf(1, 2, -3) };
+    expect(step({ ...lost, volumes: [wide] }, wide)).toMatchObject({
+      ...{ kind: 'wait', for: expect.stringContaining('300 GiB are asked for') },
+    });
+    expect(step(lost)).toMatchObject({ reason: 'ReplicaAdded' });
   });
 });
 

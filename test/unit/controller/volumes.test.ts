@@ -174,6 +174,67 @@ describe('a volume that is there', () => {
     expect(await harness.record('db')).toMatchObject({ hosts: [] });
   });
 
+  it('becomes larger: the record says so when its head has done it', async () => {
+    const growing = harness.volumes.resize('db', 1n << 25n);
+    await harness.lead();
+    await harness.clock.run(100);
+    expect(await harness.record('db')).toMatchObject({ sizeBytes: 1n << 24n, wantedSizeBytes: 1n << 25n });
+    const before = harness.volumes.get('db');
+    expect(before).toMatchObject({ sizeBytes: 1n << 24n, wantedSizeBytes: 1n << 25n });
+    expect(harness.volumes.explain('db').reasons).toContain(
+      'it has 16 MiB, and is to have 32 MiB: its head makes all replicas larger when all of them are in sync',
+    );
+    await harness.changeMirror('db', { blocksCount: 8192n });
+    const grown = await settledIn(harness, growing, 200);
+    expect(grown).toMatchObject({ status: 'fulfilled', value: { sizeBytes: 1n << 25n } });
+    expect(grown.status === 'fulfilled' && grown.value).not.toHaveProperty('wantedSizeBytes');
+    expect(await harness.told()).toContain('db VolumeGrown');
+  });
+
+  it('answers what it waits for when it takes long to become larger, which may be taken back', async () => {
+    const waiting = await settledIn(harness, harness.volumes.resize('db', 1n << 25n));
+    expect(waiting).toMatchObject({
+      status: 'fulfilled',
+      value: { wantedSizeBytes: 1n << 25n, waitingFor: expect.stringContaining('before it becomes 32 MiB') },
+    });
+    const taken = await settledIn(harness, harness.volumes.resize('db', 1n << 24n), 100);
+    expect(taken).toMatchObject({ status: 'fulfilled', value: { sizeBytes: 1n << 24n } });
+    expect(await harness.record('db')).not.toHaveProperty('wantedSizeBytes');
+  });
+
+  it('is never made smaller, nor larger than its pools have room or its replicas were made for', async () => {
+    const resize = (sizeBytes: bigint) => refusal(harness.volumes.resize('db', sizeBytes));
+    expect(await resize(1n << 23n)).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+    const full = await resize(201n << 30n);
+    expect(full).toMatchObject({ code: 'NO_SPACE' });
+    expect(full.message).toContain("node001: pool 'p' has 16 MiB of at most 200 GiB promised");
+    expect(full.message).toContain("node002: pool 'p'");
+    const { replicas = [] } = (await harness.record('db')) ?? {};
+    const replica = replicas.find(({ node }) => node === id(2))?.uuid ?? '';
+    await harness.says(2, { db: { replica, state: 'standby', sizeMaxBytes: 1n << 24n } });
+    await harness.clock.run(100);
+    const old = await resize(1n << 25n);
+    expect(old).toMatchObject({ code: 'CLUSTER_VOLUME_STATE' });
+    expect(old.message).toContain("its replica on 'node002' was made for at most 16777216 bytes");
+    expect(await harness.record('db')).not.toHaveProperty('wantedSizeBytes');
+  });
+
+  it('counts with what it is to have: two that grow at once do not share one room', async () => {
+    await create({ name: 'log', replicas: 3 });
+    const both = Promise.allSettled([
+      harness.volumes.resize('db', 150n << 30n),
+      harness.volumes.resize('log', 150n << 30n),
+    ]);
+    await harness.clock.run(21_000);
+    const [first, second] = await both;
+    expect(first.status).toBe('fulfilled');
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: 'NO_SPACE' } });
+    const more = await refusal(
+      harness.volumes.create({ ...wish, name: 'new', sizeBytes: 60n << 30n, replicas: 3 }),
+    );
+    expect(more).toMatchObject({ code: 'NO_PLACEMENT' });
+  });
+
   it('is changed on top of what others changed meanwhile', async () => {
     harness.beforeCommit = async () => {
       harness.beforeCommit = async () => {};

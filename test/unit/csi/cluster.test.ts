@@ -126,6 +126,29 @@ describe('a volume of a cluster', () => {
     expect(cluster.volumes.get(volumeId).qos).toEqual({ iops: 2000, minIops: 900 });
   });
 
+  it('grows when its replicas have, and the call that waited too long finds it done', async () => {
+    await start({}, {});
+    const { volume } = await create({ parameters: { replicas: '2' } });
+    const { volumeId } = volume;
+    const expand = (requiredBytes: bigint) =>
+      call('ControllerExpandVolume', { volumeId, capacityRange: { requiredBytes: String(requiredBytes) } });
+    const grown = { capacityBytes: String(2n * gib), nodeExpansionRequired: true };
+    expect(await expand(2n * gib)).toEqual(grown);
+    expect(cluster.volumes.get(volumeId).sizeBytes).toBe(2n * gib);
+    expect(await expand(gib)).toEqual(grown); // never smaller
+    expect(await expand(900n * gib)).toBe('RESOURCE_EXHAUSTED');
+    expect(client.lastRefusal).toContain('of at most 200 GiB promised');
+    const { name } = cluster.volumes.get(volumeId);
+    await cluster.outOfSync(name, 2);
+    cluster.patienceMs = 50;
+    expect(await expand(3n * gib)).toBe('UNAVAILABLE');
+    expect(client.lastRefusal).toContain(`it still has ${2n * gib} bytes, and waits for a copy to 'n2'`);
+    const condition = async () => (await call('ControllerGetVolume', { volumeId })).volume.capacityBytes;
+    expect(await condition()).toBe(String(2n * gib));
+    await cluster.outOfSync(name, 2, false);
+    await expect.poll(() => expand(3n * gib)).toMatchObject({ capacityBytes: String(3n * gib) });
+  });
+
   it('says what a cluster cannot do yet', async () => {
     await start({});
     const { volume } = await create({ parameters: { replicas: '1' } });
@@ -134,7 +157,6 @@ describe('a volume of a cluster', () => {
       create({ name: 'e', parameters: { replicas: '1', encrypted: 'true' } }),
       create({ name: 'c', volumeContentSource: { volume: { volumeId } } }),
       call('CreateSnapshot', { name: 's', sourceVolumeId: volumeId }),
-      call('ControllerExpandVolume', { volumeId, capacityRange: { requiredBytes: String(2n * gib) } }),
     ];
     expect(await Promise.all(refusals)).toEqual(refusals.map(() => 'UNIMPLEMENTED'));
     expect(client.lastRefusal).toContain('a cluster cannot have');
