@@ -14,6 +14,7 @@ import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
+import type { PoolNames } from './pool-names.js';
 import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
@@ -25,6 +26,7 @@ export const nextHeadMsMax = 2_000;
 
 export interface NodeVolumeOptions {
   readonly engine: AgentEngine;
+  readonly poolNames: Pick<PoolNames, 'of'>;
   readonly records: Pick<MirrorRecords, 'get'>;
   readonly bridge: Pick<StoreBridge, 'serve'>;
   /** UUID of this node, and who it is to replicas of others. */
@@ -210,9 +212,9 @@ export class NodeVolume {
   async #discard(): Promise<true> {
     if (this.#isDiscarded) return true;
     await this.remove();
-    const { engine, log } = this.#options;
+    const { engine, poolNames, log } = this.#options;
     const { pool, name } = this.#wanted;
-    const there = new Set((await engine.poolVolumes(pool)).map((volume) => volume.name));
+    const there = await poolNames.of(pool);
     for (const one of [replicaDataName(this.replica), replicaMetadataName(this.replica)]) {
       if (there.has(one)) await engine.deletePoolVolume(pool, one);
     }
@@ -223,14 +225,14 @@ export class NodeVolume {
 
   async #ensureReplica(record: MirrorRecord): Promise<void> {
     if (this.#hasReplica) return;
-    const { engine } = this.#options;
+    const { engine, poolNames } = this.#options;
     const { pool, sizeBytes, thick, uuid: volumeUuid } = this.#wanted;
     const uuid = this.replica;
     const volume = replicaDataName(uuid);
-    const there = (await engine.poolVolumes(pool)).find(({ name }) => name === volume);
+    const there = await poolNames.of(pool);
     // Nobody has ever written to the volume: what is empty is all of it. Later only a copy can make it so.
     const isFirst = record.epoch === 0n;
-    if (there === undefined) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
+    if (!there.has(volume)) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
     const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;

@@ -9,9 +9,10 @@ import type { HeadState } from '../native/mirror-types.js';
 import { RecordWatch } from '../store/record-watch.js';
 import type { Store, Versioned } from '../store/types.js';
 import { NodeVolume, type NodeVolumeOptions } from './node-volume.js';
+import { PoolNames } from './pool-names.js';
 import type { WantedVolume } from './types.js';
 
-export interface NodeVolumesOptions extends NodeVolumeOptions {
+export interface NodeVolumesOptions extends Omit<NodeVolumeOptions, 'poolNames'> {
   /** What facts() says of a volume may be something else. */
   readonly onFacts: (volume: string) => void;
   readonly store: Pick<Store, 'list' | 'watch'>;
@@ -23,7 +24,7 @@ const atOnceMax = 16;
 export const retryMs = 1_000;
 
 export class NodeVolumes {
-  readonly #options: NodeVolumesOptions;
+  readonly #options: NodeVolumesOptions & NodeVolumeOptions;
   readonly #volumes = new Map<string, NodeVolume>();
   /** The same, by UUID of the replica. */
   readonly #byReplica = new Map<string, NodeVolume>();
@@ -38,7 +39,7 @@ export class NodeVolumes {
   #closed = false;
 
   constructor(options: NodeVolumesOptions) {
-    this.#options = options;
+    this.#options = { ...options, poolNames: new PoolNames(options.engine) };
     const { store, clock, log } = options;
     this.#watch = new RecordWatch({
       ...{ store, clock, log, prefix: mirrorsPrefix },

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeVolume } from '../../../src/agent/node-volume.js';
 import { NodeVolumes, retryMs } from '../../../src/agent/node-volumes.js';
+import { PoolNames } from '../../../src/agent/pool-names.js';
 import type { WantedVolume } from '../../../src/agent/types.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
@@ -348,6 +349,7 @@ it('deletes no data by a record that is older than the order', async () => {
   const volume = new NodeVolume(
     {
       ...{ engine, clock, log, node: here.node, host: { hostNqn: hostOf(here.node), hostId: here.node } },
+      poolNames: new PoolNames(engine),
       records: { get: async () => stored },
       bridge: { serve: () => undefined },
     },
