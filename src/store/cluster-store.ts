@@ -10,12 +10,20 @@ import type { Log } from '../base/log.js';
 import { type EtcdSource, formatStoreSource } from '../base/store-source.js';
 import { type DaemonStore, ownerKey } from './daemon-store.js';
 import { accessOf, Marks, usedEtcd } from './etcd-use.js';
+import { StoreWentBackError } from './lineage.js';
 import type { Store } from './types.js';
 
 /** In the LevelDB of a program of a cluster that uses etcd. */
 const etcdKey = 'cluster/etcd';
 /** etcd may start after this program does. */
 const openMsMax = 30_000;
+
+export interface ClusterStore extends DaemonStore {
+  /** Why it is not the one that this program used before; absent: it is. */
+  readonly wentBack?: string;
+  /** It is the one from now on, after it went back. */
+  accept(): Promise<void>;
+}
 
 /** `local`: the LevelDB of this program, which stays open after close(). */
 export async function openClusterEtcd(
@@ -24,7 +32,7 @@ export async function openClusterEtcd(
   source: EtcdSource,
   log: Log,
   clock: Clock = systemClock,
-): Promise<DaemonStore> {
+): Promise<ClusterStore> {
   const used = await usedEtcd(local, etcdKey, directory);
   const { endpoints, prefix } = source;
   if (used !== undefined && used.prefix !== prefix) {
@@ -32,27 +40,35 @@ export async function openClusterEtcd(
     throw new StateDirectoryError(directory, reason);
   }
   const { openEtcdStore } = await import('./etcd/etcd-store.js');
-  const mark = used?.mark;
-  const etcd = await openEtcdStore({
-    ...{ endpoints, prefix, openMs: openMsMax },
-    ...(await accessOf(source)),
-    ...(mark && { mark }),
-  });
+  const options = { endpoints, prefix, openMs: openMsMax, ...(await accessOf(source)) };
+  const opened = await openEtcdStore({ ...options, ...(used && { mark: used.mark }) }).catch(
+    (error: unknown) => {
+      if (!(error instanceof StoreWentBackError)) throw error;
+      return error;
+    },
+  );
+  const etcd = opened instanceof StoreWentBackError ? await openEtcdStore(options) : opened;
   try {
     const where = formatStoreSource(source);
     const owner = await clusterOf(etcd, where);
-    if (used !== undefined && used.owner !== owner) {
-      throw new StoreFailedError('check etcd', `${where} is of another cluster than before`);
-    }
+    const isOther = used !== undefined && used.owner !== owner;
+    const other = isOther ? `${where} is of another cluster than before` : undefined;
+    const wentBack = opened instanceof StoreWentBackError ? opened.reason : other;
     const marks = new Marks(local, etcdKey, etcd, { where, owner, prefix }, log, clock);
-    await marks.save();
-    marks.begin();
+    let isAccepted = false;
+    const accept = async () => {
+      if (isAccepted) return;
+      isAccepted = true;
+      await marks.save();
+      marks.begin();
+    };
+    if (wentBack === undefined) await accept();
     log.info({ room: 'store' }, `store of the cluster: ${where}`);
     const close = async () => {
-      await marks.end();
+      if (isAccepted) await marks.end();
       await etcd.close();
     };
-    return { store: etcd, close };
+    return { store: etcd, close, accept, ...(wentBack !== undefined && { wentBack }) };
   } catch (error) {
     await etcd.close();
     throw error;

@@ -36,11 +36,13 @@ export abstract class DistantStore implements Store {
     // Encoded at once: the caller may use its arrays again.
     const send = this.encodeCommit(compare, write);
     const leases = write.flatMap((one) => (one.type === 'put' && one.lease !== undefined ? [one.lease] : []));
-    const keys = new Set([...compare, ...write].map(({ key }) => key));
-    return this.#order.after([...keys], async () => {
+    const writes = write.map(({ key }) => key);
+    const compares = compare.map(({ key }) => key).filter((key) => !writes.includes(key));
+    const work = async () => {
       for (const lease of leases) this.#leases.check(lease);
       return send(leases);
-    });
+    };
+    return this.#order.after(writes, work, compares);
   }
 
   watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet> {
@@ -58,6 +60,14 @@ export abstract class DistantStore implements Store {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /**
+   * It is taken for what it is from now on, whatever it was before. For who has found out, by other means
+   * than its revisions, whether it is to be trusted.
+   */
+  forgetLineage(): void {
+    this.lineage.forget();
   }
 
   protected abstract encodeCommit(compare: readonly Compare[], write: readonly Write[]): SendCommit;

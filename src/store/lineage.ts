@@ -11,6 +11,17 @@ export interface StoreMark {
   readonly revision: bigint;
 }
 
+/** It is not the store that it was. `floor`: the highest revision that was seen of that one. */
+export class StoreWentBackError extends StoreFailedError {
+  constructor(
+    operation: string,
+    reason: string,
+    readonly floor: bigint,
+  ) {
+    super(operation, reason);
+  }
+}
+
 export class Lineage {
   #identity: string | undefined;
   #revision: bigint;
@@ -52,6 +63,7 @@ export class Lineage {
     if (floor !== undefined && revision < floor) {
       throw this.fail(
         `${this.what} is at revision ${revision} and was at ${floor}: it was restored from an old copy`,
+        floor,
       );
     }
     this.#identity = identity;
@@ -60,8 +72,15 @@ export class Lineage {
   }
 
   /** From now on it is refused. */
-  fail(reason: string): StoreFailedError {
-    this.#broken = new StoreFailedError(`check ${this.what}`, reason);
+  fail(reason: string, floor = this.#revision): StoreFailedError {
+    this.#broken = new StoreWentBackError(`check ${this.what}`, reason, floor);
     return this.#broken;
+  }
+
+  /** Nothing is known of it any more, as at the beginning. */
+  forget(): void {
+    this.#identity = undefined;
+    this.#revision = 0n;
+    this.#broken = undefined;
   }
 }

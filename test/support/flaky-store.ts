@@ -72,13 +72,15 @@ export class FlakyStore implements Store {
   }
 
   commit(compare: readonly Compare[], write: readonly Write[]): Promise<CommitResult> {
-    const keys = new Set([...compare, ...write].map(({ key }) => key));
-    return this.#order.after([...keys], async () => {
+    const writes = write.map(({ key }) => key);
+    const compares = compare.map(({ key }) => key).filter((key) => !writes.includes(key));
+    const work = async () => {
       for (const one of write) {
         if (one.type === 'put' && one.lease !== undefined) this.#leases.check(one.lease);
       }
       return this.#call('commit', () => this.behind.commit(compare, write), true);
-    });
+    };
+    return this.#order.after(writes, work, compares);
   }
 
   watch(prefix: string, after: bigint, signal: AbortSignal): AsyncIterable<ChangeSet> {
