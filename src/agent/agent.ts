@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
+import type { LineageWatch } from '../cluster/lineage/lineage-watch.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
 import { ClusterView } from '../cluster/view/cluster-view.js';
 import { MirrorRecords } from '../mirrors/records.js';
@@ -16,6 +17,8 @@ import { Wanted } from './wanted.js';
 export interface AgentOptions {
   readonly engine: AgentEngine;
   readonly store: Store;
+  /** Over the same store: whether that is the one of the cluster. Absent: it is. */
+  readonly lineage?: Pick<LineageWatch, 'refusal' | 'refuse' | 'onRefused'>;
   /** UUID of the node, and who it is to replicas of others. */
   readonly node: string;
   readonly host: HostIdentity;
@@ -33,7 +36,7 @@ export class Agent {
   readonly #bridge: StoreBridge;
   readonly #applied: Promise<void>;
 
-  constructor({ engine, store, node, host, version, pools, clock, log }: AgentOptions) {
+  constructor({ engine, store, lineage, node, host, version, pools, clock, log }: AgentOptions) {
     const records = new MirrorRecords(store);
     const started = clock.date().toISOString();
     const bridge = new StoreBridge({
@@ -43,6 +46,14 @@ export class Agent {
     const volumes = new NodeVolumes({
       ...{ engine, store, records, bridge, node, host, clock, log },
       onFacts: (volume) => this.#facts.changed(volume),
+      refuseStore: (reason, isStillSo) => lineage?.refuse(reason, isStillSo),
+    });
+    const hold = () => {
+      volumes.setHeld(lineage?.refusal !== undefined || this.#view.refusals.size > 0);
+    };
+    lineage?.onRefused(() => {
+      volumes.forgetRecords();
+      hold();
     });
     engine.listenToMirrors({
       onStoreRequest: (request) => bridge.request(request),
@@ -59,6 +70,7 @@ export class Agent {
     this.#view = new ClusterView({
       ...{ store, clock, log },
       onChange: (view, { nodes, volumes: changed }) => {
+        if (nodes) hold(); // before: what is refused by somebody is made true by nobody
         if (nodes) void volumes.apply(wanted.of(view)).then(applied);
         else if (changed.size > 0) void volumes.applySome(wanted.ofSome(view, changed));
       },

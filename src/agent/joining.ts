@@ -63,7 +63,8 @@ async function tryJoin({ store, joining, clock }: JoinOptions): Promise<NodeReco
 }
 
 function mayPass(error: unknown): boolean {
-  return (
-    error instanceof DomainError && (error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_IN_DOUBT')
-  );
+  return error instanceof DomainError && passing.has(error.code);
 }
+
+/** Of a store that is refused somebody decides, some time. */
+const passing: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_IN_DOUBT', 'STORE_RESTORED']);

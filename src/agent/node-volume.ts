@@ -2,16 +2,18 @@
 // its data is gone, where a record says so. Each step looks at what is there and does what is missing, so
 // it may be cut off anywhere and begun again.
 import type { Clock } from '../base/clock.js';
+import { StoreRestoredError } from '../base/cluster-errors.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import { replicaNqn } from '../base/nqn.js';
 import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
+import type { StillSo } from '../cluster/lineage/lineage-watch.js';
 import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
-import { realMembers } from '../mirrors/record.js';
-import type { MirrorRecords } from '../mirrors/records.js';
+import { decodeMirror, realMembers } from '../mirrors/record.js';
+import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
-import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
+import type { HeadState, MirrorOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
 import type { PoolNames } from './pool-names.js';
@@ -29,6 +31,8 @@ export interface NodeVolumeOptions {
   readonly poolNames: Pick<PoolNames, 'of'>;
   readonly records: Pick<MirrorRecords, 'get'>;
   readonly bridge: Pick<StoreBridge, 'serve'>;
+  /** The store says less than the disks of this node: it is not that of the cluster. */
+  readonly refuseStore?: (reason: string, isStillSo: StillSo) => void;
   /** UUID of this node, and who it is to replicas of others. */
   readonly node: string;
   readonly host: HostIdentity;
@@ -49,6 +53,7 @@ export class NodeVolume {
   #hasReplica = false;
   #isServed = false;
   #isDiscarded = false;
+  #isHeld = false;
   #error: string | undefined;
   /** Of the record by which hosts are let in. */
   #hostsRevision: bigint | undefined;
@@ -120,6 +125,18 @@ export class NodeVolume {
     this.#record = record;
     this.#role?.setRecord(record);
     this.#onRecord();
+  }
+
+  /** It is told again, or read when it is needed. */
+  forgetRecord(): void {
+    this.#record = undefined;
+    this.#role?.forgetRecord();
+  }
+
+  /** See VolumeRole. */
+  setHeld(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#role?.setHeld(isHeld);
   }
 
   setUsed(used: boolean): void {
@@ -236,8 +253,26 @@ export class NodeVolume {
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
     const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;
-    this.#sizeMaxBytes = (await engine.addReplica(replica)).sizeMaxBytes;
+    const info = await engine.addReplica(replica);
+    this.#sizeMaxBytes = info.sizeMaxBytes;
     this.#hasReplica = true;
+    await this.#checkEpoch(info, record);
+  }
+
+  /** Every epoch was in the store before a head sealed a replica in it. */
+  async #checkEpoch({ maxEpoch }: ReplicaInfo, record: MirrorRecord): Promise<void> {
+    if (maxEpoch <= record.epoch) return;
+    const { name } = this.#wanted;
+    const { epoch } = await this.#storedRecord(); // what is known may be older than the seal
+    if (maxEpoch <= epoch) return;
+    const reason = `the replica of '${name}' there was used in epoch ${maxEpoch}, and it knows ${epoch}`;
+    this.#options.refuseStore?.(reason, async (store) => {
+      const key = mirrorsPrefix + name;
+      const found = (await store.list(key)).entries.find((one) => one.key === key);
+      if (found === undefined) return true;
+      return decodeMirror(name, found.value, found.revision).record.epoch < maxEpoch;
+    });
+    throw new StoreRestoredError(reason);
   }
 
   /**
@@ -273,6 +308,7 @@ export class NodeVolume {
       mirrorOptions: (of) => this.#mirrorOptions(of),
       serveStore: (volumeUuid, of) => bridge.serve(name, volumeUuid, of),
     });
+    if (this.#isHeld) this.#role.setHeld(true);
     if (this.#used) this.#role.setUsed(true);
     this.#role.setRecord(this.#record ?? record);
   }

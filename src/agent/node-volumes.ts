@@ -37,6 +37,7 @@ export class NodeVolumes {
   #working: Promise<void> | undefined;
   #forgetRetry: (() => void) | undefined;
   #closed = false;
+  #isHeld = false;
 
   constructor(options: NodeVolumesOptions) {
     this.#options = { ...options, poolNames: new PoolNames(options.engine) };
@@ -69,6 +70,19 @@ export class NodeVolumes {
       else this.#wanted.set(name, one);
     }
     await this.#look([...wanted.keys()]);
+  }
+
+  /** While it is nothing is begun: neither made, nor deleted, nor taken over. What is served stays so. */
+  setHeld(isHeld: boolean): void {
+    if (isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    for (const volume of this.#volumes.values()) volume.setHeld(isHeld);
+    if (!isHeld) void this.#look([...this.#again]);
+  }
+
+  /** What records said is not known any more: the store is another one, whose revisions may be lower. */
+  forgetRecords(): void {
+    for (const volume of this.#volumes.values()) volume.forgetRecord();
   }
 
   /** By name; of all volumes, or of those of these names that are here. */
@@ -124,12 +138,16 @@ export class NodeVolumes {
   }
 
   async #work(): Promise<void> {
-    while (this.#due.size > 0 && !this.#closed) {
+    while (this.#due.size > 0 && !this.#closed && !this.#isHeld) {
       // Taken together: what becomes due meanwhile comes after, so no two workers are at one volume.
       const names = [...this.#due];
       this.#due.clear();
       const worker = async (): Promise<void> => {
         for (let name = names.pop(); name !== undefined && !this.#closed; name = names.pop()) {
+          if (this.#isHeld) {
+            this.#due.add(name);
+            continue;
+          }
           if (await this.#one(name)) this.#again.delete(name);
           else this.#again.add(name);
           this.#options.onFacts(name);
@@ -153,6 +171,7 @@ export class NodeVolumes {
     if (known !== undefined && !isSame && !(await this.#remove(name, known))) return false;
     if (wanted === undefined) return true;
     const volume = this.#volumes.get(name) ?? new NodeVolume(this.#options, wanted);
+    if (this.#isHeld) volume.setHeld(true);
     this.#volumes.set(name, volume);
     this.#byReplica.set(volume.replica, volume);
     return volume.ensure(wanted);

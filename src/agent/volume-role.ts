@@ -49,6 +49,7 @@ export class VolumeRole {
   #retryMs = 0;
   #retryAtMs = 0;
   #closed = false;
+  #isHeld = false;
 
   constructor(options: VolumeRoleOptions) {
     this.#options = options;
@@ -68,6 +69,11 @@ export class VolumeRole {
     }
     this.#record = record;
     this.#consider();
+  }
+
+  /** Nothing is done until it is known again, by whatever revision. */
+  forgetRecord(): void {
+    this.#record = undefined;
   }
 
   /** Nodes that are up, this one too, and their replicas; who is to be head. */
@@ -90,6 +96,12 @@ export class VolumeRole {
     this.#consider();
   }
 
+  /** Nothing is begun while it is: the records cannot be trusted. A head goes on as it is. */
+  setHeld(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#consider();
+  }
+
   /** Begins nothing any more; resolves when what was under way has ended. The head stays as it is. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -106,6 +118,7 @@ export class VolumeRole {
   #consider(): void {
     if (this.#closed || this.#working !== undefined) return;
     this.#forgetWait();
+    if (this.#isHeld) return;
     const step = this.#step();
     const nowMs = this.#options.clock.steadyMs();
     if (step.kind === 'none') return;

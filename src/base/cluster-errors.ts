@@ -40,6 +40,14 @@ export class ClusterVolumeStateError extends DomainError {
   }
 }
 
+/** Nodes have seen more than the store says: it is the copy of an earlier one, or of another cluster. */
+export class StoreRestoredError extends DomainError {
+  readonly code = 'STORE_RESTORED';
+  constructor(readonly reason: string) {
+    super(`the store of the cluster is refused: ${reason}`);
+  }
+}
+
 export class ClusterUnsupportedError extends DomainError {
   readonly code = 'CLUSTER_UNSUPPORTED';
   /** `what`: in the plural, such as "snapshots". */

@@ -77,6 +77,8 @@ export const errorCatalogue = {
   NODE_STATE: 'The node is in a state in which this cannot be done, or its name or address is taken.',
   CLUSTER_VOLUME_STATE: 'The volume of the cluster is in a state in which this cannot be done.',
   CLUSTER_UNSUPPORTED: 'A cluster cannot do this yet; a daemon with pools of its own can.',
+  STORE_RESTORED:
+    'The store of the cluster is an old copy, or was lost: nothing is changed until somebody has decided.',
   JOIN_REFUSED: 'The join token is not known, has expired, was revoked or is used up.',
   WRONG_AUTHORITY: 'Who answers has no certificate of the cluster that was meant.',
   NODE_REFUSED: 'The caller has no certificate of a node that may do this.',

@@ -10,6 +10,8 @@ export interface StatePaths {
   readonly directory: string;
   /** The daemon's own state; one process at a time. */
   readonly store: string;
+  /** Of a controller: how far its store was, beside it. */
+  readonly storeMark: string;
   /** The REST API without a token, for those who may use this directory. */
   readonly apiSocket: string;
   /** The admin token of the REST API. */
@@ -33,6 +35,7 @@ export function statePaths(stateDirectory: string): StatePaths {
   return {
     directory,
     store: join(directory, 'store'),
+    storeMark: join(directory, 'store-mark'),
     apiSocket,
     apiToken: join(directory, 'api-token'),
     volumeKeys: join(directory, 'volume-keys'),

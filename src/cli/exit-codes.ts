@@ -34,6 +34,7 @@ const exitCodes = {
   STORE_FAILED: exitFailed,
   STORE_UNAVAILABLE: exitUnreachable,
   STORE_IN_DOUBT: exitFailed,
+  STORE_RESTORED: exitFailed,
   LEASE_EXPIRED: exitFailed,
   LIMIT_REACHED: exitFailed,
   TOKEN_NOT_FOUND: exitFailed,

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.js';
 import { decodeVolumeFacts, type NodeFacts, type NodeVolumeFacts } from '../cluster/model/facts.js';
 import { volumeFactsPrefix } from '../cluster/model/keys.js';
 import type { NodeRecord } from '../cluster/model/node.js';
+import type { Refusal } from '../cluster/model/refusal.js';
 import type { VolumeRecord } from '../cluster/model/volume.js';
 import { ClusterView, type Stored } from '../cluster/view/cluster-view.js';
 import { decodeMirror, type StoredMirror } from '../mirrors/record.js';
@@ -28,6 +29,8 @@ export interface ClusterSnapshot {
   readonly mirrors: ReadonlyMap<string, StoredMirror>;
   /** By UUID, of nodes that are not up: since when, by the steady clock, as far as this controller knows. */
   readonly lostSinceMs: ReadonlyMap<string, number>;
+  /** By UUID of who refuses this store; not empty: nothing is decided by it. */
+  readonly refusals: ReadonlyMap<string, Refusal>;
 }
 
 /** What a node that is up says of a volume. */
@@ -114,9 +117,9 @@ export class ClusterState {
   /** Undefined: not all has been read yet. It changes as the store does: not to be kept over an await. */
   get snapshot(): ClusterSnapshot | undefined {
     if (!this.#hasAll) return undefined;
-    const { nodes, facts, volumes } = this.#view;
+    const { nodes, facts, volumes, refusals } = this.#view;
     return {
-      ...{ nodes, facts, volumes, mirrors: this.#mirrors },
+      ...{ nodes, facts, volumes, refusals, mirrors: this.#mirrors },
       ...{ volumeFacts: this.#volumeFacts, lostSinceMs: this.#lostSinceMs },
     };
   }

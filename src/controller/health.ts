@@ -1,6 +1,7 @@
 // Whether a cluster is as it should be: named checks, each with what is wrong, and what a person can do.
 // Pure.
 import type { ClusterEvent } from '../cluster/model/event.js';
+import { type Refusal, refusalText } from '../cluster/model/refusal.js';
 import type { ClusterNodeView, ClusterVolumeView } from './types.js';
 
 export type CheckLevel = 'warning' | 'error';
@@ -33,9 +34,11 @@ export function clusterStatus(
   volumes: readonly ClusterVolumeView[],
   leader: string | undefined,
   events: readonly ClusterEvent[],
+  refusals: readonly Refusal[] = [],
 ): ClusterStatus {
   const members = nodes.filter(({ state }) => state !== 'decommissioned');
   const checks = [
+    ...storeChecks(refusals),
     ...leaderChecks(leader),
     ...nodeChecks(members),
     ...poolChecks(members),
@@ -51,6 +54,17 @@ export function clusterStatus(
     checks,
     events,
   };
+}
+
+function storeChecks(refusals: readonly Refusal[]): readonly HealthCheck[] {
+  if (refusals.length === 0) return [];
+  return [
+    {
+      ...{ code: 'STORE_RESTORED', level: 'error' },
+      text: `${refusalText(refusals)}; nothing is made, moved, repaired or deleted, heads go on serving`,
+      remedy: "put the store's newest state back; docs/operations/cluster.md says what else can be done",
+    },
+  ];
 }
 
 function leaderChecks(leader: string | undefined): readonly HealthCheck[] {

@@ -21,6 +21,7 @@ import type { Labels } from '../cluster/model/words.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import type { Events } from './events.js';
+import { failIfRefused } from './refused-store.js';
 import type { ClusterNodeView } from './types.js';
 import { nodeView } from './views.js';
 
@@ -104,6 +105,7 @@ export class Nodes {
     change: (node: NodeRecord) => NodeRecord | Promise<NodeRecord>,
   ): Promise<NodeRecord> {
     const { store } = this.#options;
+    failIfRefused(this.snapshot());
     const key = nodeKey(this.find(name).id);
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const found = await store.get(key);

@@ -7,12 +7,14 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Term } from '../cluster/election/election.js';
 import { volumeKey } from '../cluster/model/keys.js';
+import { refusalText } from '../cluster/model/refusal.js';
 import { encodeVolume } from '../cluster/model/volume-record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
 import type { Store, Write } from '../store/types.js';
-import type { ClusterChange, ClusterState } from './cluster-state.js';
+import type { ClusterChange, ClusterSnapshot, ClusterState } from './cluster-state.js';
 import type { Events } from './events.js';
 import { type PlannedStep, Planning } from './planning.js';
+import { isRefused } from './refused-store.js';
 
 export interface ReconcilerOptions {
   readonly store: Pick<Store, 'commit'>;
@@ -44,6 +46,8 @@ export class Reconciler {
   #open = new Set<string>();
   /** When all are looked at, by the steady clock. */
   #allAtMs = 0;
+  /** Why the store is refused, as was told last; empty: it is not. */
+  #refused = '';
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -92,6 +96,11 @@ export class Reconciler {
       return undefined;
     }
     this.#tellNodes(snapshot.nodes, snapshot.facts);
+    this.#tellRefusals(snapshot.refusals);
+    if (isRefused(snapshot)) {
+      this.#allAtMs = clock.steadyMs() + allMs; // sooner when that is over
+      return undefined;
+    }
     const nowMs = clock.steadyMs();
     const isAll = nowMs >= this.#allAtMs;
     if (isAll) this.#allAtMs = nowMs + allMs;
@@ -128,6 +137,19 @@ export class Reconciler {
     const event = { level: 'info', subject: 'volume', name: record.name } as const;
     if (step.kind === 'change') events.tell({ ...event, reason: step.reason, text: step.text });
     else events.tell({ ...event, reason: 'VolumeDeleted', text: 'it is gone, with its data' });
+  }
+
+  #tellRefusals(refusals: ClusterSnapshot['refusals']): void {
+    const { events } = this.#options;
+    const text = refusalText(refusals.values());
+    const before = this.#refused;
+    this.#refused = text;
+    const event = { subject: 'cluster', name: '' } as const;
+    if (text !== '' && before === '')
+      events.tell({ ...event, level: 'warning', reason: 'StoreRefused', text });
+    if (text !== '' || before === '') return;
+    const over = 'nobody refuses the store any more';
+    events.tell({ ...event, level: 'info', reason: 'StoreAccepted', text: over });
   }
 
   #tellNodes(

@@ -32,6 +32,7 @@ import type { Nodes } from './nodes.js';
 import { Planning } from './planning.js';
 import { poolViews } from './pools.js';
 import { withQos } from './qos.js';
+import { failIfRefused } from './refused-store.js';
 import type { ClusterPoolView, ClusterVolumeView, VolumeWish } from './types.js';
 import { volumeHealth, volumeView } from './views.js';
 
@@ -80,6 +81,7 @@ export class ClusterVolumes {
   /** Answers when it can be used, or after a while: its state says so. */
   async create(wish: VolumeWish): Promise<ClusterVolumeView> {
     const { name } = wish;
+    failIfRefused(this.#options.nodes.snapshot());
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const record = this.#place(wish);
       this.#fresh.set(name, record);
@@ -265,6 +267,7 @@ export class ClusterVolumes {
   /** The revision by which the record is as `change` left it; what is seen here is no older. */
   async #change(name: string, change: (volume: VolumeRecord) => VolumeRecord): Promise<bigint> {
     const { store, nodes } = this.#options;
+    failIfRefused(nodes.snapshot());
     const key = volumeKey(find(nodes.snapshot(), name).name);
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const found = await store.get(key);

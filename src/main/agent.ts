@@ -6,15 +6,18 @@ import { systemClock } from '../base/clock.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ClusterNodePort, EnginePort, JoinClusterOptions } from '../cli/engine-port.js';
+import { GuardedStore } from '../cluster/lineage/guarded-store.js';
+import { marksInStore } from '../cluster/lineage/marks.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
 import { controllerIdsOf } from '../cluster/model/node.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import type { PoolService } from '../pools/pool-service.js';
 import { isLoopback } from '../rpc/tcp-socket.js';
-import { openClusterEtcd } from '../store/cluster-store.js';
+import { type ClusterStore, openClusterEtcd } from '../store/cluster-store.js';
 import type { DaemonStore } from '../store/daemon-store.js';
 import type { Store } from '../store/types.js';
 import { readMembership } from '../trust/membership.js';
+import { watchLineage } from './lineage.js';
 
 export interface NodeParts {
   /** Of this node alone. */
@@ -33,6 +36,9 @@ export async function joinCluster(
   const node = await new MirrorRecords(local).node();
   const host = { hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${node}`, hostId: node };
   const opened = await openStore(local, stateDirectory, source, log);
+  const who = { id: node, name, kind: 'node' } as const;
+  const lineage = await watchLineage({ opened, marks: marksInStore(local), who, log });
+  const store = new GuardedStore(opened.store, lineage);
   try {
     const addresses = { nvme: reached, replication: reached };
     const joining = {
@@ -43,14 +49,14 @@ export async function joinCluster(
       labels,
       ...(zone !== undefined && { zone }),
     };
-    const record = await joinStore({ store: opened.store, joining, clock: systemClock, log, signal });
+    const record = await joinStore({ store, joining, clock: systemClock, log, signal });
     log.info({ room: 'agent' }, `node '${name}' (${node}), ${record.state}`);
     let agent: Agent | undefined;
     return {
       controllerIds: controllerIdsOf(record),
       start: async (engine: EnginePort) => {
         agent = new Agent({
-          ...{ engine, node, host, version, log, store: opened.store, clock: systemClock },
+          ...{ engine, node, host, version, log, store, lineage, clock: systemClock },
           pools: async () => poolFacts(pools()),
         });
         await agent.start();
@@ -59,10 +65,12 @@ export async function joinCluster(
       stop: async () => agent?.stop(),
       close: async () => {
         await agent?.close();
+        await lineage.close();
         await opened.close();
       },
     };
   } catch (error) {
+    await lineage.close();
     await opened.close();
     throw error;
   }
@@ -73,7 +81,7 @@ async function openStore(
   stateDirectory: string,
   source: JoinClusterOptions['source'],
   log: Log,
-): Promise<DaemonStore> {
+): Promise<DaemonStore | ClusterStore> {
   if (source.kind === 'etcd') return openClusterEtcd(local, stateDirectory, source, log);
   const { RemoteStore } = await import('../store/remote/remote-store.js');
   const membership = await readMembership(stateDirectory);

@@ -22,6 +22,9 @@ import type { Log } from '../base/log.js';
 import { makeStateDirectory, statePaths } from '../base/state-directory.js';
 import type { ClusterControllerPort } from '../cli/engine-port.js';
 import { currentLeader, Election } from '../cluster/election/election.js';
+import { marksInFile, marksInStore } from '../cluster/lineage/marks.js';
+import { noteOpening } from '../cluster/lineage/opening.js';
+import type { Refusal } from '../cluster/model/refusal.js';
 import { ClusterState } from '../controller/cluster-state.js';
 import { Events } from '../controller/events.js';
 import { clusterStatus } from '../controller/health.js';
@@ -39,6 +42,7 @@ import { Admission } from '../trust/admission.js';
 import { Authority } from '../trust/authority.js';
 import { ClusterDoors } from '../trust/cluster-doors.js';
 import { JoinTokens } from '../trust/join-tokens.js';
+import { firstLook, watchLineage } from './lineage.js';
 
 /** Of the last events, with the status. */
 const eventsShown = 50;
@@ -78,7 +82,8 @@ async function open(
   const local = await openLevelStore(paths.store);
   closing.push(() => local.close());
   const id = await new MirrorRecords(local).node();
-  const { store, place, joinTokens } = await openStore(settings, local, log, closing);
+  const who = { id, name: settings.name, kind: 'controller' } as const;
+  const { store, place, joinTokens } = await openStore(settings, local, who, log, closing);
   const adminHash = await adminTokenHash(paths.apiToken);
   await doors.openSocket(paths.apiSocket);
 
@@ -116,6 +121,7 @@ async function open(
           volumes.list(),
           (await currentLeader(store))?.name,
           (await events.list()).slice(-eventsShown),
+          [...nodes.snapshot().refusals.values()],
         ),
       ),
       clusterVolumeRoutes(volumes),
@@ -141,14 +147,20 @@ interface OpenedStore {
 async function openStore(
   { storeSource, listen, joinListen, tlsNames, dataDirectory }: ControllerSettings,
   local: Store,
+  who: Pick<Refusal, 'id' | 'name' | 'kind'>,
   log: Log,
   closing: Closing,
 ): Promise<OpenedStore> {
-  if (storeSource.kind === 'etcd') {
-    const opened = await openClusterEtcd(local, dataDirectory, storeSource, log);
-    closing.push(() => opened.close());
-    return { store: opened.store, place: [] };
-  }
+  const isEtcd = storeSource.kind === 'etcd';
+  const opened = isEtcd ? await openClusterEtcd(local, dataDirectory, storeSource, log) : { store: local };
+  if ('close' in opened) closing.push(() => opened.close());
+  // Beside an embedded store: what is put back to what it was must not be what tells so.
+  const marks = isEtcd ? marksInStore(local) : marksInFile(statePaths(dataDirectory).storeMark);
+  await noteOpening(opened.store);
+  const lineage = await watchLineage({ opened, marks, who, log });
+  closing.push(() => lineage.close());
+  await firstLook(lineage);
+  if (isEtcd) return { store: opened.store, place: [] };
   const authority = await Authority.open(statePaths(dataDirectory).authority);
   const doors = await ClusterDoors.open({
     ...{ authority, log, names: tlsNames, observation: storeObservation },

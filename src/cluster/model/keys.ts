@@ -7,11 +7,16 @@ export const volumesPrefix = 'cluster/volumes/';
 export const volumeFactsPrefix = 'volume-facts/';
 /** Changed with each node that joins, so that two that do at once see each other. */
 export const joinsKey = 'cluster/joins';
+/** Which store this is, and how often controllers have opened it (src/cluster/lineage). */
+export const lineageKey = 'cluster/lineage';
+/** Who does not take this store for the cluster's, and why. */
+export const refusalsPrefix = 'cluster/refusals/';
 /** Who decides at the moment; under its lease. */
 export const leaderKey = 'cluster/leader';
 
 export const nodeKey = (id: string) => nodesPrefix + id.toLowerCase();
 export const factsKey = (id: string) => factsPrefix + id.toLowerCase();
+export const refusalKey = (id: string) => refusalsPrefix + id.toLowerCase();
 export const volumeKey = (name: string) => volumesPrefix + name;
 /** Of all volumes of which the node keeps a replica. */
 export const volumeFactsPrefixOf = (node: string) => `${volumeFactsPrefix}${node.toLowerCase()}/`;

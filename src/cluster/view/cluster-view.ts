@@ -7,9 +7,10 @@ import type { Log } from '../../base/log.js';
 import { RecordWatch } from '../../store/record-watch.js';
 import type { Store, Versioned } from '../../store/types.js';
 import { decodeFacts, type NodeFacts } from '../model/facts.js';
-import { factsPrefix, nodesPrefix, volumesPrefix } from '../model/keys.js';
+import { factsPrefix, nodesPrefix, refusalsPrefix, volumesPrefix } from '../model/keys.js';
 import type { NodeRecord } from '../model/node.js';
 import { decodeNode } from '../model/node-record.js';
+import { decodeRefusal, type Refusal } from '../model/refusal.js';
 import type { VolumeRecord } from '../model/volume.js';
 import { decodeVolume } from '../model/volume-record.js';
 
@@ -22,7 +23,7 @@ export interface Stored<T> {
 
 /** What may be something else than when it was told last. */
 export interface ViewChange {
-  /** A node, or which nodes are up. */
+  /** A node, which nodes are up, or who refuses the store. */
   readonly nodes: boolean;
   /** What nodes that stayed up say of themselves. */
   readonly facts: boolean;
@@ -47,6 +48,7 @@ export class ClusterView {
   readonly #nodes = new Map<string, Stored<NodeRecord>>();
   readonly #volumes = new Map<string, Stored<VolumeRecord>>();
   readonly #facts = new Map<string, NodeFacts>();
+  readonly #refusals = new Map<string, Refusal>();
   #listed = false;
   #change = nothing();
   #forget: (() => void) | undefined;
@@ -81,6 +83,11 @@ export class ClusterView {
     return this.#facts;
   }
 
+  /** By UUID of who refuses this store: while there is one nothing is decided by it. */
+  get refusals(): ReadonlyMap<string, Refusal> {
+    return this.#refusals;
+  }
+
   start(): void {
     this.#watch.start();
   }
@@ -100,6 +107,9 @@ export class ClusterView {
         const record = decodeVolume(key, value);
         this.#volumes.set(record.name, { record, revision });
         this.#change.volumes.add(record.name);
+      } else if (key.startsWith(refusalsPrefix)) {
+        this.#refusals.set(key.slice(refusalsPrefix.length), decodeRefusal(key, value));
+        this.#change.nodes = true;
       } else if (key.startsWith(factsPrefix)) {
         this.#putFacts(key, value);
       } else {
@@ -130,6 +140,9 @@ export class ClusterView {
       this.#change.nodes = true;
     } else if (key.startsWith(factsPrefix)) {
       this.#facts.delete(key.slice(factsPrefix.length));
+      this.#change.nodes = true;
+    } else if (key.startsWith(refusalsPrefix)) {
+      this.#refusals.delete(key.slice(refusalsPrefix.length));
       this.#change.nodes = true;
     } else {
       return;

@@ -2,16 +2,23 @@
 // without data and a network; each process may be killed at any moment.
 import { Agent } from '../../../src/agent/agent.js';
 import { joinStore } from '../../../src/agent/joining.js';
+import { StoreGapError } from '../../../src/base/control-errors.js';
 import { DomainError } from '../../../src/base/errors.js';
 import type { Log } from '../../../src/base/log.js';
 import { Election } from '../../../src/cluster/election/election.js';
+import { GuardedStore } from '../../../src/cluster/lineage/guarded-store.js';
+import { LineageWatch } from '../../../src/cluster/lineage/lineage-watch.js';
+import { marksInStore } from '../../../src/cluster/lineage/marks.js';
+import { noteOpening } from '../../../src/cluster/lineage/opening.js';
 import { ClusterState } from '../../../src/controller/cluster-state.js';
 import { Events } from '../../../src/controller/events.js';
 import { Nodes } from '../../../src/controller/nodes.js';
 import { Reconciler } from '../../../src/controller/reconciler.js';
 import { ClusterVolumes } from '../../../src/controller/volumes.js';
 import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
+import type { Change } from '../../../src/store/types.js';
 import { Random } from '../../support/random.js';
+import { RestorableStore, type StoreCopy } from '../../support/restorable-store.js';
 import { Checks } from './checks.js';
 import { ProcessClock, SimClock } from './sim-clock.js';
 import { type SimDisk, SimEngine, type SimNetwork } from './sim-engine.js';
@@ -32,11 +39,14 @@ export const replaceAfterMs = 20_000;
 /** Who ends in order and takes longer is killed, as by a supervisor. */
 const stopMsMax = 15_000;
 const poolBytes = 1n << 40n;
+/** Between an attempt of a controller to start and the next. */
+const openAgainMs = 1_000;
 
 interface NodeProcess {
   readonly clock: ProcessClock;
   readonly link: StoreLink;
   readonly engine: SimEngine;
+  readonly lineage: LineageWatch;
   agent?: Agent;
 }
 
@@ -53,6 +63,8 @@ export class SimNode {
   readonly host: string;
   readonly zone: string;
   readonly disk: SimDisk = { volumes: new Map(), replicas: new Map() };
+  /** Its own, on its disk. */
+  readonly local = openMemoryStore();
   process: NodeProcess | undefined;
   /** The cluster does not take it any more. */
   isRefused = false;
@@ -79,7 +91,7 @@ export class SimController {
 
 export class SimCluster implements SimNetwork {
   readonly clock = new SimClock();
-  readonly store = openMemoryStore(this.clock);
+  readonly store = new RestorableStore(this.clock);
   readonly checks = new Checks(() => this.clock.steadyMs());
   readonly trace = new Trace();
   readonly nodes: readonly SimNode[];
@@ -90,6 +102,8 @@ export class SimCluster implements SimNetwork {
   readonly #log: Log;
   readonly #end = new AbortController();
   slowPercent = 0;
+  /** What the store would say had it not been restored; undefined: it was not. */
+  #latest: StoreCopy | undefined;
 
   constructor({ seed, nodesCount, controllersCount, zonesCount, log }: SimClusterOptions) {
     this.#random = new Random(seed * 7919 + 13);
@@ -110,7 +124,6 @@ export class SimCluster implements SimNetwork {
     const { clock, link } = this.#newProcess();
     const shared = { store: link, clock, log: this.#log };
     const state = new ClusterState(shared);
-    state.start();
     const events = new Events(shared);
     const nodes = new Nodes({ store: link, state, events });
     const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs });
@@ -124,27 +137,81 @@ export class SimCluster implements SimNetwork {
         return reconciler.lead(term);
       },
     });
-    election.start();
     controller.process = { clock, link, nodes, volumes };
     this.note(`c${controller.number} starts`);
+    const open = async (): Promise<void> => {
+      try {
+        await noteOpening(link);
+      } catch (error) {
+        if (!(error instanceof DomainError)) throw error;
+        clock.after(openAgainMs, () => void open()); // by a supervisor
+        return;
+      }
+      state.start();
+      election.start();
+    };
+    void open();
+  }
+
+  get isRestored(): boolean {
+    return this.#latest !== undefined;
+  }
+
+  /**
+   * All that would be missed: a node that was away since before the copy was made cannot tell it from the
+   * store that it knows.
+   */
+  async isNoticed(copy: StoreCopy): Promise<boolean> {
+    const revisions = await Promise.all(
+      this.nodes.map(async ({ process, local }) => {
+        const mark = process?.lineage.mark ?? (await marksInStore(local).load());
+        return mark?.revision;
+      }),
+    );
+    return revisions.every((revision) => revision !== undefined && revision > copy.revision);
+  }
+
+  /** Somebody puts an old copy back, and starts the controllers again. */
+  async restore(copy: StoreCopy): Promise<void> {
+    this.note(`the store is put back to revision ${copy.revision}`);
+    const latest = await this.store.copy();
+    this.#replaceStore(copy, latest);
+  }
+
+  /** The newest state, and the controllers again. */
+  repair(): void {
+    if (this.#latest === undefined) return;
+    this.note('the store is put right');
+    this.#replaceStore(this.#latest, undefined);
+  }
+
+  #replaceStore(copy: StoreCopy, latest: StoreCopy | undefined): void {
+    for (const controller of this.controllers) this.killController(controller);
+    this.#latest = latest;
+    this.store.restore(copy);
+    for (const controller of this.controllers) this.startController(controller);
   }
 
   async startNode(node: SimNode): Promise<void> {
     const { clock, link } = this.#newProcess();
     const { id, host, disk, name, zone } = node;
     const engine = new SimEngine({ node: id, host, disk, network: this, clock, random: this.#random });
-    const process: NodeProcess = { clock, link, engine };
+    const who = { id, name, kind: 'node' } as const;
+    const marks = marksInStore(node.local);
+    const lineage = new LineageWatch({ store: link, marks, who, clock, log: this.#log });
+    const process: NodeProcess = { clock, link, engine, lineage };
     node.process = process;
     this.note(`${name} starts`);
     const address = { host, port: 4420 };
     const hostNqn = `nqn.2014-08.org.nvmexpress:uuid:${id}`;
     const addresses = { nvme: address, replication: { host, port: 4430 } };
     try {
-      const shared = { store: link, clock, log: this.#log };
+      await lineage.start();
+      const shared = { store: new GuardedStore(link, lineage), clock, log: this.#log };
       const joining = { id, name, zone, addresses, hostNqn, labels: {} };
       await joinStore({ ...shared, joining, signal: this.#end.signal });
       process.agent = new Agent({
-        ...{ ...shared, engine, node: id, host: { hostNqn, hostId: id }, version: '1' },
+        ...{ ...shared, lineage, engine, node: id, host: { hostNqn, hostId: id }, version: '1' },
         pools: async () => [{ name: 'p', uuid: id, capacityBytes: poolBytes, freeBytes: poolBytes }],
       });
       await process.agent.start();
@@ -225,28 +292,40 @@ export class SimCluster implements SimNetwork {
 
   /** Each commit, in order. */
   async #observe(): Promise<void> {
-    try {
-      for await (const { changes } of this.store.watch('', 0n, this.#end.signal)) {
-        for (const change of changes) {
-          this.checks.onChange(change);
-          if (isTold(change.key))
-            this.note(`${change.key} ${change.type === 'put' ? textOf(change.value) : 'gone'}`);
+    let after = 0n;
+    while (!this.#end.signal.aborted) {
+      try {
+        for await (const { changes } of this.store.watch('', after, this.#end.signal)) {
+          for (const change of changes) this.#onChange(change);
         }
+      } catch (error) {
+        if (this.#end.signal.aborted) return;
+        if (!(error instanceof StoreGapError)) {
+          this.checks.violations.push(`a record cannot be read: ${String(error)}`);
+          return;
+        }
+        after = (await this.store.list('')).revision;
       }
-    } catch (error) {
-      if (!this.#end.signal.aborted) this.checks.violations.push(`a record cannot be read: ${String(error)}`);
     }
+  }
+
+  #onChange(change: Change): void {
+    // What an old copy says is no promise that anybody has made.
+    if (!this.isRestored) this.checks.onChange(change);
+    if (!isTold(change.key)) return;
+    this.note(`${change.key} ${change.type === 'put' ? textOf(change.value) : 'gone'}`);
   }
 }
 
 /** Facts and leases come every second. */
 function isTold(key: string): boolean {
-  return /^(?:mirrors|cluster\/(?:nodes|volumes))\//.test(key);
+  return /^(?:mirrors|cluster\/(?:nodes|volumes|refusals))\//.test(key);
 }
 
 /** What matters of it. */
 function textOf(value: Uint8Array): string {
   const fields = JSON.parse(Buffer.from(value).toString());
+  if (fields.reason !== undefined) return String(fields.reason);
   const { state, head, replicas, leaving, epoch, headStopped, members } = fields;
   const { sizeBytes, wantedSizeBytes: wanted, blocksCount } = fields;
   const places = (all: readonly { uuid: string; node: string }[] = []) =>

@@ -3,8 +3,10 @@
 import { pino } from 'pino';
 import { DomainError } from '../../../src/base/errors.js';
 import type { NodeAction } from '../../../src/base/node-actions.js';
+import { refusalsPrefix } from '../../../src/cluster/model/keys.js';
 import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
 import { Random } from '../../support/random.js';
+import type { StoreCopy } from '../../support/restorable-store.js';
 import { missingOf } from './checks.js';
 import { replaceAfterMs, SimCluster, type SimController, type SimNode } from './sim-cluster.js';
 
@@ -20,6 +22,8 @@ export interface RunResult {
   /** What went wrong; empty: nothing. */
   readonly failures: readonly string[];
   readonly volumes: number;
+  /** An old copy of the store was put back, and put right. */
+  readonly restored: boolean;
   readonly virtualSeconds: number;
   /** Of all that happened: the same for the same seed. */
   readonly sum: string;
@@ -33,6 +37,12 @@ const quietMs = 20_000;
 /** Whose calls arrive and who hears nothing acts on what was: the connection of it is given up soon. */
 const deafMs = 3_000;
 const volumesMax = 8;
+/**
+ * A store that was put back to an old copy is refused by then, and stays so for as long as somebody
+ * looks.
+ */
+const refusedMsMax = 15_000;
+const restoredMs = 20_000;
 /** Volumes wish for so many replicas at most, and so many nodes stay. */
 const replicasMax = 3;
 
@@ -50,6 +60,7 @@ class Run {
   readonly cluster: SimCluster;
   readonly failures: string[] = [];
   #volumesCount = 0;
+  #isRestored = false;
 
   constructor(readonly seed: number) {
     this.random = new Random(seed * 2_654_435 + 1);
@@ -71,7 +82,13 @@ class Run {
     for (const controller of cluster.controllers) cluster.startController(controller);
     for (const node of cluster.nodes) this.#begin(cluster.startNode(node));
     await cluster.clock.run(3_000);
+    // In a third of the runs an old copy of the store is put back.
+    const copyStep = random.below(3) === 0 ? random.below(steps) : steps;
+    const restoreStep = copyStep + 1 + random.below(Math.max(1, steps - copyStep));
+    let copy: StoreCopy | undefined;
     for (let step = 0; step < steps && !this.#isOver(); step += 1) {
+      if (step === copyStep) copy = await cluster.store.copy();
+      if (step === restoreStep && copy !== undefined) await this.#restore(copy);
       this.#pick();
       await cluster.clock.run(random.below(10) === 0 ? 3_000 + random.below(9_000) : random.below(2_500));
     }
@@ -82,7 +99,7 @@ class Run {
     );
     const ok = failures.length === 0;
     return {
-      ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount },
+      ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount, restored: this.#isRestored },
       virtualSeconds: cluster.clock.steadyMs() / 1000,
       ...cluster.trace.sum(),
       ...(!ok && { trace: cluster.trace.lines }),
@@ -272,6 +289,35 @@ class Run {
     this.cluster.slowPercent = this.random.below(2) * 3;
     this.cluster.note(`of 100 calls ${this.cluster.slowPercent} are slow`);
     for (const { link } of this.#links()) link.slowPercent = this.cluster.slowPercent;
+  }
+
+  /**
+   * Nobody goes on with an old copy: that is said, heads that run go on, and nothing is deleted (the checks
+   * of all that happens see to it). Then it is put right.
+   */
+  async #restore(copy: StoreCopy): Promise<void> {
+    const { cluster } = this;
+    if (!(await cluster.isNoticed(copy))) return;
+    const heads = cluster.nodes.flatMap(({ name, process }) =>
+      [...(process?.engine.heads ?? [])].flatMap(([volume, head]) =>
+        head.alive && head.state === 'serving' ? [{ name, volume, head }] : [],
+      ),
+    );
+    this.#isRestored = true;
+    await cluster.restore(copy);
+    await cluster.clock.run(refusedMsMax);
+    const isUp = this.#nodes(true).some(({ process }) => process?.link.link === 'up');
+    const { entries } = await cluster.store.list(refusalsPrefix);
+    if (isUp && entries.length === 0) this.failures.push('an old copy of the store is taken for the store');
+    for (const { name, volume, head } of heads) {
+      if (!head.alive || head.isOver) this.failures.push(`the head of '${volume}' on ${name} has ended`);
+    }
+    const untilMs = cluster.clock.steadyMs() + restoredMs;
+    while (cluster.clock.steadyMs() < untilMs && !this.#isOver()) {
+      this.#pick();
+      await cluster.clock.run(this.random.below(2_500));
+    }
+    cluster.repair();
   }
 
   /** All faults end, all processes run, there are nodes enough; then time passes until all is in order. */

@@ -4,16 +4,21 @@ import { Agent } from '../../../src/agent/agent.js';
 import { factsTtlMs } from '../../../src/agent/facts-lease.js';
 import { nextHeadMsMax } from '../../../src/agent/node-volume.js';
 import { sealMs } from '../../../src/agent/takeover.js';
+import { GuardedStore } from '../../../src/cluster/lineage/guarded-store.js';
+import { LineageWatch, recheckMs } from '../../../src/cluster/lineage/lineage-watch.js';
+import { marksInStore } from '../../../src/cluster/lineage/marks.js';
 import { decodeFacts, decodeVolumeFacts } from '../../../src/cluster/model/facts.js';
 import {
   factsKey,
   nodeKey,
+  refusalKey,
   volumeFactsKey,
   volumeFactsPrefixOf,
   volumeKey,
 } from '../../../src/cluster/model/keys.js';
 import { joinNode } from '../../../src/cluster/model/node.js';
 import { encodeNode } from '../../../src/cluster/model/node-record.js';
+import { decodeRefusal } from '../../../src/cluster/model/refusal.js';
 import {
   createVolume,
   deleteVolume,
@@ -36,6 +41,7 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 class ClusterNode {
   readonly pools = new PoolHarness();
+  readonly lineage: LineageWatch;
   agent: Agent | undefined;
   /** What is so cannot be said before this. */
   held: Promise<void> | undefined;
@@ -43,7 +49,12 @@ class ClusterNode {
   constructor(
     readonly number: number,
     readonly cluster: Cluster,
-  ) {}
+  ) {
+    const { store, clock } = cluster;
+    const who = { id: nodeOf(number), name: `n${number}`, kind: 'node' } as const;
+    const marks = marksInStore(this.pools.store);
+    this.lineage = new LineageWatch({ ...{ store, clock, who, marks }, log: this.pools.log });
+  }
 
   async start(): Promise<void> {
     await this.pools.start();
@@ -51,7 +62,8 @@ class ClusterNode {
     this.agent = new Agent({
       ...{
         engine: this.pools.engine,
-        store: this.cluster.store,
+        store: new GuardedStore(this.cluster.store, this.lineage),
+        lineage: this.lineage,
         node: nodeOf(this.number),
         version: '1.2.3',
       },
@@ -62,6 +74,7 @@ class ClusterNode {
       },
       ...{ clock: this.cluster.clock, log: this.pools.log },
     });
+    await this.lineage.start();
     const started = this.agent.start();
     await settled(); // the store has been read
     await this.cluster.pass(gatherMs);
@@ -154,8 +167,9 @@ class Cluster {
     const stopping = this.nodes.map(({ agent }) => agent?.stop());
     await this.pass(nextHeadMsMax + 500);
     await Promise.all(stopping);
-    for (const { agent, pools } of this.nodes) {
+    for (const { agent, lineage, pools } of this.nodes) {
       await agent?.close();
+      await lineage.close();
       await pools.close();
     }
     await this.#harness.close();
@@ -239,6 +253,58 @@ describe('a cluster of two nodes', () => {
     await cluster.pass(500);
     for (const { pools } of cluster.nodes) expect(pools.engine.volumes).toHaveLength(1);
     expect(cluster.first.pools.lines.join()).toContain('cluster/volumes/db in the store cannot be read');
+  });
+});
+
+describe('a store that does not say what disks say (D18)', () => {
+  const stillSo = async () => true;
+
+  it('ends no head, moves none and deletes nothing', async () => {
+    const volume = await running();
+    cluster.first.lineage.refuse('it is an old copy', stillSo);
+    await cluster.pass(recheckMs);
+    await cluster.put(volumeKey('db'), encodeVolume(deleteVolume(volume)));
+    cluster.second.seal(false);
+    await cluster.pass(10_000);
+    expect([cluster.first.promoted, cluster.second.promoted]).toEqual([1, 0]);
+    for (const { pools } of cluster.nodes) {
+      expect(pools.engine.volumes).toHaveLength(1);
+      expect(pools.engine.calls).not.toContain('demote db');
+    }
+    const found = (await cluster.store.get(refusalKey(nodeOf(1)))) ?? expect.fail('nobody is told');
+    expect(decodeRefusal(found.key, found.value)).toMatchObject({ name: 'n1', reason: 'it is an old copy' });
+  });
+
+  it('is followed again when nobody refuses it', async () => {
+    const volume = await running();
+    let isSo = true;
+    cluster.first.lineage.refuse('it is an old copy', async () => isSo);
+    await cluster.pass(recheckMs);
+    await cluster.put(volumeKey('db'), encodeVolume(deleteVolume(volume)));
+    await cluster.pass(2_000);
+    expect(cluster.second.pools.engine.volumes).toHaveLength(1);
+    isSo = false;
+    await cluster.pass(recheckMs + 2_000);
+    for (const { pools } of cluster.nodes) expect(pools.engine.volumes).toEqual([]);
+  });
+
+  it('is refused when a replica was used in an epoch that it does not know', async () => {
+    await running();
+    const { second } = cluster;
+    await second.agent?.stop();
+    await second.agent?.close();
+    for (const [place, info] of second.pools.disks.replicas) {
+      second.pools.disks.replicas.set(place, { ...info, maxEpoch: 7n });
+    }
+    await second.start();
+    await cluster.pass(recheckMs);
+    expect(second.lineage.refusal).toBe("the replica of 'db' there was used in epoch 7, and it knows 1");
+    expect(second.pools.engine.volumes).toEqual([]);
+    const stored = (await cluster.records.get('db')) ?? expect.fail();
+    await cluster.records.swap('db', { ...stored, record: { ...stored.record, epoch: 7n } });
+    await cluster.pass(recheckMs + 2_000);
+    expect(second.lineage.refusal).toBeUndefined();
+    expect(second.pools.engine.volumes).toHaveLength(1);
   });
 });
 

@@ -95,6 +95,7 @@ describe('nodes that do not keep to a record yet', () => {
       volumes: new Map(),
       mirrors: new Map(mirrors as never),
       lostSinceMs: new Map(),
+      refusals: new Map(),
     };
     return nodesBehind(record, revision, snapshot);
   }

@@ -1,7 +1,8 @@
 // The leading controller over a store in memory.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StoreUnavailableError } from '../../../src/base/control-errors.js';
-import { leaderKey } from '../../../src/cluster/model/keys.js';
+import { leaderKey, refusalKey } from '../../../src/cluster/model/keys.js';
+import { encodeRefusal } from '../../../src/cluster/model/refusal.js';
 import { addReplica, deleteVolume } from '../../../src/cluster/model/volume.js';
 import { encodeMirror } from '../../../src/mirrors/record.js';
 import { mirrorsPrefix } from '../../../src/mirrors/records.js';
@@ -164,6 +165,23 @@ describe('a controller that leads', () => {
     await harness.clock.run(200);
     expect(await harness.record('db')).toBeUndefined();
     expect(await harness.mirrors.get('db')).toBeUndefined();
+  });
+
+  it('makes none while a node refuses the store (D18), and goes on when none does', async () => {
+    await harness.lead();
+    const refusal = {
+      ...({ id: id(2), name: 'node002', kind: 'node', reason: 'it is an old copy' } as const),
+      since: '2026-11-22T10:00:00.000Z',
+    };
+    await harness.put(refusalKey(id(2)), encodeRefusal(refusal));
+    await creating();
+    await harness.clock.run(5_000);
+    expect(await harness.record('db')).toMatchObject({ state: 'creating' });
+    expect(await harness.told()).toEqual([' StoreRefused']);
+    await harness.memory.commit([], [{ type: 'delete', key: refusalKey(id(2)) }]);
+    await harness.clock.run(100);
+    expect(await harness.record('db')).toMatchObject({ state: 'ready' });
+    expect(await harness.told()).toContain(' StoreAccepted');
   });
 
   it('tells of nodes that come and go', async () => {

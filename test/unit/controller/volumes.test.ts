@@ -1,5 +1,8 @@
 // What is asked of the volumes of a cluster, answered by a controller that does not lead.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { refusalKey } from '../../../src/cluster/model/keys.js';
+import { encodeRefusal } from '../../../src/cluster/model/refusal.js';
+import { clusterStatus } from '../../../src/controller/health.js';
 import type { VolumeWish } from '../../../src/controller/types.js';
 import { nobody } from '../../../src/mirrors/record.js';
 import { id } from '../cluster/placement-cluster.js';
@@ -33,6 +36,42 @@ async function ready(): Promise<void> {
   await harness.changeMirror('db', { epoch: 1n, head, headStopped: false });
   await harness.clock.run(100);
 }
+
+describe('what is asked for while nodes refuse the store (D18)', () => {
+  const said = {
+    ...({ id: id(3), name: 'node003', kind: 'node', reason: 'it is an old copy' } as const),
+    since: '2026-11-22T10:00:00.000Z',
+  };
+
+  it('is refused, with who says so and why, and is in the checks of the cluster', async () => {
+    await ready();
+    await harness.put(refusalKey(id(3)), encodeRefusal(said));
+    await harness.clock.run(100);
+    const asked = [
+      () => harness.volumes.create({ ...wish, name: 'log' }),
+      () => harness.volumes.delete('db'),
+      () => harness.volumes.moveHead('db', 'node002'),
+      () =>
+        harness.volumes.grantHost(
+          'db',
+          'nqn.2014-08.org.nvmexpress:uuid:00000000-0000-4000-8000-000000000001',
+        ),
+      () => harness.nodes.act('node001', 'decommission'),
+    ];
+    for (const ask of asked) {
+      const { code, message } = await refusal(ask());
+      expect(code).toBe('STORE_RESTORED');
+      expect(message).toContain("node 'node003' says that it is an old copy");
+    }
+    expect(await harness.record('db')).toMatchObject({ state: 'ready' });
+    const { nodes, volumes } = harness;
+    const status = clusterStatus(nodes.list(), volumes.list(), 'c1', [], [said]);
+    expect(status).toMatchObject({
+      health: 'error',
+      checks: [{ code: 'STORE_RESTORED', level: 'error' }, {}],
+    });
+  });
+});
 
 describe('a volume that is made', () => {
   it('has its record and its mirror record, all in sync and nobody its head', async () => {

@@ -1,0 +1,88 @@
+// The store of a cluster is put back to an old copy, as files, under processes that run (row D18 of the
+// table of faults): it is refused, and nothing is lost.
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ballast, Workspace } from '../support/ballast.js';
+import { ClusterProcesses } from '../support/cluster-processes.js';
+
+const nodes = ['n1', 'n2', 'n3'];
+const blocks = 64;
+
+let workspace: Workspace;
+let cluster: ClusterProcesses;
+
+beforeEach(async () => {
+  workspace = await Workspace.create();
+  cluster = new ClusterProcesses(workspace);
+  await cluster.start(nodes);
+});
+afterEach(() => workspace.remove());
+
+async function makeVolume(name: string): Promise<void> {
+  await cluster.nodesUp(nodes.length);
+  const made = await cluster.run('volume', 'create', name, '--size', '64MiB', '--replicas', '3');
+  expect(made.stderr).toBe('');
+  await cluster.until(`${name} is healthy`, async () => (await cluster.volume(name)).health === 'healthy');
+}
+
+async function write(uri: string, data: Buffer): Promise<void> {
+  const written = await ballast(['write', uri, '--lba', '0'], { input: data });
+  expect([written.code, written.stderr]).toEqual([0, `${blocks} blocks written\n`]);
+}
+
+async function read(uri: string): Promise<Buffer> {
+  const { code, stdout, stderr } = await ballast(['read', uri, '--lba', '0', '--blocks', `${blocks}`]);
+  expect([code, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
+async function isRefused(): Promise<boolean> {
+  return (await cluster.status()).checks.some(({ code }) => code === 'STORE_RESTORED');
+}
+
+it.each([
+  ['by the controller, which remembers more', false],
+  ['by the nodes, where the controller remembers as little', true],
+])(
+  'D18: an old copy is refused %s; heads go on, nothing is deleted, and the right one is taken again',
+  async (_who, withMark) => {
+    await makeVolume('old');
+    await cluster.stopController();
+    await cluster.copyStore('old-store');
+    await cluster.startController();
+    await makeVolume('db'); // which the copy knows nothing of
+    await cluster.run('volume', 'delete', 'old');
+    const [uri, data] = [await cluster.uri('db'), randomBytes(blocks * 4096)];
+    await write(uri, data);
+    await cluster.stopController();
+    await cluster.copyStore('right-store');
+    await cluster.putStoreBack('old-store', withMark);
+    await cluster.startController();
+
+    await cluster.until('it is refused', isRefused);
+    const { checks } = await cluster.status();
+    expect(checks.find(({ code }) => code === 'STORE_RESTORED')?.text).toContain('old copy');
+    const refused = await cluster.run('volume', 'delete', 'old', '--force');
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('is refused')]);
+    // An agent that starts meanwhile waits; the others serve on.
+    expect((await read(uri)).equals(data)).toBe(true);
+    const more = randomBytes(blocks * 4096);
+    await write(uri, more);
+
+    await cluster.stopController();
+    await cluster.putStoreBack('right-store', withMark);
+    await cluster.startController();
+    await cluster.until('nobody refuses it', async () => !(await isRefused()));
+    await cluster.until('db is healthy', async () => (await cluster.volume('db')).health === 'healthy');
+    expect((await read(uri)).equals(more)).toBe(true);
+    // A takeover works as before.
+    const { head = '' } = await cluster.volume('db');
+    await cluster.agent(head).kill();
+    await cluster.until('another node is head', async () => {
+      const { head: next, health } = await cluster.volume('db');
+      return next !== undefined && next !== head && health === 'degraded';
+    });
+    expect((await read(uri)).equals(more)).toBe(true);
+  },
+  240_000,
+);
