@@ -34,6 +34,7 @@ nvme::Status status_of_command(Status status, Refusal refusal) {
     case Status::unsupported: return nvme::status::invalid_opcode.with_dnr();
     case Status::media_error: return nvme::status::unrecovered_read_error;
     case Status::busy: return nvme::status::namespace_not_ready;
+    case Status::no_space: return nvme::status::capacity_exceeded.with_dnr();
     default: return nvme::status::internal_error;
   }
 }

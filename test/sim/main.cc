@@ -29,7 +29,7 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --from S         the first (default: 1)
   --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
                    write-error, read-error, takeover, late, clock-rate, replace, rot,
-                   no-space, members, verify, grow; or none
+                   no-space, members, verify, grow, snapshot; or none
   --operations N   of the hosts, in each (default: 300)
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens
@@ -227,7 +227,7 @@ int main(int count, char** words) {
   const auto begin = std::chrono::steady_clock::now();
   sim::Matrix matrix{};
   uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0, verifies = 0,
-           growths = 0;
+           growths = 0, snapshots = 0, snapshots_failed = 0;
   const uint64_t first_count = settings.first_seeds.size();
   for (uint64_t i = 0; i < first_count + settings.seeds; ++i) {
     const uint64_t seed = i < first_count ? settings.first_seeds[i] : settings.from + i - first_count;
@@ -245,6 +245,8 @@ int main(int count, char** words) {
     takeovers += report.takeovers;
     verifies += report.verifies;
     growths += report.growths;
+    snapshots += report.snapshots;
+    snapshots_failed += report.snapshots_failed;
     for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());
     if (settings.hashes) std::printf("%lu %016lx\n", seed, report.hash);
     if (!settings.history_file.empty()) keep_history(settings.history_file, report);
@@ -258,8 +260,8 @@ int main(int count, char** words) {
   const double seconds = seconds_since(begin);
   std::printf(
       "%lu seeds in %.1f s: %lu operations, %lu acknowledged writes, %lu takeovers, %lu comparisons "
-      "of members, %lu growths, %lu I/Os of members (%.0f a second)\n",
-      runs, seconds, operations, acknowledged, takeovers, verifies, growths, ios,
+      "of members, %lu growths, %lu snapshots (%lu given up), %lu I/Os of members (%.0f a second)\n",
+      runs, seconds, operations, acknowledged, takeovers, verifies, growths, snapshots, snapshots_failed, ios,
       static_cast<double>(ios) / seconds);
   std::printf("%lu passed, %lu failed\n", runs - failed, failed);
   return failed == 0 ? 0 : 1;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,10 +31,15 @@ struct DiskOptions {
   uint64_t data_full_until_ns = 0, metadata_full_until_ns = 0;
 };
 
+struct DiskSnapshot {
+  std::string name;
+  std::vector<uint64_t> blocks;
+};
 // What is on it, to be kept or put back.
 struct DiskImage {
   std::vector<uint64_t> data;
   std::vector<ReplicaBlock> metadata;
+  std::map<Uuid, DiskSnapshot> snapshots;
 };
 
 class SimulatedDisk {

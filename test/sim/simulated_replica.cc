@@ -31,6 +31,7 @@ SimulatedReplica::SimulatedReplica(World& world, const ReplicaIdentity& identity
 void SimulatedReplica::format(Content content) {
   DiskImage& image = disk_.image();
   std::ranges::fill(image.data, 0);
+  image.snapshots.clear();
   std::ranges::fill(image.metadata, ReplicaBlock{});
   ReplicaSuperblock superblock;
   superblock.head.replica_uuid = identity_.replica;
@@ -209,6 +210,8 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::read_allocation: read_allocation(action); break;
     case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
     case ReplicaAction::Kind::grow: grow(action.lba); break;
+    case ReplicaAction::Kind::take_snapshot: take_snapshot(load<SnapshotRequest>(action.bytes)); break;
+    case ReplicaAction::Kind::delete_snapshot: delete_snapshot(load<Uuid>(action.bytes)); break;
   }
 }
 
@@ -248,6 +251,33 @@ void SimulatedReplica::grow(uint64_t blocks_count) {
     if (is_done) data.resize(std::max<uint64_t>(data.size(), blocks_count), k_leftover);
     if (is_done) std::fill(data.begin() + static_cast<int64_t>(before), data.end(), 0);
     step({.kind = ReplicaEvent::Kind::grown, .status = fails ? Status::no_space : Status::ok});
+  });
+}
+
+// It is of some moment between, and may fail after it was done.
+void SimulatedReplica::take_snapshot(const SnapshotRequest& request) {
+  const std::string name(request.name_text());
+  const bool exists = std::ranges::any_of(disk_.image().snapshots, [&](const auto& one) {
+    return one.first == request.uuid || one.second.name == name;
+  });
+  const bool fails = world_.chance(10), is_done = !exists && (!fails || world_.chance(2));
+  const bool at_once = world_.chance(2);
+  const auto take = [this, uuid = request.uuid, name] {
+    disk_.image().snapshots[uuid] = {name, disk_.image().data};
+  };
+  if (is_done && at_once) take();
+  disk_.pass([this, exists, fails, is_done, at_once, take] {
+    if (is_done && !at_once) take();
+    step({.kind = ReplicaEvent::Kind::snapshot_done,
+          .status = fails ? Status::no_space : Status::ok,
+          .refusal = exists ? Refusal::exists : Refusal::none});
+  });
+}
+
+void SimulatedReplica::delete_snapshot(const Uuid& uuid) {
+  disk_.pass([this, uuid] {
+    disk_.image().snapshots.erase(uuid);
+    step({.kind = ReplicaEvent::Kind::snapshot_done, .status = Status::ok});
   });
 }
 

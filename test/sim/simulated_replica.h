@@ -90,6 +90,8 @@ class SimulatedReplica {
   void note_allocation(const bdev::mirror::ReplicaAction& action);
   void read_checksums(const bdev::mirror::ReplicaAction& action);
   void grow(uint64_t blocks_count);
+  void take_snapshot(const bdev::mirror::SnapshotRequest& request);
+  void delete_snapshot(const Uuid& uuid);
   void submit(uint32_t slot);
   void finish(uint32_t slot, Status status);
   void answer(const bdev::mirror::ReplicaAction& action);

@@ -76,6 +76,18 @@ struct HostOp {
   bool is_finished = false;
 };
 
+// One that a head was asked for, and has not ended.
+struct SnapshotTaking {
+  Uuid uuid;
+  uint64_t began_ns = 0;
+};
+// One that was complete, as its members had it.
+struct TakenSnapshot {
+  Uuid uuid;
+  uint64_t began_ns = 0, ended_ns = 0;
+  std::vector<uint64_t> blocks;
+};
+
 // What a head has in work for one of its numbers.
 struct Work {
   bool used = false, complete = false;
@@ -93,6 +105,7 @@ struct HeadProcess {
   std::unique_ptr<Head> head;
   std::array<std::shared_ptr<Connection>, k_members_max> connections;  // by places
   std::map<OpIndex, Work> works;
+  std::optional<SnapshotTaking> snapshot;
   bool gone = false;
 };
 
@@ -103,6 +116,7 @@ struct Node {
   uint64_t clock_permille = 1000;
   std::unique_ptr<SimulatedReplica> replica;
   DiskImage old_copy;  // of its disk, as it was once
+  uint64_t disk_lost_ns = 0;
   std::shared_ptr<HeadProcess> head;
 };
 
@@ -185,6 +199,7 @@ class Simulator {
     if (process->gone) return;
     call(*process->head, clock_of(process->node));
     check_verify(*process->head);
+    check_snapshot(*process);
     carry_out(process);
   }
   void carry_out(const std::shared_ptr<HeadProcess>& process);
@@ -215,6 +230,16 @@ class Simulator {
   void draw_growth();
   void grow_some();
   std::vector<uint64_t> contents_of(uint32_t node) const;
+
+  // --- snapshots ---
+  void draw_snapshots();
+  void snapshot_some();
+  void delete_some_snapshot(const std::shared_ptr<HeadProcess>& process);
+  void check_snapshot(HeadProcess& process);
+  void keep_snapshot(const HeadProcess& process, const SnapshotTaking& taking);
+  std::vector<history::Operation> reads_of_snapshots() const;
+  void check_cut(const TakenSnapshot& taken);
+  void check_snapshot_rest();
 
   // --- hosts ---
   void host_turn(uint32_t host);
@@ -256,6 +281,10 @@ class Simulator {
   uint32_t verify_bytes_ = 1 << 20;
   bool is_spoilt_ = false;  // members differ, and are to
   Prng growth_prng_{0};     // as that of comparisons
+  Prng snapshot_prng_{0};   // so is this
+  uint64_t snapshot_hold_ns_ = 0;
+  uint32_t snapshots_count_ = 0;  // that were asked for
+  std::vector<TakenSnapshot> snapshots_;
   // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
   bool hopeless_ = false;
   uint64_t next_connection_ = 1;

@@ -57,6 +57,7 @@ Report Simulator::run() {
     const bool is_quiet = world_.chance(2);
     const uint64_t until_ns = world_.now_ns() + (is_quiet ? 20 * k_s : 0);
     run_until([&] { return world_.now_ns() > until_ns; });
+    if (is_quiet) check_snapshot_rest();
     if (is_quiet) verify_to_the_end();
     stopping_ = true;
     for (Node& node : nodes_) {
@@ -100,13 +101,19 @@ void Simulator::compare_members() {
 }
 
 Report Simulator::conclude() {
-  const auto verdict = history::check(history_);
+  std::vector<history::Operation> all = history_;
+  const std::vector<history::Operation> reads = reads_of_snapshots();
+  all.insert(all.end(), reads.begin(), reads.end());
+  const auto verdict = history::check(all);
   if (!verdict.ok()) {
     fail("the history cannot be judged: " + verdict.error().text);
   } else if (!verdict->ok()) {
     report_.failure.clear();
     fail(verdict->first->text);
     report_.violated_block = verdict->first->block;
+  }
+  for (const TakenSnapshot& taken : snapshots_) {
+    if (report_.ok) check_cut(taken);
   }
   report_.history = std::move(history_);
   report_.hash = world_.hash();
@@ -120,7 +127,7 @@ const char* fault_name(uint32_t index) {
   static constexpr std::array<const char*, k_faults_count> names = {
       "crash",       "pause",      "partition", "break",  "store-outage", "slow-disk",
       "write-error", "read-error", "takeover",  "late",   "clock-rate",   "replace",
-      "rot",         "no-space",   "members",   "verify", "grow"};
+      "rot",         "no-space",   "members",   "verify", "grow",         "snapshot"};
   return index < k_faults_count ? names[index] : "unknown";
 }
 

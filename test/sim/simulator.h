@@ -33,8 +33,9 @@ enum Fault : uint32_t {
   fault_members = 1u << 14,     // no fault: a member is added or removed
   fault_verify = 1u << 15,      // nor this: members are compared
   fault_grow = 1u << 16,        // nor this: the volume becomes larger
+  fault_snapshot = 1u << 17,    // nor this: members take a snapshot
 };
-inline constexpr uint32_t k_faults_count = 17;
+inline constexpr uint32_t k_faults_count = 18;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
 
@@ -57,6 +58,7 @@ struct Report {
   uint64_t hash = 0;  // of everything that happened
   Matrix matrix{};
   uint64_t events = 0, ios = 0, takeovers = 0, joins = 0, acknowledged = 0, verifies = 0, growths = 0;
+  uint64_t snapshots = 0, snapshots_failed = 0;
   std::vector<history::Operation> history;
   std::vector<std::string> trace;
 };

@@ -23,6 +23,7 @@ void Simulator::draw() {
   }
   draw_verify();
   draw_growth();
+  draw_snapshots();
   report_.faults = faults_;
   ambushes_ = prng.chance(1, 2);
   static constexpr std::array<uint32_t, 16> k_nodes = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5};
@@ -297,6 +298,7 @@ uint64_t Simulator::known_epoch(uint32_t number) const {
 // It comes back empty; or as it was at some time before, if that can be told by its epoch.
 void Simulator::lose_disk(uint32_t number) {
   Node& node = nodes_[number];
+  node.disk_lost_ns = world_.now_ns();
   if (world_.chance(2) && !node.old_copy.data.empty()) {
     const DiskImage now = node.replica->disk().image();
     node.replica->disk().image() = node.old_copy;

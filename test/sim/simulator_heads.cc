@@ -21,6 +21,7 @@ HeadOptions Simulator::head_options(uint32_t number) {
   options.probe_one_in = static_cast<uint32_t>(1 + world_.prng().below(4));
   options.settle_bytes = uint64_t{1} << world_.between(12, 22);
   options.verify_bytes = verify_bytes_;
+  if (snapshot_hold_ns_ != 0) options.snapshot_hold_ns = snapshot_hold_ns_;
   return options;
 }
 
@@ -126,10 +127,10 @@ void Simulator::say_action(const HeadProcess& process, const Action& action) {
   static constexpr std::array<const char*, 8> k_kinds = {"connects to",    "gives up",   "tells",
                                                          "submits to",     "compares",   "completes",
                                                          "asks the store", "has stopped"};
-  static constexpr std::array<const char*, 15> k_commands = {
-      "read-intent",  "mark-intent",   "clear-intent", "begin-absent",    "end-absent",
-      "read-absent",  "set-syncing",   "dismiss",      "begin-copying",   "set-partial",
-      "clear-absent", "forget-copied", "grow",         "read-allocation", "ping"};
+  static constexpr std::array<const char*, 17> k_commands = {
+      "read-intent", "mark-intent", "clear-intent",    "begin-absent",    "end-absent",   "read-absent",
+      "set-syncing", "dismiss",     "begin-copying",   "set-partial",     "clear-absent", "forget-copied",
+      "grow",        "snapshot",    "delete-snapshot", "read-allocation", "ping"};
   std::string text = "head " + std::to_string(process.node) + " " +
                      k_kinds[static_cast<size_t>(action.kind)] + " " + std::to_string(action.member);
   if (action.kind == Action::Kind::command) {

@@ -348,6 +348,7 @@ void Head::advance(uint64_t now_ns) {
     advance_settle(now_ns);
     advance_verify(now_ns);
     advance_change(now_ns);
+    advance_snapshot(now_ns);
     advance_intent(now_ns);
     pump(now_ns);
   }
@@ -360,7 +361,8 @@ uint64_t Head::next_tick_ns() const {
   if (is_over()) return k_never;
   const uint64_t period_ns = options_.lease_ns / 8;
   const auto if_later = [this](uint64_t at_ns) { return at_ns > tick_ns_ ? at_ns : k_never; };
-  return std::min({tick_ns_ + period_ns, if_later(join_.next_copy_ns), if_later(verify_.next_ns)});
+  return std::min({tick_ns_ + period_ns, if_later(join_.next_copy_ns), if_later(verify_.next_ns),
+                   if_later(snapshot_deadline_ns())});
 }
 
 void Head::on_tick(uint64_t now_ns) {
@@ -406,7 +408,7 @@ void Head::advance_stop(uint64_t now_ns) {
   // A member that failed on the way may have made it fence itself, or begin anew.
   if (state_ != HeadState::stopping || !lost_.empty()) return;
   if (!active_.empty() || !leaving_.empty() || !left_.empty() || !clearing_.empty() || store_asked_) return;
-  if (!unreconciled_.empty()) return;
+  if (!unreconciled_.empty() || is_removing_snapshot()) return;
   if (!marked_now_.empty() || !marked_before_.empty()) return advance_intent(now_ns);
   if (!record_.head_stopped) return ask_store(StoreWish::stop);
   disconnect_all();
@@ -417,6 +419,7 @@ void Head::advance_stop(uint64_t now_ns) {
 void Head::fence() {
   state_ = HeadState::fenced;
   cancel_verify();
+  fail_snapshot(tick_ns_, SnapshotFailure::interrupted);
   while (Op* const op = active_.front()) finish(*op, Status::fenced);
   disconnect_all();
   if (stop_wanted_) act(Action::Kind::stopped, 0);

@@ -26,6 +26,7 @@
 #include "base/intrusive_list.h"
 #include "bdev/mirror/head_actions.h"
 #include "bdev/mirror/head_options.h"
+#include "bdev/mirror/head_snapshot.h"
 #include "bdev/mirror/head_types.h"
 #include "bdev/mirror/head_verify.h"
 #include "bdev/mirror/planted.h"
@@ -55,6 +56,11 @@ class Head {
   // Compares all members in sync, range by range; how far it is: verify_report().
   VerifyRefusal start_verify(uint64_t now_ns);
   void cancel_verify();
+  // Of all members in sync, of one moment; what comes of it: snapshot_report(). None is taken of one that is
+  // under way, or was done last, already.
+  SnapshotRefusal snapshot(uint64_t now_ns, const SnapshotRequest& request);
+  // Of all members that can be reached; of which: snapshot_removal(), when nobody is left there.
+  SnapshotRefusal delete_snapshot(uint64_t now_ns, const Uuid& uuid);
   // Ends what is in flight, clears all marks, has the store say that this head has stopped, so that the next
   // one waits for no lease; then Action stopped. Later I/O ends with `fenced`.
   void stop(uint64_t now_ns);
@@ -126,6 +132,10 @@ class Head {
   CopyProgress copy_progress(uint32_t member) const;
   // Of the last one of this head.
   const VerifyReport& verify_report() const { return verify_.report; }
+  const SnapshotReport& snapshot_report() const { return snapshot_.report; }
+  const SnapshotRemoval& snapshot_removal() const { return snapshot_.removal; }
+  // Somebody who can be reached has not answered.
+  bool is_removing_snapshot() const;
   // That it has not had cleared yet. Looks at all of them.
   uint64_t marked_regions() const;
   // For people who look for what it waits for.
@@ -323,6 +333,23 @@ class Head {
   void note_difference(uint64_t granule, MemberSet odd);
   void end_verify(VerifyState state);
 
+  // head_snapshot.cc: all members in sync at one moment
+  bool is_snapshotting() const;
+  bool is_held(const Op& op) const;
+  bool is_writing();
+  uint64_t snapshot_deadline_ns() const;
+  void advance_snapshot(uint64_t now_ns);
+  void begin_barrier(uint64_t now_ns);
+  void end_drain();
+  void tell_to_snapshot(uint64_t now_ns);
+  void on_snapshot_answer(uint64_t now_ns, uint32_t member, Status status);
+  void fail_snapshot(uint64_t now_ns, SnapshotFailure failure);
+  void remove_rest(MemberSet members);
+  void advance_removal(uint64_t now_ns);
+  void on_snapshot_deleted(uint32_t member, Status status);
+  void lose_snapshotter(uint32_t member);
+  void forget_snapshotter(uint32_t member);
+
   // head_io.cc: the user's I/O
   Op* take_op(Purpose purpose, IoType type, uint64_t lba, uint32_t blocks_count);
   OpIndex index_of(const Op& op) const { return static_cast<OpIndex>(&op - ops_.data()); }
@@ -441,6 +468,7 @@ class Head {
 
   Join join_;
   VerifyWork verify_;
+  SnapshotWork snapshot_;
 
   RegionRange settling_;  // not written until all have noted it
   std::vector<uint32_t> settling_marks_;

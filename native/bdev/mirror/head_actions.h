@@ -36,6 +36,8 @@ enum class CommandKind : uint8_t {
   clear_absent,   // of Head::told_about(): Head::settling()
   forget_copied,  // marks: Head::settling_marks()
   grow,           // to Head::growing_to() blocks at least
+  snapshot,       // Head::snapshot_report().request
+  delete_snapshot,  // Head::snapshot_removal().uuid
   read_allocation,  // answered by on_allocation(), a part at a time
   ping,             // answered when the member still takes this head's session
 };

@@ -27,7 +27,7 @@ const char* change_refusal_text(ChangeRefusal refusal) {
 ChangeRefusal Head::add_member(uint64_t now_ns, const Uuid& replica, bool is_near) {
   BALLAST_ASSERT(!replica.is_nil());
   if (state_ != HeadState::serving) return ChangeRefusal::not_serving;
-  if (change_.kind != Change::Kind::none) return ChangeRefusal::busy;
+  if (change_.kind != Change::Kind::none || is_snapshotting()) return ChangeRefusal::busy;
   if (record_.place_of(replica) != k_nobody) return ChangeRefusal::known;
   if (record_.all().size() == k_members_max) return ChangeRefusal::no_place;
   if (free_place() == k_nobody) return ChangeRefusal::busy;  // one is being told that it is none any more
@@ -38,7 +38,7 @@ ChangeRefusal Head::add_member(uint64_t now_ns, const Uuid& replica, bool is_nea
 
 ChangeRefusal Head::remove_member(uint64_t now_ns, const Uuid& replica) {
   if (state_ != HeadState::serving) return ChangeRefusal::not_serving;
-  if (change_.kind != Change::Kind::none) return ChangeRefusal::busy;
+  if (change_.kind != Change::Kind::none || is_snapshotting()) return ChangeRefusal::busy;
   const uint32_t place = record_.place_of(replica);
   if (place == k_nobody) return ChangeRefusal::unknown;
   if (record_.all().size() <= record_.min_in_sync) return ChangeRefusal::too_few;
@@ -100,6 +100,7 @@ void Head::on_changed(uint64_t now_ns, const Record& before) {
   for (const MemberWork& other : members_) session = std::max(session, other.session);
   work = {.session = session};
   if (change.is_near) near_member_ = place;
+  forget_snapshotter(place);
   // The others note what it misses from now on, as of any that is absent.
   left_.add(place);
   absent_ranges_.clear();
@@ -110,6 +111,7 @@ void Head::on_changed(uint64_t now_ns, const Record& before) {
 // Out of the record. It is told once, if it can be reached: nobody relies on its knowing.
 void Head::dismiss(uint64_t now_ns, uint32_t place, const Uuid& replica) {
   members_[place].replica = replica;
+  forget_snapshotter(place);
   left_in_order_.remove(place);
   if (near_member_ == place) near_member_ = k_nobody;
   for (MemberWork& work : members_) {

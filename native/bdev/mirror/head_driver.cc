@@ -205,6 +205,20 @@ void HeadDriver::cancel_verify() {
   tell([](Head& head, uint64_t) { head.cancel_verify(); });
 }
 
+SnapshotRefusal HeadDriver::snapshot(const SnapshotRequest& request) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  SnapshotRefusal refusal = SnapshotRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.snapshot(now_ns, request); });
+  return refusal;
+}
+
+SnapshotRefusal HeadDriver::delete_snapshot(const Uuid& uuid) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  SnapshotRefusal refusal = SnapshotRefusal::none;
+  tell([&](Head& head, uint64_t now_ns) { refusal = head.delete_snapshot(now_ns, uuid); });
+  return refusal;
+}
+
 // ---- the store ----
 
 void HeadDriver::on_stored(bool ok, const Record& current) {

@@ -76,6 +76,8 @@ class HeadDriver final : private HeadAccess {
   // As Head's.
   VerifyRefusal start_verify();
   void cancel_verify();
+  SnapshotRefusal snapshot(const SnapshotRequest& request);
+  SnapshotRefusal delete_snapshot(const Uuid& uuid);
 
   // --- what is known ---
   const Head& head() const { return head_; }

@@ -11,7 +11,9 @@ namespace ballast::bdev::mirror {
 
 ChangeRefusal Head::grow(uint64_t now_ns, uint64_t blocks_count) {
   if (state_ != HeadState::serving) return ChangeRefusal::not_serving;
-  if (change_.kind != Change::Kind::none || store_wish_ == StoreWish::add) return ChangeRefusal::busy;
+  if (change_.kind != Change::Kind::none || store_wish_ == StoreWish::add || is_snapshotting()) {
+    return ChangeRefusal::busy;
+  }
   if (blocks_count < record_.blocks_count) return ChangeRefusal::smaller;
   if (blocks_count > ReplicaLayout::k_size_bytes_max / record_.block_size_bytes) {
     return ChangeRefusal::too_large;

@@ -106,7 +106,10 @@ bool Head::must_follow(const Op& op, const Op& other, bool is_before) const {
   if (planted(Planted::verified_past_writes) && other.purpose == Purpose::verify) return false;
   if (planted(Planted::copied_past_writes) && op.purpose == Purpose::resync) return false;
   if (planted(Planted::copied_past_writes) && other.purpose == Purpose::resync) return false;
-  if (other.phase == Phase::waiting) return is_before && op.purpose == Purpose::user;
+  // A read need not wait for what has not begun: it would wait as long as that is held.
+  if (other.phase == Phase::waiting) {
+    return is_before && op.purpose == Purpose::user && !(user_reads && is_held(other));
+  }
   if (op.purpose == Purpose::user || other.phase != Phase::held) return true;
   const MemberSet targets = op.purpose == Purpose::resync ? MemberSet::of(join_.member) : writable();
   return !other.done.has_all(targets);
@@ -116,6 +119,7 @@ bool Head::must_follow(const Op& op, const Op& other, bool is_before) const {
 bool Head::may_start(const Op& op) {
   const bool writes = !is_reader(op);
   if (writes && (!leaving_.empty() || !left_.empty())) return false;
+  if (is_held(op)) return false;
   bool is_before = true;
   for (Op* other = active_.front(); other != nullptr; other = active_.after(*other)) {
     if (other == &op) {

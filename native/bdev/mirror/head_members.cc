@@ -40,9 +40,12 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
   MemberWork& work = members_[member];
   if (is_over() || session != work.session || !is_usable(member) || !work.in_command) return;
   if (status == Status::fenced) return fence();
-  const bool may_refuse = work.command == CommandKind::grow && record_.in_sync.has(member) &&
-                          (status == Status::no_space || status == Status::unsupported ||
-                           status == Status::invalid || status == Status::busy);
+  const bool is_of_snapshot =
+      work.command == CommandKind::snapshot || work.command == CommandKind::delete_snapshot;
+  const bool grows = work.command == CommandKind::grow && record_.in_sync.has(member);
+  const bool may_refuse =
+      (grows || is_of_snapshot) && (status == Status::no_space || status == Status::unsupported ||
+                                    status == Status::invalid || status == Status::busy);
   if (status != Status::ok && !may_refuse) {
     drop_member(now_ns, member);
     return advance(now_ns);
@@ -73,6 +76,8 @@ void Head::on_command_done(uint64_t now_ns, uint32_t member, uint32_t session, S
       on_grow_done(member, status);
       if (member == join_.member) on_join_command(now_ns, member);
       break;
+    case CommandKind::snapshot: on_snapshot_answer(now_ns, member, status); break;
+    case CommandKind::delete_snapshot: on_snapshot_deleted(member, status); break;
     case CommandKind::begin_absent:
       work.begin_absent.remove(work.about);
       remember_slot(work, work.about_replica, absent_everything(member));
@@ -267,6 +272,7 @@ void Head::handle_lost(uint64_t now_ns) {
     clear_left_.remove(member);
     if (clear_left_.empty()) on_cleared();
     lose_settler(member);
+    lose_snapshotter(member);
     join_.noters.remove(member);
     join_.untold.remove(member);
     if (joined && store_wish_ != StoreWish::add) join_ = {};
@@ -343,6 +349,7 @@ void Head::start_over(uint64_t now_ns) {
   handle_lost(now_ns);
   join_ = {};
   end_settle();
+  fail_snapshot(now_ns, SnapshotFailure::interrupted);
   change_ = {};
   state_ = HeadState::sealing;
   leaving_ = left_ = {};

@@ -41,6 +41,10 @@ struct HeadOptions {
   uint64_t busy_ns = 100'000'000;
   // What is compared of all members at a time, at the same rates.
   uint32_t verify_bytes = 1 << 20;
+  // A snapshot is given up when writes of hosts were held for it for so long, or it could not begin for so
+  // long.
+  uint64_t snapshot_hold_ns = 3'000'000'000;
+  uint64_t snapshot_wait_ns = 30'000'000'000;
   // A copy that is interrupted goes on with what was copied since the last so many bytes, or a second.
   uint64_t settle_bytes = 16 << 20;
 };

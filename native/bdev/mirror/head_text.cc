@@ -33,6 +33,7 @@ Activity Head::activity() const {
   }
   if (!leaving_.empty()) return Activity::removing;
   if (!left_.empty()) return Activity::telling;
+  if (is_snapshotting() && snapshot_.report.state != SnapshotState::waiting) return Activity::snapshotting;
   if (join_.step >= JoinStep::tell) return Activity::adding;
   if (join_.step == JoinStep::copy) return Activity::copying;
   if (join_.step != JoinStep::none) return Activity::preparing;
@@ -44,8 +45,9 @@ Activity Head::activity() const {
 
 const char* activity_text(Activity activity) {
   static constexpr std::array<const char*, k_activities_count> k_texts = {
-      "claiming", "sealing",     "agreeing", "waiting",   "removing", "telling", "adding",   "preparing",
-      "copying",  "reconciling", "clearing", "verifying", "degraded", "serving", "stopping", "over"};
+      "claiming",     "sealing",  "agreeing",  "waiting",  "removing",    "telling",
+      "snapshotting", "adding",   "preparing", "copying",  "reconciling", "clearing",
+      "verifying",    "degraded", "serving",   "stopping", "over"};
   return k_texts[static_cast<size_t>(activity)];
 }
 
@@ -66,6 +68,11 @@ std::string Head::describe() const {
             std::to_string(static_cast<uint32_t>(join_.step));
     text += ", " + std::to_string(join_.copies) + " copies";
     if (join_.map != nullptr) text += ", " + std::to_string(join_.map->count()) + " granules left";
+  }
+  if (snapshot_.report.state != SnapshotState::none) {
+    text += std::string("; snapshot ") + snapshot_state_text(snapshot_.report.state) + ", told " +
+            std::to_string(snapshot_.sent.bits()) + ", has " + std::to_string(snapshot_.has.bits()) +
+            ", to be deleted " + std::to_string(snapshot_.removal.left.bits());
   }
   text += "; " + std::to_string(unreconciled_.count()) + " regions to reconcile, " +
           std::to_string(reconcile_copies_) + " copies; " + std::to_string(active_.size()) + " I/Os, " +

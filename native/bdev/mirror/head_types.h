@@ -57,20 +57,21 @@ enum class Activity : uint8_t {
   sealing,
   agreeing,
   waiting,
-  removing,     // a member that failed is being taken out of the set
-  telling,      // the others are being told what it misses
-  adding,       // a member that has everything is being made one of the set
-  preparing,    // a member that came back is asked what it misses
-  copying,      // and gets it
-  reconciling,  // what an unclean end left
-  clearing,     // marks
-  verifying,    // members in sync are compared
-  degraded,     // serving without some member
+  removing,      // a member that failed is being taken out of the set
+  telling,       // the others are being told what it misses
+  snapshotting,  // writes are held for one, and members take it
+  adding,        // a member that has everything is being made one of the set
+  preparing,     // a member that came back is asked what it misses
+  copying,       // and gets it
+  reconciling,   // what an unclean end left
+  clearing,      // marks
+  verifying,     // members in sync are compared
+  degraded,      // serving without some member
   serving,
   stopping,
   over,
 };
-inline constexpr uint32_t k_activities_count = 16;
+inline constexpr uint32_t k_activities_count = 17;
 const char* activity_text(Activity activity);
 
 // Why another number of members cannot be begun.

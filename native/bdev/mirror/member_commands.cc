@@ -53,6 +53,7 @@ Status head_status(Status status, Refusal refusal) {
     case Refusal::wrong_replica:
     case Refusal::no_slot:
     case Refusal::unusable: return Status::io_error;
+    case Refusal::exists: return Status::invalid;
   }
   return Status::io_error;
 }
@@ -121,6 +122,8 @@ void MemberCommands::start(const Head& head, const Action& action) {
       regions_.assign(head.settling_marks().begin(), head.settling_marks().end());
       break;
     case CommandKind::grow: blocks_count_ = head.growing_to(); break;
+    case CommandKind::snapshot: snapshot_ = head.snapshot_report().request; break;
+    case CommandKind::delete_snapshot: snapshot_ = {.uuid = head.snapshot_removal().uuid}; break;
     case CommandKind::set_partial:
     case CommandKind::set_syncing:
     case CommandKind::dismiss: break;
@@ -149,6 +152,12 @@ void MemberCommands::prepare(const Head& head) {
                             .cdw12 = static_cast<uint32_t>(head.record().blocks_count),
                             .cdw13 = static_cast<uint32_t>(head.record().blocks_count >> 32)}};
       return;
+    case CommandKind::snapshot:
+      block_.fill(0);
+      store(MutableByteSpan(block_), snapshot_);
+      request_ = {.words = {.opcode = ReplicaOpcode::snapshot}, .data = block_};
+      return;
+    case CommandKind::delete_snapshot: request_ = {.words = delete_snapshot_words(snapshot_.uuid)}; return;
     case CommandKind::set_partial:
       request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = 2}};
       return;

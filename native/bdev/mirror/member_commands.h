@@ -99,6 +99,7 @@ class MemberCommands {
   uint64_t blocks_count_ = 0;
   uint64_t bits_count_ = 0;  // of the map that is read
   bool everything_ = false;
+  SnapshotRequest snapshot_;          // snapshot; delete_snapshot: its UUID
   std::vector<uint32_t> regions_;     // clear_intent, forget_copied
   std::vector<GranuleRange> ranges_;  // begin_absent, clear_absent
 

@@ -57,6 +57,10 @@ enum class Planted : uint8_t {
   replaced_served,         // one that lost its memory is still one of the set
   verified_past_writes,    // members are compared while one of them lacks what is being written
   verified_unreconciled,   // or what is not made equal yet
+  snapshot_unheld,         // what is written while members take a snapshot
+  snapshot_undrained,      // or was being written when they began
+  snapshot_unreconciled,   // what is not made equal yet is not the same in it
+  snapshot_by_one,         // it is complete when one of them has it
   grown_early,             // a volume is larger before all members in sync are
   left_in_disorder,        // what one that left has marked is never copied back to it
   // At a member.
@@ -80,6 +84,8 @@ enum class Planted : uint8_t {
   member_content_volatile,      // complete, before that is durable
   member_damaged_marks,         // a damaged block of marks counts as empty
   member_damaged_map,           // one of an absent member's map does
+  member_snapshot_unfenced,     // who is not sealed may have one taken
+  member_snapshot_volatile,     // it is answered before it is durable
   member_size_volatile,         // it has grown, before that is durable
   member_grown_forgotten,       // what it has grown by is not missing where everything is
   member_copied_unflushed,      // what was copied is noted before what was written there since

@@ -109,6 +109,8 @@ void Replica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::read_allocation: return read_allocation(action);
     case ReplicaAction::Kind::read_checksums: return read_checksums(action);
     case ReplicaAction::Kind::grow: return grow(action.lba);
+    case ReplicaAction::Kind::take_snapshot: return take_snapshot(action.bytes);
+    case ReplicaAction::Kind::delete_snapshot: return delete_snapshot(action.bytes);
   }
 }
 
@@ -329,8 +331,8 @@ void Replica::end_checksums(CommandSlot& slot, Status status) {
 
 // ---- growing ----
 
-// The command that asked for it is at work until its end: nothing closes before.
 void Replica::grow(uint64_t blocks_count) {
+  ++outside_count_;
   growth_.next_lba = core_.metadata()->superblock.blocks_count;
   growth_.end_lba = blocks_count;
   if (data_->geometry().blocks_count >= blocks_count) return zero_next();
@@ -362,8 +364,33 @@ void Replica::zero_next() {
 }
 
 void Replica::end_growth(Status status) {
+  --outside_count_;
   growth_.pending.event = {.kind = ReplicaEvent::Kind::grown, .status = status};
   post(growth_.pending);
+}
+
+// ---- snapshots ----
+
+void Replica::take_snapshot(ByteSpan request) {
+  ++outside_count_;
+  const SnapshotEnded ended = snapshot_ended();
+  if (snapshots_.take == nullptr) return ended(Status::unsupported, Refusal::none);
+  snapshots_.take(load<SnapshotRequest>(request), ended);
+}
+
+void Replica::delete_snapshot(ByteSpan uuid) {
+  ++outside_count_;
+  const SnapshotEnded ended = snapshot_ended();
+  if (snapshots_.remove == nullptr) return ended(Status::ok, Refusal::none);
+  snapshots_.remove(load<Uuid>(uuid), ended);
+}
+
+Replica::SnapshotEnded Replica::snapshot_ended() {
+  return [this](Status status, Refusal refusal) {
+    --outside_count_;
+    snapshot_done_.event = {.kind = ReplicaEvent::Kind::snapshot_done, .status = status, .refusal = refusal};
+    post(snapshot_done_);
+  };
 }
 
 // ---- metadata ----
@@ -410,8 +437,8 @@ void Replica::close(std::function<void()> closed) {
 bool Replica::is_idle() const {
   const auto is_taken = [](const Association& association) { return association.is_taken; };
   return !is_driving_ && !is_awaited_ && pending_.empty() && metadata_writes_count_ == 0 &&
-         children_.available() == children_.size() && commands_.available() == commands_.size() &&
-         std::ranges::none_of(associations_, is_taken);
+         outside_count_ == 0 && children_.available() == children_.size() &&
+         commands_.available() == commands_.size() && std::ranges::none_of(associations_, is_taken);
 }
 
 void Replica::finish_close_if_idle() {

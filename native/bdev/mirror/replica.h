@@ -100,6 +100,14 @@ class Replica {
   using Grown = std::function<void(Status)>;
   using Grower = std::function<void(uint64_t size_bytes, Grown grown)>;
   void set_grower(Grower grower) { grower_ = std::move(grower); }
+  // What takes and deletes snapshots of its data device, durably; called on home, `ended` there, later.
+  // Without it there are none.
+  using SnapshotEnded = std::function<void(Status, Refusal)>;
+  struct Snapshots {
+    std::function<void(const SnapshotRequest&, SnapshotEnded)> take;
+    std::function<void(const Uuid&, SnapshotEnded)> remove;  // no error when there is none
+  };
+  void set_snapshots(Snapshots snapshots) { snapshots_ = std::move(snapshots); }
   // Drops all associations; `closed` comes later, when they have been closed and no device has anything to
   // do.
   void close(std::function<void()> closed);
@@ -171,6 +179,9 @@ class Replica {
   void grow(uint64_t blocks_count);
   void zero_next();
   void end_growth(Status status);
+  void take_snapshot(ByteSpan request);
+  void delete_snapshot(ByteSpan uuid);
+  SnapshotEnded snapshot_ended();
   void write_metadata(const ReplicaAction& action);
   static void metadata_done(Io& io, Status status);
   bool is_idle() const;
@@ -204,6 +215,10 @@ class Replica {
   uint32_t metadata_writes_count_ = 0;
   Grower grower_;
   Growth growth_;
+  Snapshots snapshots_;
+  Pending snapshot_done_;
+  // Of what others do for it: a command may end before, when the metadata cannot be written.
+  uint32_t outside_count_ = 0;
   std::function<void(bool)> on_seal_;
   bool said_sealed_ = false;
   bool is_closing_ = false;

@@ -24,12 +24,14 @@ struct ReplicaEvent {
     allocation_done,     // read_allocation `slot` has, of which `command` is the command
     checksums_done,      // read_checksums `slot` has
     grown,               // grow has
+    snapshot_done,       // take_snapshot or delete_snapshot has, with `status` or `refusal`
   };
   Kind kind = Kind::association_opened;
   uint32_t association = 0;
   uint32_t slot = 0;
   uint32_t ticket = 0;
   Status status = Status::ok;
+  Refusal refusal = Refusal::none;  // snapshot_done
   IoType io_type = IoType::read;
   uint64_t lba = 0;
   uint32_t blocks_count = 0;
@@ -47,6 +49,10 @@ struct ReplicaAction {
     // `lba` and `blocks_count` are read from the device, and `out` is filled with the CRC32C of each granule
     // of it, little endian, of the last one as far as the range goes.
     read_checksums,
+    // Of the data, durably; then snapshot_done. `bytes`: a SnapshotRequest that makes sense; the UUID of one
+    // that is to be deleted, which is no error when there is none.
+    take_snapshot,
+    delete_snapshot,
     grow,  // the data device to `lba` blocks at least, of which the new ones read zeroes; then grown
   };
   Kind kind = Kind::finish_io;

@@ -1,6 +1,19 @@
 #include "bdev/mirror/replica_command.h"
 
 namespace ballast::bdev::mirror {
+namespace {
+
+Uuid uuid_of(const CommandWords& words) {
+  Uuid uuid;
+  const MutableByteSpan bytes(uuid.bytes);
+  store(bytes, words.cdw10);
+  store(bytes.subspan(4), words.cdw11);
+  store(bytes.subspan(8), words.cdw12);
+  store(bytes.subspan(12), words.cdw13);
+  return uuid;
+}
+
+}  // namespace
 
 std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
   switch (static_cast<ReplicaOpcode>(opcode)) {
@@ -16,6 +29,8 @@ std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
     case ReplicaOpcode::set_content:
     case ReplicaOpcode::read_checksums:
     case ReplicaOpcode::grow:
+    case ReplicaOpcode::snapshot:
+    case ReplicaOpcode::delete_snapshot:
     case ReplicaOpcode::read_allocation: return static_cast<ReplicaOpcode>(opcode);
   }
   return std::nullopt;
@@ -30,6 +45,7 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
     case ReplicaOpcode::begin_absent:
     case ReplicaOpcode::end_absent:
     case ReplicaOpcode::clear_absent:
+    case ReplicaOpcode::snapshot:
       if (!is_bare) return std::nullopt;
       return CommandTransfer{.request_bytes = k_protocol_bytes};
     case ReplicaOpcode::read_state:
@@ -50,11 +66,23 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       if (words.cdw13 != 0) return std::nullopt;
       return CommandTransfer{.answer_bytes = checksums_bytes(words.cdw12)};
     case ReplicaOpcode::grow: return CommandTransfer{};
+    case ReplicaOpcode::delete_snapshot:
+      if (is_bare) return std::nullopt;
+      return CommandTransfer{};
     case ReplicaOpcode::set_content:
       if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 3) return std::nullopt;
       return CommandTransfer{};
   }
   return std::nullopt;
+}
+
+CommandWords delete_snapshot_words(const Uuid& uuid) {
+  const ByteSpan bytes(uuid.bytes);
+  return {.opcode = ReplicaOpcode::delete_snapshot,
+          .cdw10 = load<uint32_t>(bytes),
+          .cdw11 = load<uint32_t>(bytes.subspan(4)),
+          .cdw12 = load<uint32_t>(bytes.subspan(8)),
+          .cdw13 = load<uint32_t>(bytes.subspan(12))};
 }
 
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out) {
@@ -71,6 +99,7 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
       command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
       command.argument = words.cdw12;
       break;
+    case ReplicaOpcode::delete_snapshot: command.uuid = uuid_of(words); break;
     case ReplicaOpcode::set_content: command.argument = words.cdw10; break;
     default: break;
   }
@@ -79,7 +108,7 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
 
 Refusal refusal_of(uint8_t status_code) {
   const int number = status_code - k_refusal_code_first + 1;
-  const bool is_known = number > 0 && number <= static_cast<int>(Refusal::unusable);
+  const bool is_known = number > 0 && number <= static_cast<int>(Refusal::exists);
   return is_known ? static_cast<Refusal>(number) : Refusal::none;
 }
 

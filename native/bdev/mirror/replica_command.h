@@ -42,6 +42,9 @@ inline uint32_t checksums_count(uint32_t bytes) {
 }
 inline uint32_t checksums_bytes(uint32_t bytes) { return checksums_count(bytes) * 4; }
 
+// Of a UUID that is not nil.
+CommandWords delete_snapshot_words(const Uuid& uuid);
+
 // What a member is told (ReplicaEvent::command).
 struct ReplicaCommand {
   ReplicaOpcode opcode = ReplicaOpcode::read_state;
@@ -51,6 +54,7 @@ struct ReplicaCommand {
       0;  // read_intent, read_absent, read_allocation, read_checksums: CDW10 and 11; grow: blocks
   uint32_t argument = 0;       // read_absent: the slot; set_content: 0 to 2; read_checksums: bytes of data
   uint64_t volume_blocks = 0;  // grow: CDW12 and 13
+  Uuid uuid;                   // delete_snapshot: CDW10 to 13
 };
 // Of words that passed transfer_of(), with spans of the lengths that it says.
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);

@@ -14,6 +14,7 @@ Status status_of(Refusal refusal) {
     case Refusal::wrong_replica: return Status::invalid;
     case Refusal::no_slot: return Status::no_space;
     case Refusal::unusable: return Status::io_error;
+    case Refusal::exists: return Status::invalid;
   }
   return Status::io_error;
 }
@@ -58,6 +59,7 @@ void ReplicaCore::step(const ReplicaEvent& event, ReplicaActions& actions) {
     case ReplicaEvent::Kind::allocation_done: on_allocation_done(event); break;
     case ReplicaEvent::Kind::checksums_done: on_checksums_done(event); break;
     case ReplicaEvent::Kind::grown: on_grown(event.status); break;
+    case ReplicaEvent::Kind::snapshot_done: on_snapshot_done(event); break;
   }
   if (metadata_ != nullptr && !is_poisoned_) {
     advance_command();

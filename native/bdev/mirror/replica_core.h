@@ -87,6 +87,7 @@ class ReplicaCore {
     marking,     // blocks of the intent map are
     superblock,  // it is
     growing,     // the devices are
+    snapshot,    // one of the data is being taken or deleted
   };
 
   struct Sealing {
@@ -154,6 +155,9 @@ class ReplicaCore {
   void start_growing();
   void forget_marks_behind(uint64_t volume_blocks);
   void on_grown(Status status);
+  void start_snapshot();
+  void delete_snapshot();
+  void on_snapshot_done(const ReplicaEvent& event);
   void start_marking();
   void start_clearing();
   void clear_marks();

@@ -28,7 +28,9 @@ void ReplicaCore::on_command(const ReplicaEvent& event) {
   if (command.opcode == ReplicaOpcode::read_allocation) return read_allocation(event);
   if (command.opcode == ReplicaOpcode::read_checksums) return read_checksums(event);
   const Refusal refusal = judge(event.association);
-  if (refusal != Refusal::none) return refuse(event.slot, refusal);
+  const bool is_unfenced =
+      planted(Planted::member_snapshot_unfenced) && command.opcode == ReplicaOpcode::snapshot;
+  if (refusal != Refusal::none && !is_unfenced) return refuse(event.slot, refusal);
   BALLAST_ASSERT(queue_count_ < queue_.size());
   queue_[(queue_first_ + queue_count_++) % queue_.size()] = {event.slot, event.association, command};
 }
@@ -141,7 +143,7 @@ void ReplicaCore::start_commands() {
     at_work_ = queue_[queue_first_];
     queue_first_ = (queue_first_ + 1) % static_cast<uint32_t>(queue_.size());
     --queue_count_;
-    BALLAST_ASSERT(at_work_.association == sealed_);
+    BALLAST_ASSERT(at_work_.association == sealed_ || planted(Planted::member_snapshot_unfenced));
     if (is_poisoned_) {
       answer(at_work_.slot, Status::io_error);
     } else {
@@ -170,6 +172,8 @@ void ReplicaCore::start_command() {
     }
     case ReplicaOpcode::set_content: return set_content();
     case ReplicaOpcode::grow: return start_growing();
+    case ReplicaOpcode::snapshot: return start_snapshot();
+    case ReplicaOpcode::delete_snapshot: return delete_snapshot();
     case ReplicaOpcode::seal:
     case ReplicaOpcode::read_state:
     case ReplicaOpcode::read_intent:
@@ -229,6 +233,26 @@ void ReplicaCore::on_grown(Status status) {
   write_superblock();
   if (planted(Planted::member_size_volatile)) return end_command(Status::ok);
   stage_ = CommandStage::superblock;
+}
+
+// What is in the device by then the head has seen the end of: it holds what it would write.
+void ReplicaCore::start_snapshot() {
+  if (!parse_snapshot_request(at_work_.command.data)) return end_command(Status::invalid);
+  stage_ = CommandStage::snapshot;
+  actions_->add({.kind = ReplicaAction::Kind::take_snapshot, .bytes = at_work_.command.data});
+  if (planted(Planted::member_snapshot_volatile)) end_command(Status::ok);
+}
+
+void ReplicaCore::delete_snapshot() {
+  if (at_work_.command.uuid.is_nil()) return end_command(Status::invalid);
+  stage_ = CommandStage::snapshot;
+  actions_->add(
+      {.kind = ReplicaAction::Kind::delete_snapshot, .bytes = ByteSpan(at_work_.command.uuid.bytes)});
+}
+
+void ReplicaCore::on_snapshot_done(const ReplicaEvent& event) {
+  if (stage_ != CommandStage::snapshot) return;  // poisoned meanwhile
+  end_command(event.status, event.refusal);
 }
 
 void ReplicaCore::advance_command() {

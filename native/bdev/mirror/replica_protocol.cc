@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace ballast::bdev::mirror {
 namespace {
 
@@ -19,6 +21,7 @@ const char* refusal_text(Refusal refusal) {
     case Refusal::wrong_replica: return "a replica of another volume, or of another block size or size";
     case Refusal::no_slot: return "it notes what seven absent members miss already";
     case Refusal::unusable: return "its metadata was lost";
+    case Refusal::exists: return "it has a snapshot of this name or UUID";
   }
   return "unknown";
 }
@@ -30,6 +33,30 @@ std::optional<SealRequest> parse_seal_request(ByteSpan bytes) {
   if (request.epoch == 0 || request.sealed_epoch > request.epoch || request.session == 0 ||
       request.head_uuid.is_nil() || request.volume_uuid.is_nil())
     return std::nullopt;
+  return request;
+}
+
+std::string_view SnapshotRequest::name_text() const { return {name.begin(), std::ranges::find(name, '\0')}; }
+
+bool is_snapshot_name(std::string_view name) {
+  return !name.empty() && name.size() <= SnapshotRequest::k_name_bytes_max && name.find('\0') == name.npos;
+}
+
+SnapshotRequest snapshot_request(const Uuid& uuid, uint64_t created_at_s, std::string_view name) {
+  BALLAST_ASSERT(!uuid.is_nil() && is_snapshot_name(name));
+  SnapshotRequest request{.uuid = uuid, .created_at_s = created_at_s};
+  std::ranges::copy(name, request.name.begin());
+  return request;
+}
+
+std::optional<SnapshotRequest> parse_snapshot_request(ByteSpan bytes) {
+  if (bytes.size() != k_protocol_bytes || !is_zero(bytes.subspan(sizeof(SnapshotRequest)))) {
+    return std::nullopt;
+  }
+  const auto request = load<SnapshotRequest>(bytes);
+  const size_t size = request.name_text().size();
+  const auto behind = bytes.subspan(offsetof(SnapshotRequest, name) + size);
+  if (request.uuid.is_nil() || size == 0 || !is_zero(behind)) return std::nullopt;
   return request;
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/uuid.h"
@@ -33,10 +34,12 @@ enum class ReplicaOpcode : uint8_t {
   set_content = 0xd9,
   read_allocation = 0xda,
   grow = 0xdc,
+  snapshot = 0xdd,
+  delete_snapshot = 0xe0,
 };
 
 // Why a member does nothing, where no Status says it.
-enum class Refusal : uint8_t { none, fenced, not_sealed, wrong_replica, no_slot, unusable };
+enum class Refusal : uint8_t { none, fenced, not_sealed, wrong_replica, no_slot, unusable, exists };
 const char* refusal_text(Refusal refusal);  // for people
 
 struct SealRequest {
@@ -107,8 +110,23 @@ static_assert(sizeof(AbsentRequest) == k_protocol_bytes && offsetof(AbsentReques
               offsetof(AbsentRequest, flags) == 24 && offsetof(AbsentRequest, count) == 28 &&
               offsetof(AbsentRequest, ranges) == 32);
 
+struct SnapshotRequest {
+  static constexpr uint32_t k_name_bytes_max = 64;
+  Uuid uuid;
+  uint64_t created_at_s = 0;  // since 1970, as the head says
+  std::array<char, k_name_bytes_max> name{};
+
+  std::string_view name_text() const;
+};
+static_assert(sizeof(SnapshotRequest) == 88 && offsetof(SnapshotRequest, created_at_s) == 16 &&
+              offsetof(SnapshotRequest, name) == 24);
+// The name: 1 to 64 bytes, none of them zero.
+bool is_snapshot_name(std::string_view name);
+SnapshotRequest snapshot_request(const Uuid& uuid, uint64_t created_at_s, std::string_view name);
+
 // Nothing: malformed. Whether the numbers fit this replica is another question, except where it is given.
 std::optional<SealRequest> parse_seal_request(ByteSpan bytes);
+std::optional<SnapshotRequest> parse_snapshot_request(ByteSpan bytes);
 std::optional<RegionList> parse_region_list(ByteSpan bytes, uint64_t regions_count);
 std::optional<AbsentRequest> parse_absent_request(ByteSpan bytes, uint64_t granules_count);
 

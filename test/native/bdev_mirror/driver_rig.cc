@@ -92,6 +92,11 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
       break;
     case ReplicaAction::Kind::read_checksums: read_checksums(action); break;
     case ReplicaAction::Kind::grow: grow(action.lba); break;
+    case ReplicaAction::Kind::take_snapshot: take_snapshot(load<SnapshotRequest>(action.bytes)); break;
+    case ReplicaAction::Kind::delete_snapshot:
+      snapshots.erase(load<Uuid>(action.bytes));
+      events_.push_back({.kind = ReplicaEvent::Kind::snapshot_done});
+      break;
     case ReplicaAction::Kind::drop_association:
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
@@ -112,6 +117,15 @@ void MemoryReplica::grow(uint64_t blocks_count) {
   if (holds_growth) return;
   if (growth_status == Status::ok) data_.resize(blocks_count * k_block_bytes, 0);
   events_.push_back({.kind = ReplicaEvent::Kind::grown, .status = growth_status});
+}
+
+void MemoryReplica::take_snapshot(const SnapshotRequest& request) {
+  if (holds_snapshots) return;
+  const bool exists = snapshots.contains(request.uuid);
+  if (!exists && snapshot_status == Status::ok) snapshots[request.uuid] = data_;
+  events_.push_back({.kind = ReplicaEvent::Kind::snapshot_done,
+                     .status = snapshot_status,
+                     .refusal = exists ? Refusal::exists : Refusal::none});
 }
 
 void MemoryReplica::read_checksums(const ReplicaAction& action) {

@@ -44,6 +44,8 @@ class MemoryReplica {
   bool knows_checksums = true;
   Status growth_status = Status::ok;  // of its device
   bool holds_growth = false;          // it does not end
+  Status snapshot_status = Status::ok;
+  bool holds_snapshots = false;  // they do not end
 
   uint32_t associate(std::function<void()> dropped);
   void close_association(uint32_t association);
@@ -60,6 +62,7 @@ class MemoryReplica {
   uint64_t unmaps_count() const { return unmaps_count_; }
   Capabilities capabilities{.unmap = true, .write_zeroes = true};
   std::set<class MemoryConnection*> connections;
+  std::map<Uuid, std::vector<uint8_t>> snapshots;
 
  private:
   // As it came over a wire: the sender's memory is not looked at any more.
@@ -81,6 +84,7 @@ class MemoryReplica {
   bool is_spoiled(uint64_t lba, uint64_t count) const;
   void read_checksums(const ReplicaAction& action);
   void grow(uint64_t blocks_count);
+  void take_snapshot(const SnapshotRequest& request);
 
   SimulatedWorld& world_;
   Reactor& reactor_;

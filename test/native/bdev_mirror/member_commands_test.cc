@@ -419,6 +419,7 @@ TEST(ReplicaCommandWords, say_how_much_data_goes_which_way) {
                            *known == ReplicaOpcode::read_allocation;
     if (reads_map) words.cdw12 = 8;
     if (*known == ReplicaOpcode::read_checksums) words.cdw12 = 4096;
+    if (*known == ReplicaOpcode::delete_snapshot) words.cdw10 = 1;
     const auto transfer = transfer_of(words);
     ASSERT_TRUE(transfer.has_value()) << opcode;
     // NVMe Base 2.1, "Opcodes": the two low bits are the direction.
@@ -447,6 +448,9 @@ TEST(ReplicaCommandWords, refuse_what_is_reserved_and_what_is_too_long) {
   EXPECT_EQ(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 1 << 20})->answer_bytes,
             1024u);
   EXPECT_EQ(transfer_of(Words{.opcode = ReplicaOpcode::read_checksums, .cdw12 = 4608})->answer_bytes, 8u);
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::snapshot, .cdw13 = 1}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::delete_snapshot}));  // of no UUID
+  EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::delete_snapshot, .cdw13 = 1}));
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 4}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 1}));
 }
@@ -463,14 +467,21 @@ TEST(ReplicaCommandWords, become_what_a_member_is_told) {
   const ReplicaCommand checks = replica_command(checksum_words(0x2'0000'0010, 8192), {}, out);
   EXPECT_EQ(checks.first, 0x2'0000'0010u);
   EXPECT_EQ(checks.argument, 8192u);
+  Uuid uuid;
+  for (uint8_t i = 0; i < 16; ++i) uuid.bytes[i] = static_cast<uint8_t>(i + 1);
+  const CommandWords removal = delete_snapshot_words(uuid);
+  EXPECT_EQ(removal.cdw10, 0x04030201u);  // the first byte is the lowest
+  EXPECT_EQ(removal.cdw13, 0x100f0e0du);
+  EXPECT_EQ(replica_command(removal, {}, {}).uuid, uuid);
 }
 
 TEST(ReplicaCommandWords, refusals_are_the_status_codes_of_the_page) {
   EXPECT_EQ(status_code_of(Refusal::fenced), 0xc0);
   EXPECT_EQ(status_code_of(Refusal::unusable), 0xc4);
+  EXPECT_EQ(status_code_of(Refusal::exists), 0xc5);
   for (int code = 0; code < 256; ++code) {
     const Refusal refusal = refusal_of(static_cast<uint8_t>(code));
-    if (code < 0xc0 || code > 0xc4) {
+    if (code < 0xc0 || code > 0xc5) {
       EXPECT_EQ(refusal, Refusal::none) << code;
     } else {
       EXPECT_EQ(status_code_of(refusal), code);

@@ -772,6 +772,86 @@ TEST(ReplicaGrowth, is_for_the_sealed_alone_and_a_seal_waits_for_it) {
   EXPECT_EQ(replica.answer_of(seal)->status, Status::ok);
 }
 
+std::vector<uint8_t> snapshot_bytes(uint8_t number, std::string_view name) {
+  std::vector<uint8_t> bytes(k_protocol_bytes);
+  store(MutableByteSpan(bytes), snapshot_request(uuid_of(number), 7, name));
+  return bytes;
+}
+
+TEST(ReplicaSnapshot, is_asked_of_the_device_and_what_that_says_is_answered) {
+  Replica replica;
+  const uint32_t head = replica.sealed_association(1);
+  const auto take = [&] { return replica.command(head, ReplicaOpcode::snapshot, snapshot_bytes(9, "one")); };
+  const uint32_t taken = take();
+  ASSERT_TRUE(replica.asked_snapshot());
+  EXPECT_EQ(replica.asked_snapshot()->kind, ReplicaAction::Kind::take_snapshot);
+  EXPECT_EQ(load<SnapshotRequest>(replica.asked_snapshot()->bytes).name_text(), "one");
+  EXPECT_FALSE(replica.answer_of(taken));
+  replica.end_snapshot(Status::ok);
+  EXPECT_EQ(replica.answer_of(taken)->status, Status::ok);
+  const uint32_t again = take();
+  replica.end_snapshot(Status::ok, Refusal::exists);
+  EXPECT_EQ(replica.answer_of(again)->refusal, Refusal::exists);
+  const uint32_t full = take();
+  replica.end_snapshot(Status::no_space);
+  EXPECT_EQ(replica.answer_of(full)->status, Status::no_space);
+}
+
+TEST(ReplicaSnapshot, one_that_makes_no_sense_is_none) {
+  Replica replica;
+  const uint32_t head = replica.sealed_association(1);
+  const auto status = [&](const std::vector<uint8_t>& bytes) {
+    const auto answer = replica.answer_of(replica.command(head, ReplicaOpcode::snapshot, bytes));
+    return answer ? answer->status : Status::busy;
+  };
+  std::vector<uint8_t> bytes = snapshot_bytes(9, "one");
+  bytes[offsetof(SnapshotRequest, name)] = 0;  // its first byte
+  EXPECT_EQ(status(bytes), Status::invalid);
+  bytes = snapshot_bytes(9, "one");
+  bytes[offsetof(SnapshotRequest, name) + 10] = 'x';  // behind its end
+  EXPECT_EQ(status(bytes), Status::invalid);
+  bytes = snapshot_bytes(9, std::string(64, 'n'));
+  bytes[sizeof(SnapshotRequest)] = 1;
+  EXPECT_EQ(status(bytes), Status::invalid);
+  bytes[sizeof(SnapshotRequest)] = 0;
+  EXPECT_EQ(status(bytes), Status::busy);  // it is taken
+  replica.end_snapshot(Status::ok);
+  std::fill_n(bytes.begin(), 16, 0);
+  EXPECT_EQ(status(bytes), Status::invalid);
+}
+
+TEST(ReplicaSnapshot, is_for_the_sealed_alone_and_a_seal_waits_for_it) {
+  Replica replica;
+  const uint32_t head = replica.sealed_association(1);
+  const uint32_t stranger = replica.associate();
+  const uint32_t refused = replica.command(stranger, ReplicaOpcode::snapshot, snapshot_bytes(9, "one"));
+  EXPECT_EQ(replica.answer_of(refused)->refusal, Refusal::not_sealed);
+  const uint32_t taken = replica.command(head, ReplicaOpcode::snapshot, snapshot_bytes(9, "one"));
+  const uint32_t queued = replica.command(head, ReplicaOpcode::snapshot, snapshot_bytes(8, "two"));
+  const uint32_t seal = replica.seal(stranger, 2, 1);
+  replica.settle();
+  EXPECT_FALSE(replica.answer_of(seal));
+  EXPECT_EQ(replica.answer_of(queued)->refusal, Refusal::fenced);
+  replica.end_snapshot(Status::ok);
+  replica.settle();
+  EXPECT_EQ(replica.answer_of(taken)->status, Status::ok);
+  EXPECT_EQ(replica.answer_of(seal)->status, Status::ok);
+  const uint32_t late = replica.command(head, ReplicaOpcode::snapshot, snapshot_bytes(7, "three"));
+  EXPECT_EQ(replica.answer_of(late)->refusal, Refusal::fenced);
+  EXPECT_FALSE(replica.asked_snapshot());
+}
+
+TEST(ReplicaSnapshot, what_comes_of_it_after_the_metadata_failed_is_nobodys) {
+  Replica replica;
+  const uint32_t head = replica.sealed_association(1);
+  const uint32_t write = replica.submit(head, IoType::write, 0, 1);
+  const uint32_t taken = replica.command(head, ReplicaOpcode::snapshot, snapshot_bytes(9, "one"));
+  replica.end_one_metadata(Status::io_error);
+  EXPECT_EQ(replica.answer_of(taken)->status, Status::io_error);
+  replica.end_snapshot(Status::ok);
+  EXPECT_EQ(replica.end_of(write)->status, Status::io_error);
+}
+
 TEST_F(ReplicaCoreTest, content_is_durable_when_answered) {
   const uint32_t head = replica.sealed_association(1);
   const uint32_t on = replica.set_content(head, Content::partial);

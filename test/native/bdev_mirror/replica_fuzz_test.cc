@@ -44,6 +44,15 @@ TEST(ReplicaFuzz, lists_and_ranges_of_peers_stay_within_the_replica) {
         ASSERT_LE(request->ranges[i].first, layout.granules_count - request->ranges[i].count) << seed;
       }
     }
+    block = {};
+    Uuid uuid;
+    uuid.bytes.fill(9);
+    store(MutableByteSpan(block), snapshot_request(uuid, 5, "monday"));
+    damage(prng, block);
+    if (const auto snapshot = parse_snapshot_request(block)) {
+      ASSERT_TRUE(is_snapshot_name(snapshot->name_text())) << seed;
+      ASSERT_FALSE(snapshot->uuid.is_nil()) << seed;
+    }
     damage(prng, block);
     if (const auto seal = parse_seal_request(block)) {
       ASSERT_GT(seal->epoch, 0u) << seed;

@@ -265,6 +265,8 @@ void Replica::step(const ReplicaEvent& event) {
       case ReplicaAction::Kind::answer: on_answer(action); break;
       case ReplicaAction::Kind::drop_association: dropped_.insert(action.association); break;
       case ReplicaAction::Kind::grow: asked_growth_ = action.lba; break;
+      case ReplicaAction::Kind::take_snapshot:
+      case ReplicaAction::Kind::delete_snapshot: asked_snapshot_ = action; break;
       case ReplicaAction::Kind::read_checksums: asked_checksums_[action.slot] = action; break;
       case ReplicaAction::Kind::read_allocation: asked_allocation_[action.slot] = action; break;
     }
@@ -284,6 +286,11 @@ void Replica::end_allocation(Status status) {
 void Replica::end_growth(Status status) {
   asked_growth_.reset();
   step({.kind = ReplicaEvent::Kind::grown, .status = status});
+}
+
+void Replica::end_snapshot(Status status, Refusal refusal) {
+  asked_snapshot_.reset();
+  step({.kind = ReplicaEvent::Kind::snapshot_done, .status = status, .refusal = refusal});
 }
 
 void Replica::end_checksums(Status status) {

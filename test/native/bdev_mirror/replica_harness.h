@@ -76,6 +76,9 @@ class Replica {
   // To how many blocks the device is to grow.
   std::optional<uint64_t> asked_growth() const { return asked_growth_; }
   void end_growth(Status status);
+  // One that is to be taken or deleted.
+  const std::optional<ReplicaAction>& asked_snapshot() const { return asked_snapshot_; }
+  void end_snapshot(Status status, Refusal refusal = Refusal::none);
 
   // --- I/O; the result is its number ---
   uint32_t submit(uint32_t association, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -139,6 +142,7 @@ class Replica {
   std::map<uint32_t, Io> ios_, in_device_;
   std::map<uint32_t, ReplicaAction> asked_allocation_, asked_checksums_;  // by slot
   std::optional<uint64_t> asked_growth_;
+  std::optional<ReplicaAction> asked_snapshot_;
   std::map<uint32_t, Answer> ended_;
   std::map<uint32_t, Command> commands_;
   std::map<uint32_t, Answer> answers_;
