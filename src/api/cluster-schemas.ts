@@ -1,7 +1,7 @@
 // Nodes and volumes of a cluster in requests and answers of a controller.
 import { type Static, Type } from '@sinclair/typebox';
 import { ClusterUnsupportedError } from '../base/cluster-errors.js';
-import { hostsMax } from '../base/volume-spec.js';
+import { hostsMax, zonesMax } from '../base/volume-spec.js';
 import type { Explanation } from '../controller/explain.js';
 import type { ClusterStatus as StatusView } from '../controller/health.js';
 import type {
@@ -57,6 +57,7 @@ export const ClusterVolume = Type.Object(
     spread: Spread,
     pool: Type.Optional(Type.String({ description: 'Of each node, where that was asked for.' })),
     nodeLabels: Type.Optional(Labels),
+    zones: Type.Optional(Type.Array(Type.String(), { description: 'Absent: of any zone, or of none.' })),
     apartGroup: Type.Optional(Type.String()),
     addresses: Type.Array(Address, { description: 'Where hosts reach it, the wanted head first.' }),
     replicas: Type.Array(ClusterReplica),
@@ -91,6 +92,7 @@ export function clusterVolumeBody({
     ...{ thick: wishes.thick, spread: wishes.spread },
     ...(wishes.pool !== undefined && { pool: wishes.pool }),
     ...(wishes.nodeLabels !== undefined && { nodeLabels: { ...wishes.nodeLabels } }),
+    ...(wishes.zones !== undefined && { zones: [...wishes.zones] }),
     ...(wishes.apartGroup !== undefined && { apartGroup: wishes.apartGroup }),
     addresses: [...addresses],
     replicas: replicas.map(({ resync, ...replica }) => ({
@@ -117,6 +119,12 @@ export const NewClusterVolume = Type.Object(
     pool: Type.Optional(Type.String({ description: 'Of each node. Default: any.' })),
     nodeLabels: Type.Optional(
       Type.Unsafe<Record<string, string>>({ ...Labels, description: 'Only nodes that have all of these.' }),
+    ),
+    zones: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: zonesMax,
+        description: 'Only nodes in these, rather in those that come first.',
+      }),
     ),
     spread: Type.Optional(Spread),
     apartGroup: Type.Optional(

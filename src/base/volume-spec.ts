@@ -44,6 +44,8 @@ interface Options {
 
 /** Of one volume: who may be on the list of its hosts. */
 export const hostsMax = 256;
+/** Zones that replicas of a volume may be in. */
+export const zonesMax = 64;
 export const volumeNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/i;
 export const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const qosOptions = new Map(qosWords.map((word) => [kebab(word), word]));

@@ -26,6 +26,7 @@ export interface CsiFlags extends Pick<DaemonOptions, 'data' | 'api' | 'tokenFil
   readonly driverName: string;
   readonly nodeId?: string;
   readonly topology?: readonly string[];
+  readonly zoneKey?: string;
   readonly targetAddress?: readonly string[];
   readonly storageInterface?: string;
   readonly driver: string;
@@ -45,6 +46,8 @@ export interface CsiSettings {
   /** The NQN that this node has to targets, where it is not that of its identity. */
   readonly nodeId?: string;
   readonly topology?: Readonly<Record<string, string>>;
+  /** Label under which zones of a storage cluster are told. */
+  readonly zoneKey?: string;
   readonly targetAddresses: readonly string[];
   readonly driver: (typeof attachDrivers)[number];
   readonly kubeletDirectory: string;
@@ -88,6 +91,7 @@ export function resolveCsiSettings(flags: CsiFlags, environment: CliContext['env
     logLevel: oneOf('log-level', flags.logLevel, logLevels),
     ...(nodeId !== undefined && { nodeId: checkNqn(nodeId) }),
     ...(flags.topology !== undefined && { topology: topologyOf(flags.topology) }),
+    ...(flags.zoneKey !== undefined && { zoneKey: labelKey('zone-key', flags.zoneKey) }),
     ...(metricsListen !== undefined && { metricsListen: parseMetricsAddress(metricsListen) }),
     ...(attachDir !== undefined && { attachDirectory: absolute('attach-dir', attachDir) }),
   };
@@ -125,6 +129,11 @@ function topologyOf(texts: readonly string[]): Readonly<Record<string, string>> 
     return [match[1], match[2]] as const;
   });
   return Object.fromEntries(pairs);
+}
+
+function labelKey(option: string, text: string): string {
+  if (topologyPattern.test(`${text}=x`) && !text.includes('=')) return text;
+  throw new InvalidArgumentError(option, `a label such as topology.kubernetes.io/zone; got '${text}'`);
 }
 
 function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {

@@ -20,6 +20,7 @@ export function registerCsi(program: Command, context: CliContext): void {
     .option('--token-file <file>', 'file with the token for --api (BALLAST_TOKEN_FILE)')
     .option('--driver-name <name>', 'as CSIDriver and StorageClass name it', 'csi.ballast.dev')
     .option('--topology <key=value>', 'where this is, as labels of nodes say it; repeatable', gather)
+    .option('--zone-key <label>', 'zones of a cluster are topology under this label of nodes')
     .option('--target-address <host:port>', 'where nodes reach the target; repeatable', gather)
     .option('--storage-interface <name>', 'the same by the address of a network interface, port 4420')
     .option('--node-id <nqn>', 'node: who it is to targets (default: /etc/nvme/hostnqn, else made once)')

@@ -348,6 +348,7 @@ function wishesOf(wish: VolumeWish): PlacementWishes {
     spread = 'prefer-zone',
     pool,
     nodeLabels,
+    zones,
     apartGroup,
   } = wish;
   const { minInSync = replicas > 2 ? 2 : 1 } = wish;
@@ -355,6 +356,7 @@ function wishesOf(wish: VolumeWish): PlacementWishes {
     ...{ replicas, minInSync, thick, spread },
     ...(pool !== undefined && { pool }),
     ...(nodeLabels !== undefined && { nodeLabels }),
+    ...(zones !== undefined && { zones }),
     ...(apartGroup !== undefined && { apartGroup }),
   };
 }

@@ -33,12 +33,13 @@ function conditionOf({ health, waitingFor }: ClusterVolumeBody): Pick<StorageVol
   return { state: health === 'degraded' ? 'serving' : 'stopped', error };
 }
 
-function placementOf(body: ClusterVolumeBody): Required<StorageVolume>['cluster'] {
-  const { replicasWanted: replicas, minInSync, spread, nodeLabels, apartGroup } = body;
+function placementOf(body: ClusterVolumeBody): ClusterParameters {
+  const { replicasWanted: replicas, minInSync, spread, nodeLabels, apartGroup, zones } = body;
   return {
     ...{ replicas, minInSync, spread },
     ...(nodeLabels !== undefined && { nodeLabels }),
     ...(apartGroup !== undefined && { apartGroup }),
+    ...(zones !== undefined && { zones }),
   };
 }
 

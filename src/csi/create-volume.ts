@@ -1,7 +1,6 @@
 // CreateVolume: empty, of a snapshot, of a volume; once for a name, whoever asks how often. What the same
 // name asked for before is read from the volume itself. No host may use it until it is published.
 import type { QosWords } from '../base/qos.js';
-import type { VolumeBody } from '../client/api-client.js';
 import { RemoteError } from '../client/remote-error.js';
 import type { Call } from '../rpc/handlers.js';
 import { RpcError } from '../rpc/status.js';
@@ -17,7 +16,7 @@ import { differenceOf, parseParameters, type VolumeParameters } from './paramete
 import { type Parts, withName } from './parts.js';
 import { freeBytesOf, openPools } from './pools.js';
 import type { StoragePool, StorageVolume } from './storage.js';
-import { checkTopology } from './topology.js';
+import { checkTopology, isWhereWanted, zonesWanted } from './topology.js';
 import { volumeMessage } from './volume-directory.js';
 
 export interface WantedVolume {
@@ -27,6 +26,8 @@ export interface WantedVolume {
   readonly source: CloneSource | undefined;
   /** Undefined: nothing was said about it. */
   readonly qos: QosWords | undefined;
+  /** Of a cluster: where replicas may be; undefined: anywhere. */
+  readonly zones: readonly string[] | undefined;
 }
 
 export async function createVolume(
@@ -36,7 +37,7 @@ export async function createVolume(
 ): Promise<{ volume: CreateVolumeResponse['volume'] }> {
   const wanted = wantedOf(parts, request);
   const volume = await withName(parts, wanted.name, call, () => ensure(parts, wanted, call));
-  const message = volumeMessage(volume, parts.topology);
+  const message = volumeMessage(volume, parts);
   return { volume: { ...message, volumeContext: {}, contentSource: request.volumeContentSource } };
 }
 
@@ -49,10 +50,11 @@ function wantedOf(parts: Parts, request: CreateVolumeRequest): WantedVolume {
   const range = parseRange(request.capacityRange);
   const source = parseSource(request.volumeContentSource);
   checkTopology(parts.topology, request.accessibilityRequirements);
-  return { name, range, parameters, source, qos };
+  const zones = zonesWanted(parts, request.accessibilityRequirements);
+  return { name, range, parameters, source, qos, zones };
 }
 
-async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBody> {
+async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<StorageVolume> {
   const existing = await parts.volumes.findByName(wanted.name);
   if (existing !== undefined) return same(parts, wanted, existing);
   try {
@@ -66,18 +68,19 @@ async function ensure(parts: Parts, wanted: WantedVolume, call: Call): Promise<V
   }
 }
 
-async function same(parts: Parts, wanted: WantedVolume, existing: StorageVolume): Promise<VolumeBody> {
+async function same(parts: Parts, wanted: WantedVolume, existing: StorageVolume): Promise<StorageVolume> {
   const difference =
     (existing.kind === 'pool' ? undefined : 'kind') ??
     (isWithin(wanted.range, BigInt(existing.sizeBytes)) ? undefined : 'capacity_range') ??
     differenceOf(wanted.parameters, existing) ??
+    (isWhereWanted(wanted.zones, existing) ? undefined : 'accessibility_requirements') ??
     (wanted.qos === undefined || sameQos(wanted.qos, existing.qos) ? undefined : 'mutable_parameters') ??
     (await sourceDifference(parts, wanted, existing));
   if (difference === undefined) return existing;
   throw new RpcError('ALREADY_EXISTS', `there is a volume of this name with another ${difference}`);
 }
 
-function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBody> {
+function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<StorageVolume> {
   const { source } = wanted;
   if (source === undefined) return makeEmpty(parts, wanted);
   return source.type === 'snapshot'
@@ -87,14 +90,16 @@ function make(parts: Parts, wanted: WantedVolume, call: Call): Promise<VolumeBod
 
 async function makeEmpty(
   { storage }: Parts,
-  { name, range, parameters, qos }: WantedVolume,
-): Promise<VolumeBody> {
+  { name, range, parameters, qos, zones }: WantedVolume,
+): Promise<StorageVolume> {
   const sizeBytes = sizeFor(range);
-  const { pool = roomiest(await storage.pools()), ...rest } = parameters;
+  const pools = parameters.pool === undefined || zones !== undefined ? await storage.pools() : [];
+  const { pool = roomiest(pools), ...rest } = parameters;
   return storage.createVolume({
     ...{ name, sizeBytes: sizeBytes.toString(), hosts: [], ...rest },
     ...(pool !== undefined && { pool }),
     ...(qos !== undefined && { qos }),
+    ...(zones !== undefined && pools.some(isClusterPool) && { zones }),
   });
 }
 

@@ -22,6 +22,7 @@ import { node as nodeService } from './node/node.js';
 import type { NodeParts } from './node/parts.js';
 import { PodReports } from './node/pods.js';
 import { VolumeRecords } from './node/records.js';
+import { zoneOfMachine } from './node/zone.js';
 import type { Parts } from './parts.js';
 import { changesSomething, csiService, csiServices, hiddenFields } from './services.js';
 import { SnapshotDirectory } from './snapshot-directory.js';
@@ -40,6 +41,8 @@ export interface CsiCommonOptions {
 export interface CsiControllerOptions {
   /** Where the volumes of the daemon can be reached from; none: from everywhere. */
   readonly topology?: Segments;
+  /** Label under which zones of a storage cluster are told. */
+  readonly zoneKey?: string;
   /** HOST:PORT that nodes use; none: where the daemon says that it listens. */
   readonly targetAddresses?: readonly string[];
 }
@@ -53,6 +56,9 @@ export interface CsiNodeOptions {
   readonly stateDirectory: string;
   readonly host: HostIdentity;
   readonly topology?: Segments;
+  /** As that of a controller; where `topology` does not have it, the cluster says where this machine is. */
+  readonly zoneKey?: string;
+  readonly hostName?: string;
   /** How many volumes this node takes; 0: as many as come. */
   readonly volumesMax?: number;
   /** As that of a controller, for volumes that live as long as a pod. */
@@ -84,7 +90,8 @@ export function newCsiServer(
     addController(server, storage, log, controller);
   }
   if (node !== undefined) addNode(server, storage, log, node);
-  if ((controller ?? node)?.topology !== undefined) services.push('VOLUME_ACCESSIBILITY_CONSTRAINTS');
+  const { topology, zoneKey } = controller ?? node ?? {};
+  if (topology !== undefined || zoneKey !== undefined) services.push('VOLUME_ACCESSIBILITY_CONSTRAINTS');
   const probed = controller === undefined ? {} : { storage };
   server.add<IdentityService>(csiService('Identity'), identity({ driverName, version, services, ...probed }));
   return server;
@@ -94,12 +101,12 @@ function addController(
   server: RpcServer,
   storage: Storage,
   log: Log,
-  { topology, targetAddresses = [] }: CsiControllerOptions,
+  { topology, zoneKey, targetAddresses = [] }: CsiControllerOptions,
 ): void {
   const volumes = new VolumeDirectory(storage);
   const snapshots = new SnapshotDirectory(storage, volumes);
   const locks = new KeyedLock();
-  const parts: Parts = { storage, volumes, snapshots, locks, log, topology, targetAddresses };
+  const parts: Parts = { storage, volumes, snapshots, locks, log, topology, zoneKey, targetAddresses };
   server.add<ControllerService>(csiService('Controller'), controllerService(parts));
   server.add<GroupControllerService>(csiService('GroupController'), groupController(parts));
   server.add<SnapshotMetadataService>(csiService('SnapshotMetadata'), snapshotMetadata(parts));
@@ -107,7 +114,7 @@ function addController(
 
 function addNode(server: RpcServer, storage: Storage, log: Log, options: CsiNodeOptions): void {
   const { attacher, mounter, kubeletDirectory, stateDirectory, host } = options;
-  const { topology, volumesMax = 0, targetAddresses = [] } = options;
+  const { topology, zoneKey, hostName = '', volumesMax = 0, targetAddresses = [] } = options;
   const parts: NodeParts = {
     storage,
     attacher,
@@ -121,7 +128,12 @@ function addNode(server: RpcServer, storage: Storage, log: Log, options: CsiNode
     hostId: host.hostId,
     targetAddresses,
   };
-  server.add<NodeService>(csiService('Node'), nodeService(parts, { topology, volumesMax }));
+  const machine = { hostNqn: host.hostNqn, hostName };
+  const zone =
+    zoneKey === undefined || topology?.[zoneKey] !== undefined
+      ? undefined
+      : () => zoneOfMachine(storage, machine, zoneKey);
+  server.add<NodeService>(csiService('Node'), nodeService(parts, { topology, zone, volumesMax }));
   // Best effort, and nothing waits for it.
   void parts.pods.announceAll(parts.records);
 }

@@ -1,9 +1,9 @@
 // ListVolumes and ControllerGetVolume: volumes of pools, whoever made them, and how they are.
-import type { VolumeBody } from '../client/api-client.js';
 import { required } from './checks.js';
 import type { ControllerGetVolumeRequest, ListVolumesRequest, VolumeCondition } from './messages.js';
 import { pageOf } from './paging.js';
 import type { Parts } from './parts.js';
+import type { StorageVolume } from './storage.js';
 import { conditionOf, publishedNodes, volumeMessage } from './volume-directory.js';
 
 interface Entry {
@@ -23,7 +23,7 @@ export async function getVolume(parts: Parts, { volumeId }: ControllerGetVolumeR
   return entryOf(parts, await parts.volumes.get(required('volumeId', volumeId)));
 }
 
-function entryOf({ topology }: Parts, volume: VolumeBody): Entry {
+function entryOf(parts: Parts, volume: StorageVolume): Entry {
   const status = { publishedNodeIds: publishedNodes(volume), volumeCondition: conditionOf(volume) };
-  return { volume: volumeMessage(volume, topology), status };
+  return { volume: volumeMessage(volume, parts), status };
 }

@@ -11,7 +11,17 @@ export interface ClusterParameters {
   readonly spread?: 'zone' | 'prefer-zone';
   readonly nodeLabels?: Readonly<Record<string, string>>;
   readonly apartGroup?: string;
+  /** Not of a class: what topology is asked for says it. */
+  readonly zones?: readonly string[];
 }
+
+export const clusterWords = [
+  'replicas',
+  'minInSync',
+  'spread',
+  'nodeLabels',
+  'apartGroup',
+] as const satisfies readonly (keyof ClusterParameters)[];
 
 export interface VolumeParameters extends ClusterParameters {
   readonly pool?: string;
@@ -105,6 +115,11 @@ type Word = keyof typeof readers;
 type Known = { -readonly [Key in Word]?: ReturnType<(typeof readers)[Key]> };
 
 const parameterWords = Object.keys(readers);
+
+/** Of a StorageClass, of us. */
+export function isParameter(key: string): boolean {
+  return isWord(key);
+}
 
 function isWord(key: string): key is Word {
   return Object.hasOwn(readers, key);

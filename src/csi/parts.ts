@@ -17,6 +17,8 @@ export interface Parts {
   readonly log: Log;
   /** Where the volumes are; none: they can be reached from everywhere. */
   readonly topology: Segments | undefined;
+  /** Label under which zones of a cluster are told; none: they are not. */
+  readonly zoneKey: string | undefined;
   /** Where hosts find the target, HOST:PORT; none: where the daemon says that it listens. */
   readonly targetAddresses: readonly string[];
 }

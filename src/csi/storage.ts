@@ -54,11 +54,25 @@ export interface Storage
   createVolume(body: NewStorageVolume): Promise<StorageVolume>;
   changeVolume(name: string, change: VolumePatchBody): Promise<StorageVolume>;
   node(): Promise<NodeFacts>;
+  /** Of a cluster, all of its nodes; fails of a daemon. */
+  storageNodes(): Promise<readonly StorageNode[]>;
+}
+
+export interface StorageNode {
+  readonly name: string;
+  readonly hostNqn: string;
+  readonly state: string;
+  readonly zone?: string;
 }
 
 export class RestStorage extends ApiClient implements Storage {
   async node(): Promise<NodeFacts> {
     return (await ask(this.endpoint, { method: 'GET', path: 'node' })) as NodeFacts;
+  }
+
+  async storageNodes(): Promise<readonly StorageNode[]> {
+    const asked = ask(this.endpoint, { method: 'GET', path: 'cluster/nodes' });
+    return ((await asked) as { readonly nodes: readonly StorageNode[] }).nodes;
   }
 
   override async volumes(): Promise<readonly StorageVolume[]> {

@@ -6,7 +6,7 @@ import { RpcError } from '../rpc/status.js';
 import type { Volume, VolumeCondition } from './messages.js';
 import { isVolumeId } from './names.js';
 import type { Storage, StorageVolume } from './storage.js';
-import type { Segments } from './topology.js';
+import { type Places, topologiesOf } from './topology.js';
 
 export class VolumeDirectory {
   readonly #storage: Storage;
@@ -44,13 +44,13 @@ export class VolumeDirectory {
 }
 
 export function volumeMessage(
-  volume: VolumeBody,
-  topology: Segments | undefined,
+  volume: StorageVolume,
+  places: Places,
 ): Pick<Volume, 'capacityBytes' | 'volumeId' | 'accessibleTopology'> {
   return {
     capacityBytes: toBytes(volume.sizeBytes).toString(),
     volumeId: volume.uuid,
-    accessibleTopology: topology === undefined ? [] : [{ segments: topology }],
+    accessibleTopology: topologiesOf(places, volume),
   };
 }
 

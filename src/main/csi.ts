@@ -1,6 +1,7 @@
 // The CSI driver as a process: its services over the REST API of a daemon, and on a node what attaches and
 // mounts.
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { CsiOptions, CsiPort } from '../cli/engine-port.js';
 import { type CsiNodeOptions, newCsiServer } from '../csi/driver.js';
@@ -10,9 +11,13 @@ import type { MetricsListener } from '../metrics/listen.js';
 import { parseUnixEndpoint } from '../rpc/unix-socket.js';
 
 export async function startCsi(options: CsiOptions, version: string): Promise<CsiPort> {
-  const { log, driverName, topology, targetAddresses } = options;
+  const { log, driverName, topology, zoneKey, targetAddresses } = options;
   const path = parseUnixEndpoint(options.endpoint);
-  const shared = { targetAddresses, ...(topology && { topology }) };
+  const shared = {
+    targetAddresses,
+    ...(topology && { topology }),
+    ...(zoneKey !== undefined && { zoneKey }),
+  };
   const server = newCsiServer(
     { storage: new RestStorage(options.daemon), log, version, driverName },
     {
@@ -60,5 +65,5 @@ async function nodeOptions(options: CsiOptions): Promise<CsiNodeOptions> {
     ...(attachDirectory !== undefined && { stateDirectory: attachDirectory }),
   });
   const mounter = new SystemMounter(log);
-  return { attacher, mounter, kubeletDirectory, stateDirectory, host, volumesMax };
+  return { attacher, mounter, kubeletDirectory, stateDirectory, host, volumesMax, hostName: hostname() };
 }

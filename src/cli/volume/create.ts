@@ -22,6 +22,7 @@ interface CreateOptions extends DaemonOptions, QosFlags {
   readonly replicas?: string;
   readonly minInSync?: string;
   readonly spread?: 'zone' | 'prefer-zone';
+  readonly zone?: readonly string[];
   readonly nodeLabel?: readonly string[];
   readonly apartGroup?: string;
 }
@@ -42,6 +43,7 @@ export function registerCreate(volume: Command, context: CliContext): void {
         'in a cluster: replicas in different zones, or as far as there are zones',
       ).choices(['zone', 'prefer-zone']),
     )
+    .option('--zone <zone>', 'in a cluster: only nodes in these, the first ones rather, repeatable', collect)
     .option('--node-label <key=value>', 'in a cluster: only nodes with all of these, repeatable', collect)
     .option('--apart-group <name>', 'in a cluster: on other nodes than volumes of the same group')
     .action((name: string, options: CreateOptions) => create(context, name, options));
@@ -49,7 +51,9 @@ export function registerCreate(volume: Command, context: CliContext): void {
 
 async function create(context: CliContext, name: string, options: CreateOptions): Promise<void> {
   if (options.replicas !== undefined) return createInCluster(context, name, options.replicas, options);
-  const alone = (['minInSync', 'spread', 'nodeLabel', 'apartGroup'] as const).find((one) => options[one]);
+  const alone = (['minInSync', 'spread', 'zone', 'nodeLabel', 'apartGroup'] as const).find(
+    (one) => options[one],
+  );
   if (alone !== undefined) throw new InvalidArgumentError('replicas', 'given, for a volume of a cluster');
   const sizeBytes = parseDeviceSize(options.size, 4096).toString();
   const qos = qosOf(options);
@@ -75,7 +79,7 @@ async function createInCluster(
   if (options.encrypted === true) {
     throw new InvalidArgumentError('encrypted', 'absent: volumes of a cluster cannot be encrypted yet');
   }
-  const { size, minInSync, pool, thick = false, host, spread, nodeLabel, apartGroup } = options;
+  const { size, minInSync, pool, thick = false, host, spread, zone, nodeLabel, apartGroup } = options;
   const qos = qosOf(options);
   const made = await (await clusterOf(context, options)).createVolume({
     ...{ name, thick, sizeBytes: parseDeviceSize(size, 4096).toString() },
@@ -83,6 +87,7 @@ async function createInCluster(
     ...(minInSync !== undefined && { minInSync: parseInteger('min-in-sync', minInSync, 1, membersMax) }),
     ...(pool !== undefined && { pool }),
     ...(spread !== undefined && { spread }),
+    ...(zone !== undefined && { zones: [...zone] }),
     ...(nodeLabel !== undefined && { nodeLabels: parseLabels(nodeLabel) }),
     ...(apartGroup !== undefined && { apartGroup }),
     ...(host !== undefined && { hosts: [...host] }),

@@ -2,7 +2,7 @@
 import { DomainError } from '../../base/errors.js';
 import { membersMax } from '../../base/mirror-spec.js';
 import { checkQos, type QosWords, qosClassPattern, qosWords } from '../../base/qos.js';
-import { hostsMax, volumeNamePattern } from '../../base/volume-spec.js';
+import { hostsMax, volumeNamePattern, zonesMax } from '../../base/volume-spec.js';
 import { readNqn } from './node-record.js';
 import { encodeRecord, RecordReader } from './record-reader.js';
 import {
@@ -72,6 +72,7 @@ function readWishes(reader: RecordReader): PlacementWishes {
     ...(reader.has('nodeLabels') && {
       nodeLabels: reader.map('nodeLabels', labelsMax, labelKeyPattern, labelValuePattern),
     }),
+    ...(reader.has('zones') && { zones: reader.texts('zones', zonesMax, namePattern) }),
     spread: reader.oneOf('spread', ['zone', 'prefer-zone'] as const),
     ...(reader.has('apartGroup') && { apartGroup: reader.text('apartGroup', namePattern) }),
   };

@@ -7,7 +7,7 @@ import { InvalidArgumentError } from '../../base/errors.js';
 import { membersMax } from '../../base/mirror-spec.js';
 import { checkSubsystemNqn } from '../../base/nqn.js';
 import { checkQos, type QosWords } from '../../base/qos.js';
-import { hostsMax, uuidPattern, volumeNamePattern } from '../../base/volume-spec.js';
+import { hostsMax, uuidPattern, volumeNamePattern, zonesMax } from '../../base/volume-spec.js';
 import { checkLabels, checkName, type Labels, namePattern } from './words.js';
 
 /** creating: not all replicas are there yet, and nobody may use it. deleting: nobody any more. */
@@ -62,6 +62,8 @@ export interface PlacementWishes {
   readonly pool?: string;
   /** Only nodes that have all of these. */
   readonly nodeLabels?: Labels;
+  /** Only nodes in these, rather in those that come first; absent: in any, or in none. */
+  readonly zones?: readonly string[];
   /** zone: two replicas in one zone are refused. prefer-zone: avoided as far as there are zones. */
   readonly spread: 'zone' | 'prefer-zone';
   /** Not on a node with a replica of a volume of the same group: the parts of one database. */
@@ -191,7 +193,7 @@ export function checkPlaces(name: string, replicas: readonly PlacedReplica[]): v
 }
 
 export function checkWishes(wishes: PlacementWishes): PlacementWishes {
-  const { replicas, minInSync, pool, nodeLabels, apartGroup } = wishes;
+  const { replicas, minInSync, pool, nodeLabels, zones, apartGroup } = wishes;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > membersMax) {
     throw new InvalidArgumentError('replicas', `1 to ${membersMax}; got ${replicas}`);
   }
@@ -200,8 +202,16 @@ export function checkWishes(wishes: PlacementWishes): PlacementWishes {
   }
   if (pool !== undefined) checkName('pool', pool);
   if (nodeLabels !== undefined) checkLabels(nodeLabels);
+  if (zones !== undefined) checkZones(zones);
   if (apartGroup !== undefined && !namePattern.test(apartGroup)) checkName('apartGroup', apartGroup);
   return wishes;
+}
+
+function checkZones(zones: readonly string[]): void {
+  if (zones.length === 0 || zones.length > zonesMax || new Set(zones).size < zones.length) {
+    throw new InvalidArgumentError('zones', `1 to ${zonesMax}, each once`);
+  }
+  for (const zone of zones) checkName('zones', zone);
 }
 
 function checkNew({ name, uuid, nqn, sizeBytes, blockSizeBytes, wishes, hosts, qos }: NewVolume): void {

@@ -30,7 +30,7 @@ export function poolFor(
   policy: PlacementPolicy,
 ): CandidatePool | string {
   const { node, lost, pools, apartGroups } = candidate;
-  const { pool: wanted, nodeLabels = {}, apartGroup } = needs.wishes;
+  const { pool: wanted, nodeLabels = {}, zones, apartGroup } = needs.wishes;
   if (!takesReplicas(node)) return `it is ${node.state}`;
   if (lost) return 'it does not answer';
   if (!labelsMatch(node.labels, nodeLabels)) {
@@ -38,6 +38,10 @@ export function poolFor(
       ([key, value]) => !labelsMatch(node.labels, { [key]: value }),
     );
     return `it has no label ${missing?.[0]}=${missing?.[1]}`;
+  }
+  if (zones !== undefined && !zones.includes(node.zone ?? '')) {
+    const where = node.zone === undefined ? 'it has no zone' : `it is in zone '${node.zone}'`;
+    return `${where}, and only ${zones.join(', ')} are asked for`;
   }
   if (apartGroup !== undefined && apartGroups.has(apartGroup)) {
     return `it has a replica of another volume of the group '${apartGroup}'`;

@@ -1,7 +1,7 @@
 // Where the replicas of a volume go. Pure, and the same for the same nodes in whatever order they come: of
-// the nodes that can keep one, first those in the zone with the fewest replicas of the volume, then the one
-// whose pool would be least full. Replicas that are there stay: a call for a volume that has all it wants
-// changes nothing.
+// the nodes that can keep one, first those in the zone with the fewest replicas of the volume, then in the
+// zone that was asked for first, then the one whose pool would be least full. Replicas that are there stay: a
+// call for a volume that has all it wants changes nothing.
 //
 // Each replica is chosen by itself, which finds as many places, in as many zones, as any other way would:
 // what fits on one node does not depend on the others, but for the zone, and a node is used once.
@@ -62,8 +62,7 @@ export function place(
   for (let wanted = wishes.replicas - keep.length; wanted > 0; wanted -= 1) {
     if (wishes.spread === 'zone') open = open.filter((one) => zones.allows(one.candidate, refused));
     const best = open.reduce<Fitting | undefined>(
-      (found, one) =>
-        found === undefined || compare(one, found, zones, request.sizeBytes) < 0 ? one : found,
+      (found, one) => (found === undefined || compare(one, found, zones, request) < 0 ? one : found),
       undefined,
     );
     if (best === undefined) break;
@@ -100,14 +99,26 @@ interface Fitting {
 }
 
 /** Below 0: `one` is the better place. Never 0 for two nodes. */
-function compare(one: Fitting, other: Fitting, zones: ZoneCount, sizeBytes: bigint): number {
+function compare(
+  one: Fitting,
+  other: Fitting,
+  zones: ZoneCount,
+  { sizeBytes, wishes }: ReplicaNeeds,
+): number {
   const zone = zones.count(one.candidate) - zones.count(other.candidate);
   if (zone !== 0) return zone;
+  const rank = rankOf(one, wishes) - rankOf(other, wishes);
+  if (rank !== 0) return rank;
   const fullness = compareFullness(one.pool, other.pool, sizeBytes);
   if (fullness !== 0) return fullness;
   const replicas = one.candidate.replicasCount - other.candidate.replicasCount;
   if (replicas !== 0) return replicas;
   return one.candidate.node.id < other.candidate.node.id ? -1 : 1;
+}
+
+/** Of its zone, among those that were asked for. */
+function rankOf({ candidate: { node } }: Fitting, { zones = [] }: ReplicaNeeds['wishes']): number {
+  return node.zone === undefined ? zones.length : zones.indexOf(node.zone);
 }
 
 /** How many replicas of the volume are in each zone. A node without a zone is one by itself. */

@@ -8,12 +8,13 @@ import type { Call } from '../../rpc/handlers.js';
 import { RpcError } from '../../rpc/status.js';
 import { parseRange, sizeFor } from '../capacity.js';
 import { invalid } from '../checks.js';
+import { isClusterPool } from '../cluster.js';
 import { roomiest } from '../create-volume.js';
 import type { NodePublishVolumeRequest } from '../messages.js';
 import { ensure } from '../mounter/place.js';
 import { parseMutableParameters } from '../mutable-parameters.js';
 import { ephemeralName, isVolumeId } from '../names.js';
-import { parseParameters } from '../parameters.js';
+import { clusterWords, isParameter, parseParameters } from '../parameters.js';
 import { addressesOf } from '../publish.js';
 import type { NewStorageVolume, StorageVolume } from '../storage.js';
 import { mountFileSystem } from './file-system.js';
@@ -28,7 +29,6 @@ type Texts = Readonly<Record<string, string>>;
 type Wanted = Omit<NewStorageVolume, 'name'>;
 
 const field = 'targetPath';
-const poolWords = ['pool', 'thin', 'encrypted'];
 const flagKey = 'csi.storage.k8s.io/ephemeral';
 
 export function isEphemeral(volumeContext: Texts): boolean {
@@ -45,6 +45,7 @@ export async function publishEphemeral(
   if (readonly || use.reader) throw invalid('readonly', 'false: an ephemeral volume is empty at first');
   const id = isVolumeId(volumeId) ? volumeId.toLowerCase() : volumeId;
   const { fsType, body } = wantedOf(volumeContext);
+  await checkPlacement(parts, body);
   const all = { ...use, fsType: use.fsType || fsType };
   const pod = podOf(volumeContext);
   const publication: Publication = {
@@ -149,11 +150,18 @@ function wantedOf(volumeContext: Texts): { readonly fsType: Use['fsType']; reado
   if (fsType !== '' && fsType !== 'ext4' && fsType !== 'xfs') {
     throw invalid('volumeContext', 'ext4 or xfs for fsType');
   }
-  const isPoolWord = ([key]: [string, string]) => poolWords.includes(key);
-  const parameters = parseParameters(Object.fromEntries(Object.entries(words).filter(isPoolWord)));
-  const qosWords = Object.fromEntries(Object.entries(words).filter((pair) => !isPoolWord(pair)));
+  const isOfClass = ([key]: [string, string]) => isParameter(key);
+  const parameters = parseParameters(Object.fromEntries(Object.entries(words).filter(isOfClass)));
+  const qosWords = Object.fromEntries(Object.entries(words).filter((pair) => !isOfClass(pair)));
   const qos = parseMutableParameters(qosWords);
   return { fsType, body: { sizeBytes: sizeOf(size), ...parameters, ...(qos !== undefined && { qos }) } };
+}
+
+/** Before anything is noted: a daemon has no nodes to choose from. */
+async function checkPlacement({ storage }: NodeParts, body: Wanted): Promise<void> {
+  const given = clusterWords.filter((word) => body[word] !== undefined);
+  if (given.length === 0 || (await storage.pools()).some(isClusterPool)) return;
+  throw invalid('volumeContext', `no ${given.join(', ')}, which volumes of a cluster have`);
 }
 
 function sizeOf(text: string): string {

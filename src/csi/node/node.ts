@@ -20,11 +20,13 @@ export const nodeCapabilities: readonly NodeServiceCapabilityRPCType[] = [
 export interface NodeFacts {
   /** Where this node is; none: nothing is said. */
   readonly topology: Segments | undefined;
+  /** The same, of what the storage cluster says of the machine; none: nothing. */
+  readonly zone: (() => Promise<Segments>) | undefined;
   /** 0: as many as the orchestrator likes. */
   readonly volumesMax: number;
 }
 
-export function node(parts: NodeParts, { topology, volumesMax }: NodeFacts): Handlers<NodeService> {
+export function node(parts: NodeParts, { topology, zone, volumesMax }: NodeFacts): Handlers<NodeService> {
   return {
     NodeStageVolume: (request, call) => stageVolume(parts, request, call),
     NodeUnstageVolume: (request, call) => unstageVolume(parts, request, call),
@@ -35,10 +37,14 @@ export function node(parts: NodeParts, { topology, volumesMax }: NodeFacts): Han
     NodeGetCapabilities: async () => ({
       capabilities: nodeCapabilities.map((type) => ({ rpc: { type } })),
     }),
-    NodeGetInfo: async () => ({
-      nodeId: parts.hostNqn,
-      maxVolumesPerNode: String(volumesMax),
-      ...(topology !== undefined && { accessibleTopology: { segments: topology } }),
-    }),
+    NodeGetInfo: async () => {
+      const segments = { ...topology, ...(await zone?.()) };
+      const isSaid = Object.keys(segments).length > 0;
+      return {
+        nodeId: parts.hostNqn,
+        maxVolumesPerNode: String(volumesMax),
+        ...(isSaid && { accessibleTopology: { segments } }),
+      };
+    },
   };
 }

@@ -82,6 +82,7 @@ const settledVolume: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) =>
           thick: fc.boolean(),
           pool: name,
           nodeLabels: labels,
+          zones: fc.uniqueArray(name, { minLength: 1, maxLength: 3 }),
           spread: fc.constantFrom('zone' as const, 'prefer-zone' as const),
           apartGroup: name,
         },

@@ -39,6 +39,14 @@ describe('what a person is told', () => {
     ],
     [reasonOf({}, requestOf({ wishes: { spread: 'zone' } })) ?? '', 'it has no zone'],
     [
+      reasonOf({}, requestOf({ wishes: { zones: ['a', 'b'] } })) ?? '',
+      'it has no zone, and only a, b are asked for',
+    ],
+    [
+      reasonOf({ zone: 'c' }, requestOf({ wishes: { zones: ['a', 'b'] } })) ?? '',
+      "it is in zone 'c', and only a, b are asked for",
+    ],
+    [
       reasonOf({ pools: [poolOf('p', 9, { error: 'a device is missing' })] }) ?? '',
       "pool 'p' cannot be used: a device is missing",
     ],
@@ -86,6 +94,19 @@ describe('what a person is told', () => {
     const strict = place(requestOf({ wishes: { spread: 'zone' } }), nodes(zoned));
     expect([strict.chosen.length, strict.missing]).toEqual([2, 1]);
     expect(strict.refusals).toEqual([{ node: 'node002', reason: "its zone 'a' has a replica already" }]);
+  });
+
+  it('goes to zones that are asked for, the first ones rather, and to no other', () => {
+    const zoned = nodes(['a', 'b', 'c', 'b'].map((zone) => ({ ...good, zone })));
+    const zonesOf = (replicas: number, zones: readonly string[]) =>
+      place(requestOf({ wishes: { replicas, zones } }), zoned).chosen.map(({ node }) =>
+        Number(node.slice(-2)),
+      );
+    expect(zonesOf(1, ['c', 'a'])).toEqual([3]);
+    expect(zonesOf(1, ['a', 'c'])).toEqual([1]);
+    expect(zonesOf(2, ['b', 'c'])).toEqual([2, 3]);
+    expect(zonesOf(3, ['b', 'c'])).toEqual([2, 3, 4]);
+    expect(zonesOf(3, ['a'])).toEqual([1]);
   });
 
   it('takes the first by name of pools that are alike, in whatever order they come', () => {

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newCsiController } from '../../../src/csi/driver.js';
+import { zoneOfMachine } from '../../../src/csi/node/zone.js';
 import { RestStorage } from '../../../src/csi/storage.js';
 import type { RpcServer } from '../../../src/rpc/server.js';
 import { ClusterHarness, type HarnessNode, poolOf } from '../../support/cluster-harness.js';
 import { CsiClient, mountWriter } from '../../support/csi-client.js';
+import { NodeHarness } from './node-harness.js';
 
 const [one, two] = ['1', '2'].map(
   (digit) => `nqn.2014-08.org.nvmexpress:uuid:${digit.repeat(8)}-2222-4333-8444-555555555555`,
@@ -22,7 +24,12 @@ let storage: RestStorage;
 async function start(...nodes: HarnessNode[]): Promise<void> {
   await cluster.start(...nodes);
   storage = new RestStorage({ socketPath: cluster.socket });
-  server = newCsiController({ storage, log: pino({ level: 'silent' }), version: '1' });
+  await startDriver();
+}
+
+async function startDriver(zoneKey?: string): Promise<void> {
+  const zones = zoneKey !== undefined && { zoneKey };
+  server = newCsiController({ storage, log: pino({ level: 'silent' }), version: '1', ...zones });
   const socket = join(cluster.directory, 'csi.sock');
   await server.listen(socket);
   client = new CsiClient(socket);
@@ -208,6 +215,110 @@ describe('publishing', () => {
       .toMatchObject({ volumeCondition: { abnormal: true, message: expect.stringContaining('degraded') } });
     expect((await call('ListVolumes')).entries).toHaveLength(1);
     expect(await publish(volumeId, one)).toMatchObject({ publishContext: {} });
+  });
+});
+
+describe('zones of a cluster', () => {
+  const zoneKey = 'topology.kubernetes.io/zone';
+  const inZones = (...zones: string[]) => zones.map((zone) => ({ segments: { [zoneKey]: zone } }));
+  const wantedIn = (requisite: string[], preferred: string[] = []) => ({
+    accessibilityRequirements: { requisite: inZones(...requisite), preferred: inZones(...preferred) },
+  });
+
+  beforeEach(async () => {
+    await start({ zone: 'a' }, { zone: 'b' }, { zone: 'c' }, {});
+    client.close();
+    await server.close();
+    await startDriver(zoneKey);
+  });
+
+  it('keep replicas where they are asked for, rather where is preferred, and are answered', async () => {
+    const parameters = { replicas: '2' };
+    const { volume } = await create({ parameters, ...wantedIn(['a', 'b', 'c'], ['c', 'b']) });
+    expect(volume.accessibleTopology).toEqual(inZones('c', 'b', 'a'));
+    const made = cluster.volumes.get(volume.volumeId);
+    expect(made.replicas.map(({ node }) => node).sort()).toEqual(['n2', 'n3']);
+    const [listed] = (await call('ListVolumes')).entries;
+    expect(listed.volume.accessibleTopology).toEqual(inZones('c', 'b', 'a'));
+    const { capabilities } = await client.call('Identity', 'GetPluginCapabilities');
+    expect(capabilities).toContainEqual(
+      expect.objectContaining({ service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } }),
+    );
+  });
+
+  it('are all there are, or the volume is not made', async () => {
+    const parameters = { replicas: '2', spread: 'zone' };
+    expect(await create({ parameters, ...wantedIn(['a', 'nowhere']) })).toBe('RESOURCE_EXHAUSTED');
+    expect(client.lastRefusal).toContain("n2: it is in zone 'b', and only a, nowhere are asked for");
+    expect(cluster.volumes.list()).toEqual([]);
+  });
+
+  it('do not matter where nothing is said of them', async () => {
+    const parameters = { replicas: '1' };
+    for (const [name, asked] of [
+      ['x', {}],
+      ['y', { accessibilityRequirements: { requisite: [{ segments: { rack: '7' } }] } }],
+    ] as const) {
+      const { volume } = await create({ name, parameters, ...asked });
+      expect(volume.accessibleTopology).toEqual([]);
+      expect(cluster.volumes.get(volume.volumeId).wishes).not.toHaveProperty('zones');
+    }
+  });
+
+  it('of a volume that is there have to be among those that are asked for again', async () => {
+    const parameters = { replicas: '1' };
+    const { volume } = await create({ parameters, ...wantedIn(['a']) });
+    expect(await create({ parameters, ...wantedIn(['b', 'a']) })).toMatchObject({
+      volume: { volumeId: volume.volumeId, accessibleTopology: inZones('a') },
+    });
+    expect(await create({ parameters, ...wantedIn(['b']) })).toBe('ALREADY_EXISTS');
+    expect(client.lastRefusal).toContain('accessibility_requirements');
+  });
+
+  it('are that of a machine which is one of the nodes, by its NQN or its name', async () => {
+    const nqn = (await storage.storageNodes()).find(({ name }) => name === 'n2')?.hostNqn ?? '';
+    const zone = (hostNqn: string, hostName: string) =>
+      zoneOfMachine(storage, { hostNqn, hostName }, zoneKey);
+    expect(await zone(nqn, 'elsewhere')).toEqual({ [zoneKey]: 'b' });
+    expect(await zone(one, 'n3')).toEqual({ [zoneKey]: 'c' });
+    await expect(zone(one, 'elsewhere')).rejects.toThrow("no node of the storage cluster is 'elsewhere'");
+    await expect(zone(one, 'n4')).rejects.toThrow('it has no zone; say where this is by --topology');
+  });
+});
+
+describe('a node of Kubernetes', () => {
+  let node: NodeHarness;
+  beforeEach(async () => {
+    await start({ zone: 'a' }, { zone: 'b' });
+    node = new NodeHarness();
+    node.apiSocket = cluster.socket;
+    node.zoneKey = 'topology.kubernetes.io/zone';
+    node.hostName = 'n2';
+    await node.start();
+  });
+  afterEach(() => node.close());
+
+  it('says the zone that the cluster has of it, and else says why it cannot', async () => {
+    const segments = { 'topology.kubernetes.io/zone': 'b' };
+    expect(await node.call('NodeGetInfo')).toMatchObject({ accessibleTopology: { segments } });
+    node.topology = { 'topology.kubernetes.io/zone': 'z' }; // it is told, and asks nobody
+    node.hostName = 'nobody';
+    await node.restart();
+    expect(await node.call('NodeGetInfo')).toMatchObject({ accessibleTopology: { segments: node.topology } });
+    node.topology = undefined;
+    await node.restart();
+    await expect(node.call('NodeGetInfo')).rejects.toThrow("no node of the storage cluster is 'nobody'");
+  });
+
+  it('makes a volume of a pod with the replicas that it asks for', async () => {
+    const volumeContext = { 'csi.storage.k8s.io/ephemeral': 'true', size: '1GiB', replicas: '2' };
+    const volumeCapability = { mount: { fsType: 'ext4' }, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
+    const volumeId = `csi-${'a'.repeat(64)}`;
+    const targetPath = node.target();
+    await node.call('NodePublishVolume', { volumeId, targetPath, volumeCapability, volumeContext });
+    expect(cluster.volumes.list()).toMatchObject([{ wishes: { replicas: 2 }, sizeBytes: gib }]);
+    await node.call('NodeUnpublishVolume', { volumeId, targetPath });
+    await expect.poll(() => cluster.volumes.list()).toEqual([]);
   });
 });
 

@@ -82,7 +82,8 @@ describe('an ephemeral volume', () => {
       { volumeContext: context({ size: '' }) },
       { volumeContext: context({ size: 'much' }) },
       { volumeContext: context({ fsType: 'btrfs' }) },
-      { volumeContext: context({ replicas: '3' }) },
+      { volumeContext: context({ replicas: '3' }) }, // the daemon is no cluster
+      { volumeContext: context({ replicas: 'all' }) },
       { volumeContext: context({ iops: 'many' }) },
       { volumeContext: context({ thin: 'perhaps' }) },
       { volumeCapability: blockWriter },

@@ -26,6 +26,9 @@ export class NodeHarness {
   readonly mounter = new FakeMounter(this.attacher);
   readonly lines: string[] = [];
   topology: Record<string, string> | undefined;
+  /** Where a test says in which zone the machine is, by its name in the cluster. */
+  zoneKey: string | undefined;
+  hostName = '';
   volumesMax = 0;
   directory = '';
   /** Of a daemon that answers, where a test has one. */
@@ -55,6 +58,8 @@ export class NodeHarness {
           stateDirectory: this.state,
           host: { hostNqn, hostId: '11111111-2222-4333-8444-555555555555' },
           volumesMax: this.volumesMax,
+          hostName: this.hostName,
+          ...(this.zoneKey !== undefined && { zoneKey: this.zoneKey }),
           ...(this.topology && { topology: this.topology }),
         },
       },
