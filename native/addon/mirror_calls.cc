@@ -105,6 +105,26 @@ Napi::Value mirror_resize(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, uuid, name, createdAt in seconds)
+Napi::Value mirror_snapshot(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [volume = to_text(info[2]), uuid = to_uuid(info[3]), name = to_text(info[4]),
+                     now_s = to_u64(info[5])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.snapshot_mirror(volume, uuid, name, now_s));
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume, uuid)
+Napi::Value mirror_delete_snapshot(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [volume = to_text(info[2]), uuid = to_uuid(info[3])](engine::Engine& engine, OperationEvent& event) {
+        event.finish(engine.delete_mirror_snapshot(volume, uuid));
+      });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_start_verify(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
@@ -171,6 +191,8 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorRemoveMember", Napi::Function::New(env, mirror_remove_member));
   exports.Set("mirrorGrow", Napi::Function::New(env, mirror_grow));
   exports.Set("mirrorResize", Napi::Function::New(env, mirror_resize));
+  exports.Set("mirrorSnapshot", Napi::Function::New(env, mirror_snapshot));
+  exports.Set("mirrorDeleteSnapshot", Napi::Function::New(env, mirror_delete_snapshot));
   exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));
   exports.Set("mirrorCancelVerify", Napi::Function::New(env, mirror_cancel_verify));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));

@@ -170,6 +170,25 @@ Napi::Object from_verify_info(Napi::Env env, const engine::MirrorVerifyInfo& inf
   return object;
 }
 
+Napi::Object from_snapshot_info(Napi::Env env, const engine::MirrorSnapshotInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("uuid", info.uuid.text());
+  object.Set("state", info.state);
+  if (!info.trouble.empty()) object.Set("trouble", info.trouble);
+  object.Set("sizeBytes", big(env, info.size_bytes));
+  object.Set("heldMs", static_cast<double>(info.held_ns) / 1e6);
+  object.Set("members", from_uuids(env, info.members));
+  return object;
+}
+
+Napi::Object from_removal_info(Napi::Env env, const engine::MirrorSnapshotRemovalInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("uuid", info.uuid.text());
+  object.Set("running", info.is_running);
+  object.Set("members", from_uuids(env, info.members));
+  return object;
+}
+
 }  // namespace
 
 Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
@@ -193,6 +212,10 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
   object.Set("members", members);
   if (!info.change_trouble.empty()) object.Set("changeTrouble", info.change_trouble);
   if (info.verify) object.Set("verify", from_verify_info(env, *info.verify));
+  if (info.snapshot) object.Set("snapshot", from_snapshot_info(env, *info.snapshot));
+  if (info.snapshot_removal) {
+    object.Set("snapshotRemoval", from_removal_info(env, *info.snapshot_removal));
+  }
   object.Set("unreconciledRegions", count(info.unreconciled_regions));
   object.Set("markedRegions", count(info.marked_regions));
   return object;

@@ -218,6 +218,17 @@ Result<uint64_t> Engine::resize_mirror(const std::string& volume) {
   return volumes_->resize_mirror(volume);
 }
 
+Outcome Engine::snapshot_mirror(const std::string& volume, const Uuid& uuid, const std::string& name,
+                                uint64_t now_s) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->snapshot(volume, uuid, name, now_s);
+}
+
+Outcome Engine::delete_mirror_snapshot(const std::string& volume, const Uuid& uuid) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->delete_snapshot(volume, uuid);
+}
+
 Outcome Engine::start_mirror_verify(const std::string& volume) {
   BALLAST_ASSERT(!closed_);
   return mirrors_->start_verify(volume);

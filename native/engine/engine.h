@@ -95,6 +95,10 @@ class Engine {
   Result<uint64_t> resize_mirror(const std::string& volume);
   Outcome start_mirror_verify(const std::string& volume);
   Outcome cancel_mirror_verify(const std::string& volume);
+  // Begun when they return: MirrorTable.
+  Outcome snapshot_mirror(const std::string& volume, const Uuid& uuid, const std::string& name,
+                          uint64_t now_s);
+  Outcome delete_mirror_snapshot(const std::string& volume, const Uuid& uuid);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.

@@ -122,6 +122,23 @@ struct MirrorVerifyInfo {
   std::vector<Uuid> unable;                       // members that do not know how to be compared
 };
 
+// Of the last snapshot of all members in sync that its head was asked for.
+struct MirrorSnapshotInfo {
+  Uuid uuid;
+  std::string state;    // waiting, draining, taking, done, failed
+  std::string trouble;  // why it failed
+  uint64_t size_bytes = 0;
+  uint64_t held_ns = 0;       // how long writes of hosts waited for it
+  std::vector<Uuid> members;  // that have it, when it is done
+};
+
+// Of the last one that was to be deleted.
+struct MirrorSnapshotRemovalInfo {
+  Uuid uuid;
+  bool is_running = false;
+  std::vector<Uuid> members;  // that have it no more
+};
+
 struct MirrorInfo {
   std::string volume;
   // standby: no head of it runs here. Else claiming, sealing, agreeing, waiting, serving, stopping, fenced,
@@ -135,6 +152,8 @@ struct MirrorInfo {
   uint64_t unreconciled_regions = 0;
   uint64_t marked_regions = 0;
   std::optional<MirrorVerifyInfo> verify;  // the last one of this head
+  std::optional<MirrorSnapshotInfo> snapshot;
+  std::optional<MirrorSnapshotRemovalInfo> snapshot_removal;
 };
 
 }  // namespace ballast::engine

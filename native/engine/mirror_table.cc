@@ -73,6 +73,36 @@ MirrorVerifyInfo describe(const mirror::VerifyReport& report, const mirror::Reco
   return info;
 }
 
+std::string trouble_of(const mirror::SnapshotReport& report) {
+  if (report.failure == mirror::SnapshotFailure::none) return {};
+  if (report.failure != mirror::SnapshotFailure::refused) return snapshot_failure_text(report.failure);
+  const std::string who = "member " + report.refuser.text();
+  switch (report.status) {
+    case bdev::Status::unsupported:
+      return who + " takes no snapshots: it is not a volume of a pool, or of an older version";
+    case bdev::Status::invalid: return who + " has a snapshot of this name already";
+    default: return who + " took none: " + bdev::status_text(report.status);
+  }
+}
+
+void describe_snapshots(const mirror::Head& head, MirrorInfo& info) {
+  const mirror::SnapshotReport& report = head.snapshot_report();
+  if (report.state != mirror::SnapshotState::none) {
+    info.snapshot = {.uuid = report.request.uuid,
+                     .state = snapshot_state_text(report.state),
+                     .trouble = trouble_of(report),
+                     .size_bytes = report.blocks_count * info.record.block_size_bytes,
+                     .held_ns = report.held_ns,
+                     .members = {report.members.begin(), report.members.begin() + report.members_count}};
+  }
+  const mirror::SnapshotRemoval& removal = head.snapshot_removal();
+  if (removal.uuid.is_nil()) return;
+  info.snapshot_removal = {
+      .uuid = removal.uuid,
+      .is_running = head.is_removing_snapshot(),
+      .members = {removal.members.begin(), removal.members.begin() + removal.members_count}};
+}
+
 MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver) {
   const mirror::Head& head = driver.head();
   MirrorInfo info;
@@ -90,6 +120,7 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
   if (head.verify_report().state != mirror::VerifyState::none) {
     info.verify = describe(head.verify_report(), info.record);
   }
+  describe_snapshots(head, info);
   info.record.all().for_each([&](uint32_t i) {
     const mirror::MemberView view = driver.member(i);
     MirrorMemberInfo& member = info.members.emplace_back();
@@ -389,6 +420,40 @@ Outcome MirrorTable::cancel_verify(const std::string& volume) {
   TRY(Entry* const entry, find(volume));
   if (entry->driver != nullptr) run_on(*entry->home, [&] { entry->driver->cancel_verify(); });
   return Unit{};
+}
+
+// ---- snapshots ----
+
+namespace {
+
+Outcome outcome_of(mirror::SnapshotRefusal refusal) {
+  const auto refuse = [refusal](Errc errc) { return Error{errc, snapshot_refusal_text(refusal)}; };
+  switch (refusal) {
+    case mirror::SnapshotRefusal::none: break;
+    case mirror::SnapshotRefusal::not_serving:
+    case mirror::SnapshotRefusal::busy: return refuse(Errc::in_use);
+    case mirror::SnapshotRefusal::no_name: return refuse(Errc::invalid_argument);
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+Outcome MirrorTable::snapshot(const std::string& volume, const Uuid& uuid, const std::string& name,
+                              uint64_t now_s) {
+  TRY(Entry* const entry, find(volume));
+  mirror::SnapshotRefusal refusal = mirror::SnapshotRefusal::not_serving;
+  if (uuid.is_nil() || !mirror::is_snapshot_name(name)) return outcome_of(mirror::SnapshotRefusal::no_name);
+  const mirror::SnapshotRequest request = mirror::snapshot_request(uuid, now_s, name);
+  if (entry->driver != nullptr) run_on(*entry->home, [&] { refusal = entry->driver->snapshot(request); });
+  return outcome_of(refusal);
+}
+
+Outcome MirrorTable::delete_snapshot(const std::string& volume, const Uuid& uuid) {
+  TRY(Entry* const entry, find(volume));
+  mirror::SnapshotRefusal refusal = mirror::SnapshotRefusal::not_serving;
+  if (entry->driver != nullptr) run_on(*entry->home, [&] { refusal = entry->driver->delete_snapshot(uuid); });
+  return outcome_of(refusal);
 }
 
 Result<MirrorTable::Entry*> MirrorTable::find(const std::string& volume) {

@@ -57,6 +57,12 @@ class MirrorTable {
   // No error if none is under way.
   Outcome cancel_verify(const std::string& volume);
 
+  // Of all members in sync, of one moment; what comes of it: info(). Errc: not_found, in_use (another one or
+  // another change is under way, or the head does not serve), invalid_argument (name).
+  Outcome snapshot(const std::string& volume, const Uuid& uuid, const std::string& name, uint64_t now_s);
+  // Of all members that can be reached, as info() says.
+  Outcome delete_snapshot(const std::string& volume, const Uuid& uuid);
+
   // Any thread. No error if nobody waits for it.
   void answer_store(const std::string& volume, const StoreAnswer& answer);
 

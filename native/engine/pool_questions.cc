@@ -164,6 +164,18 @@ Task<Result<std::vector<PoolSnapshotInfo>>> take_snapshots(Pool& pool,
   co_return infos;
 }
 
+Task<Result<std::optional<uint32_t>>> find_snapshot(Pool& pool, uint32_t volume, Uuid uuid) {
+  for (uint32_t from = 0;;) {
+    const auto found = co_await pool.volumes().snapshots(volume, from, k_listed_at_once);
+    if (!found.ok()) co_return found.error();
+    for (const bdev::pool::SnapshotListing& one : *found) {
+      if (one.value.snapshot_uuid == uuid) co_return one.layer;
+      from = one.layer + 1;
+    }
+    if (found->size() < k_listed_at_once) co_return std::optional<uint32_t>();
+  }
+}
+
 Task<Result<bdev::pool::Ranges>> find_ranges(Pool& pool, PoolRangesConfig config) {
   const Result<uint32_t> id = co_await pool.volumes().find(config.volume);
   if (!id.ok()) co_return id.error();

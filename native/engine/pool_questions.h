@@ -2,6 +2,7 @@
 // given by value is theirs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ bdev::pool::Task<Result<std::vector<PoolSnapshotInfo>>> list_snapshots(bdev::poo
                                                                        std::string volume);
 bdev::pool::Task<Result<std::vector<PoolSnapshotInfo>>> take_snapshots(
     bdev::pool::Pool& pool, std::vector<PoolSnapshotConfig> configs, uint64_t now_s);
+// The layer of the snapshot of this UUID; nothing: there is none.
+bdev::pool::Task<Result<std::optional<uint32_t>>> find_snapshot(bdev::pool::Pool& pool, uint32_t volume,
+                                                                Uuid uuid);
 bdev::pool::Task<Result<bdev::pool::Ranges>> find_ranges(bdev::pool::Pool& pool, PoolRangesConfig config);
 
 }  // namespace ballast::engine

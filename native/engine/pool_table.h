@@ -80,6 +80,13 @@ class PoolTable {
   // pool's.
   using Grow = std::function<void(uint64_t size_bytes, std::function<void(Outcome)> done)>;
   Result<Grow> grower(const std::string& pool, const std::string& volume);
+  // What takes and deletes snapshots of an open volume, by the same rules. Errc: what Pool says; take:
+  // already_exists, also for the UUID; remove: none when there is no such snapshot.
+  struct Snapshots {
+    std::function<void(PoolSnapshotConfig config, uint64_t now_s, std::function<void(Outcome)> done)> take;
+    std::function<void(Uuid uuid, std::function<void(Outcome)> done)> remove;
+  };
+  Result<Snapshots> snapshots_of(const std::string& pool, const std::string& volume);
   // Its channels are gone, and the device is not used any more.
   void close_volume(const std::string& pool, const std::string& volume);
 

@@ -230,6 +230,68 @@ Result<PoolTable::Grow> PoolTable::grower(const std::string& pool, const std::st
   });
 }
 
+namespace {
+
+// `device` keeps the volume open meanwhile.
+Detached snapshot_volume(bdev::pool::Pool& pool, uint32_t id, std::shared_ptr<bdev::Bdev> device,
+                         PoolSnapshotConfig config, uint64_t now_s, std::function<void(Outcome)> done) {
+  const auto found = co_await find_snapshot(pool, id, config.uuid);
+  Outcome outcome = Unit{};
+  if (!found.ok()) {
+    outcome = found.error();
+  } else if (found->has_value()) {
+    outcome = Error{Errc::already_exists, "there is a snapshot of this UUID"};
+  } else {
+    std::vector<bdev::pool::SnapshotRequest> requests(1);
+    requests[0] = {id, config.name, config.uuid};
+    const auto made = co_await pool.snapshot(std::move(requests), now_s);
+    if (!made.ok()) outcome = made.error();
+  }
+  device.reset();
+  done(outcome);
+}
+
+Detached delete_snapshot_of(bdev::pool::Pool& pool, uint32_t id, std::shared_ptr<bdev::Bdev> device,
+                            Uuid uuid, std::function<void(Outcome)> done) {
+  const auto found = co_await find_snapshot(pool, id, uuid);
+  Outcome outcome = Unit{};
+  if (!found.ok()) {
+    outcome = found.error();
+  } else if (found->has_value()) {
+    outcome = co_await pool.remove_snapshot(**found);
+  }
+  device.reset();
+  done(outcome);
+}
+
+}  // namespace
+
+Result<PoolTable::Snapshots> PoolTable::snapshots_of(const std::string& pool, const std::string& volume) {
+  TRY(Entry* const entry, find(pool));
+  const auto opened = entry->open.find(volume);
+  if (opened == entry->open.end()) return Error{Errc::not_found, "the volume is not open"};
+  Reactor* const reactor = entry->reactor;
+  bdev::pool::Pool* const of = entry->pool.get();
+  const uint32_t id = opened->second.id;
+  const std::weak_ptr held(opened->second.device);
+  Snapshots snapshots;
+  snapshots.take = [=](PoolSnapshotConfig config, uint64_t now_s, std::function<void(Outcome)> done) {
+    send_task(*reactor, [=, config = std::move(config), done = std::move(done)]() mutable {
+      std::shared_ptr<bdev::Bdev> device = held.lock();
+      if (device == nullptr) return done(Outcome(Errc::not_found));
+      snapshot_volume(*of, id, std::move(device), std::move(config), now_s, std::move(done));
+    });
+  };
+  snapshots.remove = [=](Uuid uuid, std::function<void(Outcome)> done) {
+    send_task(*reactor, [=, done = std::move(done)]() mutable {
+      std::shared_ptr<bdev::Bdev> device = held.lock();
+      if (device == nullptr) return done(Outcome(Errc::not_found));
+      delete_snapshot_of(*of, id, std::move(device), uuid, std::move(done));
+    });
+  };
+  return snapshots;
+}
+
 Result<PoolTable::Opened> PoolTable::open_any(Entry& entry, const std::string& volume) {
   TRY(const uint32_t id, call_on(*entry.reactor, [&] { return entry.pool->volumes().find(volume); }));
   TRY(PoolVolumeInfo info, call_on(*entry.reactor, [&] { return describe(*entry.pool, id); }));

@@ -183,7 +183,11 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
   if (!opened.ok()) return opened.error();
   entry.replica = std::move(*opened);
   TRY(mirror::Replica::Grower grower, grower_of(entry.devices, home));
-  run_on(home, [&] { entry.replica->set_grower(std::move(grower)); });
+  TRY(mirror::Replica::Snapshots snapshots, snapshots_of(entry.devices, home));
+  run_on(home, [&] {
+    entry.replica->set_grower(std::move(grower));
+    entry.replica->set_snapshots(std::move(snapshots));
+  });
   if (seal_sink_) {
     run_on(home, [&] {
       entry.replica->set_on_seal([this, name = config.name](bool is_sealed) { seal_sink_(name, is_sealed); });
@@ -212,6 +216,46 @@ Result<mirror::Replica::Grower> ReplicaTable::grower_of(const Devices& devices, 
       send_task(home, [grown, status = status_of(outcome)] { grown(status); });
     });
   });
+}
+
+// Snapshots of a replica are those of its volume. A file has none.
+Result<mirror::Replica::Snapshots> ReplicaTable::snapshots_of(const Devices& devices, Reactor& home) {
+  if (devices.volume.empty()) return mirror::Replica::Snapshots();
+  TRY(PoolTable::Snapshots of_volume, pools_.snapshots_of(devices.pool, devices.volume));
+  // In what the pool's reactor calls.
+  const auto on_home = [&home](mirror::Replica::SnapshotEnded ended) {
+    return [&home, ended = std::move(ended)](const Outcome& outcome) {
+      bdev::Status status = bdev::Status::ok;
+      mirror::Refusal refusal = mirror::Refusal::none;
+      switch (outcome.errc()) {
+        case Errc::ok: break;
+        case Errc::already_exists: refusal = mirror::Refusal::exists; break;
+        case Errc::no_space:
+        case Errc::too_many: status = bdev::Status::no_space; break;
+        case Errc::invalid_argument: status = bdev::Status::invalid; break;
+        default: status = bdev::Status::io_error;
+      }
+      if (!outcome.ok()) {
+        log(LogLevel::warning, "engine", "a snapshot of a replica: %s",
+            log_escape(outcome.error().text).c_str());
+      }
+      send_task(home, [ended, status, refusal] { ended(status, refusal); });
+    };
+  };
+  mirror::Replica::Snapshots snapshots;
+  snapshots.take = [take = of_volume.take, on_home, volume = devices.volume](
+                       const mirror::SnapshotRequest& request, mirror::Replica::SnapshotEnded ended) {
+    PoolSnapshotConfig config;
+    config.volume = volume;
+    config.name = request.name_text();
+    config.uuid = request.uuid;
+    take(std::move(config), request.created_at_s, on_home(std::move(ended)));
+  };
+  snapshots.remove = [remove = of_volume.remove, on_home](const Uuid& uuid,
+                                                          mirror::Replica::SnapshotEnded ended) {
+    remove(uuid, on_home(std::move(ended)));
+  };
+  return snapshots;
 }
 
 Outcome ReplicaTable::serve(const ReplicaConfig& config, Entry& entry) {

@@ -64,6 +64,7 @@ class ReplicaTable {
   void close_devices(Devices& devices, bool removes_made);
   Outcome open(const ReplicaConfig& config, Entry& entry);
   Result<bdev::mirror::Replica::Grower> grower_of(const Devices& devices, Reactor& home);
+  Result<bdev::mirror::Replica::Snapshots> snapshots_of(const Devices& devices, Reactor& home);
   Outcome serve(const ReplicaConfig& config, Entry& entry);
   void close(Entry& entry);
   static bool is_held(const Entry& entry);

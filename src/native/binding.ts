@@ -336,6 +336,15 @@ export interface NativeBinding {
   mirrorRemoveMember(engine: number, op: number, volume: string, uuid: string): void;
   mirrorGrow(engine: number, op: number, volume: string, sizeBytes: bigint): void;
   mirrorResize(engine: number, op: number, volume: string): void;
+  mirrorSnapshot(
+    engine: number,
+    op: number,
+    volume: string,
+    uuid: string,
+    name: string,
+    createdAt: bigint,
+  ): void;
+  mirrorDeleteSnapshot(engine: number, op: number, volume: string, uuid: string): void;
   mirrorStartVerify(engine: number, op: number, volume: string): void;
   mirrorCancelVerify(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */

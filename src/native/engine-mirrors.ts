@@ -9,6 +9,7 @@ import {
   memberFailure,
   mirrorFailure,
   replicaFailure,
+  snapshotFailure,
   verifyFailure,
 } from './failures.js';
 import {
@@ -101,6 +102,28 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     );
     this.volumeResized(volume, sizeBytes);
     return sizeBytes;
+  }
+
+  async snapshotMirror(volume: string, uuid: string, name: string, createdAt: number): Promise<void> {
+    checkText(volume, 'volume', 255);
+    checkText(name, 'name', 64);
+    const snapshot = checkReplicaUuid(uuid);
+    const seconds = BigInt(createdAt);
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorSnapshot(engine, op, volume, snapshot, name, seconds),
+      snapshotFailure(volume),
+    );
+  }
+
+  async deleteMirrorSnapshot(volume: string, uuid: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const snapshot = checkReplicaUuid(uuid);
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorDeleteSnapshot(engine, op, volume, snapshot),
+      snapshotFailure(volume),
+    );
   }
 
   async startMirrorVerify(volume: string): Promise<void> {

@@ -90,6 +90,10 @@ export function growFailure(volume: string): ToError {
   return conflictFailure(volume, `make mirrored volume '${volume}' larger`);
 }
 
+export function snapshotFailure(volume: string): ToError {
+  return conflictFailure(volume, `take or delete a snapshot of mirrored volume '${volume}'`);
+}
+
 function conflictFailure(volume: string, operation: string): ToError {
   return (failure) => {
     switch (failure.code) {

@@ -152,6 +152,28 @@ export interface MirrorVerify {
   readonly unable: readonly string[];
 }
 
+/** The last snapshot that a head was asked for, of all members in sync and of one moment. */
+export interface MirrorSnapshot {
+  readonly uuid: string;
+  /** waiting: for what an unclean end left to be made equal; draining, taking: writes of hosts are held. */
+  readonly state: 'waiting' | 'draining' | 'taking' | 'done' | 'failed';
+  /** Why it failed. */
+  readonly trouble?: string;
+  readonly sizeBytes: bigint;
+  /** How long writes of hosts waited for it. */
+  readonly heldMs: number;
+  /** UUIDs of the replicas that have it, when it is done. */
+  readonly members: readonly string[];
+}
+
+export interface MirrorSnapshotRemoval {
+  readonly uuid: string;
+  /** A member that can be reached has not answered. */
+  readonly running: boolean;
+  /** UUIDs of the replicas that have it no more. */
+  readonly members: readonly string[];
+}
+
 /** standby: no head of the volume runs here. fenced: another one is head. */
 export type HeadState =
   | 'standby'
@@ -177,6 +199,9 @@ export interface MirrorInfo {
   readonly changeTrouble?: string;
   /** The last one of this head. */
   readonly verify?: MirrorVerify;
+  readonly snapshot?: MirrorSnapshot;
+  /** The last one that was to be deleted, also as it could not be completed. */
+  readonly snapshotRemoval?: MirrorSnapshotRemoval;
   readonly members: readonly MirrorMemberInfo[];
   /** That an unclean end left, and that are not equal yet. */
   readonly unreconciledRegions: number;
@@ -210,6 +235,13 @@ export interface MirrorEngine {
   growMirror(volume: string, sizeBytes: bigint): Promise<void>;
   /** Hosts see the size that the record has; which that is. */
   resizeMirror(volume: string): Promise<bigint>;
+  /**
+   * Begun when it resolves: MirrorInfo.snapshot says how far it is. A UUID is of one moment: asked for again,
+   * it is the same snapshot. `createdAt`: seconds since 1970.
+   */
+  snapshotMirror(volume: string, uuid: string, name: string, createdAt: number): Promise<void>;
+  /** At all members that can be reached: MirrorInfo.snapshotRemoval says which. */
+  deleteMirrorSnapshot(volume: string, uuid: string): Promise<void>;
   /** Begun when it resolves: MirrorInfo.verify says how far it is. */
   startMirrorVerify(volume: string): Promise<void>;
   /** Nothing happens where none is under way. */

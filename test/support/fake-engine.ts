@@ -177,6 +177,14 @@ export class FakeEngine extends FakePools implements EnginePort {
     return this.mirrors.sizeOf(volume);
   }
 
+  async snapshotMirror(volume: string, uuid: string): Promise<void> {
+    this.mirrors.snapshot(volume, uuid);
+  }
+
+  async deleteMirrorSnapshot(volume: string, uuid: string): Promise<void> {
+    this.mirrors.deleteSnapshot(volume, uuid);
+  }
+
   async startMirrorVerify(volume: string): Promise<void> {
     this.mirrors.startVerify(volume);
   }

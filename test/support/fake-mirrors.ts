@@ -10,6 +10,8 @@ import type {
   MirrorMemberOptions,
   MirrorOptions,
   MirrorRecord,
+  MirrorSnapshot,
+  MirrorSnapshotRemoval,
   MirrorVerify,
   ReplicaInfo,
   ReplicaOptions,
@@ -25,6 +27,8 @@ interface FakeHead {
   members: readonly MirrorMemberInfo[];
   changing: boolean;
   verify?: MirrorVerify;
+  snapshot?: MirrorSnapshot;
+  snapshotRemoval?: MirrorSnapshotRemoval;
   waiting: ((answer: StoreAnswer) => void) | undefined;
 }
 
@@ -155,6 +159,29 @@ export class FakeMirrors {
     });
   }
 
+  /** Why its members take no snapshot. */
+  snapshotTrouble: string | undefined;
+  /** UUIDs of snapshots, by those of the replicas that have them. */
+  readonly taken = new Map<string, Set<string>>();
+
+  snapshot(volume: string, uuid: string): void {
+    const head = this.head(volume);
+    const trouble = this.snapshotTrouble;
+    const members = head.record.members.flatMap((one) => (one.inSync ? one.uuid : []));
+    for (const member of members) this.taken.set(member, (this.taken.get(member) ?? new Set()).add(uuid));
+    head.snapshot = {
+      ...{ uuid, sizeBytes: this.sizeOf(volume), heldMs: 1.5, members },
+      ...(trouble === undefined ? { state: 'done' } : { state: 'failed', trouble, members: [] }),
+    };
+  }
+
+  deleteSnapshot(volume: string, uuid: string): void {
+    const head = this.head(volume);
+    const members = head.members.filter(({ state }) => state === 'in_sync').map((one) => one.uuid);
+    for (const member of members) this.taken.get(member)?.delete(uuid);
+    head.snapshotRemoval = { uuid, running: false, members };
+  }
+
   sizeOf(volume: string): bigint {
     const { record } = this.head(volume);
     return record.blocksCount * BigInt(record.blockSizeBytes);
@@ -174,10 +201,15 @@ export class FakeMirrors {
   }
 
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
-    const { record, members, changing, options, verify } = this.head(volume);
+    const { record, members, changing, options, verify, snapshot, snapshotRemoval } = this.head(volume);
     const trouble = this.growthTrouble === undefined ? {} : { changeTrouble: this.growthTrouble };
     const found = verify === undefined ? trouble : { verify, ...trouble };
-    const info = { volume, record, members, changing, unreconciledRegions: 3, markedRegions: 2, ...found };
+    const counts = { unreconciledRegions: 3, markedRegions: 2 };
+    const snapshots = {
+      ...(snapshot !== undefined && { snapshot }),
+      ...(snapshotRemoval !== undefined && { snapshotRemoval }),
+    };
+    const info = { volume, record, members, changing, ...counts, ...found, ...snapshots };
     if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };
     return { ...info, state: 'serving', activity: 'degraded' };
   }

@@ -217,6 +217,10 @@ export class SimEngine implements AgentEngine {
 
   async startMirrorVerify(): Promise<void> {}
 
+  async snapshotMirror(): Promise<void> {}
+
+  async deleteMirrorSnapshot(): Promise<void> {}
+
   async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
     await this.#pass();
     this.#head(volume).grow(sizeBytes);
