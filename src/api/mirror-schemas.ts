@@ -1,7 +1,7 @@
 // Mirrored volumes in requests and answers.
 import { type Static, Type } from '@sinclair/typebox';
-import type { MirrorVerify, MirrorView } from '../mirrors/types.js';
-import { Bytes, Count, count } from './schemas.js';
+import type { MirrorSnapshotView, MirrorVerify, MirrorView } from '../mirrors/types.js';
+import { Bytes, Count, count, date, ref } from './schemas.js';
 
 const Member = Type.Object({
   uuid: Type.String({ description: 'Of the replica.' }),
@@ -43,6 +43,30 @@ const Verify = Type.Object(
   { description: 'The last comparison of all members in sync since the head began.' },
 );
 
+export const MirrorSnapshot = Type.Object(
+  {
+    name: Type.String(),
+    uuid: Type.String(),
+    state: Type.String({
+      description:
+        'complete; degraded (a member does not have it); incomplete (not completed, members may have ' +
+        'something of it); deleting (some members could not be reached).',
+    }),
+    created: Type.String({ format: 'date-time' }),
+    sizeBytes: Count,
+    members: Type.Array(Type.String(), { description: 'UUIDs of the replicas that have it.' }),
+    heldMs: Type.Optional(
+      Type.Number({ description: 'How long writes waited for it; of one that was just taken.' }),
+    ),
+  },
+  { $id: 'MirrorSnapshot' },
+);
+export const NewMirrorSnapshot = Type.Object(
+  { name: Type.String({ description: '1 to 63 letters, digits, dots, dashes or underscores.' }) },
+  { additionalProperties: false },
+);
+export type MirrorSnapshotBody = Static<typeof MirrorSnapshot>;
+
 export const Mirror = Type.Object(
   {
     name: Type.String(),
@@ -60,6 +84,7 @@ export const Mirror = Type.Object(
     inSync: Type.Integer({ description: 'How many members are.' }),
     members: Type.Array(Member),
     verify: Type.Optional(Verify),
+    snapshots: Type.Array(ref(MirrorSnapshot), { description: 'The oldest first.' }),
     unreconciledRegions: Type.Integer({
       description: 'Of 1 MiB, that an unclean end left and that are not equal yet.',
     }),
@@ -99,9 +124,16 @@ function verifyBody({ state, unable, differences, ...bytes }: MirrorVerify): Sta
   };
 }
 
-export function mirrorBody({ sizeBytes, epoch, members, verify, ...rest }: MirrorView): MirrorBody {
+export function mirrorSnapshotBody(snapshot: MirrorSnapshotView): MirrorSnapshotBody {
+  const { createdAt, sizeBytes, members, ...rest } = snapshot;
+  return { ...rest, created: date(createdAt), sizeBytes: count(sizeBytes), members: [...members] };
+}
+
+export function mirrorBody(view: MirrorView): MirrorBody {
+  const { sizeBytes, epoch, members, verify, snapshots = [], ...rest } = view;
   return {
     ...rest,
+    snapshots: snapshots.map(mirrorSnapshotBody),
     ...(verify !== undefined && { verify: verifyBody(verify) }),
     sizeBytes: count(sizeBytes),
     epoch: count(epoch),

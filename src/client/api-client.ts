@@ -1,7 +1,7 @@
 // The REST API of a daemon, a method for each route that commands use. Answers are what the daemon says, as
 // JSON: sizes are numbers, or decimal strings above 2^53 - 1; toBytes() makes them bigint.
 
-import type { MirrorBody } from '../api/mirror-schemas.js';
+import type { MirrorBody, MirrorSnapshotBody } from '../api/mirror-schemas.js';
 import type { NewPoolBody, PolicyBody, PoolBody } from '../api/pool-schemas.js';
 import type { QosBudgetBody, QosClassBody } from '../api/qos-schemas.js';
 import type { AnaBody } from '../api/routes/ana.js';
@@ -26,6 +26,7 @@ export type {
   JoinTokenBody,
   KeysBody,
   MirrorBody,
+  MirrorSnapshotBody,
   NewPoolBody,
   NewVolumeBody,
   PolicyBody,
@@ -125,6 +126,19 @@ export class ApiClient {
 
   resizeMirror(name: string, sizeBytes: bigint): Promise<MirrorBody> {
     return this.#ask('PATCH', `mirrors/${part(name)}`, { sizeBytes: sizeBytes.toString() }, forever);
+  }
+
+  snapshotMirror(name: string, snapshot: string): Promise<MirrorSnapshotBody> {
+    return this.#ask('POST', `mirrors/${part(name)}/snapshots`, { name: snapshot }, forever);
+  }
+
+  async mirrorSnapshots(name: string): Promise<readonly MirrorSnapshotBody[]> {
+    const path = `mirrors/${part(name)}/snapshots`;
+    return (await this.#ask<{ snapshots: MirrorSnapshotBody[] }>('GET', path)).snapshots;
+  }
+
+  deleteMirrorSnapshot(name: string, snapshot: string): Promise<void> {
+    return this.#ask('DELETE', `mirrors/${part(name)}/snapshots/${part(snapshot)}`, undefined, forever);
   }
 
   startMirrorVerify(name: string): Promise<MirrorBody> {

@@ -11,5 +11,6 @@ export function mirrorsSource(service: MirrorService | undefined): MirrorsSource
   return {
     ...{ list: async () => [], get: none },
     ...{ addMember: none, removeMember: none, startVerify: none, cancelVerify: none, resize: none },
+    ...{ snapshot: none, snapshots: none, deleteSnapshot: none },
   };
 }

@@ -23,8 +23,16 @@ import { PlacesStore } from './places.js';
 import { nobody, type StoredMirror } from './record.js';
 import { MirrorRecords } from './records.js';
 import { type Beginning, Replicas } from './replicas.js';
+import { MirrorSnapshots } from './snapshots.js';
 import { StoreBridge } from './store-bridge.js';
-import type { MirrorsEngine, MirrorView, OpenedMirrors, Wanted, WantedMirror } from './types.js';
+import type {
+  MirrorSnapshotView,
+  MirrorsEngine,
+  MirrorView,
+  OpenedMirrors,
+  Wanted,
+  WantedMirror,
+} from './types.js';
 import { mirrorView } from './view.js';
 
 export interface MirrorServiceOptions {
@@ -47,6 +55,7 @@ export class MirrorService {
   readonly #replicas: Replicas;
   readonly #places: PlacesStore;
   readonly #changes: MemberChanges;
+  readonly #snapshots: MirrorSnapshots;
   readonly #locks = new KeyedLock();
 
   constructor({ engine, store, log, storeTimeoutMs, clock }: MirrorServiceOptions) {
@@ -60,6 +69,7 @@ export class MirrorService {
       clock: clock ?? systemClock,
       find: (replica) => this.#replicas.find(replica),
     });
+    this.#snapshots = new MirrorSnapshots(engine, store, clock ?? systemClock);
     this.#bridge = new StoreBridge({
       records: this.#records,
       log,
@@ -108,7 +118,9 @@ export class MirrorService {
 
   async get(name: string): Promise<MirrorView> {
     const served = this.#find(name);
-    return mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
+    const view = mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
+    const snapshots = await this.#snapshots.list(name);
+    return snapshots.length === 0 ? view : { ...view, snapshots };
   }
 
   /** `member`: the name of a replica of this daemon, or the address of another's. */
@@ -133,6 +145,22 @@ export class MirrorService {
       served.info = { ...served.info, sizeBytes: await this.#engine.resizeMirror(name) };
     });
     return this.get(name);
+  }
+
+  /** Of all members in sync, of one moment. */
+  async snapshot(name: string, snapshot: string): Promise<MirrorSnapshotView> {
+    this.#find(name);
+    return this.#locks.exclusive(name, () => this.#snapshots.take(name, snapshot));
+  }
+
+  async snapshots(name: string): Promise<readonly MirrorSnapshotView[]> {
+    this.#find(name);
+    return this.#snapshots.list(name);
+  }
+
+  async deleteSnapshot(name: string, snapshot: string): Promise<void> {
+    this.#find(name);
+    await this.#locks.exclusive(name, () => this.#snapshots.delete(name, snapshot));
   }
 
   /** Compares all members in sync; begun when it resolves. */

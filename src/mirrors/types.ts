@@ -51,6 +51,24 @@ export interface MirrorMemberView {
   readonly resyncTotalBytes: bigint;
 }
 
+/** A snapshot of all members that were in sync, of one moment. */
+export interface MirrorSnapshotView {
+  readonly name: string;
+  readonly uuid: string;
+  /**
+   * degraded: a member does not have it, as it was away or is new. incomplete: it was not completed, and
+   * members may have something of it. deleting: so may members that could not be reached.
+   */
+  readonly state: 'complete' | 'degraded' | 'incomplete' | 'deleting';
+  /** Seconds since 1970. */
+  readonly createdAt: number;
+  readonly sizeBytes: bigint;
+  /** UUIDs of the replicas that have it. */
+  readonly members: readonly string[];
+  /** How long writes of hosts waited for it; of one that was just taken. */
+  readonly heldMs?: number;
+}
+
 export interface MirrorView {
   readonly name: string;
   /** Of the volume. */
@@ -67,6 +85,8 @@ export interface MirrorView {
   readonly members: readonly MirrorMemberView[];
   /** The last comparison of its members since the head began. */
   readonly verify?: MirrorVerify;
+  /** The oldest first; absent: none. */
+  readonly snapshots?: readonly MirrorSnapshotView[];
   readonly unreconciledRegions: number;
   readonly markedRegions: number;
 }

@@ -54,6 +54,27 @@ async function startMirror(way = async (uri: string): Promise<string> => uri): P
   return start((workspace) => ['--mirror', `v=${own(workspace)},${members},lease=200`]);
 }
 
+/** A node whose replica is a volume of a pool. */
+async function inPool(options: () => string[]): Promise<Node> {
+  const workspace = await Workspace.create();
+  const target = await workspace.serve();
+  await target.api;
+  await ask(workspace, 'pool', 'create', 'p', '--device', `${workspace.path('disk')}:1GiB`);
+  await ask(workspace, 'volume', 'create', 'r', '--pool', 'p', '--size', size);
+  expect(await target.stop()).toBe(0);
+  const given = options();
+  const node = { workspace, options: given, target: await workspace.serve(...given) };
+  nodes.push(node);
+  return node;
+}
+
+/** A command that ends well: what it printed. */
+async function ask(workspace: Workspace, ...argv: string[]): Promise<string> {
+  const done = await ballast([...argv, '--data', workspace.path('state')]);
+  expect(done.code, done.stderr).toBe(0);
+  return done.stdout.toString('utf8');
+}
+
 interface Shown {
   readonly state: string;
   readonly members: readonly {
@@ -269,22 +290,6 @@ describe('a mirrored volume of three processes', () => {
   it('becomes larger under load, also while a member is away', {
     timeout: 120_000,
   }, async () => {
-    const inPool = async (options: (workspace: Workspace) => string[]): Promise<Node> => {
-      const workspace = await Workspace.create();
-      const target = await workspace.serve();
-      await target.api;
-      const run = async (...argv: string[]) => {
-        const done = await ballast([...argv, '--data', workspace.path('state')]);
-        expect(done.code, done.stderr).toBe(0);
-      };
-      await run('pool', 'create', 'p', '--device', `${workspace.path('disk')}:1GiB`);
-      await run('volume', 'create', 'r', '--pool', 'p', '--size', size);
-      expect(await target.stop()).toBe(0);
-      const given = options(workspace);
-      const node = { workspace, options: given, target: await workspace.serve(...given) };
-      nodes.push(node);
-      return node;
-    };
     const members = [
       await inPool(() => ['--replica', 'r=pool:p/r']),
       await inPool(() => ['--replica', 'r=pool:p/r']),
@@ -349,4 +354,128 @@ describe('a mirrored volume of three processes', () => {
     await written.check(head);
     for (const { target } of [head, ...members]) expect(await target.stop()).toBe(0);
   });
+
+  it('has snapshots that are the same at all members, taken under load', {
+    timeout: 180_000,
+  }, async () => {
+    const members = [
+      await inPool(() => ['--replica', 'r=pool:p/r']),
+      await inPool(() => ['--replica', 'r=pool:p/r']),
+    ];
+    const others = members.map(({ target }) => target.replicaUri('r')).join(',');
+    const head = await inPool(() => ['--mirror', `v=pool:p/r,${others},lease=200`]);
+    await inSync(head);
+    const state = ['--data', head.workspace.path('state')];
+    const snapshot = async (name: string) =>
+      JSON.parse(await ask(head.workspace, 'mirror', 'snapshot', 'v', name, '-o', 'json'));
+    const written = new Written();
+    const during: Promise<{ state: string; members: string[] }> = snapshot('busy');
+    const writes = await load(
+      head,
+      written,
+      during.catch(() => undefined),
+    );
+    expect(writes).toBeGreaterThan(0);
+    expect(await during).toMatchObject({
+      state: 'complete',
+      members: [{}, {}, {}].map(() => expect.any(String)),
+    });
+    const known = new Map(written.acknowledged);
+    expect(await snapshot('quiet')).toMatchObject({ state: 'complete' });
+    const twice = await ballast(['mirror', 'snapshot', 'v', 'quiet', ...state]);
+    expect([twice.code, twice.stderr]).toEqual([1, "ballast: volume 'v' has a snapshot 'quiet' already\n"]);
+
+    // One that is away has none of the time in which it was.
+    await members[0]!.target.kill();
+    await load(head, written, snapshot('away'));
+    const listed = async () =>
+      JSON.parse(await ask(head.workspace, 'mirror', 'snapshots', 'v', '-o', 'json')).snapshots.map(
+        (one: { name: string; state: string; members: string[] }) => [
+          one.name,
+          one.state,
+          one.members.length,
+        ],
+      );
+    expect(await listed()).toEqual([
+      ['busy', 'complete', 3],
+      ['quiet', 'complete', 3],
+      ['away', 'degraded', 2],
+    ]);
+    await snapshot('gone');
+    const refused = await ballast(['mirror', 'snapshot-delete', 'v', 'busy', ...state]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('may have of it')]);
+    await startAgain(members[0]!);
+    await inSync(head);
+    await ask(head.workspace, 'mirror', 'snapshot-delete', 'v', 'gone');
+    expect(await listed()).toEqual([
+      ['busy', 'deleting', 1],
+      ['quiet', 'complete', 3],
+      ['away', 'degraded', 2],
+    ]);
+    expect(await ask(head.workspace, 'mirror', 'show', 'v')).toMatch(/^away +degraded/m);
+    await written.check(head);
+
+    // As volumes of their pools: what each member has of them.
+    const all = [head, ...members];
+    for (const { target } of all) expect(await target.stop()).toBe(0);
+    const found: Map<string, Buffer>[] = [];
+    for (const node of all) {
+      node.target = await node.workspace.serve();
+      await node.target.api;
+      const names = JSON.parse(
+        await ask(node.workspace, 'volume', 'snapshots', 'r', '-o', 'json'),
+      ).snapshots.map(({ name }: { name: string }) => name);
+      const contents = new Map<string, Buffer>();
+      for (const name of names) contents.set(name, await contentOf(node, name));
+      found.push(contents);
+      expect(await node.target.stop()).toBe(0);
+    }
+    expect(found.map((contents) => [...contents.keys()].sort())).toEqual([
+      ['away', 'quiet'],
+      ['busy', 'quiet'],
+      ['away', 'quiet'],
+    ]);
+    for (const name of ['away', 'quiet']) {
+      const contents = found.flatMap((one) => one.get(name) ?? []);
+      expect(contents.every((one) => one.equals(contents[0]!))).toBe(true);
+    }
+    for (const [block, data] of known) {
+      const kept = found[0]!.get('quiet')!.subarray(block * blockBytes, (block + 1) * blockBytes);
+      expect(kept.equals(data), `block ${block}`).toBe(true);
+    }
+  });
+
+  it('takes no snapshot where a member is a file, and goes on', { timeout: 60_000 }, async () => {
+    const head = await startMirror();
+    await inSync(head);
+    const state = ['--data', head.workspace.path('state')];
+    const refused = await ballast(['mirror', 'snapshot', 'v', 'monday', ...state]);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /mirror 'v': no snapshot was taken: member \S+ takes no snapshots: it is not a volume of a pool/,
+      ),
+    ]);
+    expect(JSON.parse(await ask(head.workspace, 'mirror', 'snapshots', 'v', '-o', 'json'))).toEqual({
+      snapshots: [],
+    });
+    const written = new Written();
+    await load(head, written, ask(head.workspace, 'mirror', 'show', 'v'));
+    await written.check(head);
+    for (const { target } of nodes) expect(await target.stop()).toBe(0);
+  });
 });
+
+/** Of a snapshot of the volume `r`, by a clone of it. */
+async function contentOf(node: Node, snapshot: string): Promise<Buffer> {
+  const clone = `c-${snapshot}`;
+  await ask(node.workspace, 'volume', 'clone', `r/${snapshot}`, clone);
+  const { nqn } = JSON.parse(await ask(node.workspace, 'volume', 'show', clone, '-o', 'json'));
+  const controller = await engine.connect({ host: '127.0.0.1', port: node.target.port, nqn });
+  const parts: Buffer[] = [];
+  for (let block = 0; block < blocksCount; block += 128) {
+    parts.push(await controller.namespaces[0]!.read(BigInt(block), 128));
+  }
+  await controller.close();
+  return Buffer.concat(parts);
+}

@@ -28,11 +28,16 @@ import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
 import { MirrorNotFoundError } from '../../src/base/mirror-errors.js';
 import { Metrics } from '../../src/metrics/metrics.js';
-import type { MirrorVerify, MirrorView } from '../../src/mirrors/types.js';
+import type { MirrorSnapshotView, MirrorVerify, MirrorView } from '../../src/mirrors/types.js';
 import { JoinTokens } from '../../src/trust/join-tokens.js';
 import { fakeDataPlane } from './fake-data-plane.js';
 import { fakeMetricsSource, fakeMirrorViews } from './fake-metrics.js';
 import { PoolHarness } from './pool-harness.js';
+
+const fakeMirrorSnapshot: MirrorSnapshotView = {
+  ...{ name: 'monday', uuid: '99999999-2222-3333-4444-555555555555', state: 'degraded' },
+  ...{ createdAt: 1_800_000_000, sizeBytes: 1n << 30n, members: ['m1', 'm2'] },
+};
 
 async function mirrorNamed(name: string): Promise<MirrorView> {
   const found = fakeMirrorViews.find((one) => one.name === name);
@@ -107,6 +112,17 @@ export class ApiHarness {
           resize: async (name, sizeBytes) => {
             this.memberChanges.push(['resize', name, `${sizeBytes}`]);
             return mirrorNamed(name);
+          },
+          snapshot: async (name, snapshot) => {
+            this.memberChanges.push(['snapshot', name, snapshot]);
+            return { ...fakeMirrorSnapshot, name: snapshot, heldMs: 2.5 };
+          },
+          snapshots: async (name) => {
+            await mirrorNamed(name);
+            return [fakeMirrorSnapshot];
+          },
+          deleteSnapshot: async (name, snapshot) => {
+            this.memberChanges.push(['snapshot-delete', name, snapshot]);
           },
           startVerify: async (name) => {
             this.memberChanges.push(['verify', name]);

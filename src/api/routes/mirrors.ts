@@ -1,9 +1,17 @@
 // /v1/mirrors: mirrored volumes and how their members are, for everybody who may look. Their volumes are
 // among /v1/volumes, too.
 import { Type } from '@sinclair/typebox';
-import type { MirrorView } from '../../mirrors/types.js';
+import type { MirrorSnapshotView, MirrorView } from '../../mirrors/types.js';
 import type { RouteModule } from '../app-types.js';
-import { Mirror, MirrorChange, mirrorBody, NewMember } from '../mirror-schemas.js';
+import {
+  Mirror,
+  MirrorChange,
+  MirrorSnapshot,
+  mirrorBody,
+  mirrorSnapshotBody,
+  NewMember,
+  NewMirrorSnapshot,
+} from '../mirror-schemas.js';
 import { Name, ref } from '../schemas.js';
 
 export interface MirrorsSource {
@@ -12,6 +20,9 @@ export interface MirrorsSource {
   addMember(name: string, member: string): Promise<MirrorView>;
   removeMember(name: string, member: string): Promise<MirrorView>;
   resize(name: string, sizeBytes: bigint): Promise<MirrorView>;
+  snapshot(name: string, snapshot: string): Promise<MirrorSnapshotView>;
+  snapshots(name: string): Promise<readonly MirrorSnapshotView[]>;
+  deleteSnapshot(name: string, snapshot: string): Promise<void>;
   startVerify(name: string): Promise<MirrorView>;
   cancelVerify(name: string): Promise<MirrorView>;
 }
@@ -19,9 +30,11 @@ export interface MirrorsSource {
 const viewer = { access: 'viewer' } as const;
 const operator = { access: 'operator' } as const;
 const Both = Type.Object({ name: Type.String(), member: Type.String() });
+const OfSnapshot = Type.Object({ name: Type.String(), snapshot: Type.String() });
 
 export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
   return (app) => {
+    app.addSchema(MirrorSnapshot);
     app.addSchema(Mirror);
     app.get(
       '/v1/mirrors',
@@ -80,6 +93,47 @@ export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
         },
       },
       async ({ params }) => mirrorBody(await mirrors.removeMember(params.name, params.member)),
+    );
+    app.get(
+      '/v1/mirrors/:name/snapshots',
+      {
+        config: viewer,
+        schema: {
+          summary: 'Its snapshots, and which members have them',
+          params: Name,
+          response: { 200: Type.Object({ snapshots: Type.Array(ref(MirrorSnapshot)) }) },
+        },
+      },
+      async ({ params }) => ({ snapshots: (await mirrors.snapshots(params.name)).map(mirrorSnapshotBody) }),
+    );
+    app.post(
+      '/v1/mirrors/:name/snapshots',
+      {
+        config: operator,
+        schema: {
+          summary: 'Takes a snapshot of all members in sync, of one moment; writes wait meanwhile',
+          params: Name,
+          body: NewMirrorSnapshot,
+          response: { 201: ref(MirrorSnapshot) },
+        },
+      },
+      async ({ params, body }, reply) =>
+        reply.code(201).send(mirrorSnapshotBody(await mirrors.snapshot(params.name, body.name))),
+    );
+    app.delete(
+      '/v1/mirrors/:name/snapshots/:snapshot',
+      {
+        config: operator,
+        schema: {
+          summary: 'Deletes a snapshot of all members that can be reached; fails while one cannot',
+          params: OfSnapshot,
+          response: { 204: Type.Null() },
+        },
+      },
+      async ({ params }, reply) => {
+        await mirrors.deleteSnapshot(params.name, params.snapshot);
+        return reply.code(204).send(null);
+      },
     );
     app.post(
       '/v1/mirrors/:name/verify',

@@ -7,6 +7,7 @@ import type { CliContext } from '../engine-port.js';
 import { printResult } from '../output.js';
 import { renderTable } from '../table.js';
 import { mirrorColumns, renderMirror } from './render.js';
+import { registerSnapshots } from './snapshots.js';
 import { registerVerify } from './verify.js';
 
 export function register(mirror: Command, context: CliContext): void {
@@ -52,5 +53,6 @@ export function register(mirror: Command, context: CliContext): void {
       const changed = await (await daemonOf(context, options)).resizeMirror(name, sizeBytes);
       await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
     });
+  registerSnapshots(mirror, context);
   registerVerify(mirror, context);
 }

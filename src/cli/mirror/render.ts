@@ -1,6 +1,6 @@
 // A mirrored volume as people read it.
 import { formatSize } from '../../base/sizes.js';
-import { type MirrorBody, toBytes } from '../../client/api-client.js';
+import { type MirrorBody, type MirrorSnapshotBody, toBytes } from '../../client/api-client.js';
 import { type Column, renderFields, renderTable } from '../table.js';
 
 const size = (value: number | string) => formatSize(toBytes(value));
@@ -52,6 +52,18 @@ export function renderVerify({ name, verify }: MirrorBody, color: boolean): stri
   return `verify of ${name}: ${describeVerify(verify)}\n${unable.join('')}${table}`;
 }
 
+const snapshotColumns: readonly Column<MirrorSnapshotBody>[] = [
+  { title: 'snapshot', value: ({ name }) => name },
+  { title: 'state', value: ({ state }) => state },
+  { title: 'size', value: ({ sizeBytes }) => size(sizeBytes), align: 'right' },
+  { title: 'created', value: ({ created }) => created },
+  { title: 'members that have it', value: ({ members }) => members.join(', ') || '-' },
+];
+
+export function renderSnapshots(snapshots: readonly MirrorSnapshotBody[], color: boolean): string {
+  return renderTable(snapshotColumns, snapshots, color);
+}
+
 export function renderMirror(mirror: MirrorBody, color: boolean): string {
   const { name, uuid, nqn, sizeBytes, blockSizeBytes, epoch, head, minInSync, inSync, members } = mirror;
   const fields: (readonly [string, string])[] = [
@@ -66,5 +78,7 @@ export function renderMirror(mirror: MirrorBody, color: boolean): string {
     ['marked', `${mirror.markedRegions} regions of 1 MiB`],
     ['verified', mirror.verify === undefined ? 'never since its head began' : describeVerify(mirror.verify)],
   ];
-  return `${renderFields(fields, color)}\n${renderTable(memberColumns, members, color)}`;
+  const { snapshots } = mirror;
+  const taken = snapshots.length > 0 ? `\n${renderSnapshots(snapshots, color)}` : '';
+  return `${renderFields(fields, color)}\n${renderTable(memberColumns, members, color)}${taken}`;
 }

@@ -275,6 +275,7 @@ describe('the OpenAPI document', () => {
           'JoinToken',
           'Keys',
           'Mirror',
+          'MirrorSnapshot',
           'NewJoinToken',
           'NewToken',
           'Node',

@@ -61,6 +61,24 @@ describe('ballast mirror', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining("size 'much'")]);
   });
 
+  it('takes, shows and deletes snapshots', async () => {
+    const { stdout } = await daemon.run('mirror', 'snapshot', 'db', 'tuesday');
+    expect(stdout).toMatch(/^tuesday +degraded +1 GiB +2027-.+ m1, m2$/m);
+    expect(await daemon.json('mirror', 'snapshots', 'db')).toMatchObject({
+      snapshots: [{ name: 'monday', state: 'degraded', sizeBytes: 1 << 30, members: ['m1', 'm2'] }],
+    });
+    expect(await daemon.run('mirror', 'snapshot-delete', 'db', 'monday')).toMatchObject({
+      code: 0,
+      stdout: '',
+    });
+    expect(daemon.api.memberChanges).toEqual([
+      ['snapshot', 'db', 'tuesday'],
+      ['snapshot-delete', 'db', 'monday'],
+    ]);
+    const { code, stderr } = await daemon.run('mirror', 'snapshots', 'other');
+    expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);
+  });
+
   it('compares members, and says what differs', async () => {
     const bytes = {
       doneBytes: 10n << 20n,

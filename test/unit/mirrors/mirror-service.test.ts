@@ -386,3 +386,92 @@ describe('heads', () => {
     await expect(world.service.get('other')).rejects.toThrow("no mirrored volume 'other'");
   });
 });
+
+describe('snapshots of a mirrored volume', () => {
+  const holders = async () => (await world.service.snapshots('db')).map(({ members }) => members);
+  const states = async () =>
+    (await world.service.snapshots('db')).map(({ name, state }) => `${name} ${state}`);
+  /** The second member is one of the set. */
+  const bothInSync = async () => {
+    await world.start(two);
+    const { record } = world.engine.mirrors.head('db');
+    const members = record.members.map((member) => ({ ...member, inSync: true }));
+    await world.engine.mirrors.ask('db', { members });
+    memberStates('in_sync', 'in_sync');
+  };
+  const memberStates = (...said: readonly string[]) => {
+    const head = world.engine.mirrors.head('db');
+    head.members = head.members.map((member, index) => ({ ...member, state: said[index] ?? 'down' }));
+  };
+
+  it('are remembered with the members that have them', async () => {
+    await bothInSync();
+    const taken = await world.service.snapshot('db', 'monday');
+    expect(taken).toMatchObject({ name: 'monday', state: 'complete', sizeBytes: 16n * mib, heldMs: 1.5 });
+    expect(taken.members).toHaveLength(2);
+    expect((await world.service.get('db')).snapshots).toMatchObject([{ name: 'monday', state: 'complete' }]);
+    await expect(world.service.snapshot('db', 'monday')).rejects.toThrow(
+      "volume 'db' has a snapshot 'monday' already",
+    );
+    await expect(world.service.snapshot('db', 'a/b')).rejects.toThrow('1 to 63 letters');
+    await expect(world.service.snapshot('log', 'x')).rejects.toThrow("no mirrored volume 'log'");
+    await world.start(two);
+    expect(await states()).toEqual(['monday complete']);
+  });
+
+  it('are degraded while a member does not have them', async () => {
+    await world.start(two);
+    expect(await world.service.snapshot('db', 'monday')).toMatchObject({ state: 'degraded' });
+    expect(await holders()).toEqual([[expect.any(String)]]);
+  });
+
+  it('are none when a member refuses, and nothing is left of them', async () => {
+    await bothInSync();
+    world.engine.mirrors.snapshotTrouble = 'member x took none: no space';
+    await expect(world.service.snapshot('db', 'monday')).rejects.toThrow(
+      "mirror 'db': no snapshot was taken: member x took none: no space",
+    );
+    expect(await states()).toEqual([]);
+    expect([...world.engine.mirrors.taken.values()].map(({ size }) => size)).toEqual([0, 0]);
+  });
+
+  it('that are not complete are known by their name, and taken or deleted again', async () => {
+    await bothInSync();
+    world.engine.mirrors.snapshotTrouble = 'all members were lost';
+    memberStates('in_sync', 'down');
+    await expect(world.service.snapshot('db', 'monday')).rejects.toThrow('all members were lost');
+    await expect(world.service.snapshot('db', 'tuesday')).rejects.toThrow('all members were lost');
+    expect(await states()).toEqual(['monday incomplete', 'tuesday incomplete']);
+    world.engine.mirrors.snapshotTrouble = undefined;
+    await expect(world.service.deleteSnapshot('db', 'tuesday')).rejects.toThrow(
+      `but for what ${uuid('b')} may have of it`,
+    );
+    expect(await states()).toEqual(['monday incomplete', 'tuesday deleting']);
+    memberStates('in_sync', 'in_sync');
+    expect(await world.service.snapshot('db', 'monday')).toMatchObject({ state: 'complete' });
+    await world.service.deleteSnapshot('db', 'tuesday');
+    expect(await states()).toEqual(['monday complete']);
+    expect([...world.engine.mirrors.taken.values()].map(({ size }) => size)).toEqual([1, 1]);
+  });
+
+  it('are deleted of all members, of one that was away when it is back', async () => {
+    await bothInSync();
+    await world.service.snapshot('db', 'monday');
+    memberStates('in_sync', 'down');
+    await expect(world.service.deleteSnapshot('db', 'monday')).rejects.toThrow('not reachable now');
+    expect(await holders()).toEqual([[uuid('b')]]);
+    memberStates('in_sync', 'in_sync');
+    await world.service.deleteSnapshot('db', 'monday');
+    expect(await states()).toEqual([]);
+    await expect(world.service.deleteSnapshot('db', 'monday')).rejects.toThrow("no snapshot 'monday'");
+  });
+
+  it('whose record is damaged are refused', async () => {
+    await world.start(two);
+    await world.store.commit(
+      [],
+      [{ type: 'put', key: 'mirror-snapshots/db/monday', value: Buffer.from('{"version":1}') }],
+    );
+    await expect(world.service.snapshots('db')).rejects.toThrow('its record of a snapshot is damaged');
+  });
+});
