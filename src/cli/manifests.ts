@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { InvalidArgumentError } from '../base/errors.js';
 import { manifests } from '../manifests/manifests.js';
-import type { ManifestOptions } from '../manifests/options.js';
+import type { ClusterOptions, ManifestOptions } from '../manifests/options.js';
 import type { CliContext } from './engine-port.js';
 
 interface ManifestFlags {
@@ -25,6 +25,11 @@ interface ManifestFlags {
   readonly snapshotMetadataSecret?: string;
   readonly snapshotMetadataCa?: string;
   readonly defaultClass: boolean;
+  readonly controllerAddress?: string;
+  readonly joinSecret: string;
+  readonly ensurePool?: string;
+  readonly nodeLabel: string;
+  readonly nodeDir: string;
   readonly output: 'yaml' | 'json';
 }
 
@@ -56,6 +61,11 @@ export function register(command: Command, context: CliContext): void {
     .option('--group-snapshots', 'needs the group snapshot CRDs', false)
     .option('--snapshot-metadata-secret <name>', 'TLS Secret of the service that tells changed blocks')
     .option('--snapshot-metadata-ca <file>', 'the CA of its certificate, PEM')
+    .option('--controller-address <ip>', 'a cluster: of the storage node, where others reach its controller')
+    .option('--ensure-pool <name=path[:size]>', 'a cluster: the pool of each node with disks')
+    .option('--node-label <key=value>', 'a cluster: of the nodes with disks', 'ballast.dev/storage=true')
+    .option('--join-secret <name>', 'a cluster: Secret whose key `token` is a join token', 'ballast-join')
+    .option('--node-dir <dir>', 'a cluster: state directory of agents', '/var/lib/ballast-node')
     .option('--default-class', 'the StorageClass is the default of the cluster', false)
     .addOption(
       new Option('-o, --output <format>', 'how to print them').choices(['yaml', 'json']).default('yaml'),
@@ -89,6 +99,7 @@ async function optionsOf(flags: ManifestFlags, version: string): Promise<Manifes
   if (flags.groupSnapshots && !flags.snapshots) {
     throw new InvalidArgumentError('group-snapshots', 'not --no-snapshots with it');
   }
+  const cluster = pair('controller-address', flags.controllerAddress, 'ensure-pool', flags.ensurePool);
   return {
     version,
     namespace: same.namespace,
@@ -106,7 +117,19 @@ async function optionsOf(flags: ManifestFlags, version: string): Promise<Manifes
     groupSnapshots: same.groupSnapshots,
     defaultClass: same.defaultClass,
     ...(api && { api: { url: api[0], tokenSecret: api[1] } }),
+    ...(cluster && { cluster: clusterOf(flags, cluster) }),
     ...(metadata && { snapshotMetadata: { tlsSecret: metadata[0], caCert: await certificate(metadata[1]) } }),
+  };
+}
+
+function clusterOf(
+  flags: ManifestFlags,
+  [controllerAddress, pool]: readonly [string, string],
+): ClusterOptions {
+  const [key = '', value = ''] = flags.nodeLabel.split('=', 2);
+  return {
+    ...{ controllerAddress, pool, nodeLabel: { key, value } },
+    ...{ joinSecret: flags.joinSecret, nodeDirectory: flags.nodeDir },
   };
 }
 

@@ -5,7 +5,7 @@ import type { ManifestOptions } from './options.js';
 
 export const appName = 'ballast';
 
-export type Component = 'storage' | 'csi-controller' | 'csi-node';
+export type Component = 'storage' | 'controller' | 'csi-controller' | 'csi-node';
 
 export interface ManifestObject {
   readonly apiVersion: string;

@@ -9,6 +9,7 @@ import { checkOptions, type ManifestOptions } from './options.js';
 import { rbac } from './rbac.js';
 import { snapshotMetadata } from './snapshot-metadata.js';
 import { storage } from './storage.js';
+import { storageCluster } from './storage-cluster.js';
 
 /** INVALID_ARGUMENT for an option that the API of Kubernetes would refuse. */
 export function manifests(unchecked: ManifestOptions): readonly ManifestObject[] {
@@ -18,7 +19,7 @@ export function manifests(unchecked: ManifestOptions): readonly ManifestObject[]
     namespace(options),
     ...rbac(options),
     csiDriver(options),
-    storage(options),
+    ...(options.cluster === undefined ? [storage(options)] : storageCluster(options, options.cluster)),
     controller(options),
     node(options),
     disruptionBudget(options),

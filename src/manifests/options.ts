@@ -25,17 +25,40 @@ export interface ManifestOptions {
   readonly groupSnapshots: boolean;
   readonly snapshotMetadata?: { readonly tlsSecret: string; readonly caCert: string };
   readonly defaultClass: boolean;
+  /** Volumes with replicas on several nodes; absent: those of the storage node alone. */
+  readonly cluster?: ClusterOptions;
+}
+
+export interface ClusterOptions {
+  /** Address of the storage node on the storage network: the controller is reached at it by the others. */
+  readonly controllerAddress: string;
+  /** Secret whose key `token` is a join token. */
+  readonly joinSecret: string;
+  /** NAME=PATH[:SIZE]: each node makes this pool of a disk that all of them have under one path. */
+  readonly pool: string;
+  /** Label of the nodes with disks. */
+  readonly nodeLabel: { readonly key: string; readonly value: string };
+  /** State directory of their agents. Not that of the controller, which may be on one of them. */
+  readonly nodeDirectory: string;
 }
 
 /** Of a pod, on a port that Prometheus may reach. */
 export const metricsPort = 9420;
 export const apiPort = 8420;
+/** Of an agent, which may be on the machine of the controller. */
+export const agentApiPort = 8422;
+export const storePort = 8430;
+export const joinPort = 8431;
 
 const namePattern = /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/;
 const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // IFNAMSIZ of Linux is 16 with the terminating zero.
 const interfacePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/;
 const imagePattern = /^[a-z0-9][A-Za-z0-9._:/@-]{0,254}$/;
+const addressPattern = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])$/i;
+const poolPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}=(?:\/[A-Za-z0-9._-]+)+(?::[0-9]+[A-Za-z]*)?$/;
+const labelPattern =
+  /^(?:[a-z0-9][a-z0-9.-]{0,252}\/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,62}=[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const pathPattern = /^(?:\/[A-Za-z0-9._-]+)+$/;
 
 /** INVALID_ARGUMENT for what the API of Kubernetes, or a pod, would refuse later. */
@@ -63,5 +86,18 @@ export function checkOptions(options: ManifestOptions): ManifestOptions {
     check('api-url', options.api.url, /^https?:\/\/[^\s/@]+\/?$/, 'http(s)://HOST:PORT');
     check('token-secret', options.api.tokenSecret, namePattern, label);
   }
+  if (options.cluster !== undefined) checkCluster(options.cluster, options);
   return options;
+
+  function checkCluster(cluster: ClusterOptions, { dataDirectory }: ManifestOptions): void {
+    const { controllerAddress, joinSecret, pool, nodeLabel, nodeDirectory } = cluster;
+    check('controller-address', controllerAddress, addressPattern, 'an IP address, of IPv6 in brackets');
+    check('join-secret', joinSecret, namePattern, label);
+    check('ensure-pool', pool, poolPattern, 'NAME=PATH[:SIZE]');
+    check('node-label', `${nodeLabel.key}=${nodeLabel.value}`, labelPattern, 'KEY=VALUE as a label');
+    check('node-dir', nodeDirectory, pathPattern, 'an absolute path');
+    if (`${nodeDirectory}/`.startsWith(`${dataDirectory}/`)) {
+      throw new InvalidArgumentError('node-dir', 'a directory that is not in the data directory');
+    }
+  }
 }

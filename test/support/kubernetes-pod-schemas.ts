@@ -132,6 +132,7 @@ export const podSpec = strict({
       fsGroupChangePolicy: maybe(oneOf('OnRootMismatch', 'Always')),
     }),
   ),
+  initContainers: maybe(Type.Array(container)),
   containers: Type.Array(container, { minItems: 1 }),
   volumes: maybe(Type.Array(volume)),
 });

@@ -67,6 +67,27 @@ export const variants: readonly {
     },
   },
   {
+    name: 'a cluster',
+    options: {
+      ...plainOptions,
+      metrics: true,
+      snapshots: false,
+      cluster: {
+        controllerAddress: '10.1.0.1',
+        joinSecret: 'ballast-join',
+        pool: 'data=/dev/nvme1n1',
+        nodeLabel: { key: 'ballast.dev/storage', value: 'true' },
+        nodeDirectory: '/var/lib/ballast-node',
+      },
+    },
+    values: {
+      storage,
+      metrics: { enabled: true },
+      snapshots: { enabled: false },
+      cluster: { enabled: true, controllerAddress: '10.1.0.1', pool: 'data=/dev/nvme1n1' },
+    },
+  },
+  {
     name: 'no snapshots',
     options: { ...plainOptions, snapshots: false, metrics: true },
     values: { storage, snapshots: { enabled: false }, metrics: { enabled: true } },

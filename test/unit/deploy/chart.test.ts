@@ -39,6 +39,15 @@ describe('the chart', () => {
     );
   });
 
+  it('says in its notes how nodes of a cluster join', () => {
+    const { values } = variants.find(({ name }) => name === 'a cluster')!;
+    const notes = renderChart(chartValues(values), 'NOTES.txt');
+    expect(notes).toContain('its controller is on storage-1, at 10.1.0.1,');
+    expect(notes).toContain('create secret generic ballast-join --from-file=token');
+    expect(notes).not.toContain('ONE node');
+    expect(notes).not.toContain('ballast pool create');
+  });
+
   it('gives the pods that use nothing of a cluster no token of it', () => {
     const objects = renderChart(chartValues(variants[0]!.values)) as readonly ManifestObject[];
     const sets = objects.filter(({ kind }) => kind === 'DaemonSet');

@@ -51,6 +51,22 @@ describe('ballast manifests', () => {
     ['keys within the data directory', [...required, '--key-dir', '/var/lib/ballast/keys']],
     ['an API without a token', [...required, '--api-url', 'https://a:1']],
     ['an API with a password in it', [...required, '--api-url', 'https://a:b@c', '--token-secret', 's']],
+    ['a cluster without disks', [...required, '--controller-address', '10.0.0.1']],
+    [
+      'a controller at a name',
+      [...required, '--controller-address', 'storage-1', '--ensure-pool', 'p=/dev/sdb'],
+    ],
+    [
+      'a pool of no path',
+      [...required, '--controller-address', '10.0.0.1', '--ensure-pool', 'p=sdb; reboot'],
+    ],
+    [
+      'agents within the data directory',
+      [
+        ...[...required, '--controller-address', '10.0.0.1', '--ensure-pool', 'p=/dev/sdb'],
+        ...['--node-dir', '/var/lib/ballast/node'],
+      ],
+    ],
     ['monitors without metrics', [...required, '--monitors']],
     ['groups without snapshots', [...required, '--no-snapshots', '--group-snapshots']],
     ['changed blocks without a certificate', [...required, '--snapshot-metadata-secret', 's']],
@@ -124,6 +140,16 @@ describe('what the driver is told', () => {
     ]);
   });
 
+  it('the token that nodes join with is a file, of the pod that joins alone', () => {
+    const cluster = manifests(variants.find(({ name }) => name === 'a cluster')!.options);
+    const holders = cluster.filter((object) => JSON.stringify(object).includes('ballast-join'));
+    expect(holders.map(({ metadata }) => metadata.name)).toEqual(['ballast-storage']);
+    const text = JSON.stringify(holders);
+    expect(text).toContain('"secretName":"ballast-join"');
+    expect(text.match(/"mountPath":"\/var\/run\/secrets\/ballast-join"/g)).toHaveLength(1);
+    expect(text).not.toContain('secretKeyRef');
+  });
+
   it('keys are in no pod but the one that serves volumes', () => {
     const holders = manifests(plainOptions).filter((object) =>
       JSON.stringify(object).includes('ballast-keys'),
@@ -155,6 +181,12 @@ describe('values of the chart', () => {
     ],
     ['an API without a token', { node: { api: { url: 'https://a:1' } } }],
     ['changed blocks without a certificate', { snapshotMetadata: { enabled: true } }],
+    ['a cluster without an address', { cluster: { enabled: true, pool: 'p=/dev/sdb' } }],
+    ['a cluster without disks', { cluster: { enabled: true, controllerAddress: '10.0.0.1' } }],
+    [
+      'a pool that a shell would read',
+      { cluster: { enabled: true, controllerAddress: '10.0.0.1', pool: 'p=/dev/sdb; reboot' } },
+    ],
   ])('refuse %s', (_what, values) => {
     expect(validate(chartValues(variants[0]!.values, values))).toBe(false);
   });
