@@ -27,6 +27,7 @@ export interface CsiFlags extends Pick<DaemonOptions, 'data' | 'api' | 'tokenFil
   readonly nodeId?: string;
   readonly topology?: readonly string[];
   readonly zoneKey?: string;
+  readonly nodeName?: string;
   readonly targetAddress?: readonly string[];
   readonly storageInterface?: string;
   readonly driver: string;
@@ -48,6 +49,8 @@ export interface CsiSettings {
   readonly topology?: Readonly<Record<string, string>>;
   /** Label under which zones of a storage cluster are told. */
   readonly zoneKey?: string;
+  /** Of this machine in the storage cluster; absent: as the machine is called. */
+  readonly nodeName?: string;
   readonly targetAddresses: readonly string[];
   readonly driver: (typeof attachDrivers)[number];
   readonly kubeletDirectory: string;
@@ -91,6 +94,7 @@ export function resolveCsiSettings(flags: CsiFlags, environment: CliContext['env
     logLevel: oneOf('log-level', flags.logLevel, logLevels),
     ...(nodeId !== undefined && { nodeId: checkNqn(nodeId) }),
     ...(flags.topology !== undefined && { topology: topologyOf(flags.topology) }),
+    ...(flags.nodeName !== undefined && { nodeName: flags.nodeName }),
     ...(flags.zoneKey !== undefined && { zoneKey: labelKey('zone-key', flags.zoneKey) }),
     ...(metricsListen !== undefined && { metricsListen: parseMetricsAddress(metricsListen) }),
     ...(attachDir !== undefined && { attachDirectory: absolute('attach-dir', attachDir) }),

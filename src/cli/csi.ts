@@ -23,6 +23,10 @@ export function registerCsi(program: Command, context: CliContext): void {
     .option('--zone-key <label>', 'zones of a cluster are topology under this label of nodes')
     .option('--target-address <host:port>', 'where nodes reach the target; repeatable', gather)
     .option('--storage-interface <name>', 'the same by the address of a network interface, port 4420')
+    .option(
+      '--node-name <name>',
+      'node: of this machine in the cluster, for its zone (default: its host name)',
+    )
     .option('--node-id <nqn>', 'node: who it is to targets (default: /etc/nvme/hostnqn, else made once)')
     .option('--driver <driver>', 'node: auto, kernel, ublk or fuse', 'auto')
     .option('--kubelet-dir <dir>', 'node: what paths have to lie below', '/var/lib/kubelet')

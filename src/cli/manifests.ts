@@ -30,6 +30,7 @@ interface ManifestFlags {
   readonly ensurePool?: string;
   readonly nodeLabel: string;
   readonly nodeDir: string;
+  readonly zoneKey?: string;
   readonly output: 'yaml' | 'json';
 }
 
@@ -66,6 +67,7 @@ export function register(command: Command, context: CliContext): void {
     .option('--node-label <key=value>', 'a cluster: of the nodes with disks', 'ballast.dev/storage=true')
     .option('--join-secret <name>', 'a cluster: Secret whose key `token` is a join token', 'ballast-join')
     .option('--node-dir <dir>', 'a cluster: state directory of agents', '/var/lib/ballast-node')
+    .option('--zone-key <label>', 'a cluster: zones are topology under this label of nodes; needs --api-url')
     .option('--default-class', 'the StorageClass is the default of the cluster', false)
     .addOption(
       new Option('-o, --output <format>', 'how to print them').choices(['yaml', 'json']).default('yaml'),
@@ -100,6 +102,9 @@ async function optionsOf(flags: ManifestFlags, version: string): Promise<Manifes
     throw new InvalidArgumentError('group-snapshots', 'not --no-snapshots with it');
   }
   const cluster = pair('controller-address', flags.controllerAddress, 'ensure-pool', flags.ensurePool);
+  if (flags.zoneKey !== undefined && cluster === undefined) {
+    throw new InvalidArgumentError('zone-key', '--controller-address with it');
+  }
   return {
     version,
     namespace: same.namespace,
@@ -130,6 +135,7 @@ function clusterOf(
   return {
     ...{ controllerAddress, pool, nodeLabel: { key, value } },
     ...{ joinSecret: flags.joinSecret, nodeDirectory: flags.nodeDir },
+    ...(flags.zoneKey !== undefined && { zoneKey: flags.zoneKey }),
   };
 }
 

@@ -65,5 +65,6 @@ async function nodeOptions(options: CsiOptions): Promise<CsiNodeOptions> {
     ...(attachDirectory !== undefined && { stateDirectory: attachDirectory }),
   });
   const mounter = new SystemMounter(log);
-  return { attacher, mounter, kubeletDirectory, stateDirectory, host, volumesMax, hostName: hostname() };
+  const { nodeName: hostName = hostname() } = options;
+  return { attacher, mounter, kubeletDirectory, stateDirectory, host, volumesMax, hostName };
 }

@@ -42,6 +42,14 @@ export function topologyKey({ driverName }: ManifestOptions): string {
   return `topology.${driverName}/target`;
 }
 
+/** Zones of a cluster are topology, too, where a label is chosen for them. */
+export function zoneArguments({ cluster }: ManifestOptions): string[] {
+  return cluster?.zoneKey === undefined ? [] : [`--zone-key=${cluster.zoneKey}`];
+}
+
+/** Of the pod's node, as a variable of a container. */
+export const nodeName = { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } };
+
 /** Of a program that needs nothing of the machine but a root-owned socket. */
 export const confined: SecurityContext = {
   runAsUser: 0,

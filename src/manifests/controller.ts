@@ -3,7 +3,16 @@
 // is not in the host's network, and has of the machine the state directory only, which it cannot write.
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
 import type { Container, PodSpec } from 'kubernetes-types/core/v1.d.ts';
-import { confined, hostPath, named, namespaced, podsOf, requests, topologyKey } from './common.js';
+import {
+  confined,
+  hostPath,
+  named,
+  namespaced,
+  podsOf,
+  requests,
+  topologyKey,
+  zoneArguments,
+} from './common.js';
 import { type ManifestOptions, metricsPort } from './options.js';
 import { controllerSidecars, livenessProbe, socketMount } from './sidecars.js';
 import { snapshotMetadataSidecar } from './snapshot-metadata.js';
@@ -55,6 +64,7 @@ function driver(options: ManifestOptions): Container {
       `--data=${options.dataDirectory}`,
       `--driver-name=${options.driverName}`,
       `--topology=${topologyKey(options)}=${options.storageNode}`,
+      ...zoneArguments(options),
       ...(options.metrics ? [`--metrics-listen=0.0.0.0:${metricsPort}`] : []),
     ],
     ports: [

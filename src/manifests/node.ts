@@ -3,7 +3,16 @@
 // devices.
 import type { DaemonSet } from 'kubernetes-types/apps/v1.d.ts';
 import type { Container, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.d.ts';
-import { hostPath, named, namespaced, podsOf, requests, topologyKey } from './common.js';
+import {
+  hostPath,
+  named,
+  namespaced,
+  nodeName,
+  podsOf,
+  requests,
+  topologyKey,
+  zoneArguments,
+} from './common.js';
 import { type ManifestOptions, metricsPort } from './options.js';
 import { images, livenessProbe, sidecar, socketMount } from './sidecars.js';
 
@@ -45,6 +54,7 @@ function driver(options: ManifestOptions): Container {
     image: options.image,
     imagePullPolicy: 'IfNotPresent',
     args: driverArguments(options),
+    ...(asksForZone(options) && { env: [nodeName] }),
     ...(options.metrics && { ports: [{ name: 'metrics', containerPort: nodeMetricsPort }] }),
     securityContext: { privileged: true },
     livenessProbe: {
@@ -57,6 +67,10 @@ function driver(options: ManifestOptions): Container {
     resources: requests('50m', '128Mi'),
     volumeMounts: mounts(options),
   };
+}
+
+function asksForZone({ cluster }: ManifestOptions): boolean {
+  return cluster?.zoneKey !== undefined;
 }
 
 function driverArguments(options: ManifestOptions): string[] {
@@ -72,6 +86,8 @@ function driverArguments(options: ManifestOptions): string[] {
     `--driver=${options.attachDriver}`,
     `--kubelet-dir=${options.kubeletDirectory}`,
     `--topology=${topologyKey(options)}=${options.storageNode}`,
+    ...zoneArguments(options),
+    ...(asksForZone(options) ? ['--node-name=$(NODE_NAME)'] : []),
     ...(options.metrics ? [`--metrics-listen=0.0.0.0:${nodeMetricsPort}`] : []),
   ];
 }

@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly nodeLabel: { readonly key: string; readonly value: string };
   /** State directory of their agents. Not that of the controller, which may be on one of them. */
   readonly nodeDirectory: string;
+  /** Label of nodes under which zones are told; nodes ask for theirs, by the API. */
+  readonly zoneKey?: string;
 }
 
 /** Of a pod, on a port that Prometheus may reach. */
@@ -90,11 +92,15 @@ export function checkOptions(options: ManifestOptions): ManifestOptions {
   return options;
 
   function checkCluster(cluster: ClusterOptions, { dataDirectory }: ManifestOptions): void {
-    const { controllerAddress, joinSecret, pool, nodeLabel, nodeDirectory } = cluster;
+    const { controllerAddress, joinSecret, pool, nodeLabel, nodeDirectory, zoneKey } = cluster;
     check('controller-address', controllerAddress, addressPattern, 'an IP address, of IPv6 in brackets');
     check('join-secret', joinSecret, namePattern, label);
     check('ensure-pool', pool, poolPattern, 'NAME=PATH[:SIZE]');
     check('node-label', `${nodeLabel.key}=${nodeLabel.value}`, labelPattern, 'KEY=VALUE as a label');
+    if (zoneKey !== undefined) {
+      check('zone-key', `${zoneKey}=x`, labelPattern, 'a label such as topology.kubernetes.io/zone');
+      if (options.api === undefined) throw new InvalidArgumentError('zone-key', '--api-url with it');
+    }
     check('node-dir', nodeDirectory, pathPattern, 'an absolute path');
     if (`${nodeDirectory}/`.startsWith(`${dataDirectory}/`)) {
       throw new InvalidArgumentError('node-dir', 'a directory that is not in the data directory');

@@ -3,7 +3,7 @@
 // healthy. An agent's pod joins once, by a token that is mounted as a file; until it is there the pod waits.
 import type { DaemonSet } from 'kubernetes-types/apps/v1.d.ts';
 import type { Container, PodSpec } from 'kubernetes-types/core/v1.d.ts';
-import { type Component, hostPath, named, namespaced, podsOf, requests } from './common.js';
+import { type Component, hostPath, named, namespaced, nodeName, podsOf, requests } from './common.js';
 import {
   agentApiPort,
   apiPort,
@@ -99,8 +99,6 @@ function agentPod(options: ManifestOptions, cluster: ClusterOptions): PodSpec {
     ],
   };
 }
-
-const nodeName = { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } };
 
 /** node.pem is written last: with it the node has joined, and its token may have expired long ago. */
 function joinScript({ nodeDirectory, controllerAddress }: ClusterOptions): string {

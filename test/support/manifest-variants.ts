@@ -88,6 +88,31 @@ export const variants: readonly {
     },
   },
   {
+    name: 'zones of a cluster',
+    options: {
+      ...plainOptions,
+      api: { url: 'https://storage.example:8443', tokenSecret: 'ballast-api' },
+      cluster: {
+        controllerAddress: '[fd00::1]',
+        joinSecret: 'nodes-join',
+        pool: 'fast=/dev/disk/by-id/nvme-1:100G',
+        nodeLabel: { key: 'disks', value: 'yes' },
+        nodeDirectory: '/srv/node',
+        zoneKey: 'topology.kubernetes.io/zone',
+      },
+    },
+    values: {
+      storage,
+      node: { api: { url: 'https://storage.example:8443', tokenSecret: 'ballast-api' } },
+      cluster: {
+        ...{ enabled: true, controllerAddress: '[fd00::1]', joinTokenSecret: 'nodes-join' },
+        ...{ pool: 'fast=/dev/disk/by-id/nvme-1:100G', nodeDirectory: '/srv/node' },
+        nodeSelector: { disks: 'yes', 'ballast.dev/storage': null },
+        zoneKey: 'topology.kubernetes.io/zone',
+      },
+    },
+  },
+  {
     name: 'no snapshots',
     options: { ...plainOptions, snapshots: false, metrics: true },
     values: { storage, snapshots: { enabled: false }, metrics: { enabled: true } },

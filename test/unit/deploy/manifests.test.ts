@@ -67,6 +67,14 @@ describe('ballast manifests', () => {
         ...['--node-dir', '/var/lib/ballast/node'],
       ],
     ],
+    ['zones without a cluster', [...required, '--zone-key', 'topology.kubernetes.io/zone']],
+    [
+      'zones that nodes cannot ask for',
+      [
+        ...[...required, '--controller-address', '10.0.0.1', '--ensure-pool', 'p=/dev/sdb'],
+        ...['--zone-key', 'topology.kubernetes.io/zone'],
+      ],
+    ],
     ['monitors without metrics', [...required, '--monitors']],
     ['groups without snapshots', [...required, '--no-snapshots', '--group-snapshots']],
     ['changed blocks without a certificate', [...required, '--snapshot-metadata-secret', 's']],
@@ -183,6 +191,15 @@ describe('values of the chart', () => {
     ['changed blocks without a certificate', { snapshotMetadata: { enabled: true } }],
     ['a cluster without an address', { cluster: { enabled: true, pool: 'p=/dev/sdb' } }],
     ['a cluster without disks', { cluster: { enabled: true, controllerAddress: '10.0.0.1' } }],
+    [
+      'zones that nodes cannot ask for',
+      {
+        cluster: {
+          ...{ enabled: true, controllerAddress: '10.0.0.1', pool: 'p=/dev/sdb' },
+          zoneKey: 'topology.kubernetes.io/zone',
+        },
+      },
+    ],
     [
       'a pool that a shell would read',
       { cluster: { enabled: true, controllerAddress: '10.0.0.1', pool: 'p=/dev/sdb; reboot' } },
