@@ -219,13 +219,21 @@ void Association::on_live() {
 // "Keep Alive": at half the time-out, so that one lost or late command does not end the association.
 void Association::start_keep_alive() {
   if (options_.keep_alive_ms == 0 || kas_ == 0) return;
-  reactor_.arm(keep_alive_timer_, options_.keep_alive_ms * k_ns_per_ms / 2);
+  arm_keep_alive();
+}
+
+// After half of its time or a little sooner: all associations of a thread have theirs together, and it sleeps
+// in between.
+void Association::arm_keep_alive() {
+  const uint64_t timeout_ns = options_.keep_alive_ms * k_ns_per_ms;
+  const uint64_t now_ns = reactor_.clock().now_ns(), grid_ns = timeout_ns / 8;
+  reactor_.arm(keep_alive_timer_, (now_ns + timeout_ns / 2) / grid_ns * grid_ns - now_ns);
 }
 
 void Association::on_keep_alive_timer() {
   if (stage_ >= Stage::ending) return;
   const uint64_t timeout_ns = options_.keep_alive_ms * k_ns_per_ms;
-  reactor_.arm(keep_alive_timer_, timeout_ns / 2);
+  arm_keep_alive();
   if (keep_alive_in_flight_) return;  // its own time limit watches it
   keep_alive_in_flight_ = admin_.submit(keep_alive(), {}, timeout_ns, [this](nvme::Completion completion) {
     keep_alive_in_flight_ = false;

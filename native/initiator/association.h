@@ -101,6 +101,7 @@ class Association final : AdminQueueObserver {
   void on_io_connected(const Outcome& outcome);
   void on_live();
   void start_keep_alive();
+  void arm_keep_alive();
   void on_keep_alive_timer();
   void ask_for_events();
   void on_event(const nvme::Completion& completion);
