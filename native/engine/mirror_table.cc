@@ -17,6 +17,9 @@ namespace mirror = bdev::mirror;
 
 // As much I/O of a volume as is in work at a time; more waits in line.
 constexpr uint32_t k_ios_max = 128;
+// Of thousands of volumes most are not used at a time: asking their members all the time would take more than
+// the I/O of the others. Who uses one again waits for one round trip more, once.
+constexpr uint64_t k_quiet_ns = 10 * k_ns_per_s;
 constexpr uint32_t k_lease_ms_min = 50, k_lease_ms_max = 60'000;
 constexpr auto k_proper_end = std::chrono::seconds(5);
 
@@ -28,6 +31,7 @@ mirror::HeadDriverOptions options_of(const Uuid& uuid, const MirrorConfig& confi
   options.head.node = config.node;
   options.head.ops_max = k_ios_max;
   options.head.lease_ns = config.lease_ms * k_ns_per_ms;
+  options.head.quiet_ns = k_quiet_ns;
   options.head.latency_budget_ns = config.latency_budget_ms * k_ns_per_ms;
   options.head.resync_bytes_per_s = config.resync_bytes_per_s;
   options.head.fail_below_min = config.fail_below_min;

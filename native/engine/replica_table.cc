@@ -23,7 +23,9 @@ namespace mirror = bdev::mirror;
 constexpr uint32_t k_replica_nsid = 1;
 constexpr size_t k_name_bytes_max = 255;
 // Heads that come and go leave theirs until their Keep Alive Timeout is over.
-constexpr mirror::ReplicaOptions k_options{.associations_max = 64};
+// One head uses it at a time, which has less in work, by the queue of its association, too; more waits in
+// line.
+constexpr mirror::ReplicaOptions k_options{.associations_max = 64, .ios_max = 256};
 
 Error invalid(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
 

@@ -13,6 +13,8 @@ HeadOptions Simulator::head_options(uint32_t number) {
   options.fail_below_min = world_.chance(4);
   options.latency_budget_ns = world_.between(1, 10) * k_s;
   options.lease_ns = lease_ns_;
+  // Not drawn by itself: seeds of before stay what they were.
+  if (lease_ns_ / k_ms % 2 == 0) options.quiet_ns = lease_ns_;
   options.seal_timeout_ns = world_.between(20, 2000) * k_ms;
   options.intent_idle_ns = world_.between(100 * k_ms, 3 * k_s);
   options.intent_regions_max = 1 + world_.prng().below(4);

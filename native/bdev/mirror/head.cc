@@ -359,6 +359,8 @@ void Head::advance(uint64_t now_ns) {
 
 uint64_t Head::next_tick_ns() const {
   if (is_over()) return k_never;
+  // Heads that are quiet have their time together: the thread that they share sleeps in between.
+  if (is_quiet(tick_ns_)) return (tick_ns_ / options_.lease_ns + 1) * options_.lease_ns;
   const uint64_t period_ns = options_.lease_ns / 8;
   const auto if_later = [this](uint64_t at_ns) { return at_ns > tick_ns_ ? at_ns : k_never; };
   return std::min({tick_ns_ + period_ns, if_later(join_.next_copy_ns), if_later(verify_.next_ns),

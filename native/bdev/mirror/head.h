@@ -285,6 +285,9 @@ class Head {
   void on_left();
   void start_over(uint64_t now_ns);
   uint64_t lease_until_ns() const;
+  // While it is quiet members are asked once in so many leases.
+  static constexpr uint64_t k_quiet_leases = 4;
+  bool is_quiet(uint64_t now_ns) const;
   void ping(uint64_t now_ns);
 
   const Uuid& stranger_of(const MemberWork& work) const;

@@ -50,6 +50,7 @@ bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_co
   Op* const op = take_op(Purpose::user, type, lba, blocks_count);
   BALLAST_ASSERT(op != nullptr);
   ++user_ops_count_;
+  const bool was_quiet = is_quiet(now_ns);
   user_ns_ = now_ns;
   index = index_of(*op);
   if (is_over() || (stop_wanted_ && !planted(Planted::stopped_while_reading))) {
@@ -63,6 +64,7 @@ bool Head::submit(uint64_t now_ns, IoType type, uint64_t lba, uint32_t blocks_co
   } else if (state_ == HeadState::serving && may_start(*op)) {
     start_op(now_ns, *op);
   }
+  if (was_quiet) ping(now_ns);  // beside it: who reads waits for the slowest of them, not for both
   return true;
 }
 

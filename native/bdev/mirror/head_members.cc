@@ -185,10 +185,31 @@ uint64_t Head::lease_until_ns() const {
   return until_ns;
 }
 
+// Nobody uses the volume, and nothing is left to be done for it: the lease may end. Whoever comes next makes
+// it not quiet, and is answered by the rules of the lease as ever.
+bool Head::is_quiet(uint64_t now_ns) const {
+  if (options_.quiet_ns == 0 || now_ns < user_ns_ + options_.quiet_ns || state_ != HeadState::serving) {
+    return false;
+  }
+  const bool is_asking = store_asked_ || store_retry_ns_ != k_never || stop_wanted_;
+  const bool has_work = !active_.empty() || join_.member != k_nobody || change_.kind != Change::Kind::none ||
+                        verify_.report.state == VerifyState::running || is_snapshotting() ||
+                        is_removing_snapshot() || !left_.empty() || !dismissed_.empty() ||
+                        !unreconciled_.empty();
+  const bool has_marks = !marked_now_.empty() || !marked_before_.empty() || !clearing_.empty();
+  if (is_asking || has_work || has_marks) return false;
+  MemberSet in_sync;
+  record_.all().for_each([&](uint32_t member) {
+    if (members_[member].state == MemberState::in_sync) in_sync.add(member);
+  });
+  return in_sync.has_all(record_.all());
+}
+
 void Head::ping(uint64_t now_ns) {
+  const uint64_t period_ns = is_quiet(now_ns) ? options_.lease_ns * k_quiet_leases : options_.lease_ns / 4;
   record_.all().for_each([&](uint32_t member) {
     const MemberWork& work = members_[member];
-    if (!is_usable(member) || work.in_command || now_ns < work.heard_ns + options_.lease_ns / 4) return;
+    if (!is_usable(member) || work.in_command || now_ns < work.heard_ns + period_ns) return;
     if (work.state != MemberState::sealed || has_served_) send_command(now_ns, member, CommandKind::ping);
   });
 }

@@ -18,6 +18,9 @@ struct HeadOptions {
   // How long a read may rely on what the members last said, and what clocks may differ in rate.
   uint64_t lease_ns = 1'000'000'000;
   uint32_t clock_margin_percent = 10;
+  // After so long without I/O, and with nothing to be done, members are asked so seldom that the lease ends:
+  // the first read then is answered when all of them have answered. 0: never.
+  uint64_t quiet_ns = 0;
   // A member that takes longer for an I/O or a command leaves.
   uint64_t latency_budget_ns = 5'000'000'000;
   // A takeover waits so long for members that do not answer.

@@ -208,6 +208,7 @@ void MemoryReplica::submit(uint32_t association, const Io& io, IoEnded done) {
 
 void MemoryReplica::command(uint32_t association, const ReplicaRequest& request,
                             ReplicaConnection::Done done) {
+  ++commands_count_;
   if (request.words.opcode == ReplicaOpcode::read_checksums && !knows_checksums) {
     return done({Status::unsupported, Refusal::none});
   }

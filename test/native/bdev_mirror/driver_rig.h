@@ -57,6 +57,7 @@ class MemoryReplica {
   std::vector<uint8_t>& data() { return data_; }
   const ReplicaMetadata& metadata() const { return *core_->metadata(); }
   uint64_t writes_count() const { return writes_count_; }
+  uint64_t commands_count() const { return commands_count_; }
   uint64_t blocks_written() const { return blocks_written_; }
   uint64_t blocks_zeroed() const { return blocks_zeroed_; }
   uint64_t unmaps_count() const { return unmaps_count_; }
@@ -102,7 +103,7 @@ class MemoryReplica {
   std::map<uint32_t, PendingIo> ios_;
   std::map<uint32_t, PendingCommand> commands_;
   std::map<uint32_t, std::function<void()>> associations_;
-  uint64_t writes_count_ = 0, blocks_written_ = 0, blocks_zeroed_ = 0, unmaps_count_ = 0;
+  uint64_t commands_count_ = 0, writes_count_ = 0, blocks_written_ = 0, blocks_zeroed_ = 0, unmaps_count_ = 0;
 };
 
 // Everything takes `delay_ns` there and back.

@@ -203,6 +203,53 @@ TEST(HeadDriver, AMemberSlowerThanTheLatencyBudgetLeavesTheSetAndTheWriteIsAnswe
   EXPECT_TRUE(rig.all_equal());
 }
 
+TEST(HeadDriver, AsksMembersSeldomWhileNobodyUsesTheVolumeAndReadsByTheLeaseAllTheSame) {
+  DriverRig rig(3);
+  const uint64_t lease_ns = rig.options.head.lease_ns;
+  rig.options.head.quiet_ns = 3 * lease_ns;
+  rig.options.head.intent_idle_ns = lease_ns;
+  rig.start();
+  ASSERT_EQ(rig.write(0, 1, 1), Status::ok);
+  rig.world.advance(10 * lease_ns);
+  const auto asked_in = [&](uint64_t ns) {
+    const uint64_t before = rig.replicas[1]->commands_count();
+    rig.world.advance(ns);
+    return rig.replicas[1]->commands_count() - before;
+  };
+  const uint64_t quiet = asked_in(20 * lease_ns);
+  EXPECT_GE(quiet, 3u);
+  EXPECT_LE(quiet, 5u);
+
+  // Long after the lease: it waits for the answer of each member, and not for a tick.
+  DriverRig::Op& op = rig.submit(IoType::read, 0, 1);
+  rig.world.on(rig.user, [&] { rig.channel->submit(op.io); });
+  EXPECT_TRUE(rig.wait_for([&] { return rig.is_over(op); }, lease_ns / 20));
+  EXPECT_EQ(op.status, Status::ok);
+  EXPECT_GE(asked_in(2 * lease_ns), 4u);  // it is used: as often as ever
+
+  rig.world.advance(20 * lease_ns);
+  rig.connectors[2]->delay_ns = lease_ns / 5;  // there, and back
+  DriverRig::Op& late = rig.submit(IoType::read, 0, 1);
+  rig.world.on(rig.user, [&] { rig.channel->submit(late.io); });
+  rig.world.advance(lease_ns / 3);
+  EXPECT_FALSE(rig.is_over(late));
+  EXPECT_TRUE(rig.wait_for([&] { return rig.is_over(late); }, lease_ns));
+  EXPECT_EQ(late.status, Status::ok);
+}
+
+TEST(HeadDriver, IsNotQuietWhileAMemberIsAway) {
+  DriverRig rig(2);
+  rig.options.head.quiet_ns = 1;
+  rig.options.head.intent_idle_ns = k_ms;
+  rig.start();
+  rig.world.advance(k_ns_per_s);
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(true); });
+  ASSERT_TRUE(rig.wait_for([&] { return !rig.record.in_sync.has(1); }, k_ns_per_s));
+  rig.world.on(rig.home, [&] { rig.replicas[1]->be_unreachable(false); });
+  // Tried again as soon as ever.
+  ASSERT_TRUE(rig.wait_for([&] { return rig.record.in_sync.has(1); }, 4 * rig.options.head.reconnect_ns));
+}
+
 // A host's buffer is not given back while a connection that was given up may still send it.
 TEST(HeadDriver, AnswersWhenNothingOfTheIoIsOutAnyMore) {
   DriverRig rig(2);
