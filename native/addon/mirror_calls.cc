@@ -65,6 +65,16 @@ Napi::Value mirror_add_member(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volumes)
+Napi::Value mirror_begin_demotions(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [names = to_texts(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      engine.begin_demotions(names);
+                      event.finish(Outcome(Unit{}));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_demote(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
@@ -186,6 +196,7 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("replicaInfo", Napi::Function::New(env, replica_info));
   exports.Set("mirrorInfo", Napi::Function::New(env, mirror_info));
   exports.Set("mirrorPromote", Napi::Function::New(env, mirror_promote));
+  exports.Set("mirrorBeginDemotions", Napi::Function::New(env, mirror_begin_demotions));
   exports.Set("mirrorDemote", Napi::Function::New(env, mirror_demote));
   exports.Set("mirrorAddMember", Napi::Function::New(env, mirror_add_member));
   exports.Set("mirrorRemoveMember", Napi::Function::New(env, mirror_remove_member));

@@ -183,6 +183,11 @@ Outcome Engine::demote_mirror(const std::string& volume) {
   return mirrors_->demote(volume);
 }
 
+void Engine::begin_demotions(const std::vector<std::string>& volumes) {
+  BALLAST_ASSERT(!closed_);
+  mirrors_->begin_demotions(volumes);
+}
+
 void Engine::set_head_state_sink(HeadStateSink sink) {
   BALLAST_ASSERT(!closed_);
   mirrors_->set_head_state_sink(std::move(sink));

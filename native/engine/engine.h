@@ -84,6 +84,7 @@ class Engine {
   // Hosts stay connected; without a head their I/O ends as a path error.
   Outcome promote_mirror(const std::string& volume, const MirrorConfig& config);
   Outcome demote_mirror(const std::string& volume);
+  void begin_demotions(const std::vector<std::string>& volumes);
   // Before the first mirrored volume, and before the first replica. Called on reactors.
   void set_head_state_sink(HeadStateSink sink);
   void set_replica_seal_sink(ReplicaSealSink sink);

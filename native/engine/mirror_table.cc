@@ -303,21 +303,36 @@ Outcome MirrorTable::demote(const std::string& volume) {
   return Unit{};
 }
 
+void MirrorTable::begin_demotions(const std::vector<std::string>& volumes) {
+  for (const std::string& volume : volumes) {
+    if (const auto found = mirrors_.find(volume); found != mirrors_.end()) begin_end(found->second);
+  }
+}
+
+void MirrorTable::begin_end(Entry& entry) {
+  if (entry.driver == nullptr || entry.is_ended || entry.ending != nullptr) return;
+  entry.ending = std::make_shared<Signal>();
+  send_task(*entry.home, [driver = entry.driver.get(), ending = entry.ending] {
+    driver->stop([ending] { ending->raise(); });
+  });
+}
+
 void MirrorTable::end(const std::string& volume) {
   const auto found = mirrors_.find(volume);
   if (found == mirrors_.end() || found->second.driver == nullptr || found->second.is_ended) return;
   mirror::HeadDriver& driver = *found->second.driver;
+  begin_end(found->second);
+  const std::shared_ptr<Signal> ending = std::exchange(found->second.ending, nullptr);
   found->second.is_ended = true;
-  Signal ended;
-  send_task(*found->second.home, [&driver, &ended] { driver.stop([&ended] { ended.raise(); }); });
-  if (ended.wait_for(k_proper_end)) return;
+  if (ending->wait_for(k_proper_end)) return;
   log(LogLevel::warning, "engine", "volume %s: its head could not end properly: marks are left",
       log_escape(volume).c_str());
   send_task(*found->second.home, [&driver] { driver.abandon(); });
-  ended.wait();
+  ending->wait();
 }
 
 void MirrorTable::end_all() {
+  for (auto& [volume, entry] : mirrors_) begin_end(entry);
   for (auto& [volume, entry] : mirrors_) end(volume);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bdev/mirror/mirror_bdev.h"
+#include "engine/blocking.h"
 #include "engine/mirror_config.h"
 #include "engine/replica_table.h"
 #include "reactor/reactor_set.h"
@@ -34,6 +35,9 @@ class MirrorTable {
   // Ends the head, as end() does; I/O ends with `fenced` until there is another. No error if none runs.
   // not_found: the volume.
   Outcome demote(const std::string& volume);
+  // Heads that are to end together begin to: each of them waits for the store, demote() for one of them.
+  // Nothing of those that are not there.
+  void begin_demotions(const std::vector<std::string>& volumes);
   // Ends the head: properly if that is possible within a few seconds, which leaves nothing for the next one
   // to reconcile. I/O in flight ends, later I/O with `fenced`. No error if there is none.
   void end(const std::string& volume);
@@ -73,6 +77,7 @@ class MirrorTable {
     std::unique_ptr<bdev::mirror::HeadSlot> slot;
     MirrorConfig config;                               // of its head: the latest
     std::unique_ptr<bdev::mirror::HeadDriver> driver;  // made, used and destroyed on home
+    std::shared_ptr<Signal> ending;  // it was told to end, and nobody has waited for that yet
     bool is_ended = false;
     bdev::mirror::Record known;  // of no head: as it was when there was one here, or at the beginning
   };
@@ -81,6 +86,7 @@ class MirrorTable {
 
   uint32_t home_of(const std::string& volume) const;
   Outcome start_head(const std::string& volume, Entry& entry, const MirrorConfig& config);
+  static void begin_end(Entry& entry);
   void drop_head(const std::string& volume, Entry& entry);
   bool runs(Entry& entry);
   Result<Entry*> find(const std::string& volume);

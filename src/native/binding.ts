@@ -331,6 +331,7 @@ export interface NativeBinding {
   replicaInfo(engine: number, op: number, name: string): void;
   mirrorInfo(engine: number, op: number, volume: string): void;
   mirrorPromote(engine: number, op: number, volume: string, mirror: NativeMirror): void;
+  mirrorBeginDemotions(engine: number, op: number, volumes: readonly string[]): void;
   mirrorDemote(engine: number, op: number, volume: string): void;
   mirrorAddMember(engine: number, op: number, volume: string, member: NativeMirror['members'][number]): void;
   mirrorRemoveMember(engine: number, op: number, volume: string, uuid: string): void;

@@ -1,9 +1,11 @@
 // The engine's members for replicas and mirrored volumes: arguments are checked, the addon is called,
 // failures become errors. `Engine` is made of it.
+import { setImmediate } from 'node:timers/promises';
 import { binding, type NativeResults } from './binding.js';
 import { checkFunction, checkObject, checkText, checkU64 } from './checks.js';
 import { EnginePools } from './engine-pools.js';
 import {
+  engineFailure,
   growFailure,
   headFailure,
   memberFailure,
@@ -32,6 +34,9 @@ import type {
 import { listenToMirrors, operate } from './operations.js';
 
 export abstract class EngineMirrors extends EnginePools implements MirrorEngine {
+  /** Those that are to begin with the next turn of the event loop. */
+  #demoting: { readonly volumes: string[]; readonly begun: Promise<void> } | undefined;
+
   async addReplica(options: ReplicaOptions): Promise<ReplicaInfo> {
     const native = checkReplicaOptions(options);
     const engine = this.useEngine();
@@ -149,8 +154,27 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
 
   async demoteMirror(volume: string): Promise<void> {
     checkText(volume, 'volume', 255);
+    await this.#beginDemotion(volume);
     const engine = this.useEngine();
     await operate<void>((op) => binding.mirrorDemote(engine, op, volume), mirrorFailure(volume));
+  }
+
+  /**
+   * Those of one turn of the event loop begin together: each ends with a commit of the store, and one after
+   * the other they would take as long as all of these.
+   */
+  #beginDemotion(volume: string): Promise<void> {
+    this.#demoting ??= { volumes: [], begun: this.#beginDemotions() };
+    this.#demoting.volumes.push(volume);
+    return this.#demoting.begun;
+  }
+
+  async #beginDemotions(): Promise<void> {
+    await setImmediate();
+    const { volumes = [] } = this.#demoting ?? {};
+    this.#demoting = undefined;
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorBeginDemotions(engine, op, volumes), engineFailure('demote'));
   }
 
   listenToMirrors(listeners: MirrorListeners): void {

@@ -187,6 +187,39 @@ describe('a head that comes and goes', () => {
     await controller.close();
   });
 
+  it('ends beside others that are demoted at once, not after each of them', async () => {
+    const stored = new Map<string, MirrorRecord>();
+    const ends: (() => void)[] = [];
+    const names = ['a', 'b', 'c'];
+    engine.listenToMirrors({
+      onStoreRequest: ({ volume, expectedRevision, wanted }) => {
+        const current = { ...wanted, revision: expectedRevision + 1n };
+        const answer = () => {
+          stored.set(volume, current);
+          engine.answerStore(volume, { kind: 'stored', current });
+        };
+        if (!wanted.headStopped) return answer();
+        // The store is slow: nobody has an answer before all have asked.
+        ends.push(answer);
+        if (ends.length === names.length) for (const end of ends) end();
+      },
+    });
+    for (const [index, name] of names.entries()) {
+      const id = uuid(`${index + 1}`);
+      const path = join(temporaryFolder(), name);
+      await engine.addReplica({ name, path, sizeBytes: 1n << 20n, uuid: id, content: 'complete' });
+      const members = [{ uuid: id, inSync: true, sealedEpoch: 0n }];
+      await engine.addVolume({
+        ...{ name, kind: 'mirror', nqn: `${nqn}-${name}`, uuid: uuid(`${index + 5}`) },
+        mirror: { ...mirror, members: [{ uuid: id, replica: name }], record: { ...one, members } },
+      });
+    }
+    const serves = async (name: string) => (await engine.mirrorInfo(name)).state === 'serving';
+    for (const name of names) await expect.poll(() => serves(name)).toBe(true);
+    await Promise.all(names.map((name) => engine.demoteMirror(name)));
+    expect([...stored.values()].map(({ headStopped }) => headStopped)).toEqual([true, true, true]);
+  });
+
   it('is of a volume that is served', async () => {
     expect(await rejection(engine.promoteMirror('db', mirror))).toMatchObject({ code: 'MIRROR_CONFLICT' });
     expect(await rejection(engine.demoteMirror('db'))).toMatchObject({ code: 'MIRROR_NOT_FOUND' });
