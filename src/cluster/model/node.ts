@@ -78,14 +78,17 @@ function freeSlot(name: string, others: readonly NodeRecord[]): number {
   throw new NodeStateError(name, `cannot join: there are ${nodesMax} nodes, as many as there may be`);
 }
 
-/** Starts again, perhaps elsewhere: what it says of itself is taken, what was decided about it stays. */
+/**
+ * Starts again, perhaps elsewhere: what it says of itself is taken, what was decided about it stays. So do
+ * its labels, and its zone, where it says nothing of them: somebody may have set them since.
+ */
 function rejoin(known: NodeRecord, node: JoiningNode, others: readonly NodeRecord[]): NodeRecord {
   if (known.state === 'decommissioned') {
     throw new NodeStateError(known.name, 'was decommissioned; a node of a new state directory may join');
   }
   checkUnique(node, others);
-  const { zone: _zone, ...kept } = known;
-  const next: NodeRecord = { ...kept, ...node };
+  const labels = Object.keys(node.labels).length > 0 ? node.labels : known.labels;
+  const next: NodeRecord = { ...known, ...node, labels };
   return sameNode(known, next) ? known : next;
 }
 

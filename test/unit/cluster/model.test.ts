@@ -80,13 +80,16 @@ describe('a node that joins', () => {
   });
 
   it('again keeps what was decided about it, and takes what it says of itself', () => {
-    const known = { ...inState('cordoned'), labels: { disk: 'old' } };
-    expect(joinNode({ ...joining(1), labels: { disk: 'old' } }, [known], now)).toBe(known);
+    const known = { ...inState('cordoned'), labels: { disk: 'old' }, zone: 'z1' };
+    const same = { ...joining(1), labels: { disk: 'old' }, zone: 'z1' };
+    expect(joinNode(same, [known], now)).toBe(known);
+    const other = { ...same, labels: { disk: 'new' }, zone: 'z2' };
+    expect(joinNode(other, [known], now)).toMatchObject({ labels: { disk: 'new' }, zone: 'z2' });
     const moved = joining(1, { addresses: joining(5).addresses });
     expect(joinNode(moved, [known], now)).toMatchObject({
       state: 'cordoned',
       addresses: joining(5).addresses,
-      labels: {},
+      ...{ labels: { disk: 'old' }, zone: 'z1' }, // it says nothing of them
     });
   });
 
