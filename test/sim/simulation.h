@@ -234,6 +234,7 @@ class Simulator {
   // --- snapshots ---
   void draw_snapshots();
   void snapshot_some();
+  bool is_taken(const Uuid& uuid) const;
   void delete_some_snapshot(const std::shared_ptr<HeadProcess>& process);
   void check_snapshot(HeadProcess& process);
   void keep_snapshot(const HeadProcess& process, const SnapshotTaking& taking);

@@ -41,7 +41,8 @@ void Simulator::snapshot_some() {
     met(fault_snapshot);
     if (!snapshots_.empty() && snapshot_prng_.chance(1, 6)) return delete_some_snapshot(process);
     // At times one that a head before, or this one, could not complete, or that it is at.
-    const bool is_again = snapshot_prng_.chance(1, 3) && snapshots_count_ > 0;
+    const bool is_again =
+        snapshot_prng_.chance(1, 3) && snapshots_count_ > 0 && !is_taken(snapshot_uuid(snapshots_count_));
     const Uuid uuid = snapshot_uuid(is_again ? snapshots_count_ : ++snapshots_count_);
     const auto request = bdev::mirror::snapshot_request(uuid, 1, uuid.text());
     with_head(process, [&](Head& head, uint64_t now_ns) {
@@ -53,6 +54,10 @@ void Simulator::snapshot_some() {
       world_.say("snapshot " + uuid.text() + " is asked for");
     });
   });
+}
+
+bool Simulator::is_taken(const Uuid& uuid) const {
+  return std::ranges::any_of(snapshots_, [&](const TakenSnapshot& one) { return one.uuid == uuid; });
 }
 
 void Simulator::delete_some_snapshot(const std::shared_ptr<HeadProcess>& process) {
@@ -173,13 +178,14 @@ void Simulator::check_snapshot_rest() {
   const SnapshotReport& report = process->head->snapshot_report();
   if (report.state != SnapshotState::failed) return;
   // Nobody was told of it, or somebody had one of another time.
-  if (process->head->snapshot_removal().uuid != report.request.uuid) return;
+  const bdev::mirror::SnapshotRemoval& removal = process->head->snapshot_removal();
+  if (removal.uuid != report.request.uuid) return;
   if (report.failure == bdev::mirror::SnapshotFailure::refused && report.status == Status::invalid) return;
-  if (!process->head->snapshot_removal().left.empty()) return fail("the rest of a snapshot is not deleted");
-  record_.in_sync.for_each([&](uint32_t place) {
-    const auto& snapshots = nodes_[node_at(place)].replica->disk().image().snapshots;
-    if (snapshots.contains(report.request.uuid)) fail("a snapshot is left that is not complete");
-  });
+  if (!removal.left.empty()) return fail("the rest of a snapshot is not deleted");
+  for (uint32_t i = 0; i < removal.members_count; ++i) {
+    const auto& snapshots = nodes_[node_of(removal.members[i])].replica->disk().image().snapshots;
+    if (snapshots.contains(removal.uuid)) fail("a snapshot is left that is not complete");
+  }
 }
 
 }  // namespace ballast::sim

@@ -57,7 +57,8 @@ class Head {
   VerifyRefusal start_verify(uint64_t now_ns);
   void cancel_verify();
   // Of all members in sync, of one moment; what comes of it: snapshot_report(). None is taken of one that is
-  // under way, or was done last, already.
+  // under way, or was done last, already. Its UUID is of this attempt alone: if it cannot be completed, what
+  // members have of it is deleted.
   SnapshotRefusal snapshot(uint64_t now_ns, const SnapshotRequest& request);
   // Of all members that can be reached; of which: snapshot_removal(), when nobody is left there.
   SnapshotRefusal delete_snapshot(uint64_t now_ns, const Uuid& uuid);
@@ -338,6 +339,7 @@ class Head {
 
   // head_snapshot.cc: all members in sync at one moment
   bool is_snapshotting() const;
+  bool is_in_barrier() const;
   bool is_held(const Op& op) const;
   bool is_writing();
   uint64_t snapshot_deadline_ns() const;

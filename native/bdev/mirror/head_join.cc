@@ -171,7 +171,8 @@ void Head::advance_join(uint64_t now_ns) {
       if (!join_.asked) join_.asked = send_command(now_ns, join_.member, CommandKind::set_syncing, 0, false);
       break;
     case JoinStep::store:
-      if (leaving_.empty() && left_.empty()) ask_store(StoreWish::add);
+      if (!leaving_.empty() || !left_.empty()) break;
+      if (!is_in_barrier() || planted(Planted::snapshot_doubted)) ask_store(StoreWish::add);
       break;
   }
 }

@@ -89,6 +89,11 @@ bool Head::is_removing_snapshot() const {
 
 // ---- the barrier ----
 
+bool Head::is_in_barrier() const {
+  const SnapshotState state = snapshot_.report.state;
+  return state == SnapshotState::draining || state == SnapshotState::taking;
+}
+
 // What an unclean end left may have to be made equal while writes of hosts wait already.
 bool Head::is_held(const Op& op) const {
   if (is_reader(op) || planted(Planted::snapshot_unheld)) return false;
@@ -122,7 +127,10 @@ void Head::advance_snapshot(uint64_t now_ns) {
   advance_removal(now_ns);
 }
 
+// Whom the store may have added already another head may have sealed alone: nobody is being added when it
+// begins, and nobody is from then on.
 void Head::begin_barrier(uint64_t now_ns) {
+  if (store_wish_ == StoreWish::add && !planted(Planted::snapshot_doubted)) return;
   if (!unreconciled_.empty() && !planted(Planted::snapshot_unreconciled)) return;
   snapshot_.report.state = SnapshotState::draining;
   snapshot_.held_since_ns = now_ns;
@@ -137,7 +145,6 @@ void Head::end_drain() {
   snapshot_.report.blocks_count = record_.blocks_count;
 }
 
-// Also one that becomes one of the set meanwhile: it has what the others have.
 void Head::tell_to_snapshot(uint64_t now_ns) {
   readable().for_each([&](uint32_t member) {
     if (snapshot_.sent.has(member)) return;

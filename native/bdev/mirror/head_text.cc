@@ -33,7 +33,7 @@ Activity Head::activity() const {
   }
   if (!leaving_.empty()) return Activity::removing;
   if (!left_.empty()) return Activity::telling;
-  if (is_snapshotting() && snapshot_.report.state != SnapshotState::waiting) return Activity::snapshotting;
+  if (is_in_barrier()) return Activity::snapshotting;
   if (join_.step >= JoinStep::tell) return Activity::adding;
   if (join_.step == JoinStep::copy) return Activity::copying;
   if (join_.step != JoinStep::none) return Activity::preparing;

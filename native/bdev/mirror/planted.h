@@ -60,6 +60,7 @@ enum class Planted : uint8_t {
   snapshot_unheld,         // what is written while members take a snapshot
   snapshot_undrained,      // or was being written when they began
   snapshot_unreconciled,   // what is not made equal yet is not the same in it
+  snapshot_doubted,        // it is taken while the store may have added another member
   snapshot_by_one,         // it is complete when one of them has it
   grown_early,             // a volume is larger before all members in sync are
   left_in_disorder,        // what one that left has marked is never copied back to it
@@ -84,12 +85,14 @@ enum class Planted : uint8_t {
   member_content_volatile,      // complete, before that is durable
   member_damaged_marks,         // a damaged block of marks counts as empty
   member_damaged_map,           // one of an absent member's map does
-  member_snapshot_unfenced,     // who is not sealed may have one taken
-  member_snapshot_volatile,     // it is answered before it is durable
-  member_size_volatile,         // it has grown, before that is durable
-  member_grown_forgotten,       // what it has grown by is not missing where everything is
-  member_copied_unflushed,      // what was copied is noted before what was written there since
-  member_copied_trusted,        // at the start all behind the copied part counts as copied, too
+  // Who is not sealed may have one taken. Its connection is dropped, so that no head relies on it: the
+  // simulation cannot see this, the tests of the member alone do.
+  member_snapshot_unfenced,
+  member_snapshot_volatile,  // it is answered before it is durable
+  member_size_volatile,      // it has grown, before that is durable
+  member_grown_forgotten,    // what it has grown by is not missing where everything is
+  member_copied_unflushed,   // what was copied is noted before what was written there since
+  member_copied_trusted,     // at the start all behind the copied part counts as copied, too
   // At the start nothing is noted of regions that are marked. A head marks them again, which notes it, too:
   // the simulation cannot see this, the tests of the member alone do.
   member_marked_granules,

@@ -224,6 +224,84 @@ TEST_F(EngineMirror, ChangesItsMembersWhileItServes) {
 }
 
 // Nobody may be there to answer any more when a process ends.
+TEST_F(EngineMirror, TakesSnapshotsOfMembersThatAreVolumesOfPools) {
+  ASSERT_TRUE(engine_->pools()
+                  .create({.name = "p",
+                           .uuid = number_uuid(20),
+                           .devices = {{folder_ / "disk", uint64_t{1} << 30, number_uuid(21)}}})
+                  .ok());
+  VolumeConfig config = volume();
+  config.uuid = number_uuid(3);
+  config.mirror->members[0].local_replica = "p0";
+  for (const std::string number : {"0", "1"}) {
+    const auto index = static_cast<uint8_t>(number[0] - '0');
+    const Uuid uuid = number_uuid(index + 40);
+    config.mirror->members[index].uuid = config.mirror->record.members[index] = uuid;
+    ASSERT_TRUE(
+        engine_->pools()
+            .create_volume(
+                "p", {.name = "v" + number, .uuid = number_uuid(index + 30), .size_bytes = k_size_bytes})
+            .ok());
+    const auto added = engine_->add_replica({.name = "p" + number,
+                                             .pool = "p",
+                                             .volume = "v" + number,
+                                             .uuid = uuid,
+                                             .volume_uuid = number_uuid(3),
+                                             .content = mirror::Content::complete});
+    ASSERT_TRUE(added.ok()) << added.error().text;
+  }
+  EXPECT_EQ(engine_->snapshot_mirror("v", number_uuid(50), "s", 7).errc(), Errc::not_found);
+  ASSERT_TRUE(engine_->add_volume(config).ok());
+  ASSERT_TRUE(becomes("serving"));
+  const auto taken = [&](uint8_t number) {
+    const Outcome asked = engine_->snapshot_mirror("v", number_uuid(number), "s", 7);
+    EXPECT_TRUE(asked.ok()) << asked.error().text;
+    EXPECT_TRUE(eventually([&] {
+      const auto info = engine_->mirror_info("v");
+      return info->snapshot->state == "done" || info->snapshot->state == "failed";
+    }));
+    return *engine_->mirror_info("v")->snapshot;
+  };
+  const auto in_pool = [&](const std::string& of) { return *engine_->pools().snapshots("p", of); };
+  const auto removed = [&] {
+    EXPECT_TRUE(eventually([&] { return !engine_->mirror_info("v")->snapshot_removal->is_running; }));
+    return engine_->mirror_info("v")->snapshot_removal->members.size();
+  };
+  EXPECT_EQ(engine_->snapshot_mirror("v", number_uuid(50), "", 7).errc(), Errc::invalid_argument);
+  const MirrorSnapshotInfo first = taken(50);
+  EXPECT_EQ(first.state, "done") << first.trouble;
+  EXPECT_EQ(first.members.size(), 2u);
+  EXPECT_EQ(first.size_bytes, k_size_bytes);
+  for (const std::string of : {"v0", "v1"}) {
+    ASSERT_EQ(in_pool(of).size(), 1u);
+    EXPECT_EQ(in_pool(of)[0].name, "s");
+    EXPECT_EQ(in_pool(of)[0].uuid, number_uuid(50));
+    EXPECT_EQ(in_pool(of)[0].created_at_s, 7u);
+  }
+  // The name is taken at one of them, which says so over the wire: nothing of it is left at the other.
+  ASSERT_TRUE(engine_->pools().delete_snapshot("p", "v0", "s").ok());
+  const MirrorSnapshotInfo second = taken(51);
+  EXPECT_EQ(second.state, "failed");
+  EXPECT_EQ(second.trouble, "member " + number_uuid(41).text() + " has a snapshot of this name already");
+  removed();
+  EXPECT_TRUE(in_pool("v0").empty());
+  EXPECT_EQ(in_pool("v1").size(), 1u);
+  ASSERT_TRUE(engine_->delete_mirror_snapshot("v", number_uuid(50)).ok());
+  EXPECT_EQ(removed(), 2u);  // none is no error
+  EXPECT_TRUE(in_pool("v1").empty());
+  EXPECT_EQ(engine_->mirror_info("v")->record.in_sync.size(), 2u);
+}
+
+TEST_F(EngineMirror, TakesNoSnapshotOfFiles) {
+  ASSERT_TRUE(engine_->add_volume(volume()).ok());
+  ASSERT_TRUE(becomes("serving"));
+  ASSERT_TRUE(engine_->snapshot_mirror("v", number_uuid(50), "s", 7).ok());
+  ASSERT_TRUE(eventually([&] { return engine_->mirror_info("v")->snapshot->state == "failed"; }));
+  const std::string trouble = engine_->mirror_info("v")->snapshot->trouble;
+  EXPECT_NE(trouble.find("takes no snapshots: it is not a volume of a pool"), std::string::npos) << trouble;
+  EXPECT_EQ(engine_->mirror_info("v")->record.in_sync.size(), 2u);
+}
+
 TEST_F(EngineMirror, ClosesWithoutAStoreAndWithoutAMember) {
   ASSERT_TRUE(engine_->add_volume(volume()).ok());
   ASSERT_TRUE(becomes("serving"));
