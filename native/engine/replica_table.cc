@@ -1,6 +1,7 @@
 #include "engine/replica_table.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <utility>
 
@@ -324,10 +325,22 @@ Outcome ReplicaTable::remove_of_pool(const std::string& pool) {
 }
 
 void ReplicaTable::close_all() {
+  // All together: there may be thousands.
+  std::deque<Signal> closed(replicas_.size());
+  auto next = closed.begin();
   for (auto& [name, entry] : replicas_) {
     BALLAST_ASSERT(!is_held(entry));
     entry.nqn.clear();  // the target has closed it
-    close(entry);
+    Signal& one = *next++;
+    if (entry.replica == nullptr) {
+      one.raise();
+      continue;
+    }
+    send_task(entry.replica->home(), [&entry, &one] { entry.replica->close([&one] { one.raise(); }); });
+  }
+  for (Signal& one : closed) one.wait();
+  for (auto& [name, entry] : replicas_) {
+    if (entry.replica != nullptr) run_on(entry.replica->home(), [&entry] { entry.replica.reset(); });
     close_devices(entry.devices, false);
   }
   replicas_.clear();

@@ -1,6 +1,7 @@
 #include "engine/volume_table.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "base/log.h"
 #include "bdev/crypt/crypt_bdev.h"
@@ -179,9 +180,14 @@ Outcome VolumeTable::set_qos(const std::string& name, const bdev::qos::Config& c
 }
 
 void VolumeTable::drain_all() {
+  // All together: each goes round its reactors, and there may be thousands.
+  std::deque<Signal> drained(volumes_.size());
+  auto next = drained.begin();
   for (auto& [name, volume] : volumes_) {
-    wait_for([&](auto done) { volume.device->drain(done); });
+    volume.device->drain([&one = *next] { one.raise(); });
+    ++next;
   }
+  for (Signal& one : drained) one.wait();
 }
 
 Outcome VolumeTable::remove_of_pool(const std::string& pool) {
