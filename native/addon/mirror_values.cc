@@ -116,7 +116,15 @@ Napi::Value from_replica_info(Napi::Env env, const engine::ReplicaInfo& info) {
   object.Set("content", content_text(info.content));
   object.Set("unusable", info.is_unusable);
   object.Set("markedRegions", count(info.marked_regions));
-  object.Set("absentMembers", info.absent_members);
+  object.Set("absentMembers", count(info.absent.size()));
+  Napi::Array absent = Napi::Array::New(env, info.absent.size());
+  for (uint32_t i = 0; i < info.absent.size(); ++i) {
+    Napi::Object member = Napi::Object::New(env);
+    member.Set("uuid", info.absent[i].uuid.text());
+    member.Set("sinceEpoch", big(env, info.absent[i].since_epoch));
+    absent.Set(i, member);
+  }
+  object.Set("absent", absent);
   object.Set("sealed", info.is_sealed);
   return object;
 }

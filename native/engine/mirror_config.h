@@ -43,8 +43,8 @@ struct ReplicaInfo {
   bdev::mirror::Content content = bdev::mirror::Content::nothing;
   bool is_unusable = false;  // its metadata is damaged: it takes part again as a new one
   uint64_t marked_regions = 0;
-  uint32_t absent_members = 0;  // whose missing writes it notes
-  bool is_sealed = false;       // a head uses it
+  std::vector<bdev::mirror::KnownAbsent> absent;  // whose missing writes it notes
+  bool is_sealed = false;                         // a head uses it
 };
 
 // A member as the head reaches it: a replica of this process by name, or one of another by its address.

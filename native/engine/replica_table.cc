@@ -366,7 +366,7 @@ ReplicaInfo ReplicaTable::describe(const std::string& name, Entry& entry) {
   info.content = facts.content;
   info.is_unusable = facts.is_unusable;
   info.marked_regions = facts.marked_regions;
-  info.absent_members = facts.absent_members;
+  info.absent.assign(facts.absent.begin(), facts.absent.begin() + facts.absent_members);
   info.is_sealed = facts.is_sealed;
   return info;
 }

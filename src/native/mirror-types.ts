@@ -24,6 +24,12 @@ export interface ReplicaOptions {
   readonly hosts?: readonly string[];
 }
 
+/** A member that may miss what was written since. */
+export interface AbsentReplica {
+  readonly uuid: string;
+  readonly sinceEpoch: bigint;
+}
+
 export interface ReplicaInfo {
   readonly name: string;
   readonly uuid: string;
@@ -42,6 +48,8 @@ export interface ReplicaInfo {
   readonly markedRegions: number;
   /** Whose missing writes it notes. */
   readonly absentMembers: number;
+  /** The same, by UUID; since the epoch in which they were noted first. */
+  readonly absent: readonly AbsentReplica[];
   /** A head uses it. */
   readonly sealed: boolean;
 }

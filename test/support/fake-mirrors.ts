@@ -55,7 +55,7 @@ export class FakeMirrors {
       sizeMaxBytes: 16n * sizeBytes,
       content: options.content ?? 'nothing',
       maxEpoch: 0n,
-      ...{ unusable: false, markedRegions: 0, absentMembers: 0, sealed: false },
+      ...{ unusable: false, markedRegions: 0, absentMembers: 0, absent: [], sealed: false },
     };
     const info = { ...kept, name };
     this.places.set(place, info);

@@ -460,7 +460,9 @@ ReplicaFacts Replica::facts() const {
   facts.max_epoch = metadata.superblock.max_epoch;
   facts.content = metadata.superblock.content;
   facts.marked_regions = metadata.marks.count();
-  for (const AbsentEntry& entry : metadata.superblock.absent) facts.absent_members += !entry.is_free();
+  for (const AbsentEntry& entry : metadata.superblock.absent) {
+    if (!entry.is_free()) facts.absent[facts.absent_members++] = {entry.member_uuid, entry.since_epoch};
+  }
   return facts;
 }
 

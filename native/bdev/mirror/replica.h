@@ -61,6 +61,7 @@ struct ReplicaFacts {
   bool is_sealed = false;
   uint64_t marked_regions = 0;
   uint32_t absent_members = 0;
+  std::array<KnownAbsent, k_absent_slots> absent{};  // those, first
 };
 
 class Replica {

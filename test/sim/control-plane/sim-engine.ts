@@ -289,6 +289,7 @@ export class SimEngine implements AgentEngine {
       ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid) },
       ...{ sizeBytes, sizeMaxBytes: 1n << 36n },
       ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
+      absent: [],
       sealed: found.head !== undefined,
     };
   }

@@ -152,7 +152,7 @@ describe('serve', () => {
       content: 'nothing',
       maxEpoch: 0n,
     } as const;
-    const rest = { unusable: false, markedRegions: 0, absentMembers: 0, sealed: false };
+    const rest = { unusable: false, markedRegions: 0, absentMembers: 0, absent: [], sealed: false };
     const nqn = 'nqn.2026-11.dev.ballast:volume:x';
     const volume = { name: 'db', kind: 'mirror', nsid: 1, uuid, durable: true } as const;
     cli.mirrors = {
