@@ -1,16 +1,21 @@
 // A node of a cluster: makes true what the records want of it, and says what is so. One for each daemon that
 // is an agent; made in src/main when the engine runs and pools are open.
 import type { Clock } from '../base/clock.js';
+import { StoreRestoredError } from '../base/cluster-errors.js';
 import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import type { LineageWatch } from '../cluster/lineage/lineage-watch.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
+import type { NodeRecord } from '../cluster/model/node.js';
 import { ClusterView } from '../cluster/view/cluster-view.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import { StoreBridge } from '../mirrors/store-bridge.js';
 import type { Store } from '../store/types.js';
 import { FactsLease } from './facts-lease.js';
+import { inventory } from './inventory.js';
 import { NodeVolumes } from './node-volumes.js';
+import type { ReplicaNotes } from './replica-notes.js';
+import { Reports } from './reports.js';
 import type { AgentEngine } from './types.js';
 import { Wanted } from './wanted.js';
 
@@ -19,6 +24,11 @@ export interface AgentOptions {
   readonly store: Store;
   /** Over the same store: whether that is the one of the cluster. Absent: it is. */
   readonly lineage?: Pick<LineageWatch, 'refusal' | 'refuse' | 'onRefused'>;
+  /**
+   * For a store that is lost: what is noted beside replicas, and where disks are told of. Absent:
+   * nowhere.
+   */
+  readonly recovery?: AgentRecovery;
   /** UUID of the node, and who it is to replicas of others. */
   readonly node: string;
   readonly host: HostIdentity;
@@ -29,28 +39,54 @@ export interface AgentOptions {
   readonly log: Log;
 }
 
+export interface AgentRecovery {
+  readonly notes: ReplicaNotes;
+  /** The record of this node. */
+  readonly record: NodeRecord;
+  /** Not guarded: it may be refused. */
+  readonly store: Pick<Store, 'list' | 'commit'>;
+}
+
 export class Agent {
   readonly #volumes: NodeVolumes;
   readonly #view: ClusterView;
   readonly #facts: FactsLease;
   readonly #bridge: StoreBridge;
   readonly #applied: Promise<void>;
+  readonly #reports: Reports | undefined;
+  readonly #hold: () => void;
+  #isHeld = false;
 
-  constructor({ engine, store, lineage, node, host, version, pools, clock, log }: AgentOptions) {
+  constructor(options: AgentOptions) {
+    const { engine, store, lineage, recovery, node, host, version, pools, clock, log } = options;
     const records = new MirrorRecords(store);
     const started = clock.date().toISOString();
     const bridge = new StoreBridge({
-      ...{ records, log, clock },
+      ...{ log, clock },
+      records: {
+        get: (name) => records.get(name),
+        swap: async (name, mirror) => {
+          // Records may be made anew by what disks say now: who is in sync stays as it is meanwhile.
+          if (this.#isHeld) throw new StoreRestoredError('somebody refuses it');
+          return records.swap(name, mirror);
+        },
+      },
       answer: (volume, answer) => engine.answerStore(volume, answer),
     });
     const volumes = new NodeVolumes({
       ...{ engine, store, records, bridge, node, host, clock, log },
       onFacts: (volume) => this.#facts.changed(volume),
       refuseStore: (reason, isStillSo) => lineage?.refuse(reason, isStillSo),
+      ...(recovery !== undefined && { notes: recovery.notes }),
     });
+    this.#reports = recovery && reportsOf(recovery, options);
     const hold = () => {
-      volumes.setHeld(lineage?.refusal !== undefined || this.#view.refusals.size > 0);
+      const isHeld = lineage?.refusal !== undefined || this.#view.refusals.size > 0;
+      this.#isHeld = isHeld;
+      volumes.setHeld(isHeld);
+      this.#reports?.set(isHeld || this.#view.isInquired);
     };
+    this.#hold = hold;
     lineage?.onRefused(() => {
       volumes.forgetRecords();
       hold();
@@ -90,6 +126,7 @@ export class Agent {
   async start(): Promise<void> {
     this.#volumes.start();
     this.#view.start();
+    this.#hold(); // it may be refused already
     await this.#applied;
   }
 
@@ -104,6 +141,7 @@ export class Agent {
    */
   async stop(): Promise<void> {
     await this.#view.close();
+    await this.#reports?.close();
     await this.#facts.close(); // before: nobody is to wait for this node
     await this.#volumes.handOver();
   }
@@ -112,4 +150,13 @@ export class Agent {
   close(): Promise<void> {
     return this.#bridge.close();
   }
+}
+
+function reportsOf({ notes, record, store }: AgentRecovery, options: AgentOptions): Reports {
+  const { engine, pools, host, clock, log } = options;
+  const { hostNqn } = host;
+  return new Reports({
+    ...{ store, clock, log, node: record },
+    inventory: () => inventory({ engine, pools, notes, hostNqn }),
+  });
 }

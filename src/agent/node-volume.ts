@@ -10,13 +10,15 @@ import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
 import type { StillSo } from '../cluster/lineage/lineage-watch.js';
 import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
-import { decodeMirror, realMembers } from '../mirrors/record.js';
+import { encodeVolume } from '../cluster/model/volume-record.js';
+import { decodeMirror, encodeMirror, realMembers } from '../mirrors/record.js';
 import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
 import type { PoolNames } from './pool-names.js';
+import type { ReplicaNotes } from './replica-notes.js';
 import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
@@ -31,6 +33,8 @@ export interface NodeVolumeOptions {
   readonly poolNames: Pick<PoolNames, 'of'>;
   readonly records: Pick<MirrorRecords, 'get'>;
   readonly bridge: Pick<StoreBridge, 'serve'>;
+  /** Where the records are noted beside the replica; absent: nowhere. */
+  readonly notes?: Pick<ReplicaNotes, 'put' | 'delete'>;
   /** The store says less than the disks of this node: it is not that of the cluster. */
   readonly refuseStore?: (reason: string, isStillSo: StillSo) => void;
   /** UUID of this node, and who it is to replicas of others. */
@@ -202,11 +206,23 @@ export class NodeVolume {
     if (this.#hasLeft(record) && this.#hasLeft(await this.#storedRecord())) return this.#discard();
     await this.#ensureReplica(record);
     await this.#endSmaller(record);
+    await this.#note();
     await this.#ensureServed(record);
     await this.#ensureAllowed();
     this.#tellCluster();
     const isTold = await this.#tellSize();
     return (await this.#ensureMembers()) && (await this.#ensureSize()) && isTold;
+  }
+
+  /** Before a head here changes who is a member: who comes next has to be known by somebody in sync. */
+  async #note(): Promise<void> {
+    const [mirror, { record: volume, uuid }] = [this.#record, this.#wanted];
+    if (mirror === undefined || volume === undefined) return;
+    await this.#options.notes?.put(this.replica, {
+      volume: encodeVolume(volume),
+      mirror: encodeMirror({ volumeUuid: uuid, record: mirror }),
+      revision: mirror.revision,
+    });
   }
 
   async #readRecord(): Promise<MirrorRecord> {
@@ -235,6 +251,7 @@ export class NodeVolume {
     for (const one of [replicaDataName(this.replica), replicaMetadataName(this.replica)]) {
       if (there.has(one)) await engine.deletePoolVolume(pool, one);
     }
+    await this.#options.notes?.delete(this.replica);
     this.#isDiscarded = true;
     log.info({ room: 'agent', volume: name }, `volume '${name}': the data of the replica here is deleted`);
     return true;

@@ -1,7 +1,7 @@
 // What an agent is to make true on its node: plain data, made of the records of the cluster.
 import type { HostPort } from '../base/address.js';
 import type { QosWords } from '../base/qos.js';
-import type { VolumeState } from '../cluster/model/volume.js';
+import type { VolumeRecord, VolumeState } from '../cluster/model/volume.js';
 import type { MirrorEngine } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type { AnaState, QosLimits, VolumeInfo, VolumeOptions } from '../native/types.js';
@@ -30,6 +30,8 @@ export interface WantedReplica extends ReplicaPlace {
 
 /** A volume of which this node keeps a replica, or is to give one up. */
 export interface WantedVolume {
+  /** That this was made of; to be noted beside the replica. */
+  readonly record?: VolumeRecord;
   /** Of the record that this was made of. */
   readonly revision: bigint;
   /** Of the cluster, and of its mirror record. */

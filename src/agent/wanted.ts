@@ -73,6 +73,7 @@ function wantedOf(
   const { name, uuid, nqn, state, wishes, head, hosts, qos } = volume;
   const sizeBytes = promisedBytes(volume);
   return {
+    record: volume,
     ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
     members: volume.replicas.map((replica) => replica.uuid),
     ...(head !== undefined && { head }),

@@ -4,6 +4,7 @@ import { ClusterUnsupportedError } from '../base/cluster-errors.js';
 import { hostsMax, zonesMax } from '../base/volume-spec.js';
 import type { Explanation } from '../controller/explain.js';
 import type { ClusterStatus as StatusView } from '../controller/health.js';
+import type { RebuildPlan } from '../controller/rebuild.js';
 import type {
   ClusterNodeView,
   ClusterPoolNodeView,
@@ -307,6 +308,58 @@ export function clusterPoolBody({ name, nodes }: ClusterPoolView): ClusterPoolBo
       labels: { ...labels },
       ...{ capacityBytes: count(capacityBytes), freeBytes: count(freeBytes) },
       ...{ thinBytes: count(thinBytes), thickBytes: count(thickBytes) },
+    })),
+  };
+}
+
+export const ClusterRebuildRequest = Type.Object(
+  {
+    execute: Type.Optional(Type.Boolean({ description: 'false, the default: only what would be done.' })),
+    without: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: 64,
+        description: 'Names or UUIDs of nodes that are not waited for: what only they have is left out.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const Names = Type.Array(Type.String());
+
+export const ClusterRebuild = Type.Object(
+  {
+    done: Type.Boolean({ description: 'It was carried out.' }),
+    refusals: Type.Array(Type.Object({ name: Type.String(), kind: Type.String(), reason: Type.String() }), {
+      description: 'Who does not take this store for that of the cluster.',
+    }),
+    reported: Type.Array(Type.String(), { description: 'Nodes that have said what they have.' }),
+    silent: Type.Array(Type.String(), { description: 'Known nodes that have not: nothing is done.' }),
+    rebuilt: Type.Array(
+      Type.Object({
+        ...{ name: Type.String(), uuid: Type.String(), epoch: Count },
+        ...{ inSync: Names, stale: Names },
+      }),
+      { description: 'Volumes whose records are made, with the nodes of their replicas.' },
+    ),
+    refused: Type.Array(
+      Type.Object({ name: Type.Optional(Type.String()), uuid: Type.String(), reason: Type.String() }),
+      { description: 'Volumes that nobody serves for now, and why.' },
+    ),
+    gone: Type.Array(Type.String(), { description: 'Volumes of this store of which no disk has anything.' }),
+  },
+  { $id: 'ClusterRebuild' },
+);
+export type ClusterRebuildBody = Static<typeof ClusterRebuild>;
+
+export function clusterRebuildBody(plan: RebuildPlan): ClusterRebuildBody {
+  const { rebuilt, refusals, reported, silent, refused, gone, done } = plan;
+  return {
+    ...{ done, reported: [...reported], silent: [...silent], gone: [...gone] },
+    refusals: [...refusals],
+    refused: [...refused],
+    rebuilt: rebuilt.map(({ epoch, inSync, stale, ...one }) => ({
+      ...{ ...one, epoch: count(epoch), inSync: [...inSync], stale: [...stale] },
     })),
   };
 }

@@ -2,6 +2,7 @@
 import type {
   ClusterNodeBody,
   ClusterPoolBody,
+  ClusterRebuildBody,
   ClusterStatusBody,
   ClusterVolumeBody,
   ExplanationBody,
@@ -14,6 +15,7 @@ import { ask, type Request } from './transport.js';
 export type {
   ClusterNodeBody,
   ClusterPoolBody,
+  ClusterRebuildBody,
   ClusterStatusBody,
   ClusterVolumeBody,
   ExplanationBody,
@@ -25,6 +27,10 @@ export class ClusterClient {
 
   status(): Promise<ClusterStatusBody> {
     return this.#ask('GET', 'cluster/status');
+  }
+
+  rebuild(body: { execute: boolean; without: readonly string[] }): Promise<ClusterRebuildBody> {
+    return this.#ask('POST', 'cluster/rebuild', body);
   }
 
   async nodes(): Promise<readonly ClusterNodeBody[]> {

@@ -62,7 +62,7 @@ function storeChecks(refusals: readonly Refusal[]): readonly HealthCheck[] {
     {
       ...{ code: 'STORE_RESTORED', level: 'error' },
       text: `${refusalText(refusals)}; nothing is made, moved, repaired or deleted, heads go on serving`,
-      remedy: "put the store's newest state back; docs/operations/cluster.md says what else can be done",
+      remedy: "put the store's newest state back; or see what disks know: ballast cluster rebuild",
     },
   ];
 }

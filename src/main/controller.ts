@@ -6,6 +6,7 @@ import { ApiDoors, formatHttp } from '../api/doors.js';
 import {
   clusterDaemonRoutes,
   clusterNodeRoutes,
+  clusterRebuildRoutes,
   clusterStatusRoutes,
   clusterVolumeRoutes,
   healthRoutes,
@@ -29,6 +30,7 @@ import { ClusterState } from '../controller/cluster-state.js';
 import { Events } from '../controller/events.js';
 import { clusterStatus } from '../controller/health.js';
 import { Nodes } from '../controller/nodes.js';
+import { Rebuild } from '../controller/rebuild.js';
 import { Reconciler } from '../controller/reconciler.js';
 import { ClusterVolumes } from '../controller/volumes.js';
 import { MirrorRecords } from '../mirrors/records.js';
@@ -124,6 +126,7 @@ async function open(
           [...nodes.snapshot().refusals.values()],
         ),
       ),
+      clusterRebuildRoutes(new Rebuild({ ...shared, nodes, events })),
       clusterVolumeRoutes(volumes),
       clusterDaemonRoutes({ nodes, volumes, version }),
       tokenRoutes(tokens),

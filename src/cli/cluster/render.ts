@@ -4,6 +4,7 @@ import { formatSize } from '../../base/sizes.js';
 import { toBytes } from '../../client/api-client.js';
 import type {
   ClusterNodeBody,
+  ClusterRebuildBody,
   ClusterStatusBody,
   ClusterVolumeBody,
   ExplanationBody,
@@ -153,6 +154,26 @@ export function renderStatus(
     color,
   );
   const lines = checks.map(({ code, level, text, remedy }) => `${level} ${code}: ${text}\n  ${remedy}\n`);
+  return `${fields}${lines.join('')}`;
+}
+
+export function renderRebuild(plan: ClusterRebuildBody, color: boolean): string {
+  const { done, refusals, reported, silent, rebuilt, refused, gone } = plan;
+  const fields = renderFields(
+    [
+      ['state', done ? 'done: nodes go on by this store' : 'nothing was changed; --yes does this'],
+      ['nodes', reported.join(', ') || 'none has said what it has'],
+      ...(silent.length === 0 ? [] : [['silent', `${silent.join(', ')}: start, or --without`] as const]),
+      ...refusals.map(({ kind, name, reason }) => ['refused by', `${kind} ${name}: ${reason}`] as const),
+    ],
+    color,
+  );
+  const stale = (nodes: readonly string[]) => (nodes.length === 0 ? '' : `, copied to ${nodes.join(', ')}`);
+  const lines = [
+    ...rebuilt.map((one) => `${one.name}: in sync on ${one.inSync.join(', ')}${stale(one.stale)}\n`),
+    ...refused.map(({ name, uuid, reason }) => `${name ?? uuid}: left out: ${reason}\n`),
+    ...gone.map((name) => `${name}: on no disk, its record goes\n`),
+  ];
   return `${fields}${lines.join('')}`;
 }
 

@@ -11,6 +11,10 @@ export const joinsKey = 'cluster/joins';
 export const lineageKey = 'cluster/lineage';
 /** Who does not take this store for the cluster's, and why. */
 export const refusalsPrefix = 'cluster/refusals/';
+/** What nodes find on their disks: of each replica, and of the node when all of them are there. */
+export const reportsPrefix = 'cluster/reports/';
+/** While it is there nodes say what they find. */
+export const inquiryKey = 'cluster/inquiry';
 /** Who decides at the moment; under its lease. */
 export const leaderKey = 'cluster/leader';
 
@@ -21,3 +25,6 @@ export const volumeKey = (name: string) => volumesPrefix + name;
 /** Of all volumes of which the node keeps a replica. */
 export const volumeFactsPrefixOf = (node: string) => `${volumeFactsPrefix}${node.toLowerCase()}/`;
 export const volumeFactsKey = (node: string, volume: string) => volumeFactsPrefixOf(node) + volume;
+export const reportsPrefixOf = (node: string) => `${reportsPrefix}${node.toLowerCase()}/`;
+export const replicaReportKey = (node: string, replica: string) => reportsPrefixOf(node) + replica;
+export const nodeReportKey = (node: string) => `${reportsPrefixOf(node)}node`;

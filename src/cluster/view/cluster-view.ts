@@ -7,7 +7,7 @@ import type { Log } from '../../base/log.js';
 import { RecordWatch } from '../../store/record-watch.js';
 import type { Store, Versioned } from '../../store/types.js';
 import { decodeFacts, type NodeFacts } from '../model/facts.js';
-import { factsPrefix, nodesPrefix, refusalsPrefix, volumesPrefix } from '../model/keys.js';
+import { factsPrefix, inquiryKey, nodesPrefix, refusalsPrefix, volumesPrefix } from '../model/keys.js';
 import type { NodeRecord } from '../model/node.js';
 import { decodeNode } from '../model/node-record.js';
 import { decodeRefusal, type Refusal } from '../model/refusal.js';
@@ -23,7 +23,7 @@ export interface Stored<T> {
 
 /** What may be something else than when it was told last. */
 export interface ViewChange {
-  /** A node, which nodes are up, or who refuses the store. */
+  /** A node, which nodes are up, or who refuses the store, whether somebody inquires. */
   readonly nodes: boolean;
   /** What nodes that stayed up say of themselves. */
   readonly facts: boolean;
@@ -49,6 +49,7 @@ export class ClusterView {
   readonly #volumes = new Map<string, Stored<VolumeRecord>>();
   readonly #facts = new Map<string, NodeFacts>();
   readonly #refusals = new Map<string, Refusal>();
+  #isInquired = false;
   #listed = false;
   #change = nothing();
   #forget: (() => void) | undefined;
@@ -88,6 +89,11 @@ export class ClusterView {
     return this.#refusals;
   }
 
+  /** Somebody wants to know what nodes have on their disks. */
+  get isInquired(): boolean {
+    return this.#isInquired;
+  }
+
   start(): void {
     this.#watch.start();
   }
@@ -109,6 +115,9 @@ export class ClusterView {
         this.#change.volumes.add(record.name);
       } else if (key.startsWith(refusalsPrefix)) {
         this.#refusals.set(key.slice(refusalsPrefix.length), decodeRefusal(key, value));
+        this.#change.nodes = true;
+      } else if (key === inquiryKey) {
+        this.#isInquired = true;
         this.#change.nodes = true;
       } else if (key.startsWith(factsPrefix)) {
         this.#putFacts(key, value);
@@ -140,6 +149,9 @@ export class ClusterView {
       this.#change.nodes = true;
     } else if (key.startsWith(factsPrefix)) {
       this.#facts.delete(key.slice(factsPrefix.length));
+      this.#change.nodes = true;
+    } else if (key === inquiryKey) {
+      this.#isInquired = false;
       this.#change.nodes = true;
     } else if (key.startsWith(refusalsPrefix)) {
       this.#refusals.delete(key.slice(refusalsPrefix.length));
