@@ -1,6 +1,6 @@
 // One watch over as many streams as it takes: when one breaks the next begins after the last commit that was
 // given out, for as long as its reader wants. Silence of the store is silence here.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, pause, systemClock } from '../base/clock.js';
 import { ClosedError } from '../base/errors.js';
 import type { ChangeSet } from './types.js';
 
@@ -26,6 +26,7 @@ export async function* watchOver(
   { open, failed, closing }: WatchStreams,
   after: bigint,
   signal: AbortSignal,
+  clock: Clock = systemClock,
 ): AsyncGenerator<ChangeSet> {
   const ended = AbortSignal.any([signal, closing]);
   let cursor = after;
@@ -44,7 +45,7 @@ export async function* watchOver(
     }
     const backoffMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures) * (0.5 + Math.random() / 2);
     failures = Math.min(failures + 1, 8);
-    await sleep(backoffMs, undefined, { signal: ended }).catch(() => undefined);
+    await pause(clock, backoffMs, ended);
   }
   if (!signal.aborted) throw new ClosedError('the store');
 }

@@ -29,7 +29,7 @@ export class FlakyStore implements Store {
 
   constructor(
     readonly behind: Store,
-    clock: Clock,
+    readonly clock: Clock,
   ) {
     this.#leases = new DistantLeases(
       {
@@ -89,7 +89,7 @@ export class FlakyStore implements Store {
       failed: (error: unknown) => (error instanceof StoreUnavailableError ? true : error),
       closing: this.#closing.signal,
     };
-    return watchOver(streams, after, signal);
+    return watchOver(streams, after, signal, this.clock);
   }
 
   lease(ttlMs: number): Promise<Lease> {

@@ -3,7 +3,7 @@
 // lets go of the key, so at most one believes that it leads; and because a thought may be slow where a clock
 // is not, every commit of a leader carries a comparison that fails once another one led.
 import { randomUUID } from 'node:crypto';
-import { type Clock, systemClock } from '../../base/clock.js';
+import { type Clock, pause, systemClock } from '../../base/clock.js';
 import { StoreGapError, StoreInDoubtError } from '../../base/control-errors.js';
 import type { Log } from '../../base/log.js';
 import type { Compare, Lease, Store } from '../../store/types.js';
@@ -194,17 +194,4 @@ function decode(value: Uint8Array): Leader & { readonly token: string } {
   };
   reader.end();
   return leader;
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const stop = clock.after(ms, done);
-    function done(): void {
-      stop();
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }

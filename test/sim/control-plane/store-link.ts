@@ -11,7 +11,7 @@ export class StoreLink extends FlakyStore {
 
   constructor(
     behind: Store,
-    readonly clock: ProcessClock,
+    override readonly clock: ProcessClock,
     readonly random: Random,
   ) {
     super(behind, clock);
