@@ -310,24 +310,6 @@ TEST_F(HeadSnapshot, does_not_begin_while_the_store_may_have_added_a_member) {
   EXPECT_EQ(byte_in(2, 1, 3), 6);
 }
 
-TEST_F(HeadSnapshot, nobody_is_added_while_members_take_it) {
-  begin(3);
-  rig->world.on(rig->home, [&] { rig->replicas[2]->be_unreachable(true); });
-  ASSERT_EQ(rig->write(3, 1, 5), Status::ok);
-  rig->replicas[1]->holds_snapshots = true;
-  ASSERT_EQ(take(1), SnapshotRefusal::none);
-  rig->world.on(rig->home, [&] { rig->replicas[2]->be_unreachable(false); });
-  rig->world.advance(400 * k_ms);
-  EXPECT_EQ(report().state, SnapshotState::taking);
-  EXPECT_FALSE(rig->record.in_sync.has(2));
-  rig->world.on(rig->home, [&] { rig->replicas[1]->restart(); });
-  rig->replicas[1]->holds_snapshots = false;
-  ASSERT_TRUE(wait(SnapshotState::done));
-  EXPECT_EQ(report().members_count, 1u);
-  ASSERT_TRUE(rig->wait_in_sync());
-  EXPECT_TRUE(rig->all_equal());
-}
-
 TEST_F(HeadSnapshot, goes_with_no_change_of_members_or_size_and_with_a_copy) {
   begin(3);
   rig->world.on(rig->home, [&] { rig->replicas[2]->be_unreachable(true); });
