@@ -1,12 +1,12 @@
 // CSI before a real cluster, a controller and three agents on this machine: which host gets through to a
 // volume, by every node that has a replica, and that nothing of it takes effect once unpublishing was
 // answered.
-import { createServer } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ClusterClient } from '../../src/client/cluster-client.js';
 import { newCsiController } from '../../src/csi/driver.js';
 import { RestStorage } from '../../src/csi/storage.js';
+import { freePorts } from '../../src/drills/processes/ports.js';
 import { type Controller, Engine, type Namespace } from '../../src/native/index.js';
 import type { RpcServer } from '../../src/rpc/server.js';
 import { projectTop, type Target, Workspace } from '../support/ballast.js';
@@ -38,12 +38,13 @@ beforeEach(async () => {
   await controller.ready;
   const store = /^store for agents (\S+)/m.exec(controller.stdout)?.[1] ?? '';
   agents = new Map();
-  for (const name of names) {
+  const ports = await freePorts(names.length);
+  for (const [index, name] of names.entries()) {
     agents.set(
       name,
       await start('agent', [
         ...['--data', workspace.path(name), '--name', name, '--api-listen', 'off', '--controller', store],
-        ...['--listen', `tcp://127.0.0.1:${await freePort()}`],
+        ...['--listen', `tcp://127.0.0.1:${ports[index]}`],
         ...['--ensure-pool', `p=${workspace.path(`${name}.disk`)}:1GiB`],
       ]),
     );
@@ -64,15 +65,6 @@ afterEach(async () => {
 
 function start(command: string, argv: readonly string[]): Promise<Target> {
   return workspace.start(`${projectTop}/bin/ballast`, [command, ...argv]);
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const listening = createServer();
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-  const address = listening.address();
-  await new Promise((resolve) => listening.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 const call = (method: string, request: object) => client.call('Controller', method, request);

@@ -2,9 +2,9 @@
 // them.
 
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { freePorts } from '../../src/drills/processes/ports.js';
 import { ballast, projectTop, type Target, Workspace } from '../support/ballast.js';
 
 const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
@@ -46,19 +46,11 @@ function joinWith(token: string, name = 'n1') {
   return ballast([...argv, '--data', workspace.path(name)], { input: Buffer.from(token) });
 }
 
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 async function agent(name: string, ...options: string[]): Promise<Target> {
+  const [port] = await freePorts(1);
   return start('agent', [
     ...['--data', workspace.path(name), '--name', name, '--api-listen', 'off'],
-    ...['--listen', `tcp://127.0.0.1:${await freePort()}`, ...options],
+    ...['--listen', `tcp://127.0.0.1:${port}`, ...options],
   ]);
 }
 

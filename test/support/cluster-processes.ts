@@ -1,7 +1,7 @@
 // A cluster of real processes for tests: a controller with an embedded store, agents with a pool each, at
 // ports that they keep over restarts; what is asked of it goes by the command line.
 import { cp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { freePorts } from '../../src/drills/processes/ports.js';
 import { ballast, projectTop, type Target, type Workspace } from './ballast.js';
 
 const program = `${projectTop}/bin/ballast`;
@@ -132,17 +132,8 @@ export class ClusterProcesses {
   }
 
   async #port(name: string): Promise<number> {
-    const port = this.#ports.get(name) ?? (await freePort());
+    const port = this.#ports.get(name) ?? (await freePorts(1))[0] ?? 0;
     this.#ports.set(name, port);
     return port;
   }
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
