@@ -68,6 +68,16 @@ async function inPool(options: () => string[]): Promise<Node> {
   return node;
 }
 
+/** In sync; its own replica, too, is a volume of a pool. */
+async function startPoolMirror(): Promise<{ head: Node; members: Node[] }> {
+  const replicaOfPool = () => inPool(() => ['--replica', 'r=pool:p/r']);
+  const members = [await replicaOfPool(), await replicaOfPool()];
+  const others = members.map(({ target }) => target.replicaUri('r')).join(',');
+  const head = await inPool(() => ['--mirror', `v=pool:p/r,${others},lease=200`]);
+  await inSync(head);
+  return { head, members };
+}
+
 /** A command that ends well: what it printed. */
 async function ask(workspace: Workspace, ...argv: string[]): Promise<string> {
   const done = await ballast([...argv, '--data', workspace.path('state')]);
@@ -290,13 +300,7 @@ describe('a mirrored volume of three processes', () => {
   it('becomes larger under load, also while a member is away', {
     timeout: 120_000,
   }, async () => {
-    const members = [
-      await inPool(() => ['--replica', 'r=pool:p/r']),
-      await inPool(() => ['--replica', 'r=pool:p/r']),
-    ];
-    const others = members.map(({ target }) => target.replicaUri('r')).join(',');
-    const head = await inPool(() => ['--mirror', `v=pool:p/r,${others},lease=200`]);
-    await inSync(head);
+    const { head, members } = await startPoolMirror();
     const resize = async (bytes: number) =>
       ballast(['mirror', 'resize', 'v', `${bytes}`, '--data', head.workspace.path('state')]);
     const written = new Written();
@@ -358,13 +362,7 @@ describe('a mirrored volume of three processes', () => {
   it('has snapshots that are the same at all members, taken under load', {
     timeout: 180_000,
   }, async () => {
-    const members = [
-      await inPool(() => ['--replica', 'r=pool:p/r']),
-      await inPool(() => ['--replica', 'r=pool:p/r']),
-    ];
-    const others = members.map(({ target }) => target.replicaUri('r')).join(',');
-    const head = await inPool(() => ['--mirror', `v=pool:p/r,${others},lease=200`]);
-    await inSync(head);
+    const { head, members } = await startPoolMirror();
     const state = ['--data', head.workspace.path('state')];
     const snapshot = async (name: string) =>
       JSON.parse(await ask(head.workspace, 'mirror', 'snapshot', 'v', name, '-o', 'json'));

@@ -24,18 +24,8 @@ beforeEach(async () => {
 });
 afterEach(() => workspace.remove());
 
-async function read(uri: string): Promise<Buffer> {
-  const { code, stdout, stderr } = await ballast(['read', uri, '--lba', '0', '--blocks', `${blocks}`]);
-  expect([code, stderr]).toEqual([0, '']);
-  return stdout;
-}
-
 function isHealth(name: string, health: string): Promise<void> {
   return cluster.until(`${name} is ${health}`, async () => (await cluster.volume(name)).health === health);
-}
-
-async function isRefused(): Promise<boolean> {
-  return (await cluster.status()).checks.some(({ code }) => code === 'STORE_RESTORED');
 }
 
 it('volumes are there again with their data, names and places, and their heads move', async () => {
@@ -56,7 +46,7 @@ it('volumes are there again with their data, names and places, and their heads m
   await cluster.stopController();
   await cluster.loseStore();
   await cluster.startController();
-  await cluster.until('it is refused', isRefused);
+  await cluster.until('it is refused', () => cluster.isRefused());
   const [other = ''] = nodes.filter((node) => node !== behind && node !== before.head);
   await cluster.agent(other).kill();
   await Promise.all([behind, other].map((node) => cluster.startAgent(node)));
@@ -68,25 +58,25 @@ it('volumes are there again with their data, names and places, and their heads m
   expect(plan.done).toBe(false);
   expect(plan.refused).toEqual([]);
   expect(plan.rebuilt.find(({ name }) => name === 'db')?.inSync).not.toContain(behind);
-  expect(await isRefused()).toBe(true);
+  expect(await cluster.isRefused()).toBe(true);
 
   const done = await cluster.ask<PlanBody>('cluster', 'rebuild', '--yes');
   expect(done).toMatchObject({ done: true, refused: [] });
-  await cluster.until('nobody refuses it', async () => !(await isRefused()));
+  await cluster.until('nobody refuses it', async () => !(await cluster.isRefused()));
   await cluster.nodesUp(nodes.length);
   await isHealth('db', 'healthy');
   await isHealth('unused', 'healthy');
   const after = await cluster.volume('db');
   expect([after.uuid, after.nqn]).toEqual([before.uuid, before.nqn]);
   expect(BigInt(after.epoch)).toBeGreaterThan(BigInt(before.epoch));
-  expect((await read(uri)).equals(newer)).toBe(true);
+  expect((await cluster.read(uri, blocks)).equals(newer)).toBe(true);
   for (const node of nodes) {
     await cluster.run('volume', 'move-head', 'db', node);
     await cluster.until(`its head is on ${node}`, async () => {
       const { head, health } = await cluster.volume('db');
       return head === node && health === 'healthy';
     });
-    expect((await read(uri)).equals(newer)).toBe(true);
+    expect((await cluster.read(uri, blocks)).equals(newer)).toBe(true);
   }
 }, 240_000);
 
@@ -97,7 +87,7 @@ it('nothing is done while a node that has a replica is silent, and it says which
   await cluster.loseStore();
   await cluster.agent('n3').kill();
   await cluster.startController();
-  await cluster.until('it is refused', isRefused);
+  await cluster.until('it is refused', () => cluster.isRefused());
   const refused = await cluster.run('cluster', 'rebuild', '--yes');
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain('did not say what they have');

@@ -30,16 +30,6 @@ async function write(uri: string, data: Buffer): Promise<void> {
   expect([written.code, written.stderr]).toEqual([0, `${blocks} blocks written\n`]);
 }
 
-async function read(uri: string): Promise<Buffer> {
-  const { code, stdout, stderr } = await ballast(['read', uri, '--lba', '0', '--blocks', `${blocks}`]);
-  expect([code, stderr]).toEqual([0, '']);
-  return stdout;
-}
-
-async function isRefused(): Promise<boolean> {
-  return (await cluster.status()).checks.some(({ code }) => code === 'STORE_RESTORED');
-}
-
 it.each([
   ['by the controller, which remembers more', false],
   ['by the nodes, where the controller remembers as little', true],
@@ -59,22 +49,22 @@ it.each([
     await cluster.putStoreBack('old-store', withMark);
     await cluster.startController();
 
-    await cluster.until('it is refused', isRefused);
+    await cluster.until('it is refused', () => cluster.isRefused());
     const { checks } = await cluster.status();
     expect(checks.find(({ code }) => code === 'STORE_RESTORED')?.text).toContain('old copy');
     const refused = await cluster.run('volume', 'delete', 'old', '--force');
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('is refused')]);
     // An agent that starts meanwhile waits; the others serve on.
-    expect((await read(uri)).equals(data)).toBe(true);
+    expect((await cluster.read(uri, blocks)).equals(data)).toBe(true);
     const more = randomBytes(blocks * 4096);
     await write(uri, more);
 
     await cluster.stopController();
     await cluster.putStoreBack('right-store', withMark);
     await cluster.startController();
-    await cluster.until('nobody refuses it', async () => !(await isRefused()));
+    await cluster.until('nobody refuses it', async () => !(await cluster.isRefused()));
     await cluster.until('db is healthy', async () => (await cluster.volume('db')).health === 'healthy');
-    expect((await read(uri)).equals(more)).toBe(true);
+    expect((await cluster.read(uri, blocks)).equals(more)).toBe(true);
     // A takeover works as before.
     const { head = '' } = await cluster.volume('db');
     await cluster.agent(head).kill();
@@ -82,7 +72,7 @@ it.each([
       const { head: next, health } = await cluster.volume('db');
       return next !== undefined && next !== head && health === 'degraded';
     });
-    expect((await read(uri)).equals(more)).toBe(true);
+    expect((await cluster.read(uri, blocks)).equals(more)).toBe(true);
   },
   240_000,
 );

@@ -106,6 +106,11 @@ export class ClusterProcesses {
     return this.ask('cluster', 'status');
   }
 
+  /** Whether anybody says that the store is not that of the cluster. */
+  async isRefused(): Promise<boolean> {
+    return (await this.status()).checks.some(({ code }) => code === 'STORE_RESTORED');
+  }
+
   volume(name: string): Promise<VolumeBody> {
     return this.ask('volume', 'show', name);
   }
@@ -114,6 +119,13 @@ export class ClusterProcesses {
   async uri(name: string): Promise<string> {
     const { addresses, nqn } = await this.volume(name);
     return `tcp://${addresses.map(({ host, port }) => `${host}:${port}`).join(',')}/${nqn}`;
+  }
+
+  /** The first blocks of a volume; fails where they cannot be read. */
+  async read(uri: string, blocks: number): Promise<Buffer> {
+    const { code, stdout, stderr } = await ballast(['read', uri, '--lba', '0', '--blocks', `${blocks}`]);
+    if (code !== 0 || stderr !== '') throw new Error(`ballast read ${uri}: ${code}, ${stderr}`);
+    return stdout;
   }
 
   /** Asks again until it is so, for a minute; what fails meanwhile is not so yet. */
