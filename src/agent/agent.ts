@@ -54,7 +54,7 @@ export class Agent {
   readonly #bridge: StoreBridge;
   readonly #applied: Promise<void>;
   readonly #reports: Reports | undefined;
-  readonly #hold: () => void;
+  readonly #lineage: AgentOptions['lineage'];
   #isHeld = false;
 
   constructor(options: AgentOptions) {
@@ -80,16 +80,10 @@ export class Agent {
       ...(recovery !== undefined && { notes: recovery.notes }),
     });
     this.#reports = recovery && reportsOf(recovery, options);
-    const hold = () => {
-      const isHeld = lineage?.refusal !== undefined || this.#view.refusals.size > 0;
-      this.#isHeld = isHeld;
-      volumes.setHeld(isHeld);
-      this.#reports?.set(isHeld || this.#view.isInquired);
-    };
-    this.#hold = hold;
+    this.#lineage = lineage;
     lineage?.onRefused(() => {
       volumes.forgetRecords();
-      hold();
+      this.#hold();
     });
     engine.listenToMirrors({
       onStoreRequest: (request) => bridge.request(request),
@@ -106,7 +100,7 @@ export class Agent {
     this.#view = new ClusterView({
       ...{ store, clock, log },
       onChange: (view, { nodes, volumes: changed }) => {
-        if (nodes) hold(); // before: what is refused by somebody is made true by nobody
+        if (nodes) this.#hold(); // before: what is refused by somebody is made true by nobody
         if (nodes) void volumes.apply(wanted.of(view)).then(applied);
         else if (changed.size > 0) void volumes.applySome(wanted.ofSome(view, changed));
       },
@@ -149,6 +143,13 @@ export class Agent {
   /** When the engine is closed, and before the store is. */
   close(): Promise<void> {
     return this.#bridge.close();
+  }
+
+  /** While this node, or anybody else, refuses the store nothing is begun, and what is on the disks is told. */
+  #hold(): void {
+    this.#isHeld = this.#lineage?.refusal !== undefined || this.#view.refusals.size > 0;
+    this.#volumes.setHeld(this.#isHeld);
+    this.#reports?.set(this.#isHeld || this.#view.isInquired);
   }
 }
 

@@ -276,7 +276,6 @@ function planOf(
       const [is, not] = [true, false].map((wanted) =>
         volume.replicas
           .filter(({ uuid }) => inSync.includes(uuid) === wanted)
-
           .map(({ node }) => nameOf(node))
           .sort(),
       );
