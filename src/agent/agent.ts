@@ -145,7 +145,7 @@ export class Agent {
     return this.#bridge.close();
   }
 
-  /** While this node, or anybody else, refuses the store nothing is begun, and what is on the disks is told. */
+  /** While anybody refuses the store, this node too, nothing is begun, and what is on the disks is told. */
   #hold(): void {
     this.#isHeld = this.#lineage?.refusal !== undefined || this.#view.refusals.size > 0;
     this.#volumes.setHeld(this.#isHeld);

@@ -10,7 +10,7 @@ import {
   type NodeVolumeFacts,
 } from '../cluster/model/facts.js';
 import { factsKey, volumeFactsKey, volumeFactsPrefixOf } from '../cluster/model/keys.js';
-import { commitOperationsMax } from '../store/checks.js';
+import { batchesOf } from '../store/batches.js';
 import type { Lease, Store, Write } from '../store/types.js';
 
 export interface FactsLeaseOptions {
@@ -148,16 +148,15 @@ export class FactsLease {
   /** In their order. */
   async #commit(records: readonly (readonly [string, Uint8Array | undefined])[]): Promise<void> {
     const lease = this.#lease?.id ?? '';
-    for (let begin = 0; begin < records.length; begin += commitOperationsMax) {
-      const some = records.slice(begin, begin + commitOperationsMax);
-      const writes = some.map(
-        ([key, value]): Write =>
-          value === undefined ? { type: 'delete', key } : { type: 'put', key, value, lease },
-      );
-      await this.#options.store.commit([], writes);
-      for (const [key, value] of some) {
-        if (value === undefined) this.#written.delete(key);
-        else this.#written.set(key, value);
+    const writes = records.map(
+      ([key, value]): Write =>
+        value === undefined ? { type: 'delete', key } : { type: 'put', key, value, lease },
+    );
+    for (const some of batchesOf(writes)) {
+      await this.#options.store.commit([], some);
+      for (const one of some) {
+        if (one.type === 'delete') this.#written.delete(one.key);
+        else this.#written.set(one.key, one.value);
       }
     }
   }

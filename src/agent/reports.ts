@@ -6,6 +6,7 @@ import type { Log } from '../base/log.js';
 import { lineageKey, nodeReportKey, replicaReportKey, reportsPrefixOf } from '../cluster/model/keys.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import { encodeNodeReport, encodeReplicaReport, type ReplicaReport } from '../cluster/model/report.js';
+import { batchesOf } from '../store/batches.js';
 import type { Store, Versioned, Write } from '../store/types.js';
 
 export interface ReportsOptions {
@@ -19,7 +20,6 @@ export interface ReportsOptions {
 
 /** What is found may change while heads go on. */
 export const reportMs = 2_000;
-const writesAtOnce = 64;
 
 export class Reports {
   readonly #options: ReportsOptions;
@@ -70,8 +70,7 @@ export class Reports {
       const { entries } = await store.list(reportsPrefixOf(node.id));
       const writes = changes(entries, wanted);
       // In order: that of the node comes last.
-      for (let first = 0; first < writes.length; first += writesAtOnce) {
-        const some = writes.slice(first, first + writesAtOnce);
+      for (const some of batchesOf(writes)) {
         const { ok } = await store.commit([{ key: lineageKey, revision: known }], some);
         if (!ok) return; // another store by now: looked at again
       }

@@ -21,6 +21,7 @@ import { decodeNodeReport, decodeReplicaReport, type ReplicaReport } from '../cl
 import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
 import { decodeMirror, encodeMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
+import { batchesOf } from '../store/batches.js';
 import type { Store, Write } from '../store/types.js';
 import type { ClusterSnapshot } from './cluster-state.js';
 import type { Events } from './events.js';
@@ -71,7 +72,6 @@ interface Found {
 
 const pollMs = 250;
 const reportMsMax = 15_000;
-const writesAtOnce = 60;
 
 export class Rebuild {
   readonly #options: RebuildOptions;
@@ -151,8 +151,8 @@ export class Rebuild {
     if (stored === undefined) throw new StoreUnavailableError('rebuild', 'no controller has opened it');
     const guard = { key: lineageKey, revision: stored.revision };
     const writes = writesOf(found, snapshot, decisions, plan.gone);
-    for (let first = 0; first < writes.length; first += writesAtOnce) {
-      const { ok } = await store.commit([guard], writes.slice(first, first + writesAtOnce));
+    for (const some of batchesOf(writes)) {
+      const { ok } = await store.commit([guard], some);
       if (!ok) throw new StoreUnavailableError('rebuild', 'it was opened anew meanwhile; try again');
     }
     const refusals = [...snapshot.refusals.values()];
