@@ -5,9 +5,11 @@
 // Why it follows (docs/replication.md). Before a write is acknowledged without a member, every member that
 // is left in the set has noted that one as absent. So who was in the set last notes all that were not, and
 // is noted by none of them, unless by a note that is older than its own of them. An acknowledgement needs
-// `minInSync` members, so if fewer than that are missing, one of those that were in the set last is among
-// those found. A head seals who is in the set, and nobody else that is complete: so of those left the
-// highest epoch counts.
+// `minInSync` members, so if fewer than that are missing, one of those that had the last one is among those
+// found: complete, or no more, as it left later and is being copied to, or is no member any more. Its notes
+// stay, so those of all that were found count, whatever they are themselves. A head seals who is in the set,
+// and nobody else that is complete: so of those left the highest epoch counts. Who is no member of the newest
+// record may have been left out while it was away, and then nobody notes it: it is not put in sync.
 import { nodesMax } from '../cluster/model/node.js';
 import type { ReplicaReport } from '../cluster/model/report.js';
 import type { VolumeRecord } from '../cluster/model/volume.js';
@@ -45,7 +47,9 @@ export function decideVolume(uuid: string, found: readonly FoundReplica[]): Volu
   if (mirror.record.epoch === 0n && found.every(({ maxEpoch }) => maxEpoch === 0n)) {
     return untouched(newest, found, refuse);
   }
-  const able = found.filter((one) => one.content === 'complete' && !one.unusable);
+  const members = realMembers(mirror.record);
+  const isMember = ({ uuid: replica }: FoundReplica) => members.some((member) => member.uuid === replica);
+  const able = found.filter((one) => one.content === 'complete' && !one.unusable && isMember(one));
   const missing = missingOf(newest, found);
   const { minInSync } = mirror.record;
   if (missing.length >= minInSync) {
@@ -54,7 +58,7 @@ export function decideVolume(uuid: string, found: readonly FoundReplica[]): Volu
       `not found: ${where}; writes need ${minInSync} in sync, so all that have the last ones may be missing`,
     );
   }
-  const inSync = lastSet(able);
+  const inSync = lastSet(able, found);
   if (typeof inSync === 'string') return refuse(inSync);
   return rebuilt(newest, found, inSync);
 }
@@ -134,23 +138,26 @@ function missingOf({ volume, mirror }: Known, found: readonly FoundReplica[]): r
   return [...members].filter((uuid) => !found.some((one) => one.uuid === uuid && !one.unusable));
 }
 
-/** Who was in the set last, of those that are complete; or why nobody can tell. */
-function lastSet(able: readonly FoundReplica[]): readonly FoundReplica[] | string {
+/** Who was in the set last, of those that are able; or why nobody can tell. `found`: all whose notes count. */
+function lastSet(
+  able: readonly FoundReplica[],
+  found: readonly FoundReplica[],
+): readonly FoundReplica[] | string {
   const noteOf = (one: FoundReplica, other: FoundReplica) =>
     one.absent.find(({ uuid }) => uuid === other.uuid)?.sinceEpoch;
-  /** `by` was in the set when `one` was not, and that was later than the other way round. */
+  /** `by` was in the set when `one` was not, and that may have been later than the other way round. */
   const isLeftBehind = (one: FoundReplica, by: FoundReplica) => {
     const since = noteOf(by, one);
     if (since === undefined) return false;
     const back = noteOf(one, by);
-    return back === undefined || back < since;
+    return back === undefined || back <= since;
   };
   const unclear = able.find((one) =>
     able.some((other) => noteOf(one, other) !== undefined && noteOf(one, other) === noteOf(other, one)),
   );
   if (unclear !== undefined)
     return `replica ${unclear.uuid} and another one each say that the other misses writes`;
-  const left = able.filter((one) => !able.some((other) => isLeftBehind(one, other)));
+  const left = able.filter((one) => !found.some((other) => isLeftBehind(one, other)));
   const behind = able.filter((one) => !left.includes(one));
   const orphan = behind.find((one) => !left.some((other) => noteOf(other, one) !== undefined));
   if (left.length === 0 || orphan !== undefined)
@@ -174,14 +181,9 @@ function rebuilt(
       ? { ...member, inSync: false }
       : { ...member, inSync: true, sealedEpoch: is.maxEpoch };
   });
-  const added = inSync.filter(({ uuid }) => members.every((member) => member.uuid !== uuid));
-  const all = [
-    ...members,
-    ...added.map(({ uuid, maxEpoch }) => ({ uuid, inSync: true, sealedEpoch: maxEpoch })),
-  ];
   // Who was head may still be, and answer reads: the next one waits for its lease.
   const head = before.head === nobody ? (inSync[0]?.node ?? nobody) : before.head;
-  const record = { ...before, revision: 0n, epoch, head, headStopped: false, members: all };
+  const record = { ...before, revision: 0n, epoch, head, headStopped: false, members };
   return {
     ...{ kind: 'rebuild', volume: placed(volume, found), mirror: { ...mirror, record } },
     inSync: inSync.map(({ uuid }) => uuid),

@@ -22,12 +22,14 @@ interface Member {
 }
 
 /**
- * A volume by the rules of docs/replication.md, as far as notes go: leaving, rejoining, takeover,
- * writing.
+ * A volume by the rules of docs/replication.md, as far as notes go: leaving, rejoining, being replaced,
+ * takeover, writing.
  */
 class World {
   readonly members: readonly Member[];
   readonly inSync: Set<number>;
+  /** Who is a member by the record. */
+  readonly listed: Set<number>;
   acknowledged = 0;
   epoch = 1n;
   head = 1;
@@ -44,6 +46,7 @@ class World {
   ) {
     const numbers = Array.from({ length: count }, (_, index) => index + 1);
     this.inSync = new Set(numbers);
+    this.listed = new Set(numbers);
     const noted = this.#record(numbers);
     this.members = numbers.map((number) => {
       const empty = { written: 0, maxEpoch: 1n, content: 'complete' as const, absent: new Map() };
@@ -74,19 +77,30 @@ class World {
   rejoin(number: number): void {
     const member = this.members[number - 1];
     if (member === undefined || this.inSync.has(number) || this.#unnoted.size > 0) return;
+    if (!this.listed.has(number)) return;
     Object.assign(member, { written: this.acknowledged, content: 'complete', maxEpoch: this.epoch });
     member.absent.clear();
     for (const other of this.members) {
-      if (!this.inSync.has(other.number) && other !== member) member.absent.set(other.number, this.epoch);
+      if (!this.inSync.has(other.number) && other !== member && this.listed.has(other.number))
+        member.absent.set(other.number, this.epoch);
     }
     this.inSync.add(number);
     this.#stored();
     for (const one of this.#set()) one.absent.delete(number);
   }
 
+  /** One that is away is no member any more: nobody notes what it misses, and it does not know. */
+  dismiss(number: number): void {
+    if (this.inSync.has(number) || this.#unnoted.size > 0 || this.listed.size <= this.minInSync) return;
+    if (!this.listed.delete(number)) return;
+    this.#stored();
+    for (const one of this.#set()) one.absent.delete(number);
+  }
+
   beginCopy(number: number): void {
     const member = this.members[number - 1];
-    if (member !== undefined && !this.inSync.has(number)) member.content = 'partial';
+    if (member !== undefined && !this.inSync.has(number) && this.listed.has(number))
+      member.content = 'partial';
   }
 
   takeOver(): void {
@@ -108,7 +122,7 @@ class World {
       ...{ sizeBytes: base.sizeBytes, blockSizeBytes: 4096, unusable: false },
       absent: [...absent].map(([of, sinceEpoch]) => ({ uuid: replicaOf(of), sinceEpoch })),
       known: {
-        volume: { ...base, replicas: this.members.map((one) => placeOf(one.number)) },
+        volume: { ...base, replicas: noted.members.map((one) => placeOf(numberOf(one.uuid))) },
         mirror: { volumeUuid: base.uuid, record: noted },
       },
     };
@@ -120,7 +134,7 @@ class World {
 
   #stored(): void {
     this.revision += 1n;
-    const record = this.#record(this.members.map(({ number }) => number));
+    const record = this.#record([...this.listed]);
     for (const one of this.#set()) one.noted = record;
   }
 
@@ -135,17 +149,18 @@ class World {
   }
 }
 
+const numberOf = (replica: string) => [1, 2, 3, 4].find((number) => replicaOf(number) === replica) ?? 0;
 const placeOf = (number: number) => ({ uuid: replicaOf(number), node: id(number), pool: 'p' });
 
 function inSyncOf(decision: VolumeDecision): readonly number[] | undefined {
   if (decision.kind === 'refuse') return undefined;
-  return decision.inSync.map((uuid) => [1, 2, 3, 4].find((number) => replicaOf(number) === uuid) ?? 0);
+  return decision.inSync.map(numberOf);
 }
 
 const step = fc.oneof(
   fc.record({ kind: fc.constantFrom('write', 'write', 'note', 'note', 'takeOver'), number: fc.constant(0) }),
   fc.record({
-    kind: fc.constantFrom('leave', 'leave', 'rejoin', 'beginCopy'),
+    kind: fc.constantFrom('leave', 'leave', 'leave', 'rejoin', 'rejoin', 'beginCopy', 'dismiss'),
     number: fc.integer({ min: 1, max: 4 }),
   }),
 );
@@ -158,6 +173,7 @@ function run(world: World, steps: readonly { readonly kind: string; readonly num
     if (kind === 'leave') world.leave(number);
     if (kind === 'rejoin') world.rejoin(number);
     if (kind === 'beginCopy') world.beginCopy(number);
+    if (kind === 'dismiss') world.dismiss(number);
   }
 }
 
@@ -194,6 +210,26 @@ describe('the set of a volume whose record is lost', () => {
       ),
       { numRuns: 3_000 },
     );
+  });
+
+  it('has nobody whom one notes that is itself being copied to', () => {
+    const world = new World(4, 3);
+    world.leave(4);
+    world.note();
+    world.write();
+    world.leave(2);
+    world.note();
+    world.beginCopy(2);
+    expect(decideVolume(base.uuid, world.found(new Set([1, 3])))).toMatchObject({ kind: 'refuse' });
+  });
+
+  it('has nobody who was replaced while it was away', () => {
+    const world = new World(3, 1);
+    world.leave(3);
+    world.note();
+    world.dismiss(3);
+    world.write();
+    expect(inSyncOf(decideVolume(base.uuid, world.found(new Set())))).toEqual([1, 2]);
   });
 
   it('is found when all members are there and said what they know', () => {
