@@ -138,7 +138,7 @@ function missingOf({ volume, mirror }: Known, found: readonly FoundReplica[]): r
   return [...members].filter((uuid) => !found.some((one) => one.uuid === uuid && !one.unusable));
 }
 
-/** Who was in the set last, of those that are able; or why nobody can tell. `found`: all whose notes count. */
+/** Who was in the set last, of those that are able; or why nobody can tell. `found`: whose notes count. */
 function lastSet(
   able: readonly FoundReplica[],
   found: readonly FoundReplica[],

@@ -52,9 +52,14 @@ export class MirrorSnapshots {
     const members = membersOf(await this.#engine.mirrorInfo(volume));
     const found = entries.map(({ key, value, revision }) => {
       const name = key.slice(`${prefix}${volume}/`.length);
-      return viewOf(name, decode(volume, value, revision), members);
+      return { revision, view: viewOf(name, decode(volume, value, revision), members) };
     });
-    return found.sort((one, other) => one.createdAt - other.createdAt);
+    // Several may be of one second; who was written later was taken later.
+    found.sort((one, other) => {
+      const seconds = one.view.createdAt - other.view.createdAt;
+      return seconds !== 0 ? seconds : one.revision < other.revision ? -1 : 1;
+    });
+    return found.map(({ view }) => view);
   }
 
   /** One of this name that was not completed is deleted before. Calls of one volume: one after the other. */

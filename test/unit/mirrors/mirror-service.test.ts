@@ -425,6 +425,12 @@ describe('snapshots of a mirrored volume', () => {
     expect(await holders()).toEqual([[expect.any(String)]]);
   });
 
+  it('are listed in the order in which they were taken, also those of one second', async () => {
+    await bothInSync();
+    for (const name of ['c', 'b', 'a']) await world.service.snapshot('db', name);
+    expect(await states()).toEqual(['c complete', 'b complete', 'a complete']);
+  });
+
   it('are none when a member refuses, and nothing is left of them', async () => {
     await bothInSync();
     world.engine.mirrors.snapshotTrouble = 'member x took none: no space';
