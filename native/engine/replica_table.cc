@@ -11,7 +11,6 @@
 #include "bdev/mirror/replica_local.h"
 #include "bdev/mirror/replica_open.h"
 #include "bdev/mirror/replica_port.h"
-#include "engine/blocking.h"
 #include "engine/remote_replica.h"
 #include "engine/replica_service.h"
 #include "engine/volume.h"
@@ -285,12 +284,20 @@ void ReplicaTable::close(Entry& entry) {
     BALLAST_ASSERT(removed.ok());  // we added it
     entry.nqn.clear();
   }
-  if (entry.replica == nullptr) return;
-  Reactor& home = entry.replica->home();
   Signal closed;
-  send_task(home, [&] { entry.replica->close([&closed] { closed.raise(); }); });
+  begin_close(entry, closed);
+  end_close(entry, closed);
+}
+
+void ReplicaTable::begin_close(Entry& entry, Signal& closed) {
+  if (entry.replica == nullptr) return closed.raise();
+  send_task(entry.replica->home(),
+            [&entry, &closed] { entry.replica->close([&closed] { closed.raise(); }); });
+}
+
+void ReplicaTable::end_close(Entry& entry, Signal& closed) {
   closed.wait();
-  run_on(home, [&] { entry.replica.reset(); });
+  if (entry.replica != nullptr) run_on(entry.replica->home(), [&entry] { entry.replica.reset(); });
 }
 
 bool ReplicaTable::is_held(const Entry& entry) {
@@ -331,16 +338,11 @@ void ReplicaTable::close_all() {
   for (auto& [name, entry] : replicas_) {
     BALLAST_ASSERT(!is_held(entry));
     entry.nqn.clear();  // the target has closed it
-    Signal& one = *next++;
-    if (entry.replica == nullptr) {
-      one.raise();
-      continue;
-    }
-    send_task(entry.replica->home(), [&entry, &one] { entry.replica->close([&one] { one.raise(); }); });
+    begin_close(entry, *next++);
   }
-  for (Signal& one : closed) one.wait();
+  next = closed.begin();
   for (auto& [name, entry] : replicas_) {
-    if (entry.replica != nullptr) run_on(entry.replica->home(), [&entry] { entry.replica.reset(); });
+    end_close(entry, *next++);
     close_devices(entry.devices, false);
   }
   replicas_.clear();

@@ -9,6 +9,7 @@
 
 #include "bdev/mirror/replica.h"
 #include "bdev/mirror/replica_connection.h"
+#include "engine/blocking.h"
 #include "engine/mirror_config.h"
 #include "engine/pool_table.h"
 #include "reactor/reactor_set.h"
@@ -67,6 +68,9 @@ class ReplicaTable {
   Result<bdev::mirror::Replica::Snapshots> snapshots_of(const Devices& devices, Reactor& home);
   Outcome serve(const ReplicaConfig& config, Entry& entry);
   void close(Entry& entry);
+  // Its associations end, and `closed` is raised; end_close() waits for that, and it is gone.
+  static void begin_close(Entry& entry, Signal& closed);
+  static void end_close(Entry& entry, Signal& closed);
   static bool is_held(const Entry& entry);
   Result<Entry*> find(const std::string& name);
   ReplicaInfo describe(const std::string& name, Entry& entry);

@@ -45,7 +45,7 @@ struct ControllerOptions {
   uint16_t queue_entries = 128;  // per I/O queue, 2 .. 1024; limited to what the target offers
   bool header_digest = false;
   bool data_digest = false;
-  uint32_t keep_alive_ms = 5'000;                 // KATO; sent at half of it. 0: none
+  uint32_t keep_alive_ms = 5'000;                 // KATO; sent at half of it or a little sooner. 0: none
   uint64_t connect_timeout_ns = 10 * k_ns_per_s;  // each queue
   uint64_t command_timeout_ns = 30 * k_ns_per_s;  // admin commands; an expired one drops the connection
   uint64_t reconnect_delay_first_ns = 100 * k_ns_per_ms;  // doubles up to the next, with jitter
