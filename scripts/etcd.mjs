@@ -39,6 +39,7 @@ export class Etcd {
 
   /** Resolves when it answers. */
   async start() {
+    const { address } = this;
     for (let attempts = 1; ; attempts += 1) {
       const [client = 0, peer = 0, metrics = 0] = await freePorts(3);
       this.metricsPort = metrics;
@@ -54,6 +55,7 @@ export class Etcd {
       }
       if (await this.#answers()) return this;
       await this.kill();
+      this.address = address; // a port that nobody knows yet may be another one at the next attempt
       const taken = this.#output.includes('address already in use');
       if (!taken || attempts === portAttemptsMax) throw new Error(`etcd does not start:\n${this.#output}`);
     }
