@@ -24,6 +24,8 @@ const prefix = 'mirror-snapshots/';
 
 interface StoredSnapshot {
   readonly revision: bigint;
+  /** The one with which it was begun: their order, as several may be of one second. */
+  readonly begun: bigint;
   readonly uuid: string;
   /** taking: or what a crash, or members that were away, left of that. */
   readonly state: 'taking' | 'complete' | 'deleting';
@@ -52,14 +54,10 @@ export class MirrorSnapshots {
     const members = membersOf(await this.#engine.mirrorInfo(volume));
     const found = entries.map(({ key, value, revision }) => {
       const name = key.slice(`${prefix}${volume}/`.length);
-      return { revision, view: viewOf(name, decode(volume, value, revision), members) };
+      return [name, decode(volume, value, revision)] as const;
     });
-    // Several may be of one second; who was written later was taken later.
-    found.sort((one, other) => {
-      const seconds = one.view.createdAt - other.view.createdAt;
-      return seconds !== 0 ? seconds : one.revision < other.revision ? -1 : 1;
-    });
-    return found.map(({ view }) => view);
+    found.sort(([, one], [, other]) => (one.begun < other.begun ? -1 : 1));
+    return found.map(([name, snapshot]) => viewOf(name, snapshot, members));
   }
 
   /** One of this name that was not completed is deleted before. Calls of one volume: one after the other. */
@@ -75,7 +73,7 @@ export class MirrorSnapshots {
     }
     const createdAt = Math.floor(this.#clock.date().getTime() / 1000);
     const begun = await this.#put(volume, name, {
-      ...{ revision: before?.revision ?? 0n, uuid: randomUUID(), state: 'taking' },
+      ...{ revision: before?.revision ?? 0n, begun: 0n, uuid: randomUUID(), state: 'taking' },
       ...{ createdAt, sizeBytes: 0n, members: [], rests },
     });
     const taken = await this.#takeBy(volume, name, begun);
@@ -179,7 +177,7 @@ export class MirrorSnapshots {
       [{ type: 'put', key, value: encode(snapshot) }],
     );
     if (!ok) throw changed(volume, name);
-    return { ...snapshot, revision };
+    return { ...snapshot, revision, begun: begunOf(snapshot, revision) };
   }
 
   async #forget(volume: string, name: string, { revision }: StoredSnapshot): Promise<void> {
@@ -214,23 +212,36 @@ function viewOf(
   return { name, uuid, state: shown, createdAt, sizeBytes, members, ...held };
 }
 
-function encode({ revision: _, sizeBytes, ...snapshot }: StoredSnapshot): Uint8Array {
-  return Buffer.from(JSON.stringify({ version: 1, ...snapshot, sizeBytes: `${sizeBytes}` }));
+/** While it is being taken its record is the one with which it was begun. */
+function begunOf({ state, begun }: Pick<StoredSnapshot, 'state' | 'begun'>, revision: bigint): bigint {
+  return state === 'taking' ? revision : begun;
+}
+
+function encode({ revision: _, begun, sizeBytes, ...snapshot }: StoredSnapshot): Uint8Array {
+  const numbers = { begun: `${begun}`, sizeBytes: `${sizeBytes}` };
+  return Buffer.from(JSON.stringify({ version: 1, ...snapshot, ...numbers }));
 }
 
 function decode(volume: string, value: Uint8Array, revision: bigint): StoredSnapshot {
-  const { version, uuid, state, createdAt, sizeBytes, members, rests } = parseFields(value) ?? {};
+  const { version, uuid, state, createdAt, begun, sizeBytes, members, rests } = parseFields(value) ?? {};
   const isWhole =
     version === 1 &&
     isUuid(uuid) &&
     (state === 'taking' || state === 'complete' || state === 'deleting') &&
     typeof createdAt === 'number' &&
-    typeof sizeBytes === 'string' &&
-    /^[0-9]{1,19}$/.test(sizeBytes) &&
+    isWholeNumber(begun) &&
+    isWholeNumber(sizeBytes) &&
     isUuids(members) &&
     isUuids(rests);
   if (!isWhole) throw new MirrorRecordError(volume, 'of a snapshot is damaged');
-  return { revision, uuid, state, createdAt, sizeBytes: BigInt(sizeBytes), members, rests };
+  return {
+    ...{ revision, uuid, state, createdAt, members, rests, sizeBytes: BigInt(sizeBytes) },
+    begun: begunOf({ state, begun: BigInt(begun) }, revision),
+  };
+}
+
+function isWholeNumber(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9]{1,19}$/.test(value);
 }
 
 function isUuid(value: unknown): value is string {

@@ -429,6 +429,9 @@ describe('snapshots of a mirrored volume', () => {
     await bothInSync();
     for (const name of ['c', 'b', 'a']) await world.service.snapshot('db', name);
     expect(await states()).toEqual(['c complete', 'b complete', 'a complete']);
+    memberStates('in_sync', 'down');
+    await expect(world.service.deleteSnapshot('db', 'c')).rejects.toThrow('not reachable now');
+    expect(await states()).toEqual(['c deleting', 'b complete', 'a complete']);
   });
 
   it('are none when a member refuses, and nothing is left of them', async () => {
