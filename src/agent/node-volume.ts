@@ -159,20 +159,19 @@ export class NodeVolume {
   }
 
   /**
-   * The same, and a head here ends in order, so that another one need not wait for it. Resolves when that one
-   * has taken over, or did not in time.
+   * The same, and a head here ends in order, so that another one need not wait for it. Resolves when another
+   * one has taken over, also if the head here had ended before; or did not in time.
    */
   async handOver(): Promise<void> {
-    const wasHead = this.#role !== undefined && this.#role.state !== 'standby';
     await this.#role?.handOver();
     this.#role = undefined;
-    if (wasHead) await this.#nextHead();
+    await this.#nextHead();
   }
 
   /** Until the next head has taken over: a replica that goes away before that would have to be waited for. */
   async #nextHead(): Promise<void> {
     const others = this.#wanted.replicas.filter(({ replica, up }) => up && replica !== this.replica);
-    if (others.length === 0 || this.#isTakenOver()) return;
+    if (others.length === 0 || !this.#isInSync() || this.#isTakenOver()) return;
     await new Promise<void>((resolve) => {
       const forget = this.#options.clock.after(nextHeadMsMax, resolve);
       this.#onRecord = () => {
@@ -187,6 +186,11 @@ export class NodeVolume {
   #isTakenOver(): boolean {
     const { head, headStopped, epoch, members = [] } = this.#record ?? {};
     return head !== this.#options.node && !headStopped && members.some((one) => one.sealedEpoch === epoch);
+  }
+
+  /** By the record: the next head seals the replica here, and waits for it. */
+  #isInSync(): boolean {
+    return this.#record?.members.some(({ uuid, inSync }) => inSync && uuid === this.replica) === true;
   }
 
   /** Not served here any more, its head ends; the replica's data stays in its pool. Idempotent. */

@@ -307,18 +307,40 @@ describe('a volume that has been written', () => {
       isOver = true;
     });
     await settled();
-    const change = async (to: Partial<StoredMirror['record']>) => {
-      const stored = await records.get('db');
-      if (stored === undefined) throw new Error('no record');
-      await records.swap('db', { ...stored, record: { ...stored.record, ...to } });
-      await settled();
-      return stored.record.members;
-    };
-    const members = await change({ epoch: 2n, head: there.node, headStopped: false });
+    const members = await changeRecord({ epoch: 2n, head: there.node, headStopped: false });
     expect(isOver).toBe(false); // claimed, and it may need the replica here
-    await change({ members: members.map((member) => ({ ...member, sealedEpoch: 2n })) });
+    await changeRecord({ members: members.map((member) => ({ ...member, sealedEpoch: 2n })) });
     expect(isOver).toBe(true);
     await handing;
+  });
+
+  it('waits as well for a head that has claimed what was drained from here before', async () => {
+    await records.swap('db', { ...newMirror, record: claimedThere });
+    await node.apply([db]);
+    await settled();
+    let isOver = false;
+    const handing = node.handOver().then(() => {
+      isOver = true;
+    });
+    await settled();
+    expect(isOver).toBe(false);
+    const { members } = claimedThere;
+    await changeRecord({ members: members.map((member) => ({ ...member, sealedEpoch: 2n })) });
+    expect(isOver).toBe(true);
+    await handing;
+    expect(called('demote')).toEqual([]);
+  });
+
+  it('keeps nobody waiting whose replica the next head does not need', async () => {
+    const members = claimedThere.members.map((member) => ({
+      ...member,
+      inSync: member.uuid !== here.replica,
+    }));
+    await records.swap('db', { ...newMirror, record: { ...claimedThere, members } });
+    await node.apply([db]);
+    await settled();
+    await node.handOver();
+    expect(called('demote')).toEqual([]);
   });
 
   it('is handed over at once when there is nobody who could take over', async () => {
@@ -329,6 +351,18 @@ describe('a volume that has been written', () => {
     expect(called('demote')).toEqual(['demote db']);
   });
 });
+
+/** The head there has not sealed its members yet. */
+const claimedThere = { ...newMirror.record, epoch: 2n, head: there.node, headStopped: false };
+
+/** As another node does it; resolves to the members of before. */
+async function changeRecord(to: Partial<StoredMirror['record']>): Promise<StoredMirror['record']['members']> {
+  const stored = await records.get('db');
+  if (stored === undefined) throw new Error('no record');
+  await records.swap('db', { ...stored, record: { ...stored.record, ...to } });
+  await settled();
+  return stored.record.members;
+}
 
 /** Its head is here. */
 async function serving(): Promise<void> {
