@@ -26,12 +26,12 @@ export interface PlannedStep {
 export class Planning {
   readonly #snapshot: ClusterSnapshot;
   readonly #facts: StepFacts;
-  readonly #headsCount = new Map<string, number>();
+  /** Counted when a head has to be chosen, which most looks need not. */
+  #headsCount: Map<string, number> | undefined;
   #candidates: readonly Candidate[] | undefined;
 
   constructor(snapshot: ClusterSnapshot, options: PlanOptions) {
     this.#snapshot = snapshot;
-    for (const { record } of snapshot.volumes.values()) this.#countHead(record.head, 1);
     this.#facts = {
       ...options,
       nodes: nodesOf(snapshot),
@@ -40,7 +40,7 @@ export class Planning {
       saidOf: (node, volume) => saidOf(snapshot, node, volume),
       mirrorOf: (volume) => snapshot.mirrors.get(volume)?.record,
       candidates: () => this.candidates(),
-      headsCount: this.#headsCount,
+      headsCount: () => this.#counted(),
     };
   }
 
@@ -64,10 +64,11 @@ export class Planning {
     return this.#facts.saidOf;
   }
 
-  candidates(): readonly Candidate[] {
+  /** `unseen`: volumes that are in the store by now, perhaps, and not in the snapshot. */
+  candidates(unseen: Iterable<VolumeRecord> = []): readonly Candidate[] {
     const { facts, volumes } = this.#snapshot;
-    const records = () => [...volumes.values()].map(({ record }) => record);
-    this.#candidates ??= candidatesOf([...this.#facts.nodes.values()], facts, records());
+    const records = allOf(volumes, unseen);
+    this.#candidates ??= candidatesOf([...this.#facts.nodes.values()], facts, records);
     return this.#candidates;
   }
 
@@ -87,20 +88,37 @@ export class Planning {
 
   #note(from: VolumeRecord, to: VolumeRecord): void {
     if (from.head !== to.head) {
-      this.#countHead(from.head, -1);
-      this.#countHead(to.head, 1);
+      const counts = this.#counted();
+      count(counts, from.head, -1);
+      count(counts, to.head, 1);
     }
     const added = addedBetween(from, to);
     if (added !== undefined) this.#candidates = withReplica(this.candidates(), to, added);
   }
 
-  #countHead(node: string | undefined, change: number): void {
-    if (node !== undefined) this.#headsCount.set(node, (this.#headsCount.get(node) ?? 0) + change);
+  #counted(): Map<string, number> {
+    if (this.#headsCount === undefined) {
+      this.#headsCount = new Map();
+      for (const { record } of this.#snapshot.volumes.values()) count(this.#headsCount, record.head, 1);
+    }
+    return this.#headsCount;
   }
+}
+
+function count(heads: Map<string, number>, node: string | undefined, change: number): void {
+  if (node !== undefined) heads.set(node, (heads.get(node) ?? 0) + change);
 }
 
 function addedBetween(from: VolumeRecord, to: VolumeRecord): PlacedReplica | undefined {
   return to.replicas.find(({ uuid }) => from.replicas.every((one) => one.uuid !== uuid));
+}
+
+function* allOf(
+  volumes: ClusterSnapshot['volumes'],
+  unseen: Iterable<VolumeRecord>,
+): Generator<VolumeRecord> {
+  for (const { record } of volumes.values()) yield record;
+  for (const record of unseen) if (!volumes.has(record.name)) yield record;
 }
 
 function nodesOf({ nodes }: ClusterSnapshot): ReadonlyMap<string, NodeRecord> {

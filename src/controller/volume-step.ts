@@ -44,7 +44,7 @@ export interface StepFacts {
   readonly mirrorOf: (volume: string) => MirrorRecord | undefined;
   readonly candidates: () => readonly Candidate[];
   /** By UUID of a node: of how many volumes it is to be head. */
-  readonly headsCount: ReadonlyMap<string, number>;
+  readonly headsCount: () => ReadonlyMap<string, number>;
   readonly newUuid: () => string;
   readonly nowMs: number;
   /** A node that is away for longer is replaced. */

@@ -19,7 +19,6 @@ import {
   wantHead,
 } from '../cluster/model/volume.js';
 import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
-import { type Candidate, withReplica } from '../cluster/placement/candidates.js';
 import { placeAll } from '../cluster/placement/place.js';
 import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
@@ -181,7 +180,7 @@ export class ClusterVolumes {
     await this.#growths.exclusive('size', () =>
       this.#change(name, (volume) => {
         const planning = this.#planning(nodes.snapshot());
-        return withSize(volume, sizeBytes, this.#withFresh(planning.candidates()), planning.saidOf);
+        return withSize(volume, sizeBytes, planning.candidates(this.#fresh.values()), planning.saidOf);
       }),
     );
     const { name: known, uuid } = find(nodes.snapshot(), name);
@@ -236,9 +235,8 @@ export class ClusterVolumes {
     const { name, sizeBytes, blockSizeBytes = 4096, hosts, qos } = wish;
     const wishes = wishesOf(wish);
     const snapshot = nodes.snapshot();
-    const known = [...snapshot.volumes.keys(), ...this.#fresh.keys()];
-    if (known.includes(name)) throw duplicate(name);
-    const candidates = this.#withFresh(this.#planning(snapshot).candidates());
+    if (snapshot.volumes.has(name) || this.#fresh.has(name)) throw duplicate(name);
+    const candidates = this.#planning(snapshot).candidates(this.#fresh.values());
     const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
     const uuid = randomUUID();
     const replicas = placeAll(request, candidates).map(
@@ -252,15 +250,6 @@ export class ClusterVolumes {
       },
       replicas,
       clock.date(),
-    );
-  }
-
-  #withFresh(candidates: readonly Candidate[]): readonly Candidate[] {
-    const { volumes } = this.#options.nodes.snapshot();
-    const fresh = [...this.#fresh.values()].filter(({ name }) => !volumes.has(name));
-    return fresh.reduce(
-      (all, volume) => volume.replicas.reduce((some, replica) => withReplica(some, volume, replica), all),
-      candidates,
     );
   }
 

@@ -23,36 +23,40 @@ export interface CandidatePool extends PoolFacts {
   readonly committedIops: number;
 }
 
-/** `facts`: by ID of the node. Replicas in pools that no node tells of count for nobody. */
+/**
+ * `facts`: by ID of the node. Replicas in pools that no node tells of count for nobody. Asked for with each
+ * volume that is made: one pass over the volumes, and nothing is made anew for each of them.
+ */
 export function candidatesOf(
   nodes: readonly NodeRecord[],
   facts: ReadonlyMap<string, NodeFacts>,
-  volumes: readonly VolumeRecord[],
+  volumes: Iterable<VolumeRecord>,
 ): readonly Candidate[] {
-  const kept = new Map<string, { readonly volume: VolumeRecord; readonly pool: string }[]>();
-  for (const volume of volumes) {
-    for (const { node, pool } of volume.replicas) {
-      const there = kept.get(node);
-      if (there === undefined) kept.set(node, [{ volume, pool }]);
-      else there.push({ volume, pool });
-    }
-  }
-  return nodes.map((node) => {
-    const here = kept.get(node.id) ?? [];
+  const candidates = nodes.map((node) => {
     const found = facts.get(node.id);
     return {
-      node,
-      lost: found === undefined,
-      pools: (found?.pools ?? []).map((pool) =>
-        committed(
-          pool,
-          here.flatMap((one) => (one.pool === pool.name ? [one.volume] : [])),
-        ),
-      ),
-      replicasCount: here.length,
-      apartGroups: new Set(here.flatMap(({ volume }) => volume.wishes.apartGroup ?? [])),
+      ...{ node, lost: found === undefined, replicasCount: 0, apartGroups: new Set<string>() },
+      pools: (found?.pools ?? []).map((pool) => ({
+        ...{ ...pool, committedBytes: 0n, committedThickBytes: 0n, committedIops: 0 },
+      })),
     };
   });
+  const byNode = new Map(candidates.map((candidate) => [candidate.node.id, candidate]));
+  for (const volume of volumes) {
+    const { bytes, thickBytes, iops } = promisedTo(volume);
+    for (const { node, pool } of volume.replicas) {
+      const there = byNode.get(node);
+      if (there === undefined) continue;
+      there.replicasCount += 1;
+      if (volume.wishes.apartGroup !== undefined) there.apartGroups.add(volume.wishes.apartGroup);
+      const kept = there.pools.find(({ name }) => name === pool);
+      if (kept === undefined) continue;
+      kept.committedBytes += bytes;
+      kept.committedThickBytes += thickBytes;
+      kept.committedIops += iops;
+    }
+  }
+  return candidates;
 }
 
 /** The same, with one replica more. */
@@ -75,17 +79,17 @@ export function withReplica(
 }
 
 function added(pool: CandidatePool, volume: VolumeRecord): CandidatePool {
-  const { wishes, qos } = volume;
-  const sizeBytes = promisedBytes(volume);
+  const { bytes, thickBytes, iops } = promisedTo(volume);
   return {
     ...pool,
-    committedBytes: pool.committedBytes + sizeBytes,
-    committedThickBytes: pool.committedThickBytes + (wishes.thick ? sizeBytes : 0n),
-    committedIops: pool.committedIops + (qos?.minIops ?? 0),
+    committedBytes: pool.committedBytes + bytes,
+    committedThickBytes: pool.committedThickBytes + thickBytes,
+    committedIops: pool.committedIops + iops,
   };
 }
 
-function committed(pool: PoolFacts, volumes: readonly VolumeRecord[]): CandidatePool {
-  const empty = { ...pool, committedBytes: 0n, committedThickBytes: 0n, committedIops: 0 };
-  return volumes.reduce<CandidatePool>(added, empty);
+/** To each of its replicas. */
+function promisedTo(volume: VolumeRecord) {
+  const bytes = promisedBytes(volume);
+  return { bytes, thickBytes: volume.wishes.thick ? bytes : 0n, iops: volume.qos?.minIops ?? 0 };
 }

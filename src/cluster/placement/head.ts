@@ -15,7 +15,7 @@ export interface HeadChoice {
   /** UUIDs of nodes that answer. */
   readonly present: ReadonlySet<string>;
   /** By UUID of a node: of how many volumes it is to be head. */
-  readonly headsCount: ReadonlyMap<string, number>;
+  readonly headsCount: () => ReadonlyMap<string, number>;
 }
 
 /** UUID of the node; undefined: none can be, and whoever is head stays it. */
@@ -31,7 +31,8 @@ export function chooseHead({ replicas }: VolumeRecord, choice: HeadChoice): stri
     const record = nodes.get(node);
     return record !== undefined && takesNewHeads(record);
   });
-  const count = (node: string) => headsCount.get(node) ?? 0;
+  const heads = headsCount();
+  const count = (node: string) => heads.get(node) ?? 0;
   // The first of those with the fewest, in the order of the record: who takes over first by itself.
   return (open.length > 0 ? open : able).reduce<string | undefined>(
     (best, node) => (best === undefined || count(node) < count(best) ? node : best),

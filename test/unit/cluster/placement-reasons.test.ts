@@ -154,11 +154,12 @@ describe('a head', () => {
     inSync: new Set([first!, second!, third!]),
     nodes: records,
     present: new Set(records.keys()),
-    headsCount: new Map([
-      [id(1), 5],
-      [id(2), 2],
-      [id(3), 2],
-    ]),
+    headsCount: () =>
+      new Map([
+        [id(1), 5],
+        [id(2), 2],
+        [id(3), 2],
+      ]),
   };
   const withState = (number: number, state: NodeState) =>
     new Map(records).set(id(number), { ...records.get(id(number))!, state });

@@ -76,9 +76,8 @@ export function factsOf(situation: Situation = {}): StepFacts {
     },
     mirrorOf: () => (situation.mirror === 'lost' ? undefined : { ...mirror, ...situation.mirror }),
     candidates,
-    headsCount: new Map(
-      Object.entries(situation.headsCount ?? {}).map(([one, heads]) => [id(Number(one)), heads]),
-    ),
+    headsCount: () =>
+      new Map(Object.entries(situation.headsCount ?? {}).map(([one, heads]) => [id(Number(one)), heads])),
     newUuid: () => {
       uuids += 1;
       return id(uuids);
