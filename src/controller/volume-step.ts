@@ -98,24 +98,36 @@ function creatingStep(volume: VolumeRecord, facts: StepFacts): VolumeStep {
 }
 
 /**
- * Who is wanted stays wanted while it can be head. Else whoever is head, as when it took over by itself; else
- * the one with the fewest heads.
+ * Who is wanted stays wanted while it can be head. Else whoever is head, as when it took over by itself; who
+ * cannot stay head makes way for the one with the fewest. Where no head is, and who is wanted cannot become
+ * it, the nodes with a replica in sync take over by themselves, at once (src/agent/takeover.ts): another
+ * choice that is made here meanwhile would be found out after that, and the head would move twice.
  */
 function headStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFacts): VolumeStep | undefined {
   const inSync = inSyncOf(mirror);
   const choice = { inSync, ...facts };
-  const isHead = !mirror.headStopped && mirror.head !== nobody;
   const wanted =
     volume.head !== undefined && chooseHead(volume, { ...choice, current: volume.head }) === volume.head;
   if (wanted) return undefined;
+  const isHead = !mirror.headStopped && mirror.head !== nobody;
   // If it is gone its replicas notice and take over; or it only has not come back to the store yet.
   if (isHead && !facts.present.has(mirror.head)) return undefined;
+  if (!isHead && !isWaitedFor(volume, inSync, facts)) return undefined;
   const head = chooseHead(volume, { ...choice, ...(isHead && { current: mirror.head }) });
   if (head === undefined || head === volume.head) return undefined;
   const name = nameOf(head, facts);
   return isHead && head === mirror.head
     ? change(wantHead(volume, head), 'HeadTookOver', `its head is on '${name}' by now`)
     : change(wantHead(volume, head), 'HeadMoves', `its head goes to '${name}'`);
+}
+
+/** By the other nodes with a replica: who is wanted as head is up, and its replica in sync. */
+function isWaitedFor(
+  { head, replicas }: VolumeRecord,
+  inSync: ReadonlySet<string>,
+  { present }: StepFacts,
+): boolean {
+  return replicas.some(({ node, uuid }) => node === head && present.has(node) && inSync.has(uuid));
 }
 
 /** As long as one is a member, heads have to know where it is, though its node has been decommissioned. */

@@ -41,6 +41,8 @@ export interface ClusterVolumesOptions {
   readonly nodes: Pick<Nodes, 'find' | 'snapshot'>;
   readonly clock: Clock;
   readonly replaceAfterMs: number;
+  /** Of a volume, a replica. Default: one that was never there. */
+  readonly newUuid?: () => string;
 }
 
 /** A record that is changed by others, too, is tried again so often. */
@@ -231,16 +233,16 @@ export class ClusterVolumes {
   }
 
   #place(wish: VolumeWish): VolumeRecord {
-    const { clock, nodes } = this.#options;
+    const { clock, nodes, newUuid = randomUUID } = this.#options;
     const { name, sizeBytes, blockSizeBytes = 4096, hosts, qos } = wish;
     const wishes = wishesOf(wish);
     const snapshot = nodes.snapshot();
     if (snapshot.volumes.has(name) || this.#fresh.has(name)) throw duplicate(name);
     const candidates = this.#planning(snapshot).candidates(this.#fresh.values());
     const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
-    const uuid = randomUUID();
+    const uuid = newUuid();
     const replicas = placeAll(request, candidates).map(
-      ({ node, pool }): PlacedReplica => ({ uuid: randomUUID(), node, pool }),
+      ({ node, pool }): PlacedReplica => ({ uuid: newUuid(), node, pool }),
     );
     return createVolume(
       {
@@ -352,13 +354,16 @@ function wishesOf(wish: VolumeWish): PlacementWishes {
 
 /**
  * Nobody has written yet: all replicas are in sync, and there is no head that would have to be waited for.
+ * Members stand in the order of their UUIDs, which is another order of nodes for each volume: the first of
+ * those that are left takes over, and the heads of a node that ends are to go to all the others.
  */
 function newMirror({ uuid, replicas, wishes, sizeBytes, blockSizeBytes }: VolumeRecord): StoredMirror {
+  const members = replicas.map((replica) => replica.uuid).sort();
   return {
     volumeUuid: uuid,
     record: {
       ...{ revision: 0n, epoch: 0n, head: nobody, headStopped: true, minInSync: wishes.minInSync },
-      members: replicas.map((replica) => ({ uuid: replica.uuid, inSync: true, sealedEpoch: 0n })),
+      members: members.map((member) => ({ uuid: member, inSync: true, sealedEpoch: 0n })),
       ...{ blockSizeBytes, blocksCount: sizeBytes / BigInt(blockSizeBytes) },
     },
   };

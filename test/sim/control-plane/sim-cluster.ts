@@ -99,6 +99,8 @@ export class SimCluster implements SimNetwork {
   /** Pairs of hosts that do not reach each other. */
   readonly #cuts = new Set<string>();
   readonly #random: Random;
+  /** Of their own: who makes them asks at other times than who draws chances. */
+  readonly #uuids: Random;
   readonly #log: Log;
   readonly #end = new AbortController();
   slowPercent = 0;
@@ -107,6 +109,7 @@ export class SimCluster implements SimNetwork {
 
   constructor({ seed, nodesCount, controllersCount, zonesCount, log }: SimClusterOptions) {
     this.#random = new Random(seed * 7919 + 13);
+    this.#uuids = new Random(seed * 104_729 + 7);
     this.#log = log;
     const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
     this.nodes = numbers(nodesCount).map((number) => new SimNode(number, number % zonesCount));
@@ -126,7 +129,8 @@ export class SimCluster implements SimNetwork {
     const state = new ClusterState(shared);
     const events = new Events(shared);
     const nodes = new Nodes({ store: link, state, events });
-    const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs });
+    const newUuid = () => this.#newUuid();
+    const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs, newUuid });
     const reconciler = new Reconciler({ ...shared, state, events, replaceAfterMs });
     const election = new Election({
       ...shared,
@@ -151,6 +155,18 @@ export class SimCluster implements SimNetwork {
       election.start();
     };
     void open();
+  }
+
+  #newUuid(): string {
+    const hex = [1, 2, 3, 4]
+      .map(() =>
+        this.#uuids
+          .below(2 ** 32)
+          .toString(16)
+          .padStart(8, '0'),
+      )
+      .join('');
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   }
 
   get isRestored(): boolean {

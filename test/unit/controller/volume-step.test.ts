@@ -65,9 +65,31 @@ describe('the head of a volume', () => {
     expect(taken).toMatchObject({ kind: 'change', reason: 'HeadTookOver', to: { head: id(2) } });
   });
 
-  it('is wanted elsewhere when it has ended in order and its node does not answer', () => {
-    const ended = step({ awayMs: { 1: 5 }, mirror: { headStopped: true } });
-    expect(ended).toMatchObject({ kind: 'change', reason: 'HeadMoves', to: { head: id(2) } });
+  it('is left to its replicas when it has ended in order, too, and is wanted where it was taken over', () => {
+    const stopped = { awayMs: { 1: 5 }, headsCount: { 2: 9 } };
+    expect(step({ ...stopped, mirror: { headStopped: true } }).kind).toBe('wait');
+    const taken = step({ ...stopped, mirror: { head: id(2), epoch: 4n } });
+    expect(taken).toMatchObject({ kind: 'change', reason: 'HeadTookOver', to: { head: id(2) } });
+  });
+
+  it('moves on from who took over only where that one cannot stay it', () => {
+    const draining = step({
+      awayMs: { 1: 5 },
+      states: { 2: 'draining' },
+      mirror: { head: id(2), epoch: 4n },
+    });
+    expect(draining).toMatchObject({ kind: 'change', reason: 'HeadMoves', to: { head: id(3) } });
+    const cordoned = step({
+      awayMs: { 1: 5 },
+      states: { 2: 'cordoned' },
+      mirror: { head: id(2), epoch: 4n },
+    });
+    expect(cordoned).toMatchObject({ kind: 'change', reason: 'HeadTookOver', to: { head: id(2) } });
+  });
+
+  it('is wanted elsewhere when it has ended, and the others wait for a node that is not to have it', () => {
+    const ended = step({ states: { 1: 'draining' }, headsCount: { 2: 1 }, mirror: { headStopped: true } });
+    expect(ended).toMatchObject({ kind: 'change', reason: 'HeadMoves', to: { head: id(3) } });
   });
 
   it.each(['draining', 'evacuating'] as const)('leaves a node that is %s', (state) => {
