@@ -11,6 +11,7 @@
 #include "bdev/pool/planted.h"
 #include "bdev/pool/range_hold.h"
 #include "bdev/pool/scrubber.h"
+#include "bdev/pool/slot_blocks.h"
 #include "bdev/pool/superblock_set.h"
 #include "bdev/pool/volumes.h"
 
@@ -65,6 +66,12 @@ struct ByteRange {
   uint64_t length_bytes = 0;
 };
 
+// Whole blocks of 4 KiB, at least one, within so many bytes.
+inline bool is_block_range(uint64_t offset_bytes, uint64_t length_bytes, uint64_t size_bytes) {
+  return offset_bytes % k_page_bytes == 0 && length_bytes % k_page_bytes == 0 && length_bytes > 0 &&
+         offset_bytes <= size_bytes && length_bytes <= size_bytes - offset_bytes;
+}
+
 struct Ranges {
   std::vector<ByteRange> ranges;
   std::optional<uint64_t> next_offset_bytes;  // nothing: that was all
@@ -113,6 +120,12 @@ class Pool final : private LayerGuard {
   Task<Result<Ranges>> ranges(uint32_t layer, std::optional<uint32_t> since, uint64_t size_bytes,
                               uint64_t offset_bytes, uint32_t count_max);
 
+  // What a snapshot holds: bytes [offset, offset + size of `out`), whole blocks of 4 KiB within its size,
+  // while its volume and others are served. not_found if it is none, or none any more; io_error if it cannot
+  // be read, or is not what its checksums say: then `out` holds anything. Others of the control path wait
+  // meanwhile: ask for a few MiB at a time.
+  Task<Outcome> read_snapshot(uint32_t snapshot_layer, uint64_t offset_bytes, MutableByteSpan out);
+
   // bytes_per_second 0: as fast as it goes.
   Outcome start_scrub(uint64_t bytes_per_second) { return scrubber_.start(bytes_per_second); }
   void stop_scrub() { scrubber_.stop(); }
@@ -150,7 +163,7 @@ class Pool final : private LayerGuard {
   Task<Result<bool>> compact_next();
   Task<Errc> compact(SlotMerge merge);  // from 0: nothing is below
   Task<Errc> copy_together(SlotMerge merge);
-  Task<Errc> copy_blocks(Fragment fragment, Extent target, BlockSums* target_sums);
+  void forget_places(uint64_t slot);
   void want_layer_work();
 
   Reactor& reactor_;

@@ -5,6 +5,7 @@
 #include "bdev/pool/changes.h"
 #include "bdev/pool/pool.h"
 #include "bdev/pool/range_hold.h"
+#include "bdev/pool/slot_blocks.h"
 
 namespace ballast::bdev::pool {
 namespace {
@@ -132,13 +133,17 @@ Task<Errc> Pool::compact(SlotMerge merge) {
   Errc errc = co_await hold(merge.to, merge.slot, merge.slot);
   if (errc != Errc::ok) co_return errc;
   errc = co_await copy_together(merge);
-  // Volumes above this layer know the blocks where they were.
-  for (const auto& [id, volume] : open_) {
-    if (volume.get() != layer_held_) volume->forget(merge.slot, merge.slot);
-  }
+  forget_places(merge.slot);
   path_.settle_freed();
   co_await release();
   co_return errc;
+}
+
+// Volumes above a layer know its blocks where they were.
+void Pool::forget_places(uint64_t slot) {
+  for (const auto& [id, volume] : open_) {
+    if (volume.get() != layer_held_) volume->forget(slot, slot);
+  }
 }
 
 Task<Errc> Pool::copy_together(SlotMerge merge) {
@@ -150,7 +155,6 @@ Task<Errc> Pool::copy_together(SlotMerge merge) {
   if (below_bytes->has_value() && !decode(**below_bytes, below)) co_return Errc::io_error;
   if (above_bytes->has_value() && !decode(**above_bytes, above)) co_return Errc::io_error;
   if (above.fragments_count == 0) co_return Errc::ok;  // zeroed meanwhile
-  const Extent target = above.fragments[0].extent;
   BlockMask left = above.known();
   std::vector<Fragment> moved(above.fragments.begin() + 1, above.fragments.begin() + above.fragments_count);
   for (uint32_t i = 0; i < below.fragments_count; ++i) {
@@ -158,69 +162,19 @@ Task<Errc> Pool::copy_together(SlotMerge merge) {
     fragment.mask.subtract(left);
     if (!fragment.mask.is_empty()) moved.push_back(fragment);
   }
-  BlockSumsPointer target_sums;
-  if (path_.keeps_checksums) {
-    const Result<BlockSumsPointer> loaded = co_await path_.load_sums(target);
-    if (!loaded.ok()) co_return loaded.errc();
-    target_sums = *loaded;
-    MarkDone mark(path_, target_sums);
-    co_await mark;
-    if (!target_sums->is_dirty) co_return Errc::io_error;
-    ++target_sums->writes_count;
-  }
+  Result<SlotTarget> target = co_await open_target(path_, above);
+  if (!target.ok()) co_return target.errc();
   Errc errc = Errc::ok;
+  BlockMask written;
   for (const Fragment& fragment : moved) {
-    errc = co_await copy_blocks(fragment, target, target_sums.get());
-    if (errc != Errc::ok) break;
-    for (uint32_t block = 0; block < blocks_per_extent_;) {
-      uint32_t end = block;
-      while (end < blocks_per_extent_ && fragment.mask.test(end)) ++end;
-      if (end > block) {
-        const SlotMap map{merge.to, static_cast<uint16_t>(block), static_cast<uint16_t>(end - block),
-                          merge.slot, target};
-        changes.add(RecordType::slot_map, bytes_of(map));
-      }
-      block = end + 1;
-    }
+    written.add(fragment.mask);
+    if (errc == Errc::ok) errc = co_await copy_blocks(path_, fragment, *target);
+    add_maps(changes, merge.to, merge.slot, fragment.mask, target->extent);
   }
-  if (errc == Errc::ok) errc = co_await path_.disk_of(target).disk.sync();
+  if (errc == Errc::ok) errc = co_await path_.disk_of(target->extent).disk.sync();
   if (errc == Errc::ok) errc = co_await changes.commit(true);
-  if (target_sums != nullptr) {
-    --target_sums->writes_count;
-    target_sums->touched_ns = reactor_.now_ns();
-  }
+  close_target(path_, *target, written, errc);
   co_return errc;
-}
-
-// Blocks that are damaged where they are stay so: the checksum that they should have goes with them.
-Task<Errc> Pool::copy_blocks(Fragment fragment, Extent target, BlockSums* target_sums) {
-  const PageBuffer buffer(size_t{blocks_per_extent_} * k_page_bytes);
-  BlockSumsPointer sums;
-  if (target_sums != nullptr) {
-    const Result<BlockSumsPointer> loaded = co_await path_.load_sums(fragment.extent);
-    if (!loaded.ok()) co_return loaded.errc();
-    sums = *loaded;
-  }
-  for (uint32_t block = 0; block < blocks_per_extent_;) {
-    uint32_t end = block;
-    while (end < blocks_per_extent_ && fragment.mask.test(end)) ++end;
-    if (end > block) {
-      const MutableByteSpan bytes = buffer.bytes().first(size_t{end - block} * k_page_bytes);
-      Errc errc =
-          co_await path_.disk_of(fragment.extent).disk.read(path_.offset_of(fragment.extent, block), bytes);
-      if (errc != Errc::ok) co_return errc;
-      errc = co_await path_.disk_of(target).disk.write(path_.offset_of(target, block), bytes);
-      if (errc != Errc::ok) co_return errc;
-      const Segment segment{bytes.data(), bytes.size()};
-      for (uint32_t i = block; i < end && target_sums != nullptr; ++i) {
-        target_sums->set(i, sums->known.test(i)
-                                ? sums->sums[i]
-                                : block_sum({&segment, 1}, uint64_t{i - block} * k_page_bytes));
-      }
-    }
-    block = end + 1;
-  }
-  co_return Errc::ok;
 }
 
 }  // namespace ballast::bdev::pool
