@@ -36,7 +36,8 @@ struct ChainRegion {
   struct Holder {
     uint32_t slot = 0;  // from `begin`
     uint32_t layer = 0;
-    // Slot by slot, in each the nearest layer first: a layer has a higher number than its parent.
+    // Slot by slot, in each the nearest layer first: a layer has a higher number than its parent. Of chains
+    // where that is not so, with a snapshot that was received later than what is above it, there is no index.
     friend bool operator<(const Holder& a, const Holder& b) {
       return a.slot != b.slot ? a.slot < b.slot : a.layer > b.layer;
     }
@@ -68,6 +69,8 @@ class ChainIndexes final : public LayersListener {
   void layer_put(uint32_t layer, uint32_t parent) override;
   void layer_removed(uint32_t layer) override;
   void slot_merged(const SlotMerge& merge) override;
+  // A layer that may be below a head has got blocks, not by a merge.
+  void layer_written(uint32_t layer) { layer_removed(layer); }
 
  private:
   friend class ChainIndex;

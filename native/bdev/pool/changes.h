@@ -22,6 +22,12 @@ class Changes {
     values_[key] = std::vector<uint8_t>(value.begin(), value.end());
   }
   void remove(const Key& key) { values_[key] = std::nullopt; }
+  // Takes effect before all others; read() does not see it.
+  void put_first(const Key& key, ByteSpan value) {
+    std::vector<uint8_t> payload = to_bytes(bytes_of(key));
+    payload.insert(payload.end(), value.begin(), value.end());
+    first_.emplace_back(RecordType::put, std::move(payload));
+  }
   // Goes before all puts and removes.
   void add(RecordType type, ByteSpan payload) { first_.emplace_back(type, to_bytes(payload)); }
   size_t records_count() const { return values_.size() + first_.size(); }

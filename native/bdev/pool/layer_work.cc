@@ -137,10 +137,11 @@ Task<Result<uint32_t>> LayerWork::only_child(uint32_t layer) {
 Task<Result<LayerWork::Progress>> LayerWork::merge_step(uint32_t layer, LayerValue value) {
   Changes changes(store_);
   if (value.parent != 0) {
-    // What comes down from above this one comes first.
+    // What comes down from above this one comes first, unless it is not known yet when.
     const Result<LayerValue> parent = co_await read_layer(changes, value.parent);
     if (!parent.ok()) co_return parent.error();
-    if (parent->state == LayerState::merging) co_return Progress::none;
+    const bool waits = guard_ != nullptr && guard_->is_being_made(value.parent);
+    if (parent->state == LayerState::merging && !waits) co_return Progress::none;
   }
   const Result<uint32_t> child = co_await only_child(layer);
   if (!child.ok()) co_return child.error();

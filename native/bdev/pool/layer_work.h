@@ -14,7 +14,7 @@ class LayerGuard {
   virtual Task<Errc> release() = 0;
   // The layer has another parent; 0: none.
   virtual void parent_changed(uint32_t layer, uint32_t parent) = 0;
-  // Somebody is filling it: it is no work yet.
+  // Somebody is filling it, a volume or a snapshot that is received: it is no work yet.
   virtual bool is_being_made(uint32_t layer) const = 0;
   // Nothing of what is in these extents is to be found on the disk any more.
   virtual Task<Errc> erase(std::span<const Extent> extents) = 0;

@@ -77,6 +77,12 @@ struct Ranges {
   std::optional<uint64_t> next_offset_bytes;  // nothing: that was all
 };
 
+// What a snapshot that is received reads from `offset_bytes` on: whole blocks of 4 KiB.
+struct ReceivedRun {
+  uint64_t offset_bytes = 0;
+  ByteSpan data;
+};
+
 class Pool final : private LayerGuard {
  public:
   // The reactor must outlive the pool. Files that are refused are closed and unchanged.
@@ -126,6 +132,22 @@ class Pool final : private LayerGuard {
   // meanwhile: ask for a few MiB at a time.
   Task<Outcome> read_snapshot(uint32_t snapshot_layer, uint64_t offset_bytes, MutableByteSpan out);
 
+  // --- a snapshot that comes from elsewhere, put below what its volume is now ---
+  // The layer that it will be. Nobody sees it before finish_receive(), and what is there reads as before all
+  // the time. remove_snapshot() gives it up; so do closing the pool, a crash, and removing or reverting the
+  // volume. already_exists, invalid_argument, no_space, not_found; in_use while another one is received for
+  // this volume.
+  Task<Result<uint32_t>> begin_receive(ReceiveRequest request);
+  // The snapshot reads so there; where nothing was received, as the layer below it, or zeroes. Durable when
+  // answered; after an error any part of it may have been done, and all of it may be sent again. An extent
+  // that the volume still holds as it was takes no more room, in however many parts it comes. The data stays
+  // as it is until the answer. not_found if it is not being received (any more); invalid_argument, no_space,
+  // io_error.
+  Task<Outcome> receive(uint32_t snapshot, std::vector<ReceivedRun> runs);
+  // already_exists if a snapshot got the name meanwhile, or as receive(): it is not finished then, nor given
+  // up. No receive() of it is under way.
+  Task<Outcome> finish_receive(uint32_t snapshot);
+
   // bytes_per_second 0: as fast as it goes.
   Outcome start_scrub(uint64_t bytes_per_second) { return scrubber_.start(bytes_per_second); }
   void stop_scrub() { scrubber_.stop(); }
@@ -156,7 +178,8 @@ class Pool final : private LayerGuard {
   Task<Errc> release() override;
   void parent_changed(uint32_t layer, uint32_t parent) override;
   bool is_being_made(uint32_t layer) const override {
-    return layers_in_making_.contains(layer) && !planted(Planted::layer_in_making_deleted);
+    return (layers_in_making_.contains(layer) || receiving_.contains(layer)) &&
+           !planted(Planted::layer_in_making_deleted);
   }
   Task<Errc> erase(std::span<const Extent> extents) override;
   Task<Errc> work_on_layers();
@@ -165,6 +188,19 @@ class Pool final : private LayerGuard {
   Task<Errc> copy_together(SlotMerge merge);
   void forget_places(uint64_t slot);
   void want_layer_work();
+
+  struct Reception;
+  Task<Outcome> receive_runs(uint32_t snapshot, std::vector<ReceivedRun> runs);
+  Task<Outcome> receive_end(uint32_t snapshot, uint64_t size_bytes);
+  Task<Errc> receive_slot(Reception& slot);
+  Task<Errc> receive_held(Reception& slot);
+  Task<Errc> find_wanted(Reception& slot);
+  Task<Result<bool>> can_move(Reception& slot);
+  Task<Errc> move_slot(Reception& slot);
+  Task<Errc> cover(Reception& slot);
+  Task<Errc> store_received(Reception& slot);
+  Task<Errc> load_slot(uint32_t layer, uint64_t number, Slot& slot);
+  void stop_receiving(uint32_t volume);
 
   Reactor& reactor_;
   std::vector<Device> devices_;
@@ -181,6 +217,7 @@ class Pool final : private LayerGuard {
   // Taken before the metadata's: what holds ranges of volumes, one at a time.
   Turns turns_;
   std::set<uint32_t> layers_in_making_;
+  std::map<uint32_t, ReceiveRequest> receiving_;  // by layer
   std::unique_ptr<RangeHold> layer_hold_;
   OpenVolume* layer_held_ = nullptr;
   uint64_t layer_first_ = 0, layer_last_ = 0;

@@ -211,6 +211,7 @@ Task<Outcome> Pool::revert(uint32_t volume, uint32_t snapshot, uint64_t now_s) {
   const Turns::Turn turn = co_await turns_.take();
   if (open_.contains(volume)) co_return Error{Errc::in_use, "the volume is in use"};
   Outcome outcome = co_await volumes_.revert(volume, snapshot, now_s);
+  if (outcome.ok()) stop_receiving(volume);
   want_layer_work();
   co_return outcome;
 }
@@ -219,13 +220,16 @@ Task<Outcome> Pool::remove(uint32_t volume, bool erase) {
   const Turns::Turn turn = co_await turns_.take();
   if (open_.contains(volume)) co_return Error{Errc::in_use, "the volume is in use"};
   Outcome outcome = co_await volumes_.remove(volume, erase);
+  if (outcome.ok()) stop_receiving(volume);
   want_layer_work();
   co_return outcome;
 }
 
 Task<Outcome> Pool::remove_snapshot(uint32_t snapshot) {
   const Turns::Turn turn = co_await turns_.take();
-  Outcome outcome = co_await volumes_.remove_snapshot(snapshot);
+  // One that was not finished is in the state of a deleted one already.
+  Outcome outcome = Unit{};
+  if (receiving_.erase(snapshot) == 0) outcome = co_await volumes_.remove_snapshot(snapshot);
   want_layer_work();
   co_return outcome;
 }

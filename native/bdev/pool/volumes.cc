@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bdev/pool/planted.h"
+
 namespace ballast::bdev::pool {
 namespace {
 
@@ -479,6 +481,127 @@ Task<Outcome> Volumes::remove_snapshot(uint32_t snapshot) {
   co_return outcome_of(errc);
 }
 
+// --- a snapshot that is received ---
+
+Task<Result<uint32_t>> Volumes::find_above(uint32_t volume, uint32_t after) {
+  const Result<VolumeValue> value = co_await get(volume);
+  if (!value.ok()) co_return value.error();
+  uint32_t above = value->head_layer;
+  for (uint32_t depth = 0; depth < k_layers_max; ++depth) {
+    const Result<LayerValue> held = co_await layer(above);
+    if (!held.ok()) co_return held.error();
+    if (after != 0 && held->parent == after) co_return above;
+    if (held->parent == 0) break;
+    const Result<LayerValue> below = co_await layer(held->parent);
+    if (!below.ok()) co_return below.error();
+    // A clone stands on a snapshot of another volume.
+    if (below->volume != volume) break;
+    above = held->parent;
+  }
+  if (after == 0) co_return above;
+  co_return Error{Errc::invalid_argument, "the volume does not stand on such a snapshot"};
+}
+
+Task<Outcome> Volumes::check_receive(ReceiveRequest request) {
+  const Result<VolumeValue> volume = co_await get(request.volume);
+  if (!volume.ok()) co_return volume.error();
+  Outcome outcome = check_size(request.size_bytes);
+  if (outcome.ok()) outcome = co_await check_new_name(request.volume, request.name);
+  if (!outcome.ok()) co_return outcome;
+  if ((volume->flags & k_volume_thick) != 0 && request.size_bytes > volume->size_bytes) {
+    // What it would cover beyond the end is room that the volume has not when it grows.
+    co_return Error{Errc::invalid_argument, "a thick volume has no snapshot that is larger than itself"};
+  }
+  if (request.after != 0) {
+    const Result<LayerValue> below = co_await layer(request.after);
+    if (!below.ok() && below.errc() != Errc::not_found) co_return below.error();
+    if (!below.ok() || below->state != LayerState::snapshot || below->volume != request.volume) {
+      co_return Error{Errc::invalid_argument, "the volume has no such snapshot to put another one above"};
+    }
+  }
+  constexpr uint32_t k_snapshots_per_look = 128;
+  for (uint32_t from = 0;;) {
+    const auto listed = co_await snapshots(request.volume, from, k_snapshots_per_look);
+    if (!listed.ok()) co_return listed.error();
+    for (const SnapshotListing& one : *listed) {
+      if (one.value.snapshot_uuid == request.uuid) {
+        co_return Error{Errc::already_exists, "the volume has a snapshot of this UUID"};
+      }
+    }
+    if (listed->size() < k_snapshots_per_look) co_return Unit{};
+    from = listed->back().layer + 1;
+  }
+}
+
+Task<Result<uint32_t>> Volumes::begin_receive(ReceiveRequest request, uint32_t above) {
+  const Turns::Turn turn = co_await turns_.take();
+  Changes changes(store_);
+  Result<PoolValue> pool = co_await load_pool(changes);
+  if (!pool.ok()) co_return pool.error();
+  const Outcome allowed = check_room(*pool, 0);
+  if (!allowed.ok()) co_return allowed.error();
+  if (pool->layers_count >= k_layers_max) co_return Error{Errc::too_many, "the pool has a million layers"};
+  Result<LayerValue> over = co_await load_value<LayerValue>(changes, layer_key(above), "layer");
+  if (!over.ok()) co_return over.error();
+  const uint32_t id = pool->next_layer++;
+  ++pool->layers_count;
+  LayerValue received;
+  received.parent = over->parent;
+  received.volume = request.volume;
+  received.children_count = 1;
+  received.state = LayerState::merging;
+  received.created_at_s = request.created_at_s;
+  received.size_bytes = request.size_bytes;
+  // Before the layer above names it: who looks between two records finds all that is below.
+  changes.put_first(layer_key(id), bytes_of(received));
+  changes.put(k_pool_key, bytes_of(*pool));
+  if (received.parent != 0) {
+    changes.remove(child_key(received.parent, above));
+    changes.put(child_key(received.parent, id), {});
+  }
+  over->parent = id;
+  changes.put(layer_key(above), bytes_of(*over));
+  changes.put(child_key(id, above), {});
+  if (planted(Planted::received_kept)) {
+    Outcome named = co_await name_received(changes, id, received, request);
+    if (!named.ok()) co_return named.error();
+  }
+  const Errc errc = co_await changes.commit(false);
+  if (errc != Errc::ok) co_return outcome_of(errc).error();
+  co_return id;
+}
+
+Task<Outcome> Volumes::name_received(Changes& changes, uint32_t id, LayerValue received,
+                                     ReceiveRequest request) {
+  received.state = LayerState::snapshot;
+  received.snapshot_uuid = request.uuid;
+  received.name = name_bytes(request.name);
+  changes.put(layer_key(id), bytes_of(received));
+  changes.put(snapshot_key(request.volume, id), {});
+  co_return co_await add_name(changes, request.volume, request.name, id);
+}
+
+Task<Outcome> Volumes::finish_receive(uint32_t id, ReceiveRequest request) {
+  const Turns::Turn turn = co_await turns_.take();
+  if (planted(Planted::received_kept)) co_return Unit{};
+  Changes changes(store_);
+  const Result<LayerValue> received = co_await load_value<LayerValue>(changes, layer_key(id), "layer");
+  if (!received.ok()) co_return received.error();
+  Outcome outcome = co_await check_new_name(request.volume, request.name);
+  if (outcome.ok()) outcome = co_await name_received(changes, id, *received, request);
+  if (!outcome.ok()) co_return outcome;
+  const Errc errc = co_await changes.commit(false);
+  co_return outcome_of(errc);
+}
+
+Task<Result<uint32_t>> Volumes::only_child(uint32_t layer) {
+  const Key key = child_key(layer, 0);
+  const auto found = co_await store_.seek(key);
+  if (!found.ok()) co_return Error{found.errc(), "the pool's metadata cannot be read"};
+  if (!found->has_value() || (*found)->key.high != key.high) co_return damaged("child");
+  co_return static_cast<uint32_t>((*found)->key.low);
+}
+
 // --- lists ---
 
 Task<Result<Volumes::Totals>> Volumes::totals() {
@@ -534,6 +657,32 @@ Task<Result<std::vector<SnapshotListing>>> Volumes::snapshots(uint32_t volume, u
     if (!value.ok()) co_return value.error();
     listing.value = *value;
     listed.push_back(listing);
+  }
+  co_return listed;
+}
+
+// Layers that are merged meanwhile go: then it is looked at again.
+Task<Result<std::vector<SnapshotListing>>> Volumes::snapshots_below(uint32_t volume) {
+  constexpr int k_tries_max = 1000;
+  for (int tries = 0; tries < k_tries_max; ++tries) {
+    const uint64_t changes = store_.layers_changes();
+    auto listed = co_await walk_snapshots(volume);
+    if (changes == store_.layers_changes()) co_return listed;
+  }
+  co_return Error{Errc::timed_out, "the layers of a volume do not come to rest"};
+}
+
+Task<Result<std::vector<SnapshotListing>>> Volumes::walk_snapshots(uint32_t volume) {
+  const Result<VolumeValue> value = co_await get(volume);
+  if (!value.ok()) co_return value.error();
+  std::vector<SnapshotListing> listed;
+  uint32_t id = value->head_layer;
+  for (uint32_t depth = 0; id != 0 && depth < k_layers_max; ++depth) {
+    const Result<LayerValue> held = co_await layer(id);
+    if (!held.ok()) co_return held.error();
+    if (held->volume != volume) break;  // a clone stands on a snapshot of another volume
+    if (held->state == LayerState::snapshot) listed.push_back({id, *held});
+    id = held->parent;
   }
   co_return listed;
 }

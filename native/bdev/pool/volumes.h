@@ -31,6 +31,16 @@ struct SnapshotRequest {
   Uuid uuid;
 };
 
+// A snapshot that another pool holds, to be put at its place below what this volume is now.
+struct ReceiveRequest {
+  uint32_t volume = 0;
+  std::string name;
+  Uuid uuid;
+  uint64_t created_at_s = 0;
+  uint64_t size_bytes = 0;
+  uint32_t after = 0;  // the snapshot of this volume that it is to follow; 0: it is the oldest
+};
+
 struct VolumeListing {
   uint32_t id = 0;
   VolumeValue value;
@@ -70,6 +80,21 @@ class Volumes {
   Task<Outcome> remove(uint32_t volume, bool erase = false);
   Task<Outcome> remove_snapshot(uint32_t snapshot);
 
+  // --- a snapshot that is received (pool_receive.cc) ---
+  // What its layer is to be put below: the head, or the next newer of the layers that the head stands on.
+  // invalid_argument if `after` is not a snapshot that the volume stands on.
+  Task<Result<uint32_t>> find_above(uint32_t volume, uint32_t after);
+  // An empty layer below `above`, between it and what it stands on. It is in the state of a snapshot that was
+  // deleted and is to be merged into `above`: that is what becomes of it if it is not finished. Does not
+  // look whether the name is in use: check_receive().
+  Task<Result<uint32_t>> begin_receive(ReceiveRequest request, uint32_t above);
+  // already_exists, invalid_argument.
+  Task<Outcome> check_receive(ReceiveRequest request);
+  // It is a snapshot as any other from now on. already_exists.
+  Task<Outcome> finish_receive(uint32_t layer, ReceiveRequest request);
+  // Of a layer that has one.
+  Task<Result<uint32_t>> only_child(uint32_t layer);
+
   // Of an encrypted volume. Without bytes: it is discarded, nobody can read the volume any more.
   Task<Outcome> set_wrapped_key(uint32_t volume, std::vector<uint8_t> wrapped_key);
   Task<Result<std::vector<uint8_t>>> wrapped_key(uint32_t volume);
@@ -96,6 +121,9 @@ class Volumes {
   // Up to `count_max` with ids from `from` on, in their order.
   Task<Result<std::vector<VolumeListing>>> list(uint32_t from, uint32_t count_max);
   Task<Result<std::vector<SnapshotListing>>> snapshots(uint32_t volume, uint32_t from, uint32_t count_max);
+  // Those of its snapshots that the volume stands on, the newest first. Their numbers do not say that: one
+  // may have been received after a newer one was made.
+  Task<Result<std::vector<SnapshotListing>>> snapshots_below(uint32_t volume);
 
  private:
   template <typename Value>
@@ -106,6 +134,8 @@ class Volumes {
   Task<Outcome> remove_name(Changes& changes, uint64_t scope, std::string name, uint32_t id);
   Task<Result<std::string>> name_of(uint64_t scope, uint32_t id);
   Task<Result<uint32_t>> make(VolumeRequest request, uint32_t parent, uint32_t head);
+  Task<Result<std::vector<SnapshotListing>>> walk_snapshots(uint32_t volume);
+  Task<Outcome> name_received(Changes& changes, uint32_t id, LayerValue received, ReceiveRequest request);
 
   // no_space if the policy does not allow volumes of so much more.
   Outcome check_room(const PoolValue& pool, uint64_t more_bytes) const;

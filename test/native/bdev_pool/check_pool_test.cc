@@ -25,7 +25,7 @@ class PoolCheckInUse : public PoolFixture {
     const auto any_volume = [&] { return volumes_[prng().below(volumes_.size())]; };
     const uint64_t lba = prng().below(1000);
     const auto blocks = static_cast<uint32_t>(1 + prng().below(24));
-    switch (volumes_.empty() ? 0 : prng().below(16)) {
+    switch (volumes_.empty() ? 0 : prng().below(19)) {
       case 0: {
         if (volumes_.size() >= 4) break;
         const Result<uint32_t> id = add_volume(name, 4 * k_mib, prng().chance(1, 4) ? k_volume_thick : 0);
@@ -77,6 +77,30 @@ class PoolCheckInUse : public PoolFixture {
         static_cast<void>(simple(served(any_volume()), type, lba, blocks));
         break;
       }
+      case 9: {
+        ReceiveRequest request;
+        request.volume = any_volume();
+        request.name = name;
+        request.uuid = next_uuid();
+        request.size_bytes = 2 * k_mib;
+        if (!snapshots_.empty() && prng().chance(1, 2))
+          request.after = snapshots_[prng().below(snapshots_.size())];
+        const Result<uint32_t> made = stage_->run([&] { return pool_->begin_receive(request); });
+        if (made.ok()) received_ = *made;
+        break;
+      }
+      case 10:
+        if (stage_->run([&] { return pool_->finish_receive(received_); }).ok())
+          snapshots_.push_back(received_);
+        break;
+      case 11: {
+        const std::vector<uint64_t> numbers(64, prng().chance(1, 2) ? next_ : 0);
+        Buffer buffer(numbers.size() * k_page_bytes);
+        number_blocks(buffer.data(), numbers);
+        const ReceivedRun run{prng().below(8) * 64 * k_page_bytes, {buffer.data(), buffer.size()}};
+        static_cast<void>(stage_->run([&] { return pool_->receive(received_, {run}); }).ok());
+        break;
+      }
       default:
         static_cast<void>(write(served(any_volume()), lba, std::vector<uint64_t>(blocks, next_)));
         break;
@@ -89,11 +113,13 @@ class PoolCheckInUse : public PoolFixture {
   void make_pool(uint64_t seed) {
     drop();
     volumes_.clear(), snapshots_.clear();
+    received_ = 0;
     restart(seed);
     ASSERT_TRUE(create({"a", "b"}, 48 * k_mib).ok());
   }
 
   std::vector<uint32_t> volumes_, snapshots_;
+  uint32_t received_ = 0;
   uint64_t next_ = 1;
 };
 

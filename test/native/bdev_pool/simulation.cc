@@ -160,6 +160,8 @@ void Simulation::open() {
   trace("open");
   listing_ = list();
   resolve_doubts();
+  received_.clear();
+  receiving_now_.clear();
   check_listing();
 }
 

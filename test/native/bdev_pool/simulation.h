@@ -74,6 +74,15 @@ class Simulation {
   void start_rename(uint32_t volume);
   void start_remove(uint32_t volume, bool erase);
   void start_remove_snapshot(uint32_t volume, uint32_t layer);
+  void start_read_snapshot(uint32_t volume, uint32_t layer);
+  // A snapshot from elsewhere, put above one that the volume stands on, or below all; parts of it; its end.
+  void start_begin_receive(uint32_t volume);
+  void start_receive(uint32_t layer);
+  void start_finish_receive(uint32_t layer);
+  void start_stop_receive(uint32_t layer);
+  // Of this volume, if one is being received.
+  std::optional<uint32_t> received_of(uint32_t volume) const;
+  bool is_receiving(uint32_t layer) const { return receiving_now_.contains(layer); }
   void start_add_device(uint64_t size_bytes);
   void start_scrub();
   bool is_busy(uint32_t volume) const { return busy_.contains(volume); }
@@ -178,6 +187,11 @@ class Simulation {
   void revert_model(uint32_t volume, uint32_t layer);
   void resize_model(uint32_t volume, uint64_t size_blocks);
   ModelSnapshot* find_snapshot(uint32_t volume, uint32_t layer);
+  void add_received(uint32_t layer, ModelReceived received, uint32_t after);
+  void put_below(uint32_t volume, uint32_t after, uint32_t layer);
+  void add_finished(ModelReceived received);
+  void forget_received(uint32_t volume);
+  uint64_t value_to_receive(const ModelReceived& received, uint32_t after, uint64_t lba, uint64_t kind);
 
   Listing list();
   void resolve_doubts();
@@ -202,6 +216,10 @@ class Simulation {
   std::multiset<uint32_t> busy_;
   std::map<uint64_t, std::vector<Capture>*> captures_;  // by group
   std::vector<Doubt> doubts_;
+  std::map<uint32_t, ModelReceived> received_;  // by layer
+  std::set<uint32_t> receiving_now_;            // a part of these is on its way
+  // Blocks of a received snapshot: what is above them may be shown as changed and be the same.
+  std::set<uint64_t> received_lbas_;
   Mixes mixes_;
   uint64_t now_ = 1;
   uint64_t next_value_ = 1;

@@ -2,19 +2,10 @@
 // looked at after a crash if they had not.
 #include <algorithm>
 
-#include "native/bdev_pool/simulation_flight.h"
+#include "native/bdev_pool/simulation_start.h"
 
 namespace ballast::bdev::pool::test {
 namespace {
-
-template <typename T, typename Ended>
-struct TaskControl final : Control {
-  TaskControl(Task<T> of, Ended with) : task(std::move(of)), ended(std::move(with)) {}
-  bool is_done() const override { return task.is_done(); }
-  void end() override { ended(task.value()); }
-  Task<T> task;
-  Ended ended;
-};
 
 uint64_t bytes_of_blocks(uint64_t blocks) { return blocks * k_page_bytes; }
 
@@ -28,27 +19,6 @@ void forget_times(std::vector<Cell>& cells) {
 std::string name_in(const NameBytes& name) { return std::string(name_text(name)); }
 
 }  // namespace
-
-// `ended` is given the result. `doubt` when it failed because power did, or a fault was injected.
-template <typename Make, typename Ended>
-void Simulation::start(std::vector<uint32_t> volumes, Make make, Ended ended, Doubt doubt) {
-  for (const uint32_t volume : volumes) busy_.insert(volume);
-  ++now_;
-  auto with = [this, volumes, ended, doubt](auto& result) {
-    for (const uint32_t volume : volumes) busy_.erase(busy_.find(volume));
-    ++now_;
-    trace(result.ok() ? "an operation has ended" : "an operation has failed: " + result.error().text);
-    if (!result.ok() && is_expected(result.errc())) return leave_in_doubt(doubt);
-    ended(result);
-  };
-  std::unique_ptr<Control> control;
-  world().on(stage_->reactor, [&] {
-    auto task = make();
-    using Value = std::remove_cvref_t<decltype(task.value())>;
-    control = std::make_unique<TaskControl<Value, decltype(with)>>(std::move(task), with);
-  });
-  controls_.push_back(std::move(control));
-}
 
 bool Simulation::is_expected(Errc) const { return may_fail_ || stage_->world.power_is_off(); }
 
@@ -211,6 +181,7 @@ void Simulation::start_remove(uint32_t volume, bool erase) {
       {volume}, [&] { return pool_->remove(volume, erase); },
       [this, volume](const Outcome& outcome) {
         if (!outcome.ok()) return fail("remove: " + outcome.error().text);
+        forget_received(volume);
         volumes_.erase(volume);
       },
       [this, volume] {
@@ -282,6 +253,7 @@ void Simulation::start_clone(uint32_t volume, uint32_t layer) {
     made.room_from_block = snapshot.room_from_block;
     made.chain = snapshot.chain;
     made.chain.insert(made.chain.begin(), layer);
+    made.is_clone = true;
   };
   start(
       {volume}, [&] { return pool_->volumes().clone(layer, request); },
@@ -308,6 +280,7 @@ void Simulation::start_revert(uint32_t volume, uint32_t layer) {
       {volume}, [&] { return pool_->revert(volume, layer, 1); },
       [this, volume, layer](const Outcome& outcome) {
         if (!outcome.ok()) return fail("revert: " + outcome.error().text);
+        forget_received(volume);
         revert_model(volume, layer);
       },
       [this, volume, layer, old_head] {

@@ -115,10 +115,17 @@ struct ModelVolume {
   // A clone that is larger than a snapshot of a thick volume, or of such a clone: a growth that was cut short
   // may have left room.
   uint64_t room_from_block = k_never;
-  bool has_room = false;    // every block of it has a place that is its own
+  bool has_room = false;  // every block of it has a place that is its own
+  bool is_clone = false;
   std::vector<Cell> cells;  // as many as blocks
   std::vector<ModelSnapshot> snapshots;
   std::vector<uint32_t> chain;
+};
+
+// A snapshot that is being received: nobody sees it yet.
+struct ModelReceived {
+  uint32_t volume = 0;
+  ModelSnapshot snapshot;
 };
 
 }  // namespace ballast::bdev::pool::test

@@ -21,6 +21,7 @@ class Walk {
   void submit_one(uint32_t volume);
   void control();
   void control_snapshots(uint32_t volume);
+  void control_received(uint32_t volume);
   void control_closed(uint32_t volume);
   void inject();
   void inject_error(const std::string& path);
@@ -138,8 +139,21 @@ void Walk::control_snapshots(uint32_t volume) {
   if (model.snapshots.empty()) return;
   const uint32_t layer = model.snapshots[below(model.snapshots.size())].layer;
   if (chance(1, 3) && simulation_.volumes().size() < 5) return simulation_.start_clone(volume, layer);
+  if (chance(1, 4)) return simulation_.start_read_snapshot(volume, layer);
   if (chance(2, 3)) return simulation_.start_remove_snapshot(volume, layer);
   simulation_.check_snapshot(volume, layer);
+}
+
+// A snapshot comes in parts, which come beside all else.
+void Walk::control_received(uint32_t volume) {
+  const std::optional<uint32_t> layer = simulation_.received_of(volume);
+  if (!layer.has_value()) {
+    if (simulation_.volumes().at(volume).snapshots.size() < 5) simulation_.start_begin_receive(volume);
+    return;
+  }
+  if (simulation_.is_receiving(*layer)) return;
+  if (chance(2, 3)) return simulation_.start_receive(*layer);
+  chance(1, 4) ? simulation_.start_stop_receive(*layer) : simulation_.start_finish_receive(*layer);
 }
 
 // What needs the volume to be closed.
@@ -165,6 +179,9 @@ void Walk::control() {
   const uint32_t volume = any_volume();
   if (simulation_.is_busy(volume)) return;
   if (!simulation_.is_served(volume)) return simulation_.serve(volume);
+  if (chance(1, 4) || (simulation_.received_of(volume).has_value() && chance(1, 3))) {
+    return control_received(volume);
+  }
   const uint64_t size = simulation_.volumes().at(volume).size_blocks;
   switch (below(12)) {
     case 0: return simulation_.start_resize(volume, chance(1, 2) ? 1 + below(400) : 64 * (1 + below(6)));
