@@ -1,6 +1,7 @@
 // What stores that are reached over a network have in common: commits in the order of their keys, leases with
 // an end of their own here, watches over as many streams as it takes, and an orderly end.
 import { setMaxListeners } from 'node:events';
+import { StoreGapError } from '../base/control-errors.js';
 import { ClosedError } from '../base/errors.js';
 import { checkCommit, checkPrefix, checkRevision, checkTtl } from './checks.js';
 import { CommitOrder } from './commit-order.js';
@@ -17,6 +18,8 @@ export abstract class DistantStore implements Store {
   readonly #order = new CommitOrder();
   /** Ends watches, at once. */
   readonly #ending = new AbortController();
+  /** Of what it is taken for now: ends its watches, with STORE_GAP. */
+  #history = newHistory();
   #closing: Promise<void> | undefined;
 
   protected constructor(
@@ -64,10 +67,13 @@ export abstract class DistantStore implements Store {
 
   /**
    * It is taken for what it is from now on, whatever it was before. For who has found out, by other means
-   * than its revisions, whether it is to be trusted.
+   * than its revisions, whether it is to be trusted. Watches end with STORE_GAP: what they go on from may
+   * never have been in this one.
    */
   forgetLineage(): void {
     this.lineage.forget();
+    this.#history.abort();
+    this.#history = newHistory();
   }
 
   protected abstract encodeCommit(compare: readonly Compare[], write: readonly Write[]): SendCommit;
@@ -84,7 +90,10 @@ export abstract class DistantStore implements Store {
   async *#watch(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<ChangeSet> {
     if (signal.aborted) return;
     this.checkUsable();
-    yield* watchOver(this.watchStreams(prefix, this.#ending.signal), after, signal);
+    const history = this.#history.signal;
+    const streams = this.watchStreams(prefix, this.#ending.signal);
+    yield* watchOver(streams, after, AbortSignal.any([signal, history]));
+    if (history.aborted && !signal.aborted) throw new StoreGapError(after, 'it may be another store now');
   }
 
   async #close(): Promise<void> {
@@ -93,4 +102,10 @@ export abstract class DistantStore implements Store {
     await this.#leases.endAll();
     this.disconnect();
   }
+}
+
+function newHistory(): AbortController {
+  const history = new AbortController();
+  setMaxListeners(0, history.signal); // one for each watch
+  return history;
 }

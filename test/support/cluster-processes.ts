@@ -1,5 +1,5 @@
-// A cluster of real processes for tests: a controller with an embedded store, agents with a pool each, at
-// ports that they keep over restarts; what is asked of it goes by the command line.
+// A cluster of real processes for tests: a controller with an embedded store or another one, agents with a
+// pool each, at ports that they keep over restarts; what is asked of it goes by the command line.
 import { cp, rm } from 'node:fs/promises';
 import { freePorts } from '../../src/drills/processes/ports.js';
 import { ballast, projectTop, type Target, type Workspace } from './ballast.js';
@@ -27,7 +27,11 @@ export class ClusterProcesses {
   readonly #agents = new Map<string, Target>();
   #controller: Target | undefined;
 
-  constructor(readonly workspace: Workspace) {}
+  /** `store`: as `controller --store` takes it; the embedded one without it. */
+  constructor(
+    readonly workspace: Workspace,
+    readonly store?: string,
+  ) {}
 
   /** All are up when it resolves. */
   async start(nodes: readonly string[]): Promise<void> {
@@ -48,6 +52,7 @@ export class ClusterProcesses {
     this.#controller = await this.workspace.start(program, [
       ...['controller', '--data', this.workspace.path('c'), '--api-listen', 'off'],
       ...['--listen', `127.0.0.1:${await this.#port('c')}`],
+      ...(this.store === undefined ? [] : ['--store', this.store]),
     ]);
     await this.#controller.ready;
   }
@@ -56,7 +61,7 @@ export class ClusterProcesses {
     await this.#controller?.stop();
   }
 
-  /** What somebody does with a backup. */
+  /** What somebody does with a backup of the embedded store. */
   async copyStore(to: string): Promise<void> {
     for (const part of ['store', 'store-mark']) {
       await cp(this.workspace.path(`c/${part}`), this.workspace.path(`${to}/${part}`), { recursive: true });
@@ -80,7 +85,10 @@ export class ClusterProcesses {
     const agent = await this.workspace.start(program, [
       ...['agent', '--data', this.workspace.path(name), '--name', name, '--api-listen', 'off'],
       ...['--listen', `tcp://127.0.0.1:${await this.#port(name)}`, '--ensure-pool', disk],
-      ...['--controller', `127.0.0.1:${await this.#port('c')}`],
+      // The controller gives nodes the embedded store; another one they reach themselves.
+      ...(this.store === undefined
+        ? ['--controller', `127.0.0.1:${await this.#port('c')}`]
+        : ['--store', this.store]),
     ]);
     this.#agents.set(name, agent);
     return agent;

@@ -1,6 +1,6 @@
 // An etcd for tests, in a directory that goes with it; stores in it with a prefix of their own each; what a
 // test does to it beside that.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Etcd, freePorts, hasEtcd } from '../../scripts/etcd.mjs';
@@ -43,6 +43,21 @@ export class EtcdHarness {
     const answer = await fetch(`http://${host}:${port}/v3/${path}`, init);
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as Record<string, unknown>;
+  }
+
+  /** A backup of its files, as `name`; it is stopped meanwhile. */
+  async copyAs(name: string): Promise<void> {
+    await this.server.kill();
+    cpSync(join(this.directory, 'data'), join(this.directory, name), { recursive: true });
+    await this.server.start();
+  }
+
+  /** It has what the backup `name` has, at the same address; what it had last is the backup `last`. */
+  async putBack(name: string, last: string): Promise<void> {
+    await this.server.kill();
+    renameSync(join(this.directory, 'data'), join(this.directory, last));
+    cpSync(join(this.directory, name), join(this.directory, 'data'), { recursive: true });
+    await this.server.start();
   }
 
   /** Forgets all changes before the newest. */

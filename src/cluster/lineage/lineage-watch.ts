@@ -13,7 +13,7 @@ import { encodeRefusal, type Refusal } from '../model/refusal.js';
 import { decodeLineage, judge, type LineageMark, markOf, type StoredLineage } from './lineage-record.js';
 import type { Marks } from './marks.js';
 
-/** Of a store over a network: it looks itself whether revisions go back, and has to forget that. */
+/** Of a store over a network, which looks itself whether it went back: has to forget that, end watches. */
 export type WatchedStore = Pick<Store, 'list' | 'commit'> & { readonly forgetLineage?: () => void };
 
 export interface LineageWatchOptions {
@@ -205,6 +205,8 @@ export class LineageWatch {
         return;
       }
       await this.#options.accept?.();
+      // What was watched meanwhile went on from what the other one had.
+      store.forgetLineage?.();
       await this.#takeBack();
       this.#refused = undefined;
       this.#end = new AbortController();

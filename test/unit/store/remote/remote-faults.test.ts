@@ -11,6 +11,7 @@ import { typesOf } from '../../../../proto/types.mjs';
 import { StoreFailedError } from '../../../../src/base/control-errors.js';
 import { openLevelStore } from '../../../../src/store/level/level-store.js';
 import { openMemoryStore } from '../../../../src/store/memory/memory-store.js';
+import type { RemoteStore } from '../../../../src/store/remote/remote-store.js';
 import { RevisionStore } from '../../../../src/store/revision-store.js';
 import type { ChangeSet, Store } from '../../../../src/store/types.js';
 import { Certificates } from '../../../support/certificates.js';
@@ -41,7 +42,7 @@ afterEach(async () => {
   await store.close();
 });
 
-function client(options: Parameters<StoreServer['client']>[0] = {}, of = server): Store {
+function client(options: Parameters<StoreServer['client']>[0] = {}, of = server): RemoteStore {
   const made = of.client({ clock, ...options });
   closing.push(made);
   return made;
@@ -146,6 +147,17 @@ describe('a process that uses the store of another', () => {
     );
     await expect(remote.get('a')).rejects.toThrow(failure('STORE_FAILED'));
     expect(await content(old)).toEqual({ a: '1' });
+  });
+
+  it('D18: watches from nothing that another store had, once it was taken for another one', async () => {
+    const remote = client();
+    await remote.commit([], [put('a', '1')]);
+    const watching = take(remote.watch('', 0n, stop.signal), 2);
+    watching.catch(() => undefined);
+    remote.forgetLineage();
+    await expect(watching).rejects.toThrow(failure('STORE_GAP', 'it may be another store now'));
+    // From now on as ever.
+    expect(await take(remote.watch('', 0n, stop.signal), 1)).toHaveLength(1);
   });
 
   it('hears of a commit whose answer is lost that nobody knows, and it is made once', async () => {
