@@ -291,7 +291,9 @@ describe('a store that does not say what disks say (D18)', () => {
   it('is refused when a replica was used in an epoch that it does not know', async () => {
     await running();
     const { second } = cluster;
-    await second.agent?.stop();
+    const stopping = second.agent?.stop();
+    await cluster.pass(nextHeadMsMax + 500); // nobody seals its replica
+    await stopping;
     await second.agent?.close();
     for (const [place, info] of second.pools.disks.replicas) {
       second.pools.disks.replicas.set(place, { ...info, maxEpoch: 7n });
