@@ -29,6 +29,11 @@ export class NodeVolumes {
   /** The same, by UUID of the replica. */
   readonly #byReplica = new Map<string, NodeVolume>();
   readonly #watch: RecordWatch;
+  /**
+   * Mirror records of volumes that are not here, by name: one that comes to be here is not asked for. As
+   * the store told them; read then.
+   */
+  readonly #heard = new Map<string, Versioned>();
   #wanted: Map<string, WantedVolume> = new Map();
   /** Names of volumes that are to be looked at. */
   readonly #due = new Set<string>();
@@ -45,6 +50,7 @@ export class NodeVolumes {
     this.#watch = new RecordWatch({
       ...{ store, clock, log, prefix: mirrorsPrefix },
       onPut: (put) => this.#onRecord(put),
+      onDelete: (key) => void this.#heard.delete(nameIn(key)),
     });
   }
 
@@ -82,6 +88,7 @@ export class NodeVolumes {
 
   /** What records said is not known any more: the store is another one, whose revisions may be lower. */
   forgetRecords(): void {
+    this.#heard.clear();
     for (const volume of this.#volumes.values()) volume.forgetRecord();
   }
 
@@ -170,11 +177,20 @@ export class NodeVolumes {
     const isSame = known === undefined || wanted?.replicas.some(({ replica }) => replica === known.replica);
     if (known !== undefined && !isSame && !(await this.#remove(name, known))) return false;
     if (wanted === undefined) return true;
-    const volume = this.#volumes.get(name) ?? new NodeVolume(this.#options, wanted);
+    const volume = this.#volumes.get(name) ?? this.#add(wanted);
+    return volume.ensure(wanted);
+  }
+
+  #add(wanted: WantedVolume): NodeVolume {
+    const { name } = wanted;
+    const volume = new NodeVolume(this.#options, wanted);
     if (this.#isHeld) volume.setHeld(true);
     this.#volumes.set(name, volume);
     this.#byReplica.set(volume.replica, volume);
-    return volume.ensure(wanted);
+    const heard = this.#heard.get(name);
+    this.#heard.delete(name);
+    if (heard !== undefined) this.#setRecord(volume, heard, wanted.uuid);
+    return volume;
   }
 
   async #remove(name: string, volume: NodeVolume): Promise<boolean> {
@@ -189,21 +205,34 @@ export class NodeVolumes {
     }
   }
 
-  #onRecord({ key, value, revision }: Versioned): void {
-    const name = key.slice(mirrorsPrefix.length);
+  #onRecord(put: Versioned): void {
+    const name = nameIn(put.key);
     const volume = this.#volumes.get(name);
-    if (volume === undefined) return;
+    if (volume === undefined) this.#heard.set(name, put);
+    else if (this.#setRecord(volume, put) && this.#wanted.has(name)) void this.#look([name]);
+  }
+
+  /** False: it cannot be read, or is of a volume of before with the same name, where `uuid` says which. */
+  #setRecord(volume: NodeVolume, { value, revision }: Versioned, uuid?: string): boolean {
+    const { name } = volume;
     try {
-      volume.setRecord(decodeMirror(name, value, revision).record);
+      const { volumeUuid, record } = decodeMirror(name, value, revision);
+      if (uuid !== undefined && volumeUuid !== uuid) return false;
+      volume.setRecord(record);
+      return true;
     } catch (err) {
       this.#warn(name, 'its record cannot be read', err);
-      return;
+      return false;
     }
-    if (this.#wanted.has(name)) void this.#look([name]);
   }
 
   #warn(volume: string, what: string, err: unknown): void {
     const log: Log = this.#options.log;
     log.warn({ room: 'agent', volume, err }, `volume '${volume}': ${what}`);
   }
+}
+
+/** Of the volume. */
+function nameIn(key: string): string {
+  return key.slice(mirrorsPrefix.length);
 }

@@ -1,40 +1,26 @@
 // Which volumes a pool of this node has, asked together: a pool has thousands, and many replicas are made or
-// taken away at once. What is answered was read after it was asked for, so it has all that the one who asks
-// has done before.
+// taken away at once.
+import { FreshRead } from '../base/fresh-read.js';
 import type { AgentEngine } from './types.js';
 
 export class PoolNames {
   readonly #engine: Pick<AgentEngine, 'poolVolumes'>;
-  /** By pool: what is being read, and what is read after that; of the latter, whoever asks meanwhile. */
-  readonly #reading = new Map<string, Promise<ReadonlySet<string>>>();
-  readonly #next = new Map<string, Promise<ReadonlySet<string>>>();
+  readonly #reads = new Map<string, FreshRead<ReadonlySet<string>>>();
 
   constructor(engine: Pick<AgentEngine, 'poolVolumes'>) {
     this.#engine = engine;
   }
 
+  /** All that the one who asks has made in it is there. */
   of(pool: string): Promise<ReadonlySet<string>> {
-    const reading = this.#reading.get(pool);
-    if (reading === undefined) return this.#read(pool);
-    const waiting = this.#next.get(pool);
-    if (waiting !== undefined) return waiting;
-    const read = () => {
-      this.#next.delete(pool);
-      return this.#read(pool);
-    };
-    const next = reading.then(read, read);
-    this.#next.set(pool, next);
-    return next;
+    const known = this.#reads.get(pool);
+    const read = known ?? new FreshRead(() => this.#read(pool));
+    if (known === undefined) this.#reads.set(pool, read);
+    return read.get();
   }
 
-  #read(pool: string): Promise<ReadonlySet<string>> {
-    const reading = this.#engine
-      .poolVolumes(pool)
-      .then((volumes): ReadonlySet<string> => new Set(volumes.map(({ name }) => name)))
-      .finally(() => {
-        if (this.#reading.get(pool) === reading) this.#reading.delete(pool);
-      });
-    this.#reading.set(pool, reading);
-    return reading;
+  async #read(pool: string): Promise<ReadonlySet<string>> {
+    const volumes = await this.#engine.poolVolumes(pool);
+    return new Set(volumes.map(({ name }) => name));
   }
 }

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import { StoreRestoredError } from '../../base/cluster-errors.js';
+import { FreshRead } from '../../base/fresh-read.js';
 import type { Log } from '../../base/log.js';
 import { StoreWentBackError } from '../../store/lineage.js';
 import type { Store } from '../../store/types.js';
@@ -55,6 +56,7 @@ export class LineageWatch {
   /** That it is refused may stand in it, as was written by this process, or one before. */
   #mayBeTold = true;
   #end = new AbortController();
+  readonly #checks = new FreshRead(() => this.#checkNow());
   #listener: (reason: string | undefined) => void = () => undefined;
   #forget = () => {};
   #dueMs = Number.POSITIVE_INFINITY;
@@ -108,8 +110,13 @@ export class LineageWatch {
   /**
    * Looks at the store now: what was read before is of the right one when it resolves. Answers the revision
    * of the key by which a commit can tell that it still is; 0: there is none. Fails with STORE_RESTORED.
+   * Who asks while it is being looked at shares the next look.
    */
-  async check(): Promise<bigint> {
+  check(): Promise<bigint> {
+    return this.#checks.get();
+  }
+
+  async #checkNow(): Promise<bigint> {
     this.throwIfRefused();
     const mark = this.#mark; // as it is before the look: what is seen meanwhile may be later
     const { stored, revision } = await this.read(() => this.#look());

@@ -1,5 +1,5 @@
 // A node of the cluster with a fake engine and a real store in memory: what the records want is made so.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NodeVolume } from '../../../src/agent/node-volume.js';
 import { NodeVolumes, retryMs } from '../../../src/agent/node-volumes.js';
 import { PoolNames } from '../../../src/agent/pool-names.js';
@@ -119,6 +119,21 @@ describe('a new volume', () => {
     await settled();
     expect((await said())[0]).not.toHaveProperty('error');
     expect(called('addVolume')).toEqual(['addVolume db']);
+  });
+
+  it('is made by the record that was heard of, where that is of this volume', async () => {
+    const get = vi.spyOn(records, 'get');
+    const creating = { ...db, state: 'creating' } as const;
+    await records.swap('db', newMirror);
+    await settled();
+    await node.apply([creating]);
+    expect(await said()).toMatchObject([{ state: 'standby' }]);
+    expect(get).not.toHaveBeenCalled();
+    // As of a volume of before with the same name.
+    await records.swap('other', { ...newMirror, volumeUuid: uuid('9') });
+    await settled();
+    await node.apply([creating, { ...creating, name: 'other', uuid: uuid('8') }]);
+    expect(get.mock.calls).toEqual([['other']]);
   });
 
   it('is made once, however often it is wanted', async () => {
