@@ -1,9 +1,10 @@
 // A store that this process has open, for others: the service of proto/store.proto, added to an RpcServer by
 // src/main. Every watch and every lease of theirs is one of the store, and they are bounded here,
 // whoever they are of. A lease does not end with the connection of its holder, but by its time.
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { LimitReachedError } from '../../base/control-errors.js';
 import type { Handlers } from '../../rpc/handlers.js';
-import type { Change, Lease, Store, Versioned, Write } from '../types.js';
+import type { Change, ChangeSet, Lease, Store, Versioned, Write } from '../types.js';
 import type { Write as SentWrite, StoreService } from './messages.js';
 
 export interface StoreHandlersLimits {
@@ -13,6 +14,8 @@ export interface StoreHandlersLimits {
 
 const pageBytesMax = 1 << 20;
 const pageEntriesMax = 1024;
+/** Between two messages of a watch. */
+const gatherMs = 10;
 
 /** What an RpcServer has to know of them. Values are not logged: they hold hashes of tokens, wrapped keys. */
 export const storeObservation = {
@@ -46,13 +49,13 @@ export function storeHandlers(store: Store, limits: StoreHandlersLimits = {}): H
     Watch: async function* ({ prefix, after }, { signal }) {
       if (watches >= watchesMax) throw new LimitReachedError('watches of a store', watchesMax);
       watches += 1;
+      const end = new AbortController();
       try {
-        const changes = store.watch(prefix, BigInt(after), signal);
-        yield { revision: after, changes: [] };
-        for await (const { revision, changes: all } of changes) {
-          yield { revision: revision.toString(), changes: all.map(sentChange) };
-        }
+        const changes = store.watch(prefix, BigInt(after), AbortSignal.any([signal, end.signal]));
+        yield { commits: [] };
+        for await (const some of gathered(changes)) yield { commits: some.map(sentCommit) };
       } finally {
+        end.abort(); // it may have been asked for more than was given out
         watches -= 1;
       }
     },
@@ -98,6 +101,42 @@ function* pagesOf(entries: readonly Versioned[]): Generator<readonly Versioned[]
 
 function sentEntry({ key, value, revision }: Versioned) {
   return { key, value, revision: revision.toString() };
+}
+
+/**
+ * A message costs more than the commits in it, and each of them is for every node. So the first after a
+ * silence is given at once, and what comes in the moment after that together: they stay with the store.
+ */
+async function* gathered(changes: AsyncIterable<ChangeSet>): AsyncGenerator<readonly ChangeSet[]> {
+  const reading = changes[Symbol.asyncIterator]();
+  let next = reading.next();
+  for (;;) {
+    const first = await next;
+    if (first.done === true) return;
+    const some = [first.value];
+    let bytes = bytesOf(first.value);
+    const turn = setImmediate(undefined); // what the store has already is told within it
+    for (next = reading.next(); bytes < pageBytesMax; next = reading.next()) {
+      const found = await Promise.race([next, turn]).catch(() => undefined); // an error is told after these
+      if (found === undefined || found.done === true) break;
+      some.push(found.value);
+      bytes += bytesOf(found.value);
+    }
+    next.catch(() => undefined); // heard of when it is waited for
+    yield some;
+    await setTimeout(gatherMs);
+  }
+}
+
+function bytesOf({ changes }: ChangeSet): number {
+  return changes.reduce(
+    (sum, one) => sum + one.key.length + (one.type === 'put' ? one.value.byteLength : 0),
+    0,
+  );
+}
+
+function sentCommit({ revision, changes }: ChangeSet) {
+  return { revision: revision.toString(), changes: changes.map(sentChange) };
 }
 
 function sentChange(change: Change) {

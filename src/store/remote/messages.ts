@@ -57,9 +57,13 @@ export interface Change {
   readonly value: Uint8Array;
 }
 
-export interface WatchResponse {
+export interface ChangeSet {
   readonly revision: string;
   readonly changes: readonly Change[];
+}
+
+export interface WatchResponse {
+  readonly commits: readonly ChangeSet[];
 }
 
 export interface GrantLeaseRequest {

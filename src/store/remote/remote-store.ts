@@ -102,10 +102,13 @@ export class RemoteStore extends DistantStore {
 
   async *#stream(prefix: string, after: bigint, signal: AbortSignal): AsyncGenerator<WatchStep> {
     const request = { prefix, after: after.toString() };
-    for await (const answer of this.#endpoints.stream(this.#methods.Watch, request, signal)) {
-      const revision = BigInt(answer.revision);
-      const changes = answer.changes.map((change) => changeOf(change, revision));
-      yield changes.length === 0 ? { revision } : { revision, set: { revision, changes } };
+    for await (const { commits } of this.#endpoints.stream(this.#methods.Watch, request, signal)) {
+      if (commits.length === 0) yield { revision: after };
+      for (const commit of commits) {
+        const revision = BigInt(commit.revision);
+        const changes = commit.changes.map((change) => changeOf(change, revision));
+        yield { revision, set: { revision, changes } };
+      }
     }
   }
 

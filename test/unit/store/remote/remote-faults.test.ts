@@ -11,6 +11,8 @@ import { typesOf } from '../../../../proto/types.mjs';
 import { StoreFailedError } from '../../../../src/base/control-errors.js';
 import { openLevelStore } from '../../../../src/store/level/level-store.js';
 import { openMemoryStore } from '../../../../src/store/memory/memory-store.js';
+import { storeHandlers } from '../../../../src/store/remote/handlers.js';
+import type { WatchResponse } from '../../../../src/store/remote/messages.js';
 import type { RemoteStore } from '../../../../src/store/remote/remote-store.js';
 import { RevisionStore } from '../../../../src/store/revision-store.js';
 import type { ChangeSet, Store } from '../../../../src/store/types.js';
@@ -222,6 +224,20 @@ describe('a process that uses the store of another', () => {
 });
 
 describe('a process with the store', () => {
+  it('tells commits of a moment in one message, in their order, each by itself', async () => {
+    const { signal } = stop;
+    const messages = storeHandlers(store).Watch({ prefix: '', after: '0' }, { signal, peer: {} as never });
+    const answers = messages[Symbol.asyncIterator]();
+    expect((await answers.next()).value).toEqual({ commits: [] });
+    for (const value of ['1', '2', '3']) await store.commit([], [put('k', value)]);
+    const answer = (await answers.next()).value as WatchResponse;
+    expect(answer.commits.map(({ revision }) => revision)).toEqual(['1', '2', '3']);
+    expect(answer.commits.map(({ changes }) => changes.map(({ value }) => text(value)))).toEqual([
+      ...[['1'], ['2'], ['3']],
+    ]);
+    await answers.return?.();
+  });
+
   it('gives out so many watches and leases, and takes back those whose reader is gone', async () => {
     const other = await StoreServer.open(store, { watchesMax: 2, leasesMax: 1 });
     closing.push(other);
