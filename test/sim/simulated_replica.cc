@@ -212,6 +212,8 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::grow: grow(action.lba); break;
     case ReplicaAction::Kind::take_snapshot: take_snapshot(load<SnapshotRequest>(action.bytes)); break;
     case ReplicaAction::Kind::delete_snapshot: delete_snapshot(load<Uuid>(action.bytes)); break;
+    case ReplicaAction::Kind::carry:
+    case ReplicaAction::Kind::drop_received: BALLAST_ASSERT(false);  // no head asks for it
   }
 }
 

@@ -131,6 +131,10 @@ class Head {
   // Whether the member that joins gets everything, rather than what others have noted.
   bool copies_everything() const { return join_.source == k_nobody; }
   CopyProgress copy_progress(uint32_t member) const;
+  // Bytes a second that copies may move now; 0: no limit.
+  uint64_t copy_rate(uint64_t now_ns) const {
+    return yields(now_ns) ? options_.busy_resync_bytes_per_s : options_.resync_bytes_per_s;
+  }
   // Of the last one of this head.
   const VerifyReport& verify_report() const { return verify_.report; }
   const SnapshotReport& snapshot_report() const { return snapshot_.report; }
@@ -390,9 +394,6 @@ class Head {
   uint64_t run_end(uint64_t first, uint64_t copy_bytes) const;
   bool is_busy(uint64_t now_ns) const { return user_ops_count_ > 0 || now_ns < user_ns_ + options_.busy_ns; }
   bool yields(uint64_t now_ns) const { return options_.resync_bytes_per_s == 0 && is_busy(now_ns); }
-  uint64_t copy_rate(uint64_t now_ns) const {
-    return yields(now_ns) ? options_.busy_resync_bytes_per_s : options_.resync_bytes_per_s;
-  }
   bool is_zeroing(const Op& op) const { return op.purpose == Purpose::resync && op.type == IoType::unmap; }
   bool is_filled(const Op& op) const;
   void advance_copies(uint64_t now_ns);

@@ -219,6 +219,57 @@ SnapshotRefusal HeadDriver::delete_snapshot(const Uuid& uuid) {
   return refusal;
 }
 
+// ---- snapshots are carried ----
+
+std::optional<uint32_t> HeadDriver::place_in_sync(const Uuid& replica) const {
+  const Record& record = head_.record();
+  std::optional<uint32_t> found;
+  record.in_sync.for_each([&](uint32_t place) {
+    if (record.members[place] == replica) found = place;
+  });
+  const bool is_there = found && head_.member_state(*found) == MemberState::in_sync;
+  return is_there && members_[*found].link->session() != 0 ? found : std::nullopt;
+}
+
+// The place may be another's by then, and the session another one.
+SnapshotCarrier::Ask HeadDriver::ask_of(uint32_t place) {
+  const MemberLink& link = *members_[place].link;
+  return [this, place, replica = link.replica(), session = link.session()](const ReplicaRequest& request,
+                                                                           ReplicaConnection::Done done) {
+    MemberLink& now = *members_[place].link;
+    if (now.replica() != replica) return done({.status = Status::aborted});
+    now.request(session, request, std::move(done));
+  };
+}
+
+CarryRefusal HeadDriver::carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  if (head_.state() != HeadState::serving) return CarryRefusal::not_serving;
+  if (carrier_ != nullptr && carrier_->is_running()) return CarryRefusal::busy;
+  const auto is_member = [this](const Uuid& replica) {
+    return !replica.is_nil() &&
+           std::ranges::find(head_.record().members, replica) != head_.record().members.end();
+  };
+  if (from == to || !is_member(from) || !is_member(to)) return CarryRefusal::unknown;
+  const auto source = place_in_sync(from), target = place_in_sync(to);
+  if (!source || !target) return CarryRefusal::away;
+  const auto rate = [this] { return head_.copy_rate(reactor_.clock().now_ns()); };
+  carrier_ =
+      std::make_unique<SnapshotCarrier>(reactor_, snapshot, from, to, ask_of(*source), ask_of(*target), rate);
+  carrier_->start();
+  return CarryRefusal::none;
+}
+
+void HeadDriver::cancel_carry() {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  if (carrier_ != nullptr) carrier_->cancel();
+}
+
+const CarryReport& HeadDriver::carry_report() const {
+  static const CarryReport none;
+  return carrier_ == nullptr ? none : carrier_->report();
+}
+
 // ---- the store ----
 
 void HeadDriver::on_stored(bool ok, const Record& current) {
@@ -239,6 +290,7 @@ void HeadDriver::stop(std::function<void()> stopped) {
   BALLAST_ASSERT(stopped_ == nullptr);
   stopped_ = std::move(stopped);
   const bool is_over = head_.state() == HeadState::fenced;
+  cancel_carry();
   tell([](Head& head, uint64_t now_ns) { head.stop(now_ns); });
   if (is_over) {  // it says nothing more
     head_stopped_ = true;

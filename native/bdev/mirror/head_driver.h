@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/intrusive_list.h"
@@ -24,6 +25,7 @@
 #include "bdev/home_channel.h"
 #include "bdev/mirror/head.h"
 #include "bdev/mirror/member_link.h"
+#include "bdev/mirror/snapshot_carrier.h"
 #include "reactor/reactor.h"
 
 namespace ballast::bdev::mirror {
@@ -78,8 +80,13 @@ class HeadDriver final : private HeadAccess {
   void cancel_verify();
   SnapshotRefusal snapshot(const SnapshotRequest& request);
   SnapshotRefusal delete_snapshot(const Uuid& uuid);
+  // A snapshot that the member of this replica has gets to another one that lacks it, at the rates of copies
+  // to members that join. One at a time; how far it is: carry_report().
+  CarryRefusal carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to);
+  void cancel_carry();
 
   // --- what is known ---
+  const CarryReport& carry_report() const;  // of the last one
   const Head& head() const { return head_; }
   MemberView member(uint32_t place) const;
 
@@ -130,6 +137,8 @@ class HeadDriver final : private HeadAccess {
   void arm_timer();
   void reserve_actions();
   MemberLink& link_to(uint32_t place);
+  std::optional<uint32_t> place_in_sync(const Uuid& replica) const;
+  SnapshotCarrier::Ask ask_of(uint32_t place);
   MemberLink& take_up(uint32_t place, const Uuid& replica, std::shared_ptr<ReplicaConnector> connector);
   void finish_stop();
 
@@ -169,6 +178,7 @@ class HeadDriver final : private HeadAccess {
   // Of who had a place before, until nothing is left of their sessions.
   std::vector<std::unique_ptr<MemberLink>> ending_links_;
   std::vector<Work> works_;
+  std::unique_ptr<SnapshotCarrier> carrier_;  // null: nothing was carried yet
   Arrivals arrivals_;
   Ended ended_;
   bool is_running_ = false;

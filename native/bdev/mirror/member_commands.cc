@@ -53,7 +53,8 @@ Status head_status(Status status, Refusal refusal) {
     case Refusal::wrong_replica:
     case Refusal::no_slot:
     case Refusal::unusable: return Status::io_error;
-    case Refusal::exists: return Status::invalid;
+    case Refusal::exists:
+    case Refusal::no_snapshot: return Status::invalid;
   }
   return Status::io_error;
 }
@@ -157,7 +158,9 @@ void MemberCommands::prepare(const Head& head) {
       store(MutableByteSpan(block_), snapshot_);
       request_ = {.words = {.opcode = ReplicaOpcode::snapshot}, .data = block_};
       return;
-    case CommandKind::delete_snapshot: request_ = {.words = delete_snapshot_words(snapshot_.uuid)}; return;
+    case CommandKind::delete_snapshot:
+      request_ = {.words = uuid_words(ReplicaOpcode::delete_snapshot, snapshot_.uuid)};
+      return;
     case CommandKind::set_partial:
       request_ = {.words = {.opcode = ReplicaOpcode::set_content, .cdw10 = 2}};
       return;

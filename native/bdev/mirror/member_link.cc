@@ -152,4 +152,10 @@ void MemberLink::read_checksums(uint64_t lba, uint32_t blocks_count, uint32_t bl
                                 });
 }
 
+void MemberLink::request(uint32_t session, const ReplicaRequest& request, ReplicaConnection::Done done) {
+  const bool is_there = session_ != nullptr && session_->number == session;
+  if (!is_there || session_->connection == nullptr) return done({.status = Status::aborted});
+  session_->connection->request(request, std::move(done));
+}
+
 }  // namespace ballast::bdev::mirror

@@ -52,6 +52,10 @@ class MemberLink {
   void read_checksums(uint64_t lba, uint32_t blocks_count, uint32_t block_size_bytes,
                       std::span<uint32_t> sums, std::function<void(Status)> done);
 
+  // A request beside commands, in this session alone; ends as submit(). What it points at stays valid until
+  // then.
+  void request(uint32_t session, const ReplicaRequest& request, ReplicaConnection::Done done);
+
   // 0: none.
   uint32_t session() const { return session_ == nullptr ? 0 : session_->number; }
   // Of what is connected; null: nothing is.

@@ -111,6 +111,8 @@ void Replica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::grow: return grow(action.lba);
     case ReplicaAction::Kind::take_snapshot: return take_snapshot(action.bytes);
     case ReplicaAction::Kind::delete_snapshot: return delete_snapshot(action.bytes);
+    case ReplicaAction::Kind::carry: return carry(action);
+    case ReplicaAction::Kind::drop_received: return drop_received();
   }
 }
 
@@ -391,6 +393,47 @@ Replica::SnapshotEnded Replica::snapshot_ended() {
     snapshot_done_.event = {.kind = ReplicaEvent::Kind::snapshot_done, .status = status, .refusal = refusal};
     post(snapshot_done_);
   };
+}
+
+// ---- snapshots that are carried ----
+
+void Replica::carry(const ReplicaAction& action) {
+  CommandSlot& slot = commands_.at(action.slot);
+  const ReplicaCommand& command = slot.order->command;
+  const auto ended = [this, &slot](Status status, Refusal refusal) {
+    slot.pending.event = {.kind = ReplicaEvent::Kind::carry_done,
+                          .slot = static_cast<uint32_t>(commands_.index_of(slot)),
+                          .status = status,
+                          .refusal = refusal,
+                          .command = slot.order->command};
+    post(slot.pending);
+  };
+  if (transfer_ == nullptr) return ended(Status::unsupported, Refusal::none);
+  const auto selection = load<SnapshotSelection>(action.bytes);
+  switch (command.opcode) {
+    case ReplicaOpcode::list_snapshots: return transfer_->list(command.uuid, command.out, ended);
+    case ReplicaOpcode::read_snapshot_map:
+      std::ranges::fill(command.out, uint8_t{0});
+      return transfer_->read_map(selection, command.first, command.out, ended);
+    case ReplicaOpcode::read_snapshot:
+      return transfer_->read(selection, command.first, command.argument, command.out, ended);
+    case ReplicaOpcode::begin_receive:
+      return transfer_->begin_receive(load<ReceiveRequest>(command.data), ended);
+    case ReplicaOpcode::receive:
+      return transfer_->receive(command.first, command.argument, command.data, ended);
+    case ReplicaOpcode::end_receive:
+      return command.argument == 0 ? transfer_->finish_receive(ended) : transfer_->drop_received(ended);
+    default: BALLAST_ASSERT(false);
+  }
+}
+
+void Replica::drop_received() {
+  ++outside_count_;
+  transfer_->drop_received([this](Status, Refusal) {
+    --outside_count_;
+    received_dropped_.event = {.kind = ReplicaEvent::Kind::received_dropped};
+    post(received_dropped_);
+  });
 }
 
 // ---- metadata ----

@@ -18,6 +18,7 @@
 #include "base/object_pool.h"
 #include "bdev/bdev.h"
 #include "bdev/mirror/replica_core.h"
+#include "bdev/mirror/snapshot_transfer.h"
 #include "reactor/reactor.h"
 
 namespace ballast::bdev::mirror {
@@ -109,6 +110,8 @@ class Replica {
     std::function<void(const Uuid&, SnapshotEnded)> remove;  // no error when there is none
   };
   void set_snapshots(Snapshots snapshots) { snapshots_ = std::move(snapshots); }
+  // What reads and receives them. Without it there is nothing to be carried: `unsupported`.
+  void set_snapshot_transfer(std::unique_ptr<SnapshotTransfer> transfer) { transfer_ = std::move(transfer); }
   // Drops all associations; `closed` comes later, when they have been closed and no device has anything to
   // do.
   void close(std::function<void()> closed);
@@ -183,6 +186,8 @@ class Replica {
   void take_snapshot(ByteSpan request);
   void delete_snapshot(ByteSpan uuid);
   SnapshotEnded snapshot_ended();
+  void carry(const ReplicaAction& action);
+  void drop_received();
   void write_metadata(const ReplicaAction& action);
   static void metadata_done(Io& io, Status status);
   bool is_idle() const;
@@ -218,6 +223,8 @@ class Replica {
   Growth growth_;
   Snapshots snapshots_;
   Pending snapshot_done_;
+  std::unique_ptr<SnapshotTransfer> transfer_;
+  Pending received_dropped_;
   // Of what others do for it: a command may end before, when the metadata cannot be written.
   uint32_t outside_count_ = 0;
   std::function<void(bool)> on_seal_;

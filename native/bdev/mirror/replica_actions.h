@@ -25,13 +25,15 @@ struct ReplicaEvent {
     checksums_done,      // read_checksums `slot` has
     grown,               // grow has
     snapshot_done,       // take_snapshot or delete_snapshot has, with `status` or `refusal`
+    carry_done,          // carry `slot` has, of which `command` is the command
+    received_dropped,    // drop_received has
   };
   Kind kind = Kind::association_opened;
   uint32_t association = 0;
   uint32_t slot = 0;
   uint32_t ticket = 0;
   Status status = Status::ok;
-  Refusal refusal = Refusal::none;  // snapshot_done
+  Refusal refusal = Refusal::none;  // snapshot_done, carry_done
   IoType io_type = IoType::read;
   uint64_t lba = 0;
   uint32_t blocks_count = 0;
@@ -53,7 +55,12 @@ struct ReplicaAction {
     // that is to be deleted, which is no error when there is none.
     take_snapshot,
     delete_snapshot,
-    grow,  // the data device to `lba` blocks at least, of which the new ones read zeroes; then grown
+    // What the command of `slot` asks for, of snapshots of the data: list_snapshots, read_snapshot_map,
+    // read_snapshot, begin_receive, receive, end_receive, with numbers and structures that make sense. Of
+    // the reads `bytes` is the SnapshotSelection. Then carry_done.
+    carry,
+    drop_received,  // what was begun to be received, and not finished; then received_dropped
+    grow,           // the data device to `lba` blocks at least, of which the new ones read zeroes; then grown
   };
   Kind kind = Kind::finish_io;
   uint32_t association = 0;

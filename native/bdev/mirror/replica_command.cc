@@ -1,5 +1,9 @@
 #include "bdev/mirror/replica_command.h"
 
+#include <bit>
+
+#include "bdev/mirror/snapshot_protocol.h"
+
 namespace ballast::bdev::mirror {
 namespace {
 
@@ -11,6 +15,10 @@ Uuid uuid_of(const CommandWords& words) {
   store(bytes.subspan(8), words.cdw12);
   store(bytes.subspan(12), words.cdw13);
   return uuid;
+}
+
+bool is_piece(const CommandWords& words) {
+  return words.cdw10 % k_piece_granules == 0 && words.cdw12 != 0 && words.cdw13 == 0;
 }
 
 }  // namespace
@@ -31,6 +39,13 @@ std::optional<ReplicaOpcode> replica_opcode(uint8_t opcode) {
     case ReplicaOpcode::grow:
     case ReplicaOpcode::snapshot:
     case ReplicaOpcode::delete_snapshot:
+    case ReplicaOpcode::list_snapshots:
+    case ReplicaOpcode::select_snapshot:
+    case ReplicaOpcode::read_snapshot_map:
+    case ReplicaOpcode::end_receive:
+    case ReplicaOpcode::begin_receive:
+    case ReplicaOpcode::read_snapshot:
+    case ReplicaOpcode::receive:
     case ReplicaOpcode::read_allocation: return static_cast<ReplicaOpcode>(opcode);
   }
   return std::nullopt;
@@ -46,12 +61,16 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
     case ReplicaOpcode::end_absent:
     case ReplicaOpcode::clear_absent:
     case ReplicaOpcode::snapshot:
+    case ReplicaOpcode::select_snapshot:
+    case ReplicaOpcode::begin_receive:
       if (!is_bare) return std::nullopt;
       return CommandTransfer{.request_bytes = k_protocol_bytes};
     case ReplicaOpcode::read_state:
       if (!is_bare) return std::nullopt;
       return CommandTransfer{.answer_bytes = k_protocol_bytes};
+    case ReplicaOpcode::list_snapshots: return CommandTransfer{.answer_bytes = k_protocol_bytes};
     case ReplicaOpcode::read_intent:
+    case ReplicaOpcode::read_snapshot_map:
     case ReplicaOpcode::read_allocation:
       if (words.cdw13 != 0) return std::nullopt;
       [[fallthrough]];
@@ -65,6 +84,15 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
       }
       if (words.cdw13 != 0) return std::nullopt;
       return CommandTransfer{.answer_bytes = checksums_bytes(words.cdw12)};
+    case ReplicaOpcode::read_snapshot:
+      if (!is_piece(words)) return std::nullopt;
+      return CommandTransfer{.answer_bytes = piece_bytes(words.cdw12)};
+    case ReplicaOpcode::receive:
+      if (!is_piece(words)) return std::nullopt;
+      return CommandTransfer{.request_bytes = piece_bytes(words.cdw12)};
+    case ReplicaOpcode::end_receive:
+      if ((words.cdw11 | words.cdw12 | words.cdw13) != 0 || words.cdw10 > 1) return std::nullopt;
+      return CommandTransfer{};
     case ReplicaOpcode::grow: return CommandTransfer{};
     case ReplicaOpcode::delete_snapshot:
       if (is_bare) return std::nullopt;
@@ -76,9 +104,13 @@ std::optional<CommandTransfer> transfer_of(const CommandWords& words) {
   return std::nullopt;
 }
 
-CommandWords delete_snapshot_words(const Uuid& uuid) {
+uint32_t piece_bytes(uint32_t mask) {
+  return static_cast<uint32_t>(std::popcount(mask)) * static_cast<uint32_t>(ReplicaLayout::k_granule_bytes);
+}
+
+CommandWords uuid_words(ReplicaOpcode opcode, const Uuid& uuid) {
   const ByteSpan bytes(uuid.bytes);
-  return {.opcode = ReplicaOpcode::delete_snapshot,
+  return {.opcode = opcode,
           .cdw10 = load<uint32_t>(bytes),
           .cdw11 = load<uint32_t>(bytes.subspan(4)),
           .cdw12 = load<uint32_t>(bytes.subspan(8)),
@@ -90,16 +122,21 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
   switch (words.opcode) {
     case ReplicaOpcode::read_absent: command.argument = words.cdw13; [[fallthrough]];
     case ReplicaOpcode::read_intent:
+    case ReplicaOpcode::read_snapshot_map:
     case ReplicaOpcode::read_allocation: command.first = uint64_t{words.cdw11} << 32 | words.cdw10; break;
     case ReplicaOpcode::grow:
       command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
       command.volume_blocks = uint64_t{words.cdw13} << 32 | words.cdw12;
       break;
+    case ReplicaOpcode::read_snapshot:
+    case ReplicaOpcode::receive:
     case ReplicaOpcode::read_checksums:
       command.first = uint64_t{words.cdw11} << 32 | words.cdw10;
       command.argument = words.cdw12;
       break;
+    case ReplicaOpcode::list_snapshots:
     case ReplicaOpcode::delete_snapshot: command.uuid = uuid_of(words); break;
+    case ReplicaOpcode::end_receive:
     case ReplicaOpcode::set_content: command.argument = words.cdw10; break;
     default: break;
   }
@@ -108,7 +145,7 @@ ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, Mutable
 
 Refusal refusal_of(uint8_t status_code) {
   const int number = status_code - k_refusal_code_first + 1;
-  const bool is_known = number > 0 && number <= static_cast<int>(Refusal::exists);
+  const bool is_known = number > 0 && number <= static_cast<int>(Refusal::no_snapshot);
   return is_known ? static_cast<Refusal>(number) : Refusal::none;
 }
 

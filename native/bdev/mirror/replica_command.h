@@ -42,19 +42,31 @@ inline uint32_t checksums_count(uint32_t bytes) {
 }
 inline uint32_t checksums_bytes(uint32_t bytes) { return checksums_count(bytes) * 4; }
 
-// Of a UUID that is not nil.
-CommandWords delete_snapshot_words(const Uuid& uuid);
+// The data of a piece of which `mask` says the granules.
+uint32_t piece_bytes(uint32_t mask);
+// list_snapshots; delete_snapshot, of a UUID that is not nil.
+CommandWords uuid_words(ReplicaOpcode opcode, const Uuid& uuid);
+// read_snapshot_map, of so many bytes; read_snapshot and receive, of a mask of granules.
+inline CommandWords granule_words(ReplicaOpcode opcode, uint64_t first_granule, uint32_t bytes_or_mask) {
+  return {.opcode = opcode,
+          .cdw10 = static_cast<uint32_t>(first_granule),
+          .cdw11 = static_cast<uint32_t>(first_granule >> 32),
+          .cdw12 = bytes_or_mask};
+}
 
 // What a member is told (ReplicaEvent::command).
 struct ReplicaCommand {
   ReplicaOpcode opcode = ReplicaOpcode::read_state;
   ByteSpan data;        // what came with it; valid until the answer
   MutableByteSpan out;  // where an answer's data goes; its length is what was asked for
-  uint64_t first =
-      0;  // read_intent, read_absent, read_allocation, read_checksums: CDW10 and 11; grow: blocks
-  uint32_t argument = 0;       // read_absent: the slot; set_content: 0 to 2; read_checksums: bytes of data
+  // CDW10 and 11 of read_intent, read_absent, read_allocation, read_checksums, read_snapshot_map,
+  // read_snapshot and receive; grow: blocks.
+  uint64_t first = 0;
+  // read_absent: the slot; set_content: 0 to 3; end_receive: 0 or 1; read_checksums: bytes of data;
+  // read_snapshot, receive: the mask.
+  uint32_t argument = 0;
   uint64_t volume_blocks = 0;  // grow: CDW12 and 13
-  Uuid uuid;                   // delete_snapshot: CDW10 to 13
+  Uuid uuid;                   // delete_snapshot, list_snapshots: CDW10 to 13
 };
 // Of words that passed transfer_of(), with spans of the lengths that it says.
 ReplicaCommand replica_command(const CommandWords& words, ByteSpan data, MutableByteSpan out);

@@ -14,7 +14,8 @@ Status status_of(Refusal refusal) {
     case Refusal::wrong_replica: return Status::invalid;
     case Refusal::no_slot: return Status::no_space;
     case Refusal::unusable: return Status::io_error;
-    case Refusal::exists: return Status::invalid;
+    case Refusal::exists:
+    case Refusal::no_snapshot: return Status::invalid;
   }
   return Status::io_error;
 }
@@ -40,8 +41,9 @@ ReplicaCore::ReplicaCore(const ReplicaOptions& options, std::unique_ptr<ReplicaM
 ReplicaCore::~ReplicaCore() = default;
 
 size_t ReplicaCore::actions_max() const {
-  // Each I/O, command and buffer once; the commands at work beside the queue; two associations to drop.
-  return options_.ios_max + options_.commands_max + k_metadata_writes_max + 4;
+  // Each I/O, command and buffer once; the commands at work beside the queue; two associations to drop, and
+  // what one of them was receiving.
+  return options_.ios_max + options_.commands_max + k_metadata_writes_max + 5;
 }
 
 void ReplicaCore::step(const ReplicaEvent& event, ReplicaActions& actions) {
@@ -60,6 +62,8 @@ void ReplicaCore::step(const ReplicaEvent& event, ReplicaActions& actions) {
     case ReplicaEvent::Kind::checksums_done: on_checksums_done(event); break;
     case ReplicaEvent::Kind::grown: on_grown(event.status); break;
     case ReplicaEvent::Kind::snapshot_done: on_snapshot_done(event); break;
+    case ReplicaEvent::Kind::carry_done: on_carry_done(event); break;
+    case ReplicaEvent::Kind::received_dropped: on_received_dropped(); break;
   }
   if (metadata_ != nullptr && !is_poisoned_) {
     advance_command();
@@ -151,6 +155,8 @@ void ReplicaCore::replace_sealed(uint32_t by) {
 // What waits has not taken effect, and does not any more. A number of an association may be given out again.
 void ReplicaCore::unseal() {
   sealed_ = k_nobody;
+  selection_ = {};
+  drop_received();
   advance_waiting();
   for (; queue_count_ > 0; --queue_count_) {
     refuse(queue_[queue_first_].slot, Refusal::fenced);

@@ -10,6 +10,7 @@
 //   * The mark of a region is durable before the first write there. While it is being written, writes of its
 //     region wait; marks that come meanwhile go with the next write of their block (group commit).
 //   * What writes set in the maps of absent members is durable before the mark of their region is cleared.
+//   * What is received of a snapshot ends with the association that began it, before another one is sealed.
 //   * After a failed metadata write nothing more is done until the replica is opened again.
 //
 // Of one thread. Allocates when it is made and when a slot for an absent member is given out, never for I/O.
@@ -23,6 +24,7 @@
 #include "bdev/mirror/planted.h"
 #include "bdev/mirror/replica_actions.h"
 #include "bdev/mirror/replica_load.h"
+#include "bdev/mirror/snapshot_protocol.h"
 
 namespace ballast::bdev::mirror {
 
@@ -88,6 +90,14 @@ class ReplicaCore {
     superblock,  // it is
     growing,     // the devices are
     snapshot,    // one of the data is being taken or deleted
+  };
+
+  // Of the snapshot that is received from another member: there is one at most.
+  enum class Receiving : uint8_t {
+    none,
+    begun,
+    at_work,   // a command that changes it
+    dropping,  // it is being removed
   };
 
   struct Sealing {
@@ -169,6 +179,15 @@ class ReplicaCore {
   bool is_marking_done() const;
   uint32_t find_slot(const Uuid& member) const;
 
+  // replica_core_carry.cc
+  void carry(const ReplicaEvent& event);
+  bool begins_change(const ReplicaEvent& event);
+  void read_of_snapshot(const ReplicaEvent& event, size_t out_bytes);
+  void start_carry(const ReplicaEvent& event);
+  void on_carry_done(const ReplicaEvent& event);
+  void drop_received();
+  void on_received_dropped();
+
   // replica_core_metadata.cc
   void on_metadata_done(uint32_t ticket, Status status);
   void write_superblock();
@@ -210,6 +229,10 @@ class ReplicaCore {
   GranuleMap clearing_;
   // What the blocks of each slot's map carry.
   std::array<uint64_t, k_absent_slots> map_generations_{};
+
+  SnapshotSelection selection_;  // of the sealed association; its uuid nil: none
+  Receiving receiving_ = Receiving::none;
+  bool is_received_ownerless_ = false;  // the association is not sealed any more
 
   std::array<MetadataWrite, k_metadata_writes_max> writes_;
   uint32_t superblock_writes_left_ = 0;

@@ -10,6 +10,19 @@ namespace {
 
 static_assert(ReplicaLayout::k_granule_bytes == k_allocation_unit_bytes);
 
+bool is_carrying(ReplicaOpcode opcode) {
+  switch (opcode) {
+    case ReplicaOpcode::list_snapshots:
+    case ReplicaOpcode::select_snapshot:
+    case ReplicaOpcode::read_snapshot_map:
+    case ReplicaOpcode::read_snapshot:
+    case ReplicaOpcode::begin_receive:
+    case ReplicaOpcode::receive:
+    case ReplicaOpcode::end_receive: return true;
+    default: return false;
+  }
+}
+
 uint64_t first_granule(uint64_t region) { return region * ReplicaLayout::k_granules_per_region; }
 
 }  // namespace
@@ -27,6 +40,7 @@ void ReplicaCore::on_command(const ReplicaEvent& event) {
   }
   if (command.opcode == ReplicaOpcode::read_allocation) return read_allocation(event);
   if (command.opcode == ReplicaOpcode::read_checksums) return read_checksums(event);
+  if (is_carrying(command.opcode)) return carry(event);
   const Refusal refusal = judge(event.association);
   const bool is_unfenced =
       planted(Planted::member_snapshot_unfenced) && command.opcode == ReplicaOpcode::snapshot;
@@ -179,6 +193,13 @@ void ReplicaCore::start_command() {
     case ReplicaOpcode::read_intent:
     case ReplicaOpcode::read_absent:
     case ReplicaOpcode::read_checksums:
+    case ReplicaOpcode::list_snapshots:
+    case ReplicaOpcode::select_snapshot:
+    case ReplicaOpcode::read_snapshot_map:
+    case ReplicaOpcode::read_snapshot:
+    case ReplicaOpcode::begin_receive:
+    case ReplicaOpcode::receive:
+    case ReplicaOpcode::end_receive:
     case ReplicaOpcode::read_allocation: break;
   }
   end_command(Status::unsupported);

@@ -22,6 +22,7 @@ const char* refusal_text(Refusal refusal) {
     case Refusal::no_slot: return "it notes what seven absent members miss already";
     case Refusal::unusable: return "its metadata was lost";
     case Refusal::exists: return "it has a snapshot of this name or UUID";
+    case Refusal::no_snapshot: return "it has no such snapshot";
   }
   return "unknown";
 }

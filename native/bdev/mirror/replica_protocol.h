@@ -36,10 +36,27 @@ enum class ReplicaOpcode : uint8_t {
   grow = 0xdc,
   snapshot = 0xdd,
   delete_snapshot = 0xe0,
+  // Of snapshot_protocol.h.
+  list_snapshots = 0xde,
+  select_snapshot = 0xe1,
+  read_snapshot_map = 0xe2,
+  end_receive = 0xe4,
+  begin_receive = 0xe5,
+  read_snapshot = 0xe6,
+  receive = 0xe9,
 };
 
 // Why a member does nothing, where no Status says it.
-enum class Refusal : uint8_t { none, fenced, not_sealed, wrong_replica, no_slot, unusable, exists };
+enum class Refusal : uint8_t {
+  none,
+  fenced,
+  not_sealed,
+  wrong_replica,
+  no_slot,
+  unusable,
+  exists,
+  no_snapshot,
+};
 const char* refusal_text(Refusal refusal);  // for people
 
 struct SealRequest {

@@ -35,6 +35,7 @@ MemoryReplica::MemoryReplica(SimulatedWorld& world, Reactor& reactor, const Uuid
 MemoryReplica::~MemoryReplica() { EXPECT_TRUE(connections.empty()); }
 
 void MemoryReplica::open() {
+  receiving.reset();
   ReplicaLoader loader(platter_[0], platter_[1], platter_.size());
   while (const auto block = loader.next_block()) loader.take(platter_[*block]);
   core_ = std::make_unique<ReplicaCore>(k_replica_options, loader.finish());
@@ -97,6 +98,11 @@ void MemoryReplica::carry_out(const ReplicaAction& action) {
       snapshots.erase(load<Uuid>(action.bytes));
       events_.push_back({.kind = ReplicaEvent::Kind::snapshot_done});
       break;
+    case ReplicaAction::Kind::carry: carry(action); break;
+    case ReplicaAction::Kind::drop_received:
+      receiving.reset();
+      events_.push_back({.kind = ReplicaEvent::Kind::received_dropped});
+      break;
     case ReplicaAction::Kind::drop_association:
       if (associations_.contains(action.association)) associations_.at(action.association)();
       break;
@@ -126,6 +132,92 @@ void MemoryReplica::take_snapshot(const SnapshotRequest& request) {
   events_.push_back({.kind = ReplicaEvent::Kind::snapshot_done,
                      .status = snapshot_status,
                      .refusal = exists ? Refusal::exists : Refusal::none});
+}
+
+void MemoryReplica::carry(const ReplicaAction& action) {
+  const ReplicaCommand command = commands_.at(action.slot).command;
+  const Refusal refusal = carry(command, load<SnapshotSelection>(action.bytes));
+  Status status = Status::ok;
+  if (command.opcode == ReplicaOpcode::read_snapshot) status = carry_read_status;
+  if (command.opcode == ReplicaOpcode::receive) status = carry_receive_status;
+  events_.push_back({.kind = ReplicaEvent::Kind::carry_done,
+                     .slot = action.slot,
+                     .status = status,
+                     .refusal = refusal,
+                     .command = command});
+}
+
+Refusal MemoryReplica::carry(const ReplicaCommand& command, const SnapshotSelection& selection) {
+  switch (command.opcode) {
+    case ReplicaOpcode::list_snapshots: list_snapshots(command.uuid, command.out); return Refusal::none;
+    case ReplicaOpcode::read_snapshot_map:
+    case ReplicaOpcode::read_snapshot:
+      if (!snapshots.contains(selection.uuid)) return Refusal::no_snapshot;
+      read_snapshot(command, selection);
+      return Refusal::none;
+    case ReplicaOpcode::begin_receive: {
+      const auto request = load<ReceiveRequest>(command.data);
+      EXPECT_FALSE(receiving);
+      if (snapshots.contains(request.uuid)) return Refusal::exists;
+      receiving = {request, std::vector<uint8_t>(request.size_bytes)};
+      if (!request.below.is_nil()) receiving->data = snapshots.at(request.below);
+      return Refusal::none;
+    }
+    case ReplicaOpcode::receive: {
+      size_t from = 0;
+      for (uint32_t i = 0; i < k_piece_granules; ++i) {
+        if ((command.argument >> i & 1) == 0) continue;
+        const auto at = receiving->data.begin() + static_cast<int64_t>((command.first + i) * k_block_bytes);
+        EXPECT_LE((command.first + i + 1) * k_block_bytes, receiving->data.size());
+        std::copy_n(command.data.begin() + static_cast<int64_t>(from), k_block_bytes, at);
+        from += k_block_bytes;
+      }
+      return Refusal::none;
+    }
+    case ReplicaOpcode::end_receive:
+      if (command.argument == 0) snapshots[receiving->request.uuid] = receiving->data;
+      receiving.reset();
+      return Refusal::none;
+    default: break;
+  }
+  return Refusal::no_snapshot;
+}
+
+void MemoryReplica::list_snapshots(const Uuid& after, MutableByteSpan out) const {
+  SnapshotList list;
+  auto next = snapshots.upper_bound(after);
+  for (; next != snapshots.end() && list.count < SnapshotList::k_entries_max; ++next) {
+    SnapshotEntry& entry = list.entries[list.count++];
+    entry.uuid = next->first;
+    entry.size_bytes = next->second.size();
+    entry.name[0] = 's';
+  }
+  list.has_more = next != snapshots.end() ? 1 : 0;
+  store(out, list);
+}
+
+void MemoryReplica::read_snapshot(const ReplicaCommand& command, const SnapshotSelection& selection) const {
+  const std::vector<uint8_t>& data = snapshots.at(selection.uuid);
+  const std::vector<uint8_t> zeroes(data.size());
+  const std::vector<uint8_t>& since = selection.since.is_nil() ? zeroes : snapshots.at(selection.since);
+  if (command.opcode == ReplicaOpcode::read_snapshot_map) {
+    std::ranges::fill(command.out, uint8_t{0});
+    for (uint64_t i = 0; i < command.out.size() * 8; ++i) {
+      const auto at = static_cast<int64_t>((command.first + i) * k_block_bytes);
+      const bool is_behind = static_cast<uint64_t>(at) >= data.size();
+      // Bits behind its end say nothing.
+      const bool differs =
+          is_behind || !std::equal(data.begin() + at, data.begin() + at + k_block_bytes, since.begin() + at);
+      if (differs) command.out[i / 8] = static_cast<uint8_t>(command.out[i / 8] | 1u << i % 8);
+    }
+    return;
+  }
+  auto to = command.out.begin();
+  for (uint32_t i = 0; i < k_piece_granules; ++i) {
+    if ((command.argument >> i & 1) == 0) continue;
+    const auto at = data.begin() + static_cast<int64_t>((command.first + i) * k_block_bytes);
+    to = std::copy_n(at, k_block_bytes, to);
+  }
 }
 
 void MemoryReplica::read_checksums(const ReplicaAction& action) {
@@ -209,7 +301,9 @@ void MemoryReplica::submit(uint32_t association, const Io& io, IoEnded done) {
 void MemoryReplica::command(uint32_t association, const ReplicaRequest& request,
                             ReplicaConnection::Done done) {
   ++commands_count_;
-  if (request.words.opcode == ReplicaOpcode::read_checksums && !knows_checksums) {
+  const ReplicaOpcode opcode = request.words.opcode;
+  const bool carries = opcode >= ReplicaOpcode::list_snapshots && opcode != ReplicaOpcode::delete_snapshot;
+  if ((opcode == ReplicaOpcode::read_checksums && !knows_checksums) || (carries && !knows_carrying)) {
     return done({Status::unsupported, Refusal::none});
   }
   uint32_t slot = 0;

@@ -63,7 +63,16 @@ class MemoryReplica {
   uint64_t unmaps_count() const { return unmaps_count_; }
   Capabilities capabilities{.unmap = true, .write_zeroes = true};
   std::set<class MemoryConnection*> connections;
+  // In the order of the chain.
   std::map<Uuid, std::vector<uint8_t>> snapshots;
+  bool knows_carrying = true;
+  Status carry_read_status = Status::ok;     // of their data
+  Status carry_receive_status = Status::ok;  // of what comes of one
+  struct Received {
+    ReceiveRequest request;
+    std::vector<uint8_t> data;
+  };
+  std::optional<Received> receiving;
 
  private:
   // As it came over a wire: the sender's memory is not looked at any more.
@@ -86,6 +95,10 @@ class MemoryReplica {
   void read_checksums(const ReplicaAction& action);
   void grow(uint64_t blocks_count);
   void take_snapshot(const SnapshotRequest& request);
+  void carry(const ReplicaAction& action);
+  Refusal carry(const ReplicaCommand& command, const SnapshotSelection& selection);
+  void list_snapshots(const Uuid& after, MutableByteSpan out) const;
+  void read_snapshot(const ReplicaCommand& command, const SnapshotSelection& selection) const;
 
   SimulatedWorld& world_;
   Reactor& reactor_;

@@ -416,10 +416,13 @@ TEST(ReplicaCommandWords, say_how_much_data_goes_which_way) {
     if (!known) continue;
     CommandWords words{.opcode = *known};
     const bool reads_map = *known == ReplicaOpcode::read_intent || *known == ReplicaOpcode::read_absent ||
-                           *known == ReplicaOpcode::read_allocation;
+                           *known == ReplicaOpcode::read_allocation ||
+                           *known == ReplicaOpcode::read_snapshot_map;
     if (reads_map) words.cdw12 = 8;
     if (*known == ReplicaOpcode::read_checksums) words.cdw12 = 4096;
     if (*known == ReplicaOpcode::delete_snapshot) words.cdw10 = 1;
+    const bool is_piece = *known == ReplicaOpcode::read_snapshot || *known == ReplicaOpcode::receive;
+    if (is_piece) words.cdw12 = 1;  // one granule
     const auto transfer = transfer_of(words);
     ASSERT_TRUE(transfer.has_value()) << opcode;
     // NVMe Base 2.1, "Opcodes": the two low bits are the direction.
@@ -451,6 +454,19 @@ TEST(ReplicaCommandWords, refuse_what_is_reserved_and_what_is_too_long) {
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::snapshot, .cdw13 = 1}));
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::delete_snapshot}));  // of no UUID
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::delete_snapshot, .cdw13 = 1}));
+  for (const ReplicaOpcode opcode : {ReplicaOpcode::read_snapshot, ReplicaOpcode::receive}) {
+    EXPECT_FALSE(transfer_of(Words{.opcode = opcode}));  // of no granule
+    EXPECT_FALSE(transfer_of(Words{.opcode = opcode, .cdw10 = 8, .cdw12 = 1}));
+    EXPECT_FALSE(transfer_of(Words{.opcode = opcode, .cdw12 = 1, .cdw13 = 1}));
+    const auto all = transfer_of(Words{.opcode = opcode, .cdw10 = 32, .cdw11 = 7, .cdw12 = 0xffff'ffff});
+    EXPECT_EQ(all->request_bytes + all->answer_bytes, 128u * 1024);  // NVMe's MDTS here
+    const auto some = transfer_of(Words{.opcode = opcode, .cdw12 = 0x8000'0101});
+    EXPECT_EQ(some->request_bytes + some->answer_bytes, 3u * 4096);
+  }
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::end_receive, .cdw10 = 2}));
+  EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::end_receive, .cdw10 = 1}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::begin_receive, .cdw10 = 1}));
+  EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::read_snapshot_map, .cdw12 = 8, .cdw13 = 1}));
   EXPECT_FALSE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 4}));
   EXPECT_TRUE(transfer_of(Words{.opcode = ReplicaOpcode::set_content, .cdw10 = 1}));
 }
@@ -469,7 +485,7 @@ TEST(ReplicaCommandWords, become_what_a_member_is_told) {
   EXPECT_EQ(checks.argument, 8192u);
   Uuid uuid;
   for (uint8_t i = 0; i < 16; ++i) uuid.bytes[i] = static_cast<uint8_t>(i + 1);
-  const CommandWords removal = delete_snapshot_words(uuid);
+  const CommandWords removal = uuid_words(ReplicaOpcode::delete_snapshot, uuid);
   EXPECT_EQ(removal.cdw10, 0x04030201u);  // the first byte is the lowest
   EXPECT_EQ(removal.cdw13, 0x100f0e0du);
   EXPECT_EQ(replica_command(removal, {}, {}).uuid, uuid);
@@ -479,9 +495,10 @@ TEST(ReplicaCommandWords, refusals_are_the_status_codes_of_the_page) {
   EXPECT_EQ(status_code_of(Refusal::fenced), 0xc0);
   EXPECT_EQ(status_code_of(Refusal::unusable), 0xc4);
   EXPECT_EQ(status_code_of(Refusal::exists), 0xc5);
+  EXPECT_EQ(status_code_of(Refusal::no_snapshot), 0xc6);
   for (int code = 0; code < 256; ++code) {
     const Refusal refusal = refusal_of(static_cast<uint8_t>(code));
-    if (code < 0xc0 || code > 0xc5) {
+    if (code < 0xc0 || code > 0xc6) {
       EXPECT_EQ(refusal, Refusal::none) << code;
     } else {
       EXPECT_EQ(status_code_of(refusal), code);

@@ -5,6 +5,7 @@
 #include "base/prng.h"
 #include "bdev/mirror/replica_load.h"
 #include "bdev/mirror/replica_protocol.h"
+#include "bdev/mirror/snapshot_protocol.h"
 
 namespace ballast::bdev::mirror::test {
 namespace {
@@ -52,6 +53,41 @@ TEST(ReplicaFuzz, lists_and_ranges_of_peers_stay_within_the_replica) {
     if (const auto snapshot = parse_snapshot_request(block)) {
       ASSERT_TRUE(is_snapshot_name(snapshot->name_text())) << seed;
       ASSERT_FALSE(snapshot->uuid.is_nil()) << seed;
+    }
+    block = {};
+    ReceiveRequest receive{.uuid = uuid, .size_bytes = k_size_bytes};
+    receive.name[0] = 'm';
+    store(MutableByteSpan(block), receive);
+    damage(prng, block);
+    if (const auto request = parse_receive_request(block)) {
+      ASSERT_TRUE(is_snapshot_name(request->name_text())) << seed;
+      ASSERT_NE(request->uuid, request->below) << seed;
+      ASSERT_EQ(request->size_bytes % ReplicaLayout::k_granule_bytes, 0u) << seed;
+    }
+    block = {};
+    store(MutableByteSpan(block), SnapshotSelection{.uuid = uuid});
+    damage(prng, block);
+    if (const auto selection = parse_snapshot_selection(block)) {
+      ASSERT_FALSE(selection->uuid.is_nil()) << seed;
+      ASSERT_NE(selection->uuid, selection->since) << seed;
+    }
+    block = {};
+    SnapshotList list{.count = 2};
+    for (uint8_t i = 0; i < 2; ++i) {
+      list.entries[i].uuid.bytes.fill(static_cast<uint8_t>(i + 1));
+      list.entries[i].size_bytes = k_size_bytes;
+      list.entries[i].name[0] = 'm';
+    }
+    store(MutableByteSpan(block), list);
+    damage(prng, block);
+    bool has_more = false;
+    if (const auto entries = parse_snapshot_list(block, has_more)) {
+      ASSERT_LE(entries->size(), SnapshotList::k_entries_max) << seed;
+      ASSERT_TRUE(!has_more || !entries->empty()) << seed;
+      for (const SnapshotEntry& entry : *entries) {
+        ASSERT_TRUE(is_snapshot_name(entry.name_text())) << seed;
+        ASSERT_GT(entry.size_bytes, 0u) << seed;
+      }
     }
     damage(prng, block);
     if (const auto seal = parse_seal_request(block)) {

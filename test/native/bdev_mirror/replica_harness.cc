@@ -128,6 +128,7 @@ uint32_t Replica::command(uint32_t association, ReplicaOpcode opcode, ByteSpan d
   Command& command = commands_[number];
   command.association = association;
   command.is_seal = opcode == ReplicaOpcode::seal;
+  command.opcode = opcode;
   command.data.assign(data.begin(), data.end());
   command.out.assign(out_bytes, 0xee);
   step({.kind = ReplicaEvent::Kind::command,
@@ -268,6 +269,8 @@ void Replica::step(const ReplicaEvent& event) {
       case ReplicaAction::Kind::take_snapshot:
       case ReplicaAction::Kind::delete_snapshot: asked_snapshot_ = action; break;
       case ReplicaAction::Kind::read_checksums: asked_checksums_[action.slot] = action; break;
+      case ReplicaAction::Kind::carry: asked_carry_[action.slot] = action; break;
+      case ReplicaAction::Kind::drop_received: asks_drop_ = true; break;
       case ReplicaAction::Kind::read_allocation: asked_allocation_[action.slot] = action; break;
     }
   }
@@ -291,6 +294,22 @@ void Replica::end_growth(Status status) {
 void Replica::end_snapshot(Status status, Refusal refusal) {
   asked_snapshot_.reset();
   step({.kind = ReplicaEvent::Kind::snapshot_done, .status = status, .refusal = refusal});
+}
+
+void Replica::end_carry(Status status, Refusal refusal) {
+  const uint32_t slot = asked_carry_.begin()->first;
+  asked_carry_.erase(slot);
+  Command& command = commands_.at(command_slots_.at(slot));
+  step({.kind = ReplicaEvent::Kind::carry_done,
+        .slot = slot,
+        .status = status,
+        .refusal = refusal,
+        .command = {.opcode = command.opcode, .data = command.data, .out = command.out}});
+}
+
+void Replica::end_drop() {
+  asks_drop_ = false;
+  step({.kind = ReplicaEvent::Kind::received_dropped});
 }
 
 void Replica::end_checksums(Status status) {

@@ -79,6 +79,12 @@ class Replica {
   // One that is to be taken or deleted.
   const std::optional<ReplicaAction>& asked_snapshot() const { return asked_snapshot_; }
   void end_snapshot(Status status, Refusal refusal = Refusal::none);
+  // Of snapshots that are carried, by command; and that what was received is to be dropped.
+  bool has_asked_carry() const { return !asked_carry_.empty(); }
+  const ReplicaAction& asked_carry() const { return asked_carry_.begin()->second; }
+  void end_carry(Status status, Refusal refusal = Refusal::none);
+  bool asks_drop() const { return asks_drop_; }
+  void end_drop();
 
   // --- I/O; the result is its number ---
   uint32_t submit(uint32_t association, IoType type, uint64_t lba, uint32_t blocks_count);
@@ -114,6 +120,7 @@ class Replica {
   struct Command {
     uint32_t association = 0;
     bool is_seal = false;
+    ReplicaOpcode opcode = ReplicaOpcode::seal;
     std::vector<uint8_t> data, out;
   };
   void step(const ReplicaEvent& event);
@@ -143,6 +150,8 @@ class Replica {
   std::map<uint32_t, ReplicaAction> asked_allocation_, asked_checksums_;  // by slot
   std::optional<uint64_t> asked_growth_;
   std::optional<ReplicaAction> asked_snapshot_;
+  std::map<uint32_t, ReplicaAction> asked_carry_;  // by slot
+  bool asks_drop_ = false;
   std::map<uint32_t, Answer> ended_;
   std::map<uint32_t, Command> commands_;
   std::map<uint32_t, Answer> answers_;
