@@ -80,6 +80,7 @@ struct HostOp {
 struct SnapshotTaking {
   Uuid uuid;
   uint64_t began_ns = 0;
+  uint32_t attempt = 0;  // of this UUID
 };
 // One that was complete, as its members had it.
 struct TakenSnapshot {
@@ -285,6 +286,7 @@ class Simulator {
   Prng snapshot_prng_{0};   // so is this
   uint64_t snapshot_hold_ns_ = 0;
   uint32_t snapshots_count_ = 0;  // that were asked for
+  std::map<Uuid, uint32_t> snapshot_attempts_;
   std::vector<TakenSnapshot> snapshots_;
   // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
   bool hopeless_ = false;

@@ -50,7 +50,7 @@ void Simulator::snapshot_some() {
       const bool is_done = report.request.uuid == uuid && report.state == SnapshotState::done;
       if (head.snapshot(now_ns, request) != SnapshotRefusal::none || is_done) return;
       if (process->snapshot && process->snapshot->uuid == uuid) return;  // it is at it
-      process->snapshot = {.uuid = uuid, .began_ns = world_.now_ns()};
+      process->snapshot = {.uuid = uuid, .began_ns = world_.now_ns(), .attempt = ++snapshot_attempts_[uuid]};
       world_.say("snapshot " + uuid.text() + " is asked for");
     });
   });
@@ -81,6 +81,9 @@ void Simulator::check_snapshot(HeadProcess& process) {
     ++report_.snapshots_failed;
     return;
   }
+  // Whoever asked another head for it since has changed its record, so that nobody writes down that it is
+  // complete: the other head may have deleted what a member had of it.
+  if (snapshot_attempts_[taking.uuid] != taking.attempt) return;
   ++report_.snapshots;
   keep_snapshot(process, taking);
 }

@@ -163,9 +163,14 @@ void Head::tell_to_snapshot(uint64_t now_ns) {
   remove_rest(snapshot_.sent - snapshot_.has);
 }
 
-// Its answer may be of one that was given up since; then it is told to delete it.
+// Its answer may be of one that was given up since; then it is told to delete it, unless it says that what it
+// has of this UUID was there before.
 void Head::on_snapshot_answer(uint64_t now_ns, uint32_t member, Status status) {
-  if (snapshot_.report.state != SnapshotState::taking) return;
+  if (snapshot_.report.state != SnapshotState::taking) {
+    const bool is_rest = snapshot_.removal.is_rest && snapshot_.removal.uuid == snapshot_.report.request.uuid;
+    if (is_rest && status == Status::invalid) snapshot_.removal.left.remove(member);
+    return;
+  }
   if (status == Status::ok) {
     snapshot_.has.add(member);
     return;

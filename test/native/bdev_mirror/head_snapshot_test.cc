@@ -164,6 +164,17 @@ TEST_F(HeadSnapshot, one_that_a_member_has_already_is_refused_and_kept_there) {
   EXPECT_FALSE(has(0, 1) || has(2, 1));
 }
 
+// The first answer ends it; what the others say after that counts for what is deleted.
+TEST_F(HeadSnapshot, one_that_all_members_have_already_stays_at_all_of_them) {
+  begin(3);
+  for (auto& replica : rig->replicas) replica->snapshots[uuid_of(1)] = {7};
+  ASSERT_EQ(take(1), SnapshotRefusal::none);
+  ASSERT_TRUE(wait(SnapshotState::failed));
+  ASSERT_TRUE(wait_removed());
+  EXPECT_TRUE(has(0, 1) && has(1, 1) && has(2, 1));
+  ASSERT_EQ(rig->write(3, 1, 4), Status::ok);
+}
+
 TEST_F(HeadSnapshot, is_given_up_after_its_time_and_writes_go_on) {
   rig.emplace(3u);
   rig->options.head.snapshot_hold_ns = 200 * k_ms;  // less than members have
