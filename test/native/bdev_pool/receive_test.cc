@@ -12,6 +12,7 @@ constexpr uint32_t k_slot = 64;  // blocks
 class ReceiveTest : public PoolFixture {
  protected:
   void SetUp() override {
+    options_.data.slots_max = 4096;  // what is known of a slot stays until it is told to go
     ASSERT_TRUE(create({"a"}, 64 * k_mib).ok());
     const Result<uint32_t> id = add_volume("v", k_size_bytes);
     ASSERT_TRUE(id.ok());
@@ -75,6 +76,14 @@ class ReceiveTest : public PoolFixture {
     ASSERT_TRUE(open({"a"}).ok());
     finish_layer_work();
     serve(volume_);
+  }
+  // All room that is left: what was freed is overwritten.
+  void fill() {
+    const Result<uint32_t> other = add_volume("other", 64 * k_mib);
+    ASSERT_TRUE(other.ok());
+    serve(*other);
+    for (uint64_t lba = 0; write(served_.at(*other), lba, Numbers(k_slot, 77)) == Status::ok;) lba += k_slot;
+    EXPECT_EQ(free(), 0u);
   }
   uint64_t free() { return pool_->facts().extents_free; }
   uint64_t allocated() {
@@ -195,9 +204,7 @@ TEST_F(ReceiveTest, ASnapshotIsPutBelowANewerOne) {
   ASSERT_TRUE(stage_->run([&] { return pool_->remove(*old_copy, false); }).ok());
   ASSERT_TRUE(remove_snapshot(*old).ok());
   finish_layer_work();
-  const Result<uint32_t> other = add_volume("w", k_size_bytes);
-  ASSERT_TRUE(other.ok());
-  ASSERT_EQ(write(serve(*other), 0, Numbers(1024, 77)), Status::ok);
+  fill();
   expect_all();
 }
 
@@ -256,6 +263,16 @@ TEST_F(ReceiveTest, OneOtherBlockInAnExtentIsEnoughToStoreIt) {
   ASSERT_TRUE(finish(layer).ok());
   expect_snapshot(layer, 0, others);
   expect(volume(), 0, numbers);
+}
+
+// All that the volume has is the same, and the snapshot has more.
+TEST_F(ReceiveTest, AnExtentOfWhichTheVolumeHasAPartIsStored) {
+  ASSERT_EQ(write(volume(), 0, Numbers(10, 3)), Status::ok);
+  const uint32_t layer = begin("s");
+  ASSERT_TRUE(receive(layer, 0, Numbers(12, 3)).ok());
+  ASSERT_TRUE(finish(layer).ok());
+  expect_snapshot(layer, 0, Numbers(12, 3));
+  expect(volume(), 9, {3, 0, 0});
 }
 
 // The volume has more than the snapshot.
@@ -329,6 +346,28 @@ TEST_F(ReceiveTest, TheSnapshotBelowMayGoMeanwhile) {
   ASSERT_TRUE(finish(layer).ok());
   expect_snapshot(layer, 0, {5, 6, 3, 4, 0});
   expect(volume(), 0, {1, 2, 3, 4, 0});
+}
+
+// A clone shows what has come from below through the new layer, where it is moved for what is received.
+TEST_F(ReceiveTest, WhatHasComeFromBelowIsFoundWhereItIsMoved) {
+  ASSERT_EQ(write(volume(), 0, {1, 2, 3, 4}), Status::ok);
+  const Result<uint32_t> old = snapshot(volume_, "old");
+  const Result<uint32_t> young = snapshot(volume_, "young");
+  ASSERT_TRUE(old.ok() && young.ok());
+  const Result<uint32_t> copy = clone(*young, "c");
+  ASSERT_TRUE(copy.ok());
+  expect(serve(*copy), 0, {1, 2, 3, 4});
+  const uint32_t layer = begin("s", *old);
+  ASSERT_TRUE(remove_snapshot(*old).ok());
+  finish_layer_work();
+  ASSERT_TRUE(receive(layer, 0, {5}).ok());
+  expect(served_.at(*copy), 0, {1, 2, 3, 4});
+  ASSERT_TRUE(receive(layer, 0, {6}).ok());
+  fill();
+  expect(served_.at(*copy), 0, {1, 2, 3, 4});
+  expect(volume(), 0, {1, 2, 3, 4});
+  ASSERT_TRUE(finish(layer).ok());
+  expect_snapshot(layer, 0, {6, 2, 3, 4});
 }
 
 TEST_F(ReceiveTest, TheSnapshotAboveMayComeAndGoMeanwhile) {
