@@ -12,6 +12,7 @@
 #include "bdev/pool/check.h"
 #include "bdev/pool/pool.h"
 #include "engine/pool_config.h"
+#include "engine/pool_snapshot_transfer.h"
 #include "reactor/reactor_set.h"
 
 namespace ballast::engine {
@@ -87,6 +88,8 @@ class PoolTable {
     std::function<void(Uuid uuid, std::function<void(Outcome)> done)> remove;
   };
   Result<Snapshots> snapshots_of(const std::string& pool, const std::string& volume);
+  // Of an open volume.
+  Result<VolumeAccess> access(const std::string& pool, const std::string& volume);
   // Its channels are gone, and the device is not used any more.
   void close_volume(const std::string& pool, const std::string& volume);
 

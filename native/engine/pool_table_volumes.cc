@@ -292,6 +292,13 @@ Result<PoolTable::Snapshots> PoolTable::snapshots_of(const std::string& pool, co
   return snapshots;
 }
 
+Result<VolumeAccess> PoolTable::access(const std::string& pool, const std::string& volume) {
+  TRY(Entry* const entry, find(pool));
+  const auto opened = entry->open.find(volume);
+  if (opened == entry->open.end()) return Error{Errc::not_found, "the volume is not open"};
+  return VolumeAccess{entry->reactor, entry->pool.get(), opened->second.id, opened->second.device};
+}
+
 Result<PoolTable::Opened> PoolTable::open_any(Entry& entry, const std::string& volume) {
   TRY(const uint32_t id, call_on(*entry.reactor, [&] { return entry.pool->volumes().find(volume); }));
   TRY(PoolVolumeInfo info, call_on(*entry.reactor, [&] { return describe(*entry.pool, id); }));

@@ -186,9 +186,15 @@ Outcome ReplicaTable::open(const ReplicaConfig& config, Entry& entry) {
   entry.replica = std::move(*opened);
   TRY(mirror::Replica::Grower grower, grower_of(entry.devices, home));
   TRY(mirror::Replica::Snapshots snapshots, snapshots_of(entry.devices, home));
+  std::unique_ptr<mirror::SnapshotTransfer> transfer;
+  if (!entry.devices.volume.empty()) {
+    TRY(VolumeAccess access, pools_.access(entry.devices.pool, entry.devices.volume));
+    transfer = make_pool_snapshot_transfer(home, std::move(access));
+  }
   run_on(home, [&] {
     entry.replica->set_grower(std::move(grower));
     entry.replica->set_snapshots(std::move(snapshots));
+    entry.replica->set_snapshot_transfer(std::move(transfer));
   });
   if (seal_sink_) {
     run_on(home, [&] {
