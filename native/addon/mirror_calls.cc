@@ -135,6 +135,25 @@ Napi::Value mirror_delete_snapshot(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, uuid of the snapshot, of the replica that has it, of the one that lacks it)
+Napi::Value mirror_carry_snapshot(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [volume = to_text(info[2]), snapshot = to_uuid(info[3]), from = to_uuid(info[4]),
+                     to = to_uuid(info[5])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.carry_mirror_snapshot(volume, snapshot, from, to));
+                    });
+  return info.Env().Undefined();
+}
+
+// (engine, op, volume)
+Napi::Value mirror_cancel_carry(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
+                      event.finish(engine.cancel_mirror_carry(name));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_start_verify(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
@@ -204,6 +223,8 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorResize", Napi::Function::New(env, mirror_resize));
   exports.Set("mirrorSnapshot", Napi::Function::New(env, mirror_snapshot));
   exports.Set("mirrorDeleteSnapshot", Napi::Function::New(env, mirror_delete_snapshot));
+  exports.Set("mirrorCarrySnapshot", Napi::Function::New(env, mirror_carry_snapshot));
+  exports.Set("mirrorCancelCarry", Napi::Function::New(env, mirror_cancel_carry));
   exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));
   exports.Set("mirrorCancelVerify", Napi::Function::New(env, mirror_cancel_verify));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));

@@ -189,6 +189,19 @@ Napi::Object from_snapshot_info(Napi::Env env, const engine::MirrorSnapshotInfo&
   return object;
 }
 
+Napi::Object from_carry_info(Napi::Env env, const engine::MirrorCarryInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("snapshot", info.snapshot.text());
+  object.Set("from", info.from.text());
+  object.Set("to", info.to.text());
+  object.Set("state", info.state);
+  if (!info.trouble.empty()) object.Set("trouble", info.trouble);
+  object.Set("doneBytes", big(env, info.done_bytes));
+  object.Set("totalBytes", big(env, info.total_bytes));
+  object.Set("movedBytes", big(env, info.moved_bytes));
+  return object;
+}
+
 Napi::Object from_removal_info(Napi::Env env, const engine::MirrorSnapshotRemovalInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("uuid", info.uuid.text());
@@ -224,6 +237,7 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
   if (info.snapshot_removal) {
     object.Set("snapshotRemoval", from_removal_info(env, *info.snapshot_removal));
   }
+  if (info.carry) object.Set("carry", from_carry_info(env, *info.carry));
   object.Set("unreconciledRegions", count(info.unreconciled_regions));
   object.Set("markedRegions", count(info.marked_regions));
   return object;

@@ -234,6 +234,17 @@ Outcome Engine::delete_mirror_snapshot(const std::string& volume, const Uuid& uu
   return mirrors_->delete_snapshot(volume, uuid);
 }
 
+Outcome Engine::carry_mirror_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
+                                      const Uuid& to) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->carry_snapshot(volume, snapshot, from, to);
+}
+
+Outcome Engine::cancel_mirror_carry(const std::string& volume) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->cancel_carry(volume);
+}
+
 Outcome Engine::start_mirror_verify(const std::string& volume) {
   BALLAST_ASSERT(!closed_);
   return mirrors_->start_verify(volume);

@@ -100,6 +100,10 @@ class Engine {
   Outcome snapshot_mirror(const std::string& volume, const Uuid& uuid, const std::string& name,
                           uint64_t now_s);
   Outcome delete_mirror_snapshot(const std::string& volume, const Uuid& uuid);
+  // Begun when it returns: MirrorTable.
+  Outcome carry_mirror_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
+                                const Uuid& to);
+  Outcome cancel_mirror_carry(const std::string& volume);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);
   // Everything else about pools.

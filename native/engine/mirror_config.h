@@ -139,6 +139,16 @@ struct MirrorSnapshotRemovalInfo {
   std::vector<Uuid> members;  // that have it no more
 };
 
+// Of the last snapshot that was carried from one member to another.
+struct MirrorCarryInfo {
+  Uuid snapshot, from, to;
+  std::string state;         // running, done, cancelled, failed
+  std::string trouble;       // why it failed
+  uint64_t done_bytes = 0;   // of the snapshot, that were looked at
+  uint64_t total_bytes = 0;  // 0: not known yet
+  uint64_t moved_bytes = 0;
+};
+
 struct MirrorInfo {
   std::string volume;
   // standby: no head of it runs here. Else claiming, sealing, agreeing, waiting, serving, stopping, fenced,
@@ -154,6 +164,7 @@ struct MirrorInfo {
   std::optional<MirrorVerifyInfo> verify;  // the last one of this head
   std::optional<MirrorSnapshotInfo> snapshot;
   std::optional<MirrorSnapshotRemovalInfo> snapshot_removal;
+  std::optional<MirrorCarryInfo> carry;
 };
 
 }  // namespace ballast::engine

@@ -125,6 +125,17 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
     info.verify = describe(head.verify_report(), info.record);
   }
   describe_snapshots(head, info);
+  const mirror::CarryReport& carried = driver.carry_report();
+  if (carried.state != mirror::CarryState::none) {
+    info.carry = {.snapshot = carried.snapshot,
+                  .from = carried.from,
+                  .to = carried.to,
+                  .state = carry_state_text(carried.state),
+                  .trouble = carried.trouble,
+                  .done_bytes = carried.done_bytes,
+                  .total_bytes = carried.total_bytes,
+                  .moved_bytes = carried.moved_bytes};
+  }
   info.record.all().for_each([&](uint32_t i) {
     const mirror::MemberView view = driver.member(i);
     MirrorMemberInfo& member = info.members.emplace_back();
@@ -473,6 +484,30 @@ Outcome MirrorTable::delete_snapshot(const std::string& volume, const Uuid& uuid
   mirror::SnapshotRefusal refusal = mirror::SnapshotRefusal::not_serving;
   if (entry->driver != nullptr) run_on(*entry->home, [&] { refusal = entry->driver->delete_snapshot(uuid); });
   return outcome_of(refusal);
+}
+
+Outcome MirrorTable::carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
+                                    const Uuid& to) {
+  TRY(Entry* const entry, find(volume));
+  mirror::CarryRefusal refusal = mirror::CarryRefusal::not_serving;
+  if (entry->driver != nullptr) {
+    run_on(*entry->home, [&] { refusal = entry->driver->carry_snapshot(snapshot, from, to); });
+  }
+  const auto refuse = [refusal](Errc errc) { return Error{errc, carry_refusal_text(refusal)}; };
+  switch (refusal) {
+    case mirror::CarryRefusal::none: break;
+    case mirror::CarryRefusal::not_serving:
+    case mirror::CarryRefusal::busy: return refuse(Errc::in_use);
+    case mirror::CarryRefusal::unknown: return refuse(Errc::invalid_argument);
+    case mirror::CarryRefusal::away: return refuse(Errc::permission_denied);
+  }
+  return Unit{};
+}
+
+Outcome MirrorTable::cancel_carry(const std::string& volume) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver != nullptr) run_on(*entry->home, [&] { entry->driver->cancel_carry(); });
+  return Unit{};
 }
 
 Result<MirrorTable::Entry*> MirrorTable::find(const std::string& volume) {

@@ -66,6 +66,12 @@ class MirrorTable {
   Outcome snapshot(const std::string& volume, const Uuid& uuid, const std::string& name, uint64_t now_s);
   // Of all members that can be reached, as info() says.
   Outcome delete_snapshot(const std::string& volume, const Uuid& uuid);
+  // From one member in sync that has it to one that lacks it, in the background; how far it is: info().
+  // Errc: not_found, in_use (another one is carried, or the head does not serve), invalid_argument (the
+  // members), permission_denied (one of the two is not in sync).
+  Outcome carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from, const Uuid& to);
+  // No error if none is carried.
+  Outcome cancel_carry(const std::string& volume);
 
   // Any thread. No error if nobody waits for it.
   void answer_store(const std::string& volume, const StoreAnswer& answer);

@@ -346,6 +346,15 @@ export interface NativeBinding {
     createdAt: bigint,
   ): void;
   mirrorDeleteSnapshot(engine: number, op: number, volume: string, uuid: string): void;
+  mirrorCarrySnapshot(
+    engine: number,
+    op: number,
+    volume: string,
+    uuid: string,
+    from: string,
+    to: string,
+  ): void;
+  mirrorCancelCarry(engine: number, op: number, volume: string): void;
   mirrorStartVerify(engine: number, op: number, volume: string): void;
   mirrorCancelVerify(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */

@@ -5,6 +5,7 @@ import { binding, type NativeResults } from './binding.js';
 import { checkFunction, checkObject, checkText, checkU64 } from './checks.js';
 import { EnginePools } from './engine-pools.js';
 import {
+  carryFailure,
   engineFailure,
   growFailure,
   headFailure,
@@ -129,6 +130,23 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
       (op) => binding.mirrorDeleteSnapshot(engine, op, volume, snapshot),
       snapshotFailure(volume),
     );
+  }
+
+  async carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const snapshot = checkReplicaUuid(uuid);
+    const [source, target] = [checkReplicaUuid(from), checkReplicaUuid(to)];
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorCarrySnapshot(engine, op, volume, snapshot, source, target),
+      carryFailure(volume),
+    );
+  }
+
+  async cancelMirrorCarry(volume: string): Promise<void> {
+    checkText(volume, 'volume', 255);
+    const engine = this.useEngine();
+    await operate<void>((op) => binding.mirrorCancelCarry(engine, op, volume), carryFailure(volume));
   }
 
   async startMirrorVerify(volume: string): Promise<void> {

@@ -94,6 +94,10 @@ export function snapshotFailure(volume: string): ToError {
   return conflictFailure(volume, `take or delete a snapshot of mirrored volume '${volume}'`);
 }
 
+export function carryFailure(volume: string): ToError {
+  return conflictFailure(volume, `carry a snapshot of mirrored volume '${volume}'`);
+}
+
 function conflictFailure(volume: string, operation: string): ToError {
   return (failure) => {
     switch (failure.code) {

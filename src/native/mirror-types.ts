@@ -182,6 +182,22 @@ export interface MirrorSnapshotRemoval {
   readonly members: readonly string[];
 }
 
+/** The last snapshot that was carried from one member to another. */
+export interface MirrorCarry {
+  /** UUIDs: of the snapshot, of the replica that has it, and of the one that gets it. */
+  readonly snapshot: string;
+  readonly from: string;
+  readonly to: string;
+  readonly state: 'running' | 'done' | 'cancelled' | 'failed';
+  /** Why it failed. */
+  readonly trouble?: string;
+  /** Of the snapshot, that were looked at. */
+  readonly doneBytes: bigint;
+  /** 0n: not known yet. */
+  readonly totalBytes: bigint;
+  readonly movedBytes: bigint;
+}
+
 /** standby: no head of the volume runs here. fenced: another one is head. */
 export type HeadState =
   | 'standby'
@@ -210,6 +226,7 @@ export interface MirrorInfo {
   readonly snapshot?: MirrorSnapshot;
   /** The last one that was to be deleted, also as it could not be completed. */
   readonly snapshotRemoval?: MirrorSnapshotRemoval;
+  readonly carry?: MirrorCarry;
   readonly members: readonly MirrorMemberInfo[];
   /** That an unclean end left, and that are not equal yet. */
   readonly unreconciledRegions: number;
@@ -250,6 +267,14 @@ export interface MirrorEngine {
   snapshotMirror(volume: string, uuid: string, name: string, createdAt: number): Promise<void>;
   /** At all members that can be reached: MirrorInfo.snapshotRemoval says which. */
   deleteMirrorSnapshot(volume: string, uuid: string): Promise<void>;
+  /**
+   * To a member in sync that lacks it, from one that has it: UUIDs of their replicas. Begun when it resolves:
+   * MirrorInfo.carry says how far it is. MirrorConflictError: another one is carried, one of the two is not
+   * in sync, or the head does not serve.
+   */
+  carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void>;
+  /** No error if none is carried. */
+  cancelMirrorCarry(volume: string): Promise<void>;
   /** Begun when it resolves: MirrorInfo.verify says how far it is. */
   startMirrorVerify(volume: string): Promise<void>;
   /** Nothing happens where none is under way. */

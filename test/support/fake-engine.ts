@@ -185,6 +185,14 @@ export class FakeEngine extends FakePools implements EnginePort {
     this.mirrors.deleteSnapshot(volume, uuid);
   }
 
+  async carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void> {
+    this.mirrors.carry(volume, uuid, from, to);
+  }
+
+  async cancelMirrorCarry(volume: string): Promise<void> {
+    this.mirrors.cancelCarry(volume);
+  }
+
   async startMirrorVerify(volume: string): Promise<void> {
     this.mirrors.startVerify(volume);
   }

@@ -4,6 +4,7 @@ import { MirrorNotFoundError, ReplicaOpenError } from '../../src/base/mirror-err
 import { replicaNqn } from '../../src/base/nqn.js';
 import { nobody } from '../../src/mirrors/record.js';
 import type {
+  MirrorCarry,
   MirrorInfo,
   MirrorListeners,
   MirrorMemberInfo,
@@ -29,6 +30,7 @@ interface FakeHead {
   verify?: MirrorVerify;
   snapshot?: MirrorSnapshot;
   snapshotRemoval?: MirrorSnapshotRemoval;
+  carry?: MirrorCarry;
   waiting: ((answer: StoreAnswer) => void) | undefined;
 }
 
@@ -182,6 +184,40 @@ export class FakeMirrors {
     head.snapshotRemoval = { uuid, running: false, members };
   }
 
+  /** Why nothing is carried. */
+  carryTrouble: string | undefined;
+  /** What is begun to be carried does not end before endCarry(). */
+  holdsCarries = false;
+  /** "SNAPSHOT FROM TO" by their UUIDs, in the order in which they were begun. */
+  readonly carried: string[] = [];
+
+  carry(volume: string, snapshot: string, from: string, to: string): void {
+    const head = this.head(volume);
+    if (!this.taken.get(from)?.has(snapshot)) throw new Error(`${from} does not have ${snapshot}`);
+    this.carried.push(`${snapshot} ${from} ${to}`);
+    const totalBytes = this.sizeOf(volume);
+    const found = { snapshot, from, to, doneBytes: 4096n, totalBytes, movedBytes: 4096n };
+    head.carry = { ...found, state: 'running' };
+    if (!this.holdsCarries) this.endCarry(volume, this.carryTrouble);
+  }
+
+  endCarry(volume: string, trouble?: string): void {
+    const head = this.head(volume);
+    const { carry } = head;
+    if (carry?.state !== 'running') return;
+    if (trouble !== undefined) {
+      head.carry = { ...carry, state: 'failed', trouble };
+      return;
+    }
+    this.taken.set(carry.to, (this.taken.get(carry.to) ?? new Set()).add(carry.snapshot));
+    head.carry = { ...carry, state: 'done', doneBytes: carry.totalBytes };
+  }
+
+  cancelCarry(volume: string): void {
+    const head = this.head(volume);
+    if (head.carry?.state === 'running') head.carry = { ...head.carry, state: 'cancelled' };
+  }
+
   sizeOf(volume: string): bigint {
     const { record } = this.head(volume);
     return record.blocksCount * BigInt(record.blockSizeBytes);
@@ -201,13 +237,15 @@ export class FakeMirrors {
   }
 
   async mirrorInfo(volume: string): Promise<MirrorInfo> {
-    const { record, members, changing, options, verify, snapshot, snapshotRemoval } = this.head(volume);
+    const { record, members, changing, options, verify, ...done } = this.head(volume);
+    const { snapshot, snapshotRemoval, carry } = done;
     const trouble = this.growthTrouble === undefined ? {} : { changeTrouble: this.growthTrouble };
     const found = verify === undefined ? trouble : { verify, ...trouble };
     const counts = { unreconciledRegions: 3, markedRegions: 2 };
     const snapshots = {
       ...(snapshot !== undefined && { snapshot }),
       ...(snapshotRemoval !== undefined && { snapshotRemoval }),
+      ...(carry !== undefined && { carry }),
     };
     const info = { volume, record, members, changing, ...counts, ...found, ...snapshots };
     if (options.standby === true) return { ...info, state: 'standby', activity: 'standby' };

@@ -221,6 +221,10 @@ export class SimEngine implements AgentEngine {
 
   async deleteMirrorSnapshot(): Promise<void> {}
 
+  async carryMirrorSnapshot(): Promise<void> {}
+
+  async cancelMirrorCarry(): Promise<void> {}
+
   async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
     await this.#pass();
     this.#head(volume).grow(sizeBytes);
