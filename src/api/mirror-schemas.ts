@@ -49,7 +49,7 @@ export const MirrorSnapshot = Type.Object(
     uuid: Type.String(),
     state: Type.String({
       description:
-        'complete; degraded (a member does not have it); incomplete (not completed, members may have ' +
+        'complete; degraded (a member does not have it yet); incomplete (not completed, members may have ' +
         'something of it); deleting (some members could not be reached).',
     }),
     created: Type.String({ format: 'date-time' }),
@@ -57,6 +57,19 @@ export const MirrorSnapshot = Type.Object(
     members: Type.Array(Type.String(), { description: 'UUIDs of the replicas that have it.' }),
     heldMs: Type.Optional(
       Type.Number({ description: 'How long writes waited for it; of one that was just taken.' }),
+    ),
+    carry: Type.Optional(
+      Type.Object(
+        {
+          to: Type.String({ description: 'UUID of the replica that gets it.' }),
+          doneBytes: Count,
+          totalBytes: Count,
+        },
+        { description: 'It is being carried to a member that lacks it.' },
+      ),
+    ),
+    troubles: Type.Optional(
+      Type.Array(Type.String(), { description: 'Why members in sync did not get it when last tried.' }),
     ),
   },
   { $id: 'MirrorSnapshot' },
@@ -125,8 +138,14 @@ function verifyBody({ state, unable, differences, ...bytes }: MirrorVerify): Sta
 }
 
 export function mirrorSnapshotBody(snapshot: MirrorSnapshotView): MirrorSnapshotBody {
-  const { createdAt, sizeBytes, members, ...rest } = snapshot;
-  return { ...rest, created: date(createdAt), sizeBytes: count(sizeBytes), members: [...members] };
+  const { createdAt, sizeBytes, members, carry, troubles, ...rest } = snapshot;
+  return {
+    ...{ ...rest, created: date(createdAt), sizeBytes: count(sizeBytes), members: [...members] },
+    ...(carry !== undefined && {
+      carry: { to: carry.to, doneBytes: count(carry.doneBytes), totalBytes: count(carry.totalBytes) },
+    }),
+    ...(troubles !== undefined && { troubles: [...troubles] }),
+  };
 }
 
 export function mirrorBody(view: MirrorView): MirrorBody {

@@ -193,7 +193,7 @@ export class ControlPlane implements ControlPort {
   }
 
   async closeApi(): Promise<void> {
-    await Promise.all([this.#doors.close(), this.#metricsDoor.close()]);
+    await Promise.all([this.#doors.close(), this.#metricsDoor.close(), this.#mirrors?.stopCarrying()]);
   }
 
   async close(): Promise<void> {

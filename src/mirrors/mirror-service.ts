@@ -8,6 +8,7 @@ import type { MirrorSpec } from '../base/mirror-spec.js';
 import { engineLimits } from '../base/qos.js';
 import type { VolumeInfo } from '../native/types.js';
 import type { Store } from '../store/types.js';
+import { SnapshotCarrying } from './carrying.js';
 import { MemberChanges, type ServedMembers } from './member-changes.js';
 import {
   checkKnown,
@@ -23,6 +24,7 @@ import { PlacesStore } from './places.js';
 import { nobody, type StoredMirror } from './record.js';
 import { MirrorRecords } from './records.js';
 import { type Beginning, Replicas } from './replicas.js';
+import { SnapshotRecords } from './snapshot-records.js';
 import { MirrorSnapshots } from './snapshots.js';
 import { StoreBridge } from './store-bridge.js';
 import type {
@@ -56,6 +58,7 @@ export class MirrorService {
   readonly #places: PlacesStore;
   readonly #changes: MemberChanges;
   readonly #snapshots: MirrorSnapshots;
+  readonly #carrying: SnapshotCarrying;
   readonly #locks = new KeyedLock();
 
   constructor({ engine, store, log, storeTimeoutMs, clock }: MirrorServiceOptions) {
@@ -69,12 +72,16 @@ export class MirrorService {
       clock: clock ?? systemClock,
       find: (replica) => this.#replicas.find(replica),
     });
-    this.#snapshots = new MirrorSnapshots(engine, store, clock ?? systemClock);
+    const records = new SnapshotRecords(store);
+    const memberName = (volume: string, uuid: string) => this.#memberName(volume, uuid);
+    this.#snapshots = new MirrorSnapshots(engine, records, clock ?? systemClock);
+    this.#carrying = new SnapshotCarrying({ engine, records, log, memberName, clock: clock ?? systemClock });
     this.#bridge = new StoreBridge({
       records: this.#records,
       log,
       answer: (volume, answer) => engine.answerStore(volume, answer),
-      memberName: (volume, uuid) => this.#memberName(volume, uuid),
+      memberName,
+      onRecord: (volume) => this.#carrying.wake(volume),
       ...(storeTimeoutMs !== undefined && { timeoutMs: storeTimeoutMs }),
       ...(clock !== undefined && { clock }),
     });
@@ -119,7 +126,7 @@ export class MirrorService {
   async get(name: string): Promise<MirrorView> {
     const served = this.#find(name);
     const view = mirrorView(served.info, served.members, await this.#engine.mirrorInfo(name));
-    const snapshots = await this.#snapshots.list(name);
+    const snapshots = await this.#listSnapshots(name);
     return snapshots.length === 0 ? view : { ...view, snapshots };
   }
 
@@ -150,17 +157,23 @@ export class MirrorService {
   /** Of all members in sync, of one moment. */
   async snapshot(name: string, snapshot: string): Promise<MirrorSnapshotView> {
     this.#find(name);
-    return this.#locks.exclusive(name, () => this.#snapshots.take(name, snapshot));
+    try {
+      return await this.#locks.exclusive(name, () => this.#snapshots.take(name, snapshot));
+    } finally {
+      this.#carrying.wake(name);
+    }
   }
 
   async snapshots(name: string): Promise<readonly MirrorSnapshotView[]> {
     this.#find(name);
-    return this.#snapshots.list(name);
+    return this.#listSnapshots(name);
   }
 
   async deleteSnapshot(name: string, snapshot: string): Promise<void> {
     this.#find(name);
-    await this.#locks.exclusive(name, () => this.#snapshots.delete(name, snapshot));
+    await this.#locks.exclusive(name, () =>
+      this.#carrying.without(name, () => this.#snapshots.delete(name, snapshot)),
+    );
   }
 
   /** Compares all members in sync; begun when it resolves. */
@@ -176,15 +189,29 @@ export class MirrorService {
     return this.get(name);
   }
 
+  async #listSnapshots(name: string): Promise<readonly MirrorSnapshotView[]> {
+    const listed = await this.#snapshots.list(name);
+    return listed.map((one) => {
+      const troubles = one.state === 'degraded' ? this.#carrying.troublesOf(name, one.uuid) : [];
+      return troubles.length === 0 ? one : { ...one, troubles };
+    });
+  }
+
   #find(name: string): Served {
     const served = this.#served.get(name);
     if (served === undefined) throw new MirrorNotFoundError(name);
     return served;
   }
 
+  /** Before the engine is closed: nothing is carried between members any more. */
+  stopCarrying(): Promise<void> {
+    return this.#carrying.close();
+  }
+
   /** When the engine is closed: what heads asked for last is done then, or its time is over. */
-  close(): Promise<void> {
-    return this.#bridge.close();
+  async close(): Promise<void> {
+    await this.stopCarrying();
+    await this.#bridge.close();
   }
 
   /** The record as it is in the store, made where there is none, with what was asked for anew. */
@@ -238,6 +265,7 @@ export class MirrorService {
       mirror: { members: await Promise.all(places.map(reachOrNobody)), record, ...head, ...tuningOf(spec) },
     });
     this.#served.set(name, { info, name, volumeUuid, members: real(places) });
+    this.#carrying.wake(name);
     return info;
   }
 

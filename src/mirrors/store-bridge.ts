@@ -17,6 +17,8 @@ export interface StoreBridgeOptions {
   readonly answer: (volume: string, answer: StoreAnswer) => void;
   /** What a member is called in the log. */
   readonly memberName?: (volume: string, uuid: string) => string;
+  /** Called when the record of a volume is another one than was known. */
+  readonly onRecord?: (volume: string) => void;
   /** After which nobody waits for the store any more. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
@@ -140,6 +142,7 @@ export class StoreBridge {
     const { log, memberName = (_volume, uuid) => uuid } = this.#options;
     const before = served.known;
     served.known = current;
+    this.#options.onRecord?.(volume);
     const members = realMembers(current);
     const count = members.filter(({ inSync }) => inSync).length;
     const sum = `${count} of ${members.length} in sync`;

@@ -56,7 +56,7 @@ export interface MirrorSnapshotView {
   readonly name: string;
   readonly uuid: string;
   /**
-   * degraded: a member does not have it, as it was away or is new. incomplete: it was not completed, and
+   * degraded: a member does not have it yet, as it was away or is new. incomplete: it was not completed, and
    * members may have something of it. deleting: so may members that could not be reached.
    */
   readonly state: 'complete' | 'degraded' | 'incomplete' | 'deleting';
@@ -67,6 +67,10 @@ export interface MirrorSnapshotView {
   readonly members: readonly string[];
   /** How long writes of hosts waited for it; of one that was just taken. */
   readonly heldMs?: number;
+  /** It is being carried to the replica of this UUID. `totalBytes` 0n: how much it is is not known yet. */
+  readonly carry?: { readonly to: string; readonly doneBytes: bigint; readonly totalBytes: bigint };
+  /** Why members that lack it, and are in sync, did not get it when it was last tried. */
+  readonly troubles?: readonly string[];
 }
 
 export interface MirrorView {

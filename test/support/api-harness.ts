@@ -47,6 +47,8 @@ async function mirrorNamed(name: string): Promise<MirrorView> {
 
 export class ApiHarness {
   readonly world = new PoolHarness();
+  /** How far its snapshot gets to who lacks it. */
+  mirrorCarry: Pick<MirrorSnapshotView, 'carry' | 'troubles'> = {};
   readonly clock = this.world.clock;
   readonly store = this.world.store;
   readonly tokens = new TokenRegistry(this.store, this.clock);
@@ -119,7 +121,7 @@ export class ApiHarness {
           },
           snapshots: async (name) => {
             await mirrorNamed(name);
-            return [fakeMirrorSnapshot];
+            return [{ ...fakeMirrorSnapshot, ...this.mirrorCarry }];
           },
           deleteSnapshot: async (name, snapshot) => {
             this.memberChanges.push(['snapshot-delete', name, snapshot]);

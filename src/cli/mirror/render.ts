@@ -59,9 +59,16 @@ const snapshotColumns: readonly Column<MirrorSnapshotBody>[] = [
   { title: 'created', value: ({ created }) => created },
   { title: 'members that have it', value: ({ members }) => members.join(', ') || '-' },
 ];
+const carriedColumn: Column<MirrorSnapshotBody> = { title: 'carried', value: carryText };
+
+function carryText({ carry, troubles = [] }: MirrorSnapshotBody): string {
+  if (carry === undefined) return troubles.join('; ') || '-';
+  return `${size(carry.doneBytes)} of ${size(carry.totalBytes)} to ${carry.to}`;
+}
 
 export function renderSnapshots(snapshots: readonly MirrorSnapshotBody[], color: boolean): string {
-  return renderTable(snapshotColumns, snapshots, color);
+  const isCarried = snapshots.some(({ carry, troubles }) => carry !== undefined || troubles !== undefined);
+  return renderTable(isCarried ? [...snapshotColumns, carriedColumn] : snapshotColumns, snapshots, color);
 }
 
 export function renderMirror(mirror: MirrorBody, color: boolean): string {

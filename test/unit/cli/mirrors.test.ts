@@ -75,6 +75,11 @@ describe('ballast mirror', () => {
       ['snapshot', 'db', 'tuesday'],
       ['snapshot-delete', 'db', 'monday'],
     ]);
+    daemon.api.mirrorCarry = { carry: { to: 'm3', doneBytes: 1n << 29n, totalBytes: 1n << 30n } };
+    const listed = async () => (await daemon.run('mirror', 'snapshots', 'db')).stdout;
+    expect(await listed()).toMatch(/ CARRIED\nmonday .+ m1, m2 +512 MiB of 1 GiB to m3$/m);
+    daemon.api.mirrorCarry = { troubles: ['member m3 cannot store it: no space'] };
+    expect(await listed()).toMatch(/^monday .+ m1, m2 +member m3 cannot store it: no space$/m);
     const { code, stderr } = await daemon.run('mirror', 'snapshots', 'other');
     expect([code, stderr]).toEqual([1, "ballast: there is no mirrored volume 'other'\n"]);
   });

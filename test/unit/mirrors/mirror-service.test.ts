@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { replicasMadeFor } from '../../../src/base/mirror-settings.js';
 import { parseMirrorOption } from '../../../src/base/mirror-spec.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
@@ -394,6 +394,9 @@ describe('snapshots of a mirrored volume', () => {
   /** The second member is one of the set. */
   const bothInSync = async () => {
     await world.start(two);
+    await secondInSync();
+  };
+  const secondInSync = async () => {
     const { record } = world.engine.mirrors.head('db');
     const members = record.members.map((member) => ({ ...member, inSync: true }));
     await world.engine.mirrors.ask('db', { members });
@@ -473,6 +476,77 @@ describe('snapshots of a mirrored volume', () => {
     await world.service.deleteSnapshot('db', 'monday');
     expect(await states()).toEqual([]);
     await expect(world.service.deleteSnapshot('db', 'monday')).rejects.toThrow("no snapshot 'monday'");
+  });
+
+  it('are carried to a member that is in sync again, the oldest first', async () => {
+    await world.start(two);
+    const { mirrors } = world.engine;
+    for (const name of ['monday', 'tuesday']) await world.service.snapshot('db', name);
+    expect(await states()).toEqual(['monday degraded', 'tuesday degraded']);
+    expect(mirrors.carried).toEqual([]);
+    const [a, b] = mirrors.head('db').record.members.map((member) => member.uuid);
+    await secondInSync();
+    await vi.waitFor(async () => expect(await states()).toEqual(['monday complete', 'tuesday complete']));
+    const uuids = (await world.service.snapshots('db')).map((one) => one.uuid);
+    expect(mirrors.carried).toEqual(uuids.map((one) => `${one} ${a} ${b}`));
+    expect(mirrors.taken.get(b ?? '')).toEqual(new Set(uuids));
+    expect(world.lines.join('')).toContain("snapshot 'tuesday' is carried to");
+    // And nothing is left to be done.
+    await secondInSync();
+    await world.service.close();
+    expect(mirrors.carried).toHaveLength(2);
+  });
+
+  it('say why they are not carried, and are when they can be', { timeout: 15_000 }, async () => {
+    await world.start(two);
+    const { mirrors } = world.engine;
+    await world.service.snapshot('db', 'monday');
+    mirrors.carryTrouble = 'member x cannot store it: no space';
+    await secondInSync();
+    const troubles = async () => (await world.service.snapshots('db')).map((one) => one.troubles);
+    await vi.waitFor(async () => expect(await troubles()).toEqual([[mirrors.carryTrouble]]));
+    expect(await states()).toEqual(['monday degraded']);
+    await vi.waitFor(() => expect(mirrors.carried.length).toBeGreaterThan(1), 10_000);
+    mirrors.carryTrouble = undefined;
+    await vi.waitFor(async () => expect(await states()).toEqual(['monday complete']), 10_000);
+    expect(await troubles()).toEqual([undefined]);
+    expect(world.lines.filter((line) => line.includes('is not carried to'))).toHaveLength(1);
+    await world.service.close();
+  });
+
+  it('that are being carried are deleted of all who may have them', async () => {
+    await world.start(two);
+    const { mirrors } = world.engine;
+    await world.service.snapshot('db', 'monday');
+    mirrors.holdsCarries = true;
+    await secondInSync();
+    await vi.waitFor(async () =>
+      expect((await world.service.snapshots('db'))[0]?.carry).toMatchObject({ to: uuid('b') }),
+    );
+    memberStates('in_sync', 'down');
+    await expect(world.service.deleteSnapshot('db', 'monday')).rejects.toThrow('not reachable now');
+    expect(mirrors.head('db').carry?.state).toBe('cancelled');
+    expect(await holders()).toEqual([[uuid('b')]]);
+    memberStates('in_sync', 'in_sync');
+    await world.service.deleteSnapshot('db', 'monday');
+    expect(await states()).toEqual([]);
+    expect(mirrors.carried).toHaveLength(1);
+    await world.service.close();
+  });
+
+  it('are gone on with by the next daemon', async () => {
+    await world.start(two);
+    await world.service.snapshot('db', 'monday');
+    world.engine.mirrors.holdsCarries = true;
+    await secondInSync();
+    await vi.waitFor(() => expect(world.engine.mirrors.carried).toHaveLength(1));
+    const { taken } = world.engine.mirrors;
+    await world.service.close();
+    expect(world.engine.mirrors.head('db').carry?.state).toBe('cancelled');
+    await world.start(two);
+    for (const [member, uuids] of taken) world.engine.mirrors.taken.set(member, uuids);
+    await secondInSync();
+    await vi.waitFor(async () => expect(await states()).toEqual(['monday complete']));
   });
 
   it('whose record is damaged are refused', async () => {

@@ -1,0 +1,233 @@
+// Snapshots that a member of a mirrored volume lacks, as it was away or is new, are carried to it from one
+// that has them, in the background: one at a time, the oldest first, to members in sync alone. What is noted
+// before: that a member may have it. So a deletion asks that member, too, whatever became of the carrying.
+//
+// A volume is looked at when its record has changed (a member is in sync again), when a snapshot was taken or
+// deleted, and after a failure, ever later; not while nothing happens.
+import { type Clock, pause } from '../base/clock.js';
+import { DomainError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { MirrorCarry, MirrorInfo } from '../native/mirror-types.js';
+import { realMembers } from './record.js';
+import type { NamedSnapshot, SnapshotRecords, StoredSnapshot } from './snapshot-records.js';
+import type { MirrorsEngine } from './types.js';
+
+const pollMs = 200;
+const retryFirstMs = 1_000;
+const retryMaxMs = 60_000;
+
+export interface CarryingOptions {
+  readonly engine: Pick<MirrorsEngine, 'mirrorInfo' | 'carryMirrorSnapshot' | 'cancelMirrorCarry'>;
+  readonly records: SnapshotRecords;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** What a member is called in the log. */
+  readonly memberName: (volume: string, uuid: string) => string;
+}
+
+interface Watched {
+  /** Of what is going on. */
+  working: Promise<void> | undefined;
+  /** Something has changed since it was looked at. */
+  isChanged: boolean;
+  /** Who works on its snapshots, and wants nothing to be carried meanwhile. */
+  holders: number;
+  failures: number;
+  /** Ends the time until the next attempt. */
+  waiting: AbortController;
+  /** Why a snapshot does not get to a member, by both UUIDs. */
+  readonly troubles: Map<string, string>;
+}
+
+interface Job extends NamedSnapshot {
+  readonly from: string;
+  readonly to: string;
+}
+
+export class SnapshotCarrying {
+  readonly #options: CarryingOptions;
+  readonly #watched = new Map<string, Watched>();
+  #closed = false;
+
+  constructor(options: CarryingOptions) {
+    this.#options = options;
+  }
+
+  /** It may have something to be carried: returns at once, and never fails. */
+  wake(volume: string): void {
+    const watched = this.#watch(volume);
+    watched.isChanged = true;
+    watched.failures = 0;
+    watched.waiting.abort();
+    this.#start(volume, watched);
+  }
+
+  /** Runs `work` while none of its snapshots is carried: what is under way is cancelled. */
+  async without<T>(volume: string, work: () => Promise<T>): Promise<T> {
+    const watched = this.#watch(volume);
+    watched.holders += 1;
+    try {
+      await this.#stop(volume, watched);
+      return await work();
+    } finally {
+      watched.holders -= 1;
+      this.wake(volume);
+    }
+  }
+
+  /** Why a snapshot does not get to who lacks it, a line for each; empty: it does, or all have it. */
+  troublesOf(volume: string, uuid: string): readonly string[] {
+    const troubles = this.#watched.get(volume)?.troubles ?? new Map<string, string>();
+    return [...troubles].flatMap(([key, text]) => (key.startsWith(`${uuid} `) ? [text] : []));
+  }
+
+  /** Nothing is carried any more when it resolves. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#watched].map(([volume, watched]) => this.#stop(volume, watched)));
+  }
+
+  #watch(volume: string): Watched {
+    const found = this.#watched.get(volume);
+    if (found !== undefined) return found;
+    const made: Watched = {
+      ...{ working: undefined, isChanged: false, holders: 0, failures: 0 },
+      ...{ waiting: new AbortController(), troubles: new Map() },
+    };
+    this.#watched.set(volume, made);
+    return made;
+  }
+
+  #isHeld({ holders }: Watched): boolean {
+    return holders > 0 || this.#closed;
+  }
+
+  async #stop(volume: string, watched: Watched): Promise<void> {
+    watched.waiting.abort();
+    if (watched.working === undefined) return;
+    await this.#options.engine.cancelMirrorCarry(volume).catch(() => undefined); // it has no head any more
+    await watched.working;
+  }
+
+  #start(volume: string, watched: Watched): void {
+    if (watched.working !== undefined || this.#isHeld(watched)) return;
+    watched.working = this.#work(volume, watched).finally(() => {
+      watched.working = undefined;
+      if (watched.isChanged) this.#start(volume, watched);
+    });
+  }
+
+  async #work(volume: string, watched: Watched): Promise<void> {
+    while (!this.#isHeld(watched)) {
+      watched.isChanged = false;
+      const isDone = await this.#pass(volume, watched);
+      if (isDone) watched.failures = 0;
+      if (isDone && !watched.isChanged) return;
+      if (isDone || this.#isHeld(watched)) continue;
+      watched.waiting = new AbortController();
+      const ms = Math.min(retryFirstMs * 2 ** watched.failures, retryMaxMs);
+      watched.failures += 1;
+      if (!watched.isChanged) await pause(this.#options.clock, ms, watched.waiting.signal);
+    }
+  }
+
+  /** False: to be tried again. */
+  async #pass(volume: string, watched: Watched): Promise<boolean> {
+    const failed = new Set<string>();
+    try {
+      for (;;) {
+        if (this.#isHeld(watched)) return true;
+        const snapshots = await this.#options.records.list(volume);
+        if (!snapshots.some(({ snapshot }) => snapshot.state === 'complete')) return true;
+        const info = await this.#options.engine.mirrorInfo(volume);
+        this.#forgetTroubles(watched, snapshots, info);
+        const job = jobsOf(snapshots, info).find((one) => !failed.has(keyOf(one)));
+        if (job === undefined) return failed.size === 0;
+        if (info.state !== 'serving') return info.state === 'standby' || info.state === 'fenced';
+        const trouble = await this.#carry(volume, watched, job);
+        if (trouble === undefined) continue;
+        failed.add(keyOf(job));
+        if (!this.#isHeld(watched)) this.#note(volume, watched, job, trouble);
+      }
+    } catch (error) {
+      if (this.#isHeld(watched)) return false;
+      const { log } = this.#options;
+      const text = `volume '${volume}': its snapshots cannot be carried now: ${textOf(error)}`;
+      log.warn({ room: 'mirrors', volume, err: error }, text);
+      return false;
+    }
+  }
+
+  /** Why it was not; undefined: the member has it. */
+  async #carry(volume: string, watched: Watched, job: Job): Promise<string | undefined> {
+    const { engine, records, log, memberName } = this.#options;
+    const { name, snapshot, from, to } = job;
+    const { uuid } = snapshot;
+    if (!snapshot.carrying.includes(to)) {
+      await records.put(volume, name, { ...snapshot, carrying: [...snapshot.carrying, to] });
+    }
+    if (this.#isHeld(watched)) return 'it is not wanted any more';
+    await engine.carryMirrorSnapshot(volume, uuid, from, to);
+    const carried = await this.#end(volume, watched, job);
+    if (carried?.state !== 'done') return carried?.trouble ?? 'its head does not serve any more';
+    const found = await records.get(volume, name);
+    if (found?.uuid !== uuid || found.state !== 'complete') return 'it is not wanted any more';
+    await records.put(volume, name, withMember(found, to));
+    const text = `volume '${volume}': snapshot '${name}' is carried to ${memberName(volume, to)}`;
+    log.info({ room: 'mirrors', volume, snapshot: name, bytes: `${carried.movedBytes}` }, text);
+    return undefined;
+  }
+
+  /** Undefined: nobody carries it any more. */
+  async #end(volume: string, watched: Watched, { snapshot, to }: Job): Promise<MirrorCarry | undefined> {
+    const { engine, clock } = this.#options;
+    for (;;) {
+      const { carry } = await engine.mirrorInfo(volume);
+      if (carry?.snapshot !== snapshot.uuid || carry.to !== to) return undefined;
+      if (carry.state !== 'running') return carry;
+      // Cancelled by who holds it; in between there was nothing yet that could be.
+      if (this.#isHeld(watched)) await engine.cancelMirrorCarry(volume);
+      await new Promise<void>((resolve) => void clock.after(pollMs, resolve));
+    }
+  }
+
+  #note(volume: string, watched: Watched, job: Job, trouble: string): void {
+    const { log, memberName } = this.#options;
+    if (watched.troubles.get(keyOf(job)) === trouble) return; // told once, however often it is tried
+    watched.troubles.set(keyOf(job), trouble);
+    const who = memberName(volume, job.to);
+    const text = `volume '${volume}': snapshot '${job.name}' is not carried to ${who} yet: ${trouble}`;
+    log.warn({ room: 'mirrors', volume, snapshot: job.name }, text);
+  }
+
+  /** Of who has it, is no member or is away, and of snapshots that are gone. */
+  #forgetTroubles(watched: Watched, snapshots: readonly NamedSnapshot[], info: MirrorInfo): void {
+    const wanted = new Set(jobsOf(snapshots, info).map(keyOf));
+    for (const key of watched.troubles.keys()) if (!wanted.has(key)) watched.troubles.delete(key);
+  }
+}
+
+/** What members in sync lack that another one in sync has, in the order in which it is to be carried. */
+function jobsOf(snapshots: readonly NamedSnapshot[], { record }: MirrorInfo): readonly Job[] {
+  const inSync = realMembers(record).flatMap(({ uuid, inSync: is }) => (is ? [uuid] : []));
+  return snapshots.flatMap((named) => {
+    const { state, members } = named.snapshot;
+    const [from] = inSync.filter((uuid) => members.includes(uuid));
+    if (state !== 'complete' || from === undefined) return [];
+    return inSync.filter((uuid) => !members.includes(uuid)).map((to) => ({ ...named, from, to }));
+  });
+}
+
+function withMember(snapshot: StoredSnapshot, member: string): StoredSnapshot {
+  const members = [...snapshot.members.filter((uuid) => uuid !== member), member];
+  return { ...snapshot, members, carrying: snapshot.carrying.filter((uuid) => uuid !== member) };
+}
+
+function keyOf({ snapshot, to }: Job): string {
+  return `${snapshot.uuid} ${to}`;
+}
+
+function textOf(error: unknown): string {
+  if (error instanceof DomainError) return error.message;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
