@@ -1,5 +1,8 @@
 #include "engine/pool_questions.h"
 
+#include <algorithm>
+#include <set>
+
 namespace ballast::engine {
 namespace {
 
@@ -130,17 +133,29 @@ Task<Result<PoolVolumeInfo>> make_clone(Pool& pool, std::string volume, std::str
 Task<Result<std::vector<PoolSnapshotInfo>>> list_snapshots(Pool& pool, std::string volume) {
   const Result<uint32_t> id = co_await pool.volumes().find(std::move(volume));
   if (!id.ok()) co_return id.error();
-  std::vector<PoolSnapshotInfo> listed;
+  // Numbers do not say the order: one may have been received after a newer one was taken. Of one second those
+  // on which the volume stands are in their order, and before others, which it was reverted away from.
+  auto below = co_await pool.volumes().snapshots_below(*id);
+  if (!below.ok()) co_return below.error();
+  std::vector<bdev::pool::SnapshotListing> ordered(below->rbegin(), below->rend());
+  std::set<uint32_t> known;
+  for (const bdev::pool::SnapshotListing& one : ordered) known.insert(one.layer);
   for (uint32_t from = 0;;) {
     const auto found = co_await pool.volumes().snapshots(*id, from, k_listed_at_once);
     if (!found.ok()) co_return found.error();
     for (const bdev::pool::SnapshotListing& one : *found) {
-      listed.push_back({std::string(bdev::pool::name_text(one.value.name)), one.value.snapshot_uuid,
-                        one.value.size_bytes, one.value.created_at_s});
+      if (!known.contains(one.layer)) ordered.push_back(one);
       from = one.layer + 1;
     }
-    if (found->size() < k_listed_at_once) co_return listed;
+    if (found->size() < k_listed_at_once) break;
   }
+  std::ranges::stable_sort(ordered, {}, [](const auto& one) { return one.value.created_at_s; });
+  std::vector<PoolSnapshotInfo> listed;
+  for (const bdev::pool::SnapshotListing& one : ordered) {
+    listed.push_back({std::string(bdev::pool::name_text(one.value.name)), one.value.snapshot_uuid,
+                      one.value.size_bytes, one.value.created_at_s});
+  }
+  co_return listed;
 }
 
 Task<Result<std::vector<PoolSnapshotInfo>>> take_snapshots(Pool& pool,

@@ -89,7 +89,7 @@ class User {
       await node.target.api;
       const { snapshots } = JSON.parse(await ask(node.workspace, 'volume', 'snapshots', 'r', '-o', 'json'));
       const names = snapshots.map(({ name }: { name: string }) => name);
-      expect(names.sort()).toEqual([...this.snapshots.keys()].sort());
+      expect(names).toEqual([...this.snapshots.keys()]);
       for (const [name, content] of this.snapshots) {
         expect((await contentOf(engine, node, name)).equals(content), `${name} of ${node.target.port}`).toBe(
           true,
