@@ -10,6 +10,7 @@ import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
 import type { StillSo } from '../cluster/lineage/lineage-watch.js';
 import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
+import type { VolumeRecord } from '../cluster/model/volume.js';
 import { encodeVolume } from '../cluster/model/volume-record.js';
 import { decodeMirror, encodeMirror, realMembers } from '../mirrors/record.js';
 import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
@@ -48,6 +49,8 @@ export class NodeVolume {
   readonly #options: NodeVolumeOptions;
   readonly #here: ReplicaPlace;
   #wanted: WantedVolume;
+  /** What stands beside the replica. */
+  #noted: { readonly mirror: MirrorRecord; readonly volume: VolumeRecord } | undefined;
   /** As it was when hosts and limits were set last. */
   #told: WantedVolume | undefined;
   #role: VolumeRole | undefined;
@@ -222,11 +225,14 @@ export class NodeVolume {
   async #note(): Promise<void> {
     const [mirror, { record: volume, uuid }] = [this.#record, this.#wanted];
     if (mirror === undefined || volume === undefined) return;
+    const noted = this.#noted;
+    if (noted?.mirror === mirror && noted.volume === volume) return;
     await this.#options.notes?.put(this.replica, {
       volume: encodeVolume(volume),
       mirror: encodeMirror({ volumeUuid: uuid, record: mirror }),
       revision: mirror.revision,
     });
+    this.#noted = { mirror, volume };
   }
 
   async #readRecord(): Promise<MirrorRecord> {
@@ -324,8 +330,8 @@ export class NodeVolume {
     }
     this.#isServed = true;
     this.#role = new VolumeRole({
-      ...{ name, here: this.#here, engine, clock, log },
-      readRecord: () => records.get(name),
+      ...{ name, volumeUuid: uuid, here: this.#here, engine, clock, log },
+      readRecord: async () => (await records.get(name))?.record,
       mirrorOptions: (of) => this.#mirrorOptions(of),
       serveStore: (volumeUuid, of) => bridge.serve(name, volumeUuid, of),
     });
@@ -340,8 +346,10 @@ export class NodeVolume {
     if (told === undefined) return;
     if (differ(wanted.hosts, told.hosts)) await engine.setHosts(wanted.nqn, wanted.hosts);
     if (differ(wanted.qos, told.qos)) await engine.setQos(wanted.name, engineLimits(wanted.qos ?? {}));
-    const heads = headsOf(wanted);
-    if (differ(heads, headsOf(told))) await engine.setHosts(replicaNqn(this.replica), heads);
+    if (wanted.replicas !== told.replicas) {
+      const heads = headsOf(wanted);
+      if (differ(heads, headsOf(told))) await engine.setHosts(replicaNqn(this.replica), heads);
+    }
     this.#told = wanted;
     this.#hostsRevision = wanted.revision;
   }
@@ -402,5 +410,5 @@ function headsOf({ replicas }: WantedVolume): readonly string[] {
 }
 
 function differ(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) !== JSON.stringify(other);
+  return one !== other && JSON.stringify(one) !== JSON.stringify(other);
 }

@@ -1,22 +1,23 @@
 // What this node is to one volume, standby or head, kept in step with what is known: asks takeover.ts what to
 // do whenever something changed or a wait is over, and does it, one thing at a time.
 //
-// What must stay true: a head is made of the record as the store has it at that moment, and the store bridge
-// knows of it before the engine does. Hosts are told that this path is the one when the head serves, and that
-// it is not before the head ends. What fails is tried again, later each time; it never ends the loop.
+// What must stay true: a head, but the first of a volume, is made of the record as the store has it at that
+// moment, and the store bridge knows of it before the engine does. Hosts are told that this path is the one
+// when the head serves, and that it is not before the head ends. What fails is tried again, later each time;
+// it never ends the loop.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { StoredMirror } from '../mirrors/record.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
 import { nextStep, type ReplicaPlace, type TakeoverStep } from './takeover.js';
 import type { AgentEngine } from './types.js';
 
 export interface VolumeRoleOptions {
   readonly name: string;
+  readonly volumeUuid: string;
   readonly here: ReplicaPlace;
   readonly engine: Pick<AgentEngine, 'promoteMirror' | 'demoteMirror' | 'setAnaState'>;
   /** Of the store; undefined: there is none any more. */
-  readonly readRecord: () => Promise<StoredMirror | undefined>;
+  readonly readRecord: () => Promise<MirrorRecord | undefined>;
   /** What a head of this record is made of: where its members are, and this node. */
   readonly mirrorOptions: (record: MirrorRecord) => Promise<MirrorOptions>;
   /** Told before the engine asks the store for a head. */
@@ -164,13 +165,14 @@ export class VolumeRole {
   }
 
   async #promote(): Promise<void> {
-    const { name, here, engine, readRecord, mirrorOptions, serveStore, log } = this.#options;
+    const { name, volumeUuid, here, engine, readRecord, mirrorOptions, serveStore, log } = this.#options;
     const decidedOn = this.#record;
-    const stored = await readRecord();
-    if (stored === undefined) throw new Error('its record is gone from the store');
-    const { record, volumeUuid } = stored;
+    if (decidedOn === undefined) return; // forgotten just now
+    // Before the first head nobody changes it but who becomes that; a claim of another record fails.
+    const record = decidedOn.epoch === 0n ? decidedOn : await readRecord();
+    if (record === undefined) throw new Error('its record is gone from the store');
     // What was decided on may be over: decided anew, by what there is now, heard of meanwhile or not.
-    if (record.revision !== decidedOn?.revision) return this.setRecord(record);
+    if (record.revision !== decidedOn.revision) return this.setRecord(record);
     const options = await mirrorOptions(record);
     serveStore(volumeUuid, record);
     this.#state = 'claiming';

@@ -34,6 +34,11 @@ export const gatherMs = 10;
 const retryMs = 500;
 /** Commits under way at once. */
 const atOnceMax = 32;
+/**
+ * After a change of any volume, those with a next step, of whoever, are looked at again at the latest: room
+ * for a replica is made by others. Sooner, each look would grow with how many are under way.
+ */
+const openMs = 500;
 /** All volumes are looked at so often, whatever was heard of: nothing waits for an oversight forever. */
 const allMs = 30_000;
 
@@ -42,8 +47,10 @@ export class Reconciler {
   #isUp: ReadonlySet<string> | undefined;
   /** Names of volumes of which something has changed. */
   #due = new Set<string>();
-  /** Of those that had a next step at the last look, their own or somebody's: anything may change it. */
-  #open = new Set<string>();
+  /** Of those that had a next step when they were looked at, their own or somebody's. */
+  readonly #open = new Set<string>();
+  /** When those are looked at again, by the steady clock. */
+  #openAtMs = Number.POSITIVE_INFINITY;
   /** When all are looked at, by the steady clock. */
   #allAtMs = 0;
   /** Why the store is refused, as was told last; empty: it is not. */
@@ -81,9 +88,17 @@ export class Reconciler {
 
   /** False: nobody has to look. */
   #note(change: ClusterChange): boolean {
-    if (change === 'facts') return this.#open.size > 0;
-    if (change === 'nodes') this.#allAtMs = this.#options.clock.steadyMs();
-    else this.#due.add(change.volume);
+    const nowMs = this.#options.clock.steadyMs();
+    if (change === 'facts') {
+      this.#openAtMs = nowMs;
+      return this.#open.size > 0;
+    }
+    if (change === 'nodes') {
+      this.#allAtMs = nowMs;
+    } else {
+      this.#due.add(change.volume);
+      this.#openAtMs = Math.min(this.#openAtMs, nowMs + openMs);
+    }
     return true;
   }
 
@@ -103,13 +118,21 @@ export class Reconciler {
     }
     const nowMs = clock.steadyMs();
     const isAll = nowMs >= this.#allAtMs;
+    const isOpen = isAll || nowMs >= this.#openAtMs;
     if (isAll) this.#allAtMs = nowMs + allMs;
-    const names = isAll ? snapshot.volumes.keys() : new Set([...this.#due, ...this.#open]);
+    if (isOpen) this.#openAtMs = Number.POSITIVE_INFINITY;
+    const names = isAll
+      ? new Set(snapshot.volumes.keys())
+      : new Set([...this.#due, ...(isOpen ? this.#open : [])]);
     this.#due = new Set();
     const planning = new Planning(snapshot, { newUuid: randomUUID, nowMs, replaceAfterMs });
     const planned = planning.steps(names);
-    this.#open = new Set(planned.map(({ volume }) => volume.record.name));
-    const waits = planned.flatMap(({ step }) => (step.kind === 'wait' && step.untilMs ? [step.untilMs] : []));
+    if (isAll) this.#open.clear();
+    for (const name of names) this.#open.delete(name);
+    for (const { volume, step } of planned) {
+      this.#open.add(volume.record.name);
+      if (step.kind === 'wait' && step.untilMs) this.#openAtMs = Math.min(this.#openAtMs, step.untilMs);
+    }
     const steps = planned.filter(({ step }) => step.kind === 'change' || step.kind === 'remove');
     const worker = async (): Promise<void> => {
       for (let one = steps.pop(); one !== undefined && !signal.aborted; one = steps.pop()) {
@@ -117,7 +140,7 @@ export class Reconciler {
       }
     };
     await Promise.all(Array.from({ length: Math.min(atOnceMax, steps.length) }, worker));
-    return waits.length === 0 ? undefined : Math.min(...waits);
+    return this.#open.size === 0 ? undefined : this.#openAtMs;
   }
 
   async #make({ volume: { record }, lookedAt, step }: PlannedStep, guard: Term['guard']): Promise<void> {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type ReplicaPlace, sealMs, unusedMs } from '../../../src/agent/takeover.js';
 import { retryMsMax, retryMsMin, VolumeRole } from '../../../src/agent/volume-role.js';
 import { createLog } from '../../../src/base/log.js';
+import { nobody } from '../../../src/mirrors/record.js';
 import type { MirrorOptions, MirrorRecord } from '../../../src/native/mirror-types.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
@@ -24,6 +25,7 @@ class World {
   asked: Promise<void> | undefined;
   readonly role = new VolumeRole({
     name: 'db',
+    volumeUuid: 'v',
     here: b,
     engine: {
       promoteMirror: (_volume, { record: { revision } }) => this.#call(`promote ${revision}`),
@@ -32,7 +34,7 @@ class World {
     },
     readRecord: async () => {
       await this.asked;
-      return this.stored && { volumeUuid: 'v', record: this.stored };
+      return this.stored;
     },
     mirrorOptions: async (of) => ({ record: of }) as MirrorOptions,
     serveStore: (uuid, { revision }) => void this.calls.push(`store ${uuid} ${revision}`),
@@ -90,6 +92,15 @@ describe('the role of a node', () => {
     world.becomes({ epoch: 4n, head: b.node });
     expect(await world.after(60_000)).toEqual([]);
     expect(world.role.state).toBe('serving');
+  });
+
+  it('is the first head by the record that is known, without a look at the store', async () => {
+    const first = new World();
+    first.stored = undefined; // it would be read in vain
+    first.role.setRecord({ ...record, epoch: 0n, head: nobody, headStopped: true });
+    first.role.setCluster([a, b], b.node);
+    expect(await first.after(0)).toEqual(['store v 7', 'promote 7']);
+    await first.role.close();
   });
 
   it('is nothing else when the head comes back in time, or has put the replica out of the set', async () => {

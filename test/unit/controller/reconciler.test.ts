@@ -1,7 +1,7 @@
 // The leading controller over a store in memory.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StoreUnavailableError } from '../../../src/base/control-errors.js';
-import { leaderKey, refusalKey } from '../../../src/cluster/model/keys.js';
+import { leaderKey, refusalKey, volumeKey } from '../../../src/cluster/model/keys.js';
 import { encodeRefusal } from '../../../src/cluster/model/refusal.js';
 import { addReplica, deleteVolume } from '../../../src/cluster/model/volume.js';
 import { encodeMirror } from '../../../src/mirrors/record.js';
@@ -140,6 +140,25 @@ describe('a controller that leads', () => {
     expect((await harness.record('db'))?.replicas).toHaveLength(3);
     await harness.says(4);
     await harness.clock.run(100);
+    expect((await harness.record('db'))?.replicas).toMatchObject([{}, {}, {}, { node: id(4) }]);
+  });
+
+  it('goes on with what waits for room when another volume makes some', async () => {
+    const other = {
+      ...{ ...volume, name: 'other', sizeBytes: 1n << 40n, head: id(4) },
+      replicas: [{ uuid: replicaOf(9), node: id(4), pool: 'p' }],
+      wishes: { ...volume.wishes, replicas: 1, minInSync: 1 },
+    };
+    await harness.putVolume(other);
+    await harness.lead();
+    const record = { ...mirror, ...membersOf(1, 2, 3) };
+    await harness.put(mirrorsPrefix + made.name, encodeMirror({ volumeUuid: made.uuid, record }));
+    await harness.putVolume(volume);
+    await harness.node(3, { state: 'evacuating' });
+    await harness.clock.run(1_000);
+    expect((await harness.record('db'))?.replicas).toHaveLength(3);
+    await harness.memory.commit([], [{ type: 'delete', key: volumeKey('other') }]);
+    await harness.clock.run(600);
     expect((await harness.record('db'))?.replicas).toMatchObject([{}, {}, {}, { node: id(4) }]);
   });
 
