@@ -116,6 +116,26 @@ TEST_F(ServingHead, reads_go_to_who_has_long_been_faster_and_now_and_then_to_the
   EXPECT_LE(read(1000, {5'000, 12'000}), 4u);
 }
 
+// The store has done it, and its answer was lost: what is there when it is asked again is what was wanted.
+TEST_F(ServingHead, whose_wish_was_done_without_an_answer_goes_on) {
+  head_->on_member_failed(0, 1, 1);
+  const auto asks = [](const Action& action) { return action.kind == Action::Kind::compare_and_set; };
+  ASSERT_TRUE(std::any_of(actions_.begin(), actions_.end(), asks));
+  Record done = head_->wanted_record();
+  ++done.revision;
+  ASSERT_EQ(done.in_sync, MemberSet::of(0));
+  actions_.clear();
+  head_->on_store_unavailable(0);
+  constexpr uint64_t k_later_ns = 300'000'000;
+  head_->on_tick(k_later_ns);
+  ASSERT_TRUE(std::any_of(actions_.begin(), actions_.end(), asks));
+  actions_.clear();
+  head_->on_stored(k_later_ns, false, done);
+  carry_out();
+  EXPECT_EQ(head_->state(), HeadState::serving);
+  EXPECT_EQ(head_->record().in_sync, MemberSet::of(0));
+}
+
 // Five members, two of which are absent: 3 comes back, and 4 does not. Begin Absent of 4 at member 3 is not
 // answered before the test says so.
 class JoiningHead : public ServingHead {
