@@ -252,6 +252,8 @@ void Simulation::start_finish_receive(uint32_t layer) {
   start(
       {volume}, [&] { return pool_->finish_receive(layer); },
       [this, layer, add](const Outcome& outcome) {
+        // What is below beyond its end may have to be copied to who stands on it. It goes on being received.
+        if (outcome.errc() == Errc::no_space && pool_->facts().extents_free <= 32) return;
         if (!outcome.ok()) return fail("finish receiving: " + outcome.error().text);
         add();
         received_.erase(layer);
