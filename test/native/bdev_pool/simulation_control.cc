@@ -84,6 +84,7 @@ void Simulation::revert_model(uint32_t id, uint32_t layer) {
   volume.cells = snapshot.cells;
   forget_times(volume.cells);
   volume.size_blocks = snapshot.size_blocks;
+  volume.room_from_block = std::min(volume.room_from_block, snapshot.room_from_block);
   volume.chain = snapshot.chain;
   volume.chain.insert(volume.chain.begin(), layer);
   volume.has_room = false;

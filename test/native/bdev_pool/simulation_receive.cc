@@ -238,7 +238,10 @@ void Simulation::add_finished(ModelReceived received) {
     other.is_data = !other.is_data;
     cell.entries.push_back(other);
   }
-  volumes_.at(received.volume).snapshots.push_back(std::move(received.snapshot));
+  // Zeroes that are stored below beyond its end read as they must, and are not made nothing.
+  ModelSnapshot& snapshot = received.snapshot;
+  snapshot.room_from_block = std::min(snapshot.room_from_block, snapshot.size_blocks);
+  volumes_.at(received.volume).snapshots.push_back(std::move(snapshot));
 }
 
 void Simulation::start_finish_receive(uint32_t layer) {
