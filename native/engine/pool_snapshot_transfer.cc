@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,17 +16,14 @@ namespace {
 
 namespace mirror = bdev::mirror;
 using bdev::Status;
-using bdev::pool::LayerValue;
 using bdev::pool::Pool;
+using bdev::pool::SnapshotListing;
 using bdev::pool::Task;
 using mirror::Refusal;
 using Ended = mirror::SnapshotTransfer::Ended;
 
 constexpr uint64_t k_granule_bytes = mirror::ReplicaLayout::k_granule_bytes;
-constexpr uint32_t k_listed_at_once = 1000;
 constexpr uint32_t k_ranges_at_once = 512;
-// Layers are merged meanwhile: a walk that met one that is gone begins again.
-constexpr uint32_t k_walks_max = 16;
 // What a pool receives is durable when it answers: pieces of a MiB, which is an extent at most, go there at
 // once.
 constexpr uint64_t k_gathered_granules = 256;
@@ -90,54 +86,24 @@ Error no_snapshot() { return Error{Errc::not_found, "the volume has no such snap
 
 // ---- what is there ----
 
-// Those that the volume stands on, the oldest first. not_found: a layer went meanwhile.
-Task<Result<std::vector<LayerValue>>> walk_chain(State& state) {
-  std::map<uint32_t, LayerValue> listed;
-  for (uint32_t from = 0;;) {
-    const auto found = co_await state.pool().volumes().snapshots(state.access.volume, from, k_listed_at_once);
-    if (!found.ok()) co_return found.error();
-    for (const bdev::pool::SnapshotListing& one : *found) {
-      listed.emplace(one.layer, one.value);
-      from = one.layer + 1;
-    }
-    if (found->size() < k_listed_at_once) break;
-  }
-  const auto volume = co_await state.pool().volumes().get(state.access.volume);
-  if (!volume.ok()) co_return volume.error();
-  std::vector<LayerValue> chain;
-  for (uint32_t layer = volume->head_layer; layer != 0;) {
-    const auto value = co_await state.pool().volumes().layer(layer);
-    if (!value.ok()) co_return value.error();
-    if (listed.contains(layer)) chain.push_back(*value);
-    layer = value->parent;
-  }
-  std::ranges::reverse(chain);
-  co_return chain;
-}
-
-Task<Result<std::vector<LayerValue>>> find_chain(State& state) {
-  for (uint32_t i = 1;; ++i) {
-    auto chain = co_await walk_chain(state);
-    if (chain.ok() || chain.errc() != Errc::not_found || i == k_walks_max) co_return chain;
-  }
-}
-
 Task<Outcome> list(State& state, Uuid after, MutableByteSpan out) {
-  const auto chain = co_await find_chain(state);
+  auto chain = co_await state.pool().volumes().snapshots_below(state.access.volume);
   if (!chain.ok()) co_return chain.error();
+  std::ranges::reverse(*chain);  // the oldest first
   auto next = chain->begin();
   if (!after.is_nil()) {
-    next = std::ranges::find(*chain, after, &LayerValue::snapshot_uuid);
+    const auto uuid_of = [](const SnapshotListing& one) { return one.value.snapshot_uuid; };
+    next = std::ranges::find(*chain, after, uuid_of);
     if (next == chain->end()) co_return no_snapshot();
     ++next;
   }
   mirror::SnapshotList answer;
   for (; next != chain->end() && answer.count < mirror::SnapshotList::k_entries_max; ++next) {
     mirror::SnapshotEntry& entry = answer.entries[answer.count++];
-    entry.uuid = next->snapshot_uuid;
-    entry.created_at_s = next->created_at_s;
-    entry.size_bytes = next->size_bytes;
-    const auto name = bdev::pool::name_text(next->name);
+    entry.uuid = next->value.snapshot_uuid;
+    entry.created_at_s = next->value.created_at_s;
+    entry.size_bytes = next->value.size_bytes;
+    const auto name = bdev::pool::name_text(next->value.name);
     std::copy_n(name.begin(), std::min(name.size(), entry.name.size()), entry.name.begin());
   }
   answer.has_more = next != chain->end() ? 1 : 0;
