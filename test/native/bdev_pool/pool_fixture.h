@@ -164,6 +164,21 @@ class PoolFixture : public testing::Test {
     if (!made.ok()) return made.error();
     return made->front();
   }
+  Result<std::vector<uint64_t>> read_snapshot(uint32_t layer, uint64_t lba, uint32_t blocks) {
+    Buffer buffer(size_t{blocks} * k_page_bytes, 0xee);
+    const MutableByteSpan out{buffer.data(), size_t{blocks} * k_page_bytes};
+    const Outcome outcome = stage_->run([&] { return pool_->read_snapshot(layer, lba * k_page_bytes, out); });
+    if (!outcome.ok()) return outcome.error();
+    return numbers_of(buffer.data(), blocks);
+  }
+  void expect_snapshot(uint32_t layer, uint64_t lba, const std::vector<uint64_t>& wanted) {
+    const auto found = read_snapshot(layer, lba, static_cast<uint32_t>(wanted.size()));
+    ASSERT_TRUE(found.ok()) << found.error().text;
+    EXPECT_EQ(*found, wanted);
+  }
+  Outcome remove_snapshot(uint32_t layer) {
+    return stage_->run([&] { return pool_->remove_snapshot(layer); });
+  }
   Result<uint32_t> clone(uint32_t snapshot, const std::string& name) {
     VolumeRequest request;
     request.name = name;

@@ -25,18 +25,6 @@ class ReceiveTest : public PoolFixture {
     ASSERT_TRUE(found.ok()) << found.error().text;
     EXPECT_EQ(*found, wanted);
   }
-  Result<Numbers> read_snapshot(uint32_t layer, uint64_t lba, uint32_t blocks) {
-    Buffer buffer(size_t{blocks} * k_page_bytes, 0xee);
-    const MutableByteSpan out{buffer.data(), size_t{blocks} * k_page_bytes};
-    const Outcome outcome = stage_->run([&] { return pool_->read_snapshot(layer, lba * k_page_bytes, out); });
-    if (!outcome.ok()) return outcome.error();
-    return numbers_of(buffer.data(), blocks);
-  }
-  void expect_snapshot(uint32_t layer, uint64_t lba, const Numbers& wanted) {
-    const auto found = read_snapshot(layer, lba, static_cast<uint32_t>(wanted.size()));
-    ASSERT_TRUE(found.ok()) << found.error().text;
-    EXPECT_EQ(*found, wanted);
-  }
   ReceiveRequest request_of(const std::string& name, uint32_t after = 0) {
     ReceiveRequest request;
     request.volume = volume_;
@@ -63,9 +51,6 @@ class ReceiveTest : public PoolFixture {
   }
   Outcome finish(uint32_t layer) {
     return stage_->run([&] { return pool_->finish_receive(layer); });
-  }
-  Outcome remove_snapshot(uint32_t layer) {
-    return stage_->run([&] { return pool_->remove_snapshot(layer); });
   }
   size_t snapshots_count() {
     const auto listed = stage_->run([&] { return pool_->volumes().snapshots(volume_, 0, 100); });

@@ -17,21 +17,6 @@ class SnapshotReadTest : public PoolFixture {
     serve(volume_);
   }
   Served& volume() { return served_.at(volume_); }
-  Result<Numbers> read_snapshot(uint32_t layer, uint64_t lba, uint32_t blocks) {
-    Buffer buffer(size_t{blocks} * k_page_bytes, 0xee);
-    const MutableByteSpan out{buffer.data(), size_t{blocks} * k_page_bytes};
-    const Outcome outcome = stage_->run([&] { return pool_->read_snapshot(layer, lba * k_page_bytes, out); });
-    if (!outcome.ok()) return outcome.error();
-    return numbers_of(buffer.data(), blocks);
-  }
-  void expect_snapshot(uint32_t layer, uint64_t lba, const Numbers& wanted) {
-    const auto found = read_snapshot(layer, lba, static_cast<uint32_t>(wanted.size()));
-    ASSERT_TRUE(found.ok()) << found.error().text;
-    EXPECT_EQ(*found, wanted);
-  }
-  Outcome remove_snapshot(uint32_t layer) {
-    return stage_->run([&] { return pool_->remove_snapshot(layer); });
-  }
 
   uint32_t volume_ = 0;
 };
