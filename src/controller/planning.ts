@@ -14,6 +14,8 @@ export interface PlanOptions {
   readonly newUuid: () => string;
   readonly nowMs: number;
   readonly replaceAfterMs: number;
+  /** Volumes that are in the store by now, perhaps, and not in the snapshot: what they take is taken. */
+  readonly unseen?: Iterable<VolumeRecord>;
 }
 
 export interface PlannedStep {
@@ -25,13 +27,15 @@ export interface PlannedStep {
 
 export class Planning {
   readonly #snapshot: ClusterSnapshot;
+  readonly #unseen: Iterable<VolumeRecord>;
   readonly #facts: StepFacts;
   /** Counted when a head has to be chosen, which most looks need not. */
   #headsCount: Map<string, number> | undefined;
   #candidates: readonly Candidate[] | undefined;
 
-  constructor(snapshot: ClusterSnapshot, options: PlanOptions) {
+  constructor(snapshot: ClusterSnapshot, { unseen = [], ...options }: PlanOptions) {
     this.#snapshot = snapshot;
+    this.#unseen = unseen;
     this.#facts = {
       ...options,
       nodes: nodesOf(snapshot),
@@ -64,10 +68,9 @@ export class Planning {
     return this.#facts.saidOf;
   }
 
-  /** `unseen`: volumes that are in the store by now, perhaps, and not in the snapshot. */
-  candidates(unseen: Iterable<VolumeRecord> = []): readonly Candidate[] {
+  candidates(): readonly Candidate[] {
     const { facts, volumes } = this.#snapshot;
-    const records = allOf(volumes, unseen);
+    const records = allOf(volumes, this.#unseen);
     this.#candidates ??= candidatesOf([...this.#facts.nodes.values()], facts, records);
     return this.#candidates;
   }

@@ -181,8 +181,8 @@ export class ClusterVolumes {
     // One after the other, so that each sees what was promised to those before.
     await this.#growths.exclusive('size', () =>
       this.#change(name, (volume) => {
-        const planning = this.#planning(nodes.snapshot());
-        return withSize(volume, sizeBytes, planning.candidates(this.#fresh.values()), planning.saidOf);
+        const planning = this.#planning(nodes.snapshot(), this.#fresh.values());
+        return withSize(volume, sizeBytes, planning.candidates(), planning.saidOf);
       }),
     );
     const { name: known, uuid } = find(nodes.snapshot(), name);
@@ -238,7 +238,7 @@ export class ClusterVolumes {
     const wishes = wishesOf(wish);
     const snapshot = nodes.snapshot();
     if (snapshot.volumes.has(name) || this.#fresh.has(name)) throw duplicate(name);
-    const candidates = this.#planning(snapshot).candidates(this.#fresh.values());
+    const candidates = this.#planning(snapshot, this.#fresh.values()).candidates();
     const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
     const uuid = newUuid();
     const replicas = placeAll(request, candidates).map(
@@ -306,9 +306,9 @@ export class ClusterVolumes {
     });
   }
 
-  #planning(snapshot: ClusterSnapshot): Planning {
+  #planning(snapshot: ClusterSnapshot, unseen: Iterable<VolumeRecord> = []): Planning {
     const { clock, replaceAfterMs } = this.#options;
-    return new Planning(snapshot, { newUuid: randomUUID, nowMs: clock.steadyMs(), replaceAfterMs });
+    return new Planning(snapshot, { newUuid: randomUUID, nowMs: clock.steadyMs(), replaceAfterMs, unseen });
   }
 }
 
