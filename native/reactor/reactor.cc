@@ -1,5 +1,7 @@
 #include "reactor/reactor.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 #include "base/assert.h"
@@ -14,13 +16,16 @@ constexpr uint32_t k_messages_per_turn_max = 256;
 // Messages may send messages; after stop() only so many rounds are run.
 constexpr uint32_t k_messages_at_stop_max = 1 << 16;
 
-// Tells the other hardware thread of the core that this one only waits.
-void relax_cpu() {
+// A turn that found nothing lets others have the CPU: the other hardware thread of the core, and whoever
+// waits for this one, which may be the very reactor that has to answer us. Without the yield it waited for
+// the end of our time slice, milliseconds, wherever there are more reactors and clients than CPUs.
+void give_way() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+  sched_yield();
 }
 
 // The reactor is the only writer: a load and a store, no locked instruction.
@@ -117,7 +122,7 @@ void Reactor::spin_or_sleep() {
   if (expects_more_) return;
   if (options_.spin_us == k_spin_us_always ||
       now_ns_ - useful_ns_ < uint64_t{options_.spin_us} * k_ns_per_us) {
-    relax_cpu();
+    give_way();
     return;
   }
   add(stats_.busy_ns, clock_.now_ns() - counted_ns_);

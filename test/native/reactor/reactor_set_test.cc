@@ -121,28 +121,49 @@ TEST(ReactorSetTest, no_wake_up_is_lost_between_many_threads_and_a_reactor_that_
   EXPECT_EQ(reactor.stats().messages.load(), uint64_t{k_threads_count * k_rounds_count});
 }
 
+// A message that two reactors send each other `left` times.
+struct Ball : Message {
+  Ball(std::span<Reactor* const> reactors_, int left_)
+      : Message([](Message& message) { static_cast<Ball&>(message).pass(); }),
+        reactors(reactors_),
+        left(left_) {
+    sem_init(&done, 0, 0);
+  }
+  ~Ball() { sem_destroy(&done); }
+  void pass() {
+    if (--left == 0) {
+      sem_post(&done);
+    } else {
+      reactors[left % 2]->send(*this);
+    }
+  }
+  void play() {
+    reactors[0]->send(*this);
+    while (sem_wait(&done) != 0) {
+    }
+  }
+  const std::span<Reactor* const> reactors;
+  int left;
+  sem_t done;
+};
+
 TEST(ReactorSetTest, two_sleeping_reactors_play_a_message_back_and_forth) {
   const auto set = start({.reactors_count = 2, .spin_us = k_spin_us_never});
-  struct Ball : Message {
-    Ball() : Message([](Message& message) { static_cast<Ball&>(message).pass(); }) {}
-    void pass() {
-      if (--left == 0) {
-        sem_post(&done);
-      } else {
-        (*set)[left % 2]->send(*this);
-      }
-    }
-    std::span<Reactor* const>* set = nullptr;
-    int left = 20'000;
-    sem_t done;
-  } ball;
-  std::span<Reactor* const> reactors = set->reactors();
-  ball.set = &reactors;
-  sem_init(&ball.done, 0, 0);
-  reactors[0]->send(ball);
-  while (sem_wait(&ball.done) != 0) {
-  }
+  Ball ball(set->reactors(), 20'000);
+  ball.play();
   EXPECT_EQ(ball.left, 0);
+}
+
+// One that only looks for work lets the other, that has some, have the CPU at once: it takes a few turns for
+// each pass, and tens of thousands if it went on until the kernel takes the CPU from it.
+TEST(ReactorSetTest, a_reactor_that_spins_does_not_keep_the_cpu_from_another) {
+  const auto set = start({.reactors_count = 2, .cpus = {0, 0}, .spin_us = k_spin_us_always});
+  constexpr int k_passes_count = 200;
+  Ball ball(set->reactors(), k_passes_count);
+  const auto turns = [&] { return set->at(0).stats().turns.load() + set->at(1).stats().turns.load(); };
+  const uint64_t before = turns();
+  ball.play();
+  EXPECT_LT((turns() - before) / k_passes_count, 1000u);
 }
 
 class ReactorSetSocketTest : public ::testing::Test {
