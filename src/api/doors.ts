@@ -1,11 +1,10 @@
 // Where requests come in: a TCP address, where they need a token, and a Unix socket in the state directory,
 // where being allowed to open it is enough. Opened early, so that an address that is taken is found before
 // volumes are served; requests wait at the door until the server behind it has been loaded.
-import { lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { formatHost, type HostPort } from '../base/address.js';
-import { AddressInUseError, ListenError } from '../base/errors.js';
+import { listen, listenOnUnixSocket } from '../base/listen.js';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -37,14 +36,9 @@ export class ApiDoors {
 
   /** A socket that nobody answers on is replaced; anything else of that name is left alone. */
   async openSocket(path: string): Promise<void> {
-    await removeStale(path);
     const server = this.#newServer();
     server.on('connection', (socket: Socket) => this.#trusted.add(socket));
-    // bind() happens within listen(): the socket never is, even for a moment, open to others.
-    const before = process.umask(0o177);
-    const listening = listen(server, { path }, `unix:${path}`);
-    process.umask(before);
-    await listening;
+    await listenOnUnixSocket(server, path);
   }
 
   /** Everything that waits, and all that comes, goes to this handler. */
@@ -83,19 +77,6 @@ export function formatHttp({ host, port }: HostPort): string {
   return `http://${formatHost(host)}:${port}`;
 }
 
-function listen(server: Server, options: ListenOptions, name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        cause.code === 'EADDRINUSE'
-          ? new AddressInUseError(name, { cause })
-          : new ListenError(name, cause.code ?? cause.message, { cause }),
-      ),
-    );
-    server.listen(options, resolve);
-  });
-}
-
 async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
   const late = setTimeout(() => server.closeAllConnections(), closeMsMax);
@@ -104,27 +85,6 @@ async function closeServer(server: Server): Promise<void> {
     server.closeIdleConnections();
   });
   clearTimeout(late);
-}
-
-async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new ListenError(`unix:${path}`, 'there is a file of this name; remove it');
-  if (await answers(path)) throw new AddressInUseError(`unix:${path}`);
-  await unlink(path).catch((cause: Error) => {
-    throw new ListenError(`unix:${path}`, 'the socket that was left behind cannot be removed', { cause });
-  });
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }
 
 function refuse(_request: IncomingMessage, response: ServerResponse): void {
