@@ -38,7 +38,7 @@ export interface ControllerSettings {
   readonly dataDirectory: string;
   /** For people, among several controllers. */
   readonly name: string;
-  /** Where agents reach the embedded store. */
+  /** Where agents reach the embedded store; with etcd nobody listens there. */
   readonly listen: HostPort;
   /** Where nodes join, with a token; absent: nowhere. */
   readonly joinListen?: HostPort;
@@ -56,20 +56,33 @@ export function resolveControllerSettings(
   environment: Environment,
 ): ControllerSettings {
   const first = (flag: string | undefined, name: string) => flag ?? (environment[name] || undefined);
-  const listen = first(flags.listen, 'BALLAST_CONTROLLER_LISTEN') ?? `127.0.0.1:${controllerPort}`;
+  const listen = first(flags.listen, 'BALLAST_CONTROLLER_LISTEN');
   const joinListen = first(flags.joinListen, 'BALLAST_JOIN_LISTEN');
   const replaceAfter = first(flags.replaceAfter, 'BALLAST_REPLACE_AFTER');
+  const storeSource = resolveStoreSource(flags, environment);
+  if (storeSource.kind === 'etcd') {
+    refuseDoors({ listen, 'join-listen': joinListen, 'tls-name': flags.tlsName?.[0] });
+  }
   return {
     dataDirectory: dataDirectory(flags.data, environment),
     name: nodeName(first(flags.name, 'BALLAST_NODE_NAME')),
-    listen: parseHostPort(listen, controllerPort),
+    listen: parseHostPort(listen ?? '127.0.0.1', controllerPort),
     ...(joinListen !== undefined && { joinListen: parseHostPort(joinListen, defaultJoinPort) }),
     tlsNames: flags.tlsName ?? [],
     apiListen: parseApiListen(first(flags.apiListen, 'BALLAST_API_LISTEN')),
-    storeSource: resolveStoreSource(flags, environment),
+    storeSource,
     replaceAfterMs: parseMinutes(replaceAfter) * 60_000,
     logLevel: parseLogLevel(first(flags.logLevel, 'BALLAST_LOG_LEVEL') ?? 'info'),
   };
+}
+
+/** Whoever gives an address waits for nodes there, which would never come: they reach etcd themselves. */
+function refuseDoors(doors: Readonly<Record<string, string | undefined>>): void {
+  for (const [option, given] of Object.entries(doors)) {
+    if (given === undefined) continue;
+    const reason = `none with --store etcd://..., which agents reach themselves; got '${given}'`;
+    throw new InvalidArgumentError(option, reason);
+  }
 }
 
 export interface AgentFlags extends Omit<ServeFlags, 'volume' | 'replica' | 'mirror' | 'ensureVolume'> {

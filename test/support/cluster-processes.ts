@@ -51,8 +51,9 @@ export class ClusterProcesses {
   async startController(): Promise<void> {
     this.#controller = await this.workspace.start(program, [
       ...['controller', '--data', this.workspace.path('c'), '--api-listen', 'off'],
-      ...['--listen', `127.0.0.1:${await this.#port('c')}`],
-      ...(this.store === undefined ? [] : ['--store', this.store]),
+      ...(this.store === undefined
+        ? ['--listen', `127.0.0.1:${await this.#port('c')}`]
+        : ['--store', this.store]),
     ]);
     await this.#controller.ready;
   }

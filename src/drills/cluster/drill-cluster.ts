@@ -117,8 +117,9 @@ export class DrillCluster {
   async startController(): Promise<void> {
     await this.#start('controller', [
       ...['controller', '--data', this.#stateOf('controller'), '--api-listen', 'off'],
-      ...['--listen', `127.0.0.1:${this.#ports.controller}`],
-      ...(this.#options.store === 'etcd' ? this.#storeOptions() : []),
+      ...(this.#options.store === 'etcd'
+        ? this.#storeOptions()
+        : ['--listen', `127.0.0.1:${this.#ports.controller}`]),
     ]);
   }
 

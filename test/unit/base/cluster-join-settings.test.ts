@@ -20,6 +20,17 @@ describe('a controller', () => {
       tlsNames: ['controller.example.org'],
     });
   });
+
+  it('with etcd takes no address for agents, which reach etcd themselves', () => {
+    const etcd = { store: 'etcd://127.0.0.1:2379' };
+    expect(resolveControllerSettings(etcd, {}).storeSource.kind).toBe('etcd');
+    const refused = (flags: object, environment = {}) =>
+      expect(() => resolveControllerSettings({ ...etcd, ...flags }, environment));
+    refused({ listen: '192.0.2.1:8430' }).toThrow('listen: expected none with --store');
+    refused({}, { BALLAST_CONTROLLER_LISTEN: '192.0.2.1' }).toThrow('listen: expected none with --store');
+    refused({ joinListen: '192.0.2.1' }).toThrow('join-listen: expected none');
+    refused({ tlsName: ['controller.example.org'] }).toThrow('tls-name: expected none');
+  });
 });
 
 describe('an agent', () => {
