@@ -164,9 +164,14 @@ uint32_t Backend::accept() {
 uint32_t Backend::complete_files() {
   if (files_.held) return 0;
   uint32_t handled = 0;
-  for (size_t left = file_ops_.size(); left > 0; --left, ++handled) {
+  for (size_t left = file_ops_.size(); left > 0; --left) {
     FileOp& op = *file_ops_.front();
     file_ops_.pop_front();
+    if (files_.is_held(op)) {
+      file_ops_.push_back(&op);
+      continue;
+    }
+    ++handled;
     if (files_.shuffled_by != nullptr && files_.shuffled_by->chance(1, 3)) {
       file_ops_.push_back(&op);
       continue;

@@ -221,6 +221,17 @@ void Files::remove(const std::string& path) {
   if (found != files_.end()) removed_.push_back(files_.extract(found));
 }
 
+bool Files::is_held(const FileOp& op) {
+  if (!hold) return false;
+  if (hold->op != nullptr) return hold->op == &op;
+  const auto handle = handles_.find(op.file);
+  const bool is_of_kind =
+      op.kind == hold->kind && handle != handles_.end() && handle->second.file->path == hold->path;
+  if (!is_of_kind || hold->skipped-- > 0) return false;
+  hold->op = &op;
+  return true;
+}
+
 int64_t Files::execute(const FileOp& op) {
   BALLAST_ASSERT(op.data.size() <= k_file_segments_max);
   const auto found = handles_.find(op.file);

@@ -43,6 +43,14 @@ struct FileFault {
   SimulatedFault effect;
 };
 
+// One operation that waits.
+struct FileHold {
+  std::string path;
+  FileOp::Kind kind;
+  uint32_t skipped = 0;  // are to come before it
+  const FileOp* op = nullptr;
+};
+
 class Files final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, const FileOptions& options) override;
@@ -68,7 +76,11 @@ class Files final : public FileSystem {
     if (power_ == Power::failing) power_ = Power::off;
   }
 
+  // Asked once for each operation that goes on.
+  bool is_held(const FileOp& op);
+
   bool held = false;
+  std::optional<FileHold> hold;
   Prng* shuffled_by = nullptr;
 
  private:

@@ -108,6 +108,13 @@ void SimulatedWorld::make_unreadable(const std::string& path, uint64_t offset) {
 }
 
 void SimulatedWorld::hold_file_operations(bool hold) { state_->files.held = hold; }
+void SimulatedWorld::hold_file_operation(const std::string& path, FileOp::Kind kind, uint32_t skipped) {
+  state_->files.hold = {path, kind, skipped};
+}
+bool SimulatedWorld::holds_file_operation() const {
+  return state_->files.hold && state_->files.hold->op != nullptr;
+}
+void SimulatedWorld::release_file_operation() { state_->files.hold.reset(); }
 void SimulatedWorld::shuffle_file_operations(bool shuffle) {
   state_->files.shuffled_by = shuffle ? &state_->prng : nullptr;
 }

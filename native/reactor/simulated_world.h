@@ -78,6 +78,11 @@ class SimulatedWorld {
   void make_unreadable(const std::string& path, uint64_t offset);
   // Holds file operations back until released (in order), to test what happens meanwhile.
   void hold_file_operations(bool hold);
+  // The operation of this kind on `path` that comes after `skipped` others waits until it is released; all
+  // others go on.
+  void hold_file_operation(const std::string& path, FileOp::Kind kind, uint32_t skipped = 0);
+  bool holds_file_operation() const;  // it has come
+  void release_file_operation();      // whether it has come or not
   // File operations that are in flight together end in any order, some of them late, from the world's prng.
   void shuffle_file_operations(bool shuffle);
 

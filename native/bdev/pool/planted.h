@@ -55,6 +55,9 @@ enum class Planted : uint8_t {
   received_moved_different,  // what a volume holds becomes that of a snapshot that is not the same
   received_kept,             // a snapshot of which a part was received is there after a crash
   received_not_told,         // zeroing does not hide what a volume's first snapshot holds that is received
+  received_in_place,         // what is read through a snapshot that is received is overwritten
+  received_unannounced,      // who looks up what it holds is not told that it changes
+  received_unproven,         // what is in a disk's cache counts as held already
   count                      // how many there are
 };
 

@@ -43,7 +43,7 @@ std::vector<Fragment> fragments_of(const ResolvedSlot& resolved, const BlockMask
 
 // What was read may be what a write that failed has left in the cache.
 Task<Errc> settle_read(const SlotBlocks& blocks) {
-  if (blocks.unproven.is_empty()) co_return Errc::ok;
+  if (blocks.unproven.is_empty() || planted(Planted::received_unproven)) co_return Errc::ok;
   for (DataDisk* const disk : blocks.disks) {
     const Errc errc = co_await disk->disk.sync();
     if (errc != Errc::ok) co_return errc;
@@ -283,8 +283,8 @@ Task<Errc> Pool::move_slot(Reception& slot) {
   co_return errc;
 }
 
-// What the child shows of the wanted blocks becomes its own. Who looks a slot up meanwhile looks again: the
-// layer is put last, and what the snapshot gets comes after that.
+// What the child shows of the wanted blocks becomes its own. Who looks up a slot meanwhile, or what layers
+// hold (ranges()), looks again: the layer is put last, and what the snapshot gets comes after that.
 Task<Errc> Pool::cover(Reception& slot) {
   BlockMask missing = slot.wanted;
   missing.subtract(slot.above.known());
@@ -309,7 +309,9 @@ Task<Errc> Pool::cover(Reception& slot) {
   zeroes.subtract(copied);
   add_maps(changes, slot.child, slot.slot, copied, target.extent);
   add_zeroes(changes, slot.child, slot.slot, zeroes);
-  changes.put(Key::of(KeyType::layer, slot.snapshot), bytes_of(*layer));
+  if (!planted(Planted::received_unannounced)) {
+    changes.put(Key::of(KeyType::layer, slot.snapshot), bytes_of(*layer));
+  }
   if (errc == Errc::ok && !shown.empty()) errc = co_await path_.disk_of(target.extent).disk.sync();
   if (errc == Errc::ok) errc = co_await changes.commit(false);
   if (!shown.empty()) close_target(path_, target, copied, errc);
@@ -326,7 +328,7 @@ Task<Errc> Pool::store_received(Reception& slot) {
   }
   BlockMask written = slot.wanted;
   written.subtract(zeroes);
-  const bool replaces = data_of(slot.own).intersects(written);
+  const bool replaces = data_of(slot.own).intersects(written) && !planted(Planted::received_in_place);
   if (replaces && slot.own.fragments_count == k_fragments_max) {
     // There is no room for one more extent.
     Errc errc = co_await copy_together({0, slot.snapshot, slot.slot});

@@ -1,5 +1,7 @@
 // Snapshots that are read for another pool, and those that are received from one: each rule that keeps what
 // the volume and its other snapshots read.
+#include <cerrno>
+
 #include "native/bdev_pool/pool_fixture.h"
 
 namespace ballast::bdev::pool::test {
@@ -11,9 +13,12 @@ constexpr uint32_t k_slot = 64;  // blocks
 
 class ReceiveTest : public PoolFixture {
  protected:
-  void SetUp() override {
+  void SetUp() override { begin_anew(512, 64 * k_mib); }
+  void begin_anew(uint32_t frames_count, uint64_t device_bytes) {
+    restart(1);
+    options_.store.frames_count = frames_count;
     options_.data.slots_max = 4096;  // what is known of a slot stays until it is told to go
-    ASSERT_TRUE(create({"a"}, 64 * k_mib).ok());
+    ASSERT_TRUE(create({"a"}, device_bytes).ok());
     const Result<uint32_t> id = add_volume("v", k_size_bytes);
     ASSERT_TRUE(id.ok());
     volume_ = *id;
@@ -62,6 +67,22 @@ class ReceiveTest : public PoolFixture {
     finish_layer_work();
     serve(volume_);
   }
+  // Power fails, and what was not synced is lost.
+  void crash() {
+    stage_->world.cut_power_after(0);
+    drop();
+    stage_->world.restore_power(UnsyncedWrites::dropped);
+    ASSERT_TRUE(open({"a"}).ok());
+    finish_layer_work();
+    serve(volume_);
+  }
+  // With little memory: layers that are made before and after this are far from each other.
+  void make_others();
+  // Nothing of other volumes' metadata is in memory any more.
+  void crowd_memory();
+  // The read of `slow` that comes after so many takes long, and all of `fast` happens meanwhile.
+  template <typename Slow, typename Fast>
+  bool run_beside(uint32_t reads, Slow slow, Fast fast);
   // All room that is left: what was freed is overwritten.
   void fill() {
     const Result<uint32_t> other = add_volume("other", 64 * k_mib);
@@ -77,6 +98,44 @@ class ReceiveTest : public PoolFixture {
 
   uint32_t volume_ = 0;
 };
+
+void ReceiveTest::make_others() {
+  constexpr uint32_t k_others = 60;
+  for (uint32_t i = 0; i < k_others; ++i) ASSERT_TRUE(add_volume("o" + std::to_string(i), k_mib).ok());
+}
+
+void ReceiveTest::crowd_memory() {
+  constexpr uint32_t k_slots = 1600, k_slots_in_page_min = 20;
+  const Result<uint32_t> large = add_volume("large", uint64_t{k_slots} * k_slot * k_page_bytes);
+  ASSERT_TRUE(large.ok());
+  serve(*large);
+  for (uint64_t slot = 0; slot < k_slots; ++slot) {
+    ASSERT_EQ(write(served_.at(*large), slot * k_slot, {1}), Status::ok);
+  }
+  stop_serving(*large);
+  serve(*large);
+  for (uint64_t slot = 0; slot < k_slots; slot += k_slots_in_page_min) {
+    expect(served_.at(*large), slot * k_slot, {1});
+  }
+}
+
+// False: so many reads there are not.
+template <typename Slow, typename Fast>
+bool ReceiveTest::run_beside(uint32_t reads, Slow slow, Fast fast) {
+  std::optional<decltype(slow())> slow_task;
+  std::optional<decltype(fast())> fast_task;
+  SimulatedWorld& world = stage_->world;
+  world.hold_file_operation("a", FileOp::Kind::read, reads);
+  world.on(stage_->reactor, [&] { slow_task.emplace(slow()); });
+  world.settle();
+  const bool has_come = world.holds_file_operation();
+  world.on(stage_->reactor, [&] { fast_task.emplace(fast()); });
+  world.settle();
+  world.release_file_operation();
+  EXPECT_TRUE(world.run_until([&] { return slow_task->is_done() && fast_task->is_done(); }));
+  EXPECT_TRUE(slow_task->value().ok() && fast_task->value().ok());
+  return has_come;
+}
 
 // --- where it is put ---
 
@@ -355,6 +414,81 @@ TEST_F(ReceiveTest, WhatHasComeFromBelowIsFoundWhereItIsMoved) {
   expect_snapshot(layer, 0, {6, 2, 3, 4});
 }
 
+// A clone of the snapshot above reads what has come from below, and one of its reads takes long: of the
+// metadata, between two layers, or of the data.
+TEST_F(ReceiveTest, WhatIsBeingReadIsNotOverwritten) {
+  uint32_t reads = 0;
+  for (bool has_come = true; has_come; ++reads) {
+    begin_anew(24, 600 * k_mib);
+    ASSERT_EQ(write(volume(), 0, {1, 2, 3, 4}), Status::ok);
+    const Result<uint32_t> old = snapshot(volume_, "old");
+    const Result<uint32_t> young = snapshot(volume_, "young");
+    make_others();
+    const Result<uint32_t> copy = clone(*young, "c");
+    ASSERT_TRUE(old.ok() && copy.ok());
+    const uint32_t layer = begin("s", *old);
+    ASSERT_TRUE(remove_snapshot(*old).ok());
+    finish_layer_work();
+    serve(*copy);
+    crowd_memory();
+    Buffer read(4 * k_page_bytes), received(4 * k_page_bytes);
+    number_blocks(received.data(), Numbers{5, 6, 7, 8});
+    TestIo io(IoType::read, 0, 4, {read.segment()});
+    const auto read_clone = [&]() -> Task<Outcome> {
+      served_.at(*copy).channel->submit(io.io);
+      co_return Unit{};
+    };
+    const ReceivedRun run{0, {received.data(), 4 * k_page_bytes}};
+    has_come = run_beside(reads, read_clone, [&] { return pool_->receive(layer, {run}); });
+    ASSERT_TRUE(stage_->world.run_until([&] { return io.done.load(); }));
+    EXPECT_EQ(io.status, Status::ok) << reads;
+    EXPECT_EQ(numbers_of(read.data(), 4), (Numbers{1, 2, 3, 4})) << reads;
+    expect(served_.at(*copy), 0, {1, 2, 3, 4});
+    ASSERT_TRUE(finish(layer).ok());
+    expect_snapshot(layer, 0, {5, 6, 7, 8, 0});
+  }
+  EXPECT_GE(reads, 3u);  // of the metadata, of the data, and none
+}
+
+// What the snapshot above holds is asked for, page by page, while a block of the one that is received becomes
+// its own.
+TEST_F(ReceiveTest, WhatIsAllocatedAboveIsFoundMeanwhile) {
+  constexpr uint64_t k_slots = 200;
+  uint32_t reads = 0;
+  for (bool has_come = true; has_come; ++reads) {
+    begin_anew(24, 600 * k_mib);
+    const Result<uint32_t> id = add_volume("w", k_slots * k_slot * k_page_bytes);
+    ASSERT_TRUE(id.ok());
+    volume_ = *id;
+    serve(volume_);
+    for (uint64_t slot = 0; slot < k_slots; ++slot)
+      ASSERT_EQ(write(volume(), slot * k_slot, {1}), Status::ok);
+    const Result<uint32_t> old = snapshot(volume_, "old");
+    const Result<uint32_t> young = snapshot(volume_, "young");
+    ASSERT_TRUE(old.ok() && young.ok());
+    make_others();
+    ReceiveRequest request = request_of("s", *old);
+    request.size_bytes = k_slots * k_slot * k_page_bytes;
+    const Result<uint32_t> layer = try_begin(request);
+    ASSERT_TRUE(layer.ok());
+    ASSERT_TRUE(remove_snapshot(*old).ok());
+    finish_layer_work();
+    crowd_memory();
+    std::optional<Result<Ranges>> found;
+    const auto look = [&]() -> Task<Outcome> {
+      found = co_await pool_->ranges(*young, std::nullopt, request.size_bytes, 0, 1000);
+      co_return Unit{};
+    };
+    const PageBuffer zeroes(k_page_bytes);
+    const ReceivedRun run{(k_slots - 1) * k_slot * k_page_bytes, zeroes.bytes()};
+    has_come = run_beside(reads, look, [&] { return pool_->receive(*layer, {run}); });
+    ASSERT_TRUE(found->ok());
+    EXPECT_EQ((*found)->ranges.size(), k_slots) << reads;
+    expect_snapshot(*young, (k_slots - 1) * k_slot, {1, 0});
+  }
+  EXPECT_GE(reads, 4u);  // of layers, of two pages of slots at least, and none
+}
+
 TEST_F(ReceiveTest, TheSnapshotAboveMayComeAndGoMeanwhile) {
   ASSERT_EQ(write(volume(), 0, {1, 2, 3, 4}), Status::ok);
   const uint32_t layer = begin("s");
@@ -392,6 +526,42 @@ TEST_F(ReceiveTest, AThickVolumeReadsTheSame) {
   ASSERT_EQ(simple(volume(), IoType::write_zeroes, 0, 1), Status::ok);
   expect(volume(), 0, {0, 2, 0});
   expect_snapshot(*layer, 0, {1, 2, 0});
+}
+
+// --- what only a disk's cache holds ---
+
+// It is the same as what is received, and moved.
+TEST_F(ReceiveTest, WhatAFailedWriteHasLeftIsMadeDurableWhereItIsMoved) {
+  for (const uint64_t number : {1, 3}) ASSERT_EQ(write(volume(), number / 2, {number}), Status::ok);
+  const SimulatedFault unsynced{SimulatedFault::Kind::unsynced, EIO, 0};
+  stage_->world.spoil_file_operations("a", FileOp::Kind::write_durable, unsynced, 1);
+  ASSERT_EQ(write(volume(), 0, {2}), Status::io_error);
+  expect(volume(), 0, {2, 3});
+  const uint64_t before = free();
+  const uint32_t layer = begin("s");
+  ASSERT_TRUE(receive(layer, 0, {2, 3}).ok());
+  EXPECT_EQ(free(), before);
+  ASSERT_TRUE(finish(layer).ok());
+  crash();
+  expect_snapshot(layer, 0, {2, 3, 0});
+  expect(volume(), 0, {2, 3, 0});
+}
+
+// It is the same as what is received, and shown from below.
+TEST_F(ReceiveTest, WhatAFailedWriteHasLeftIsMadeDurableWhereItIsShown) {
+  for (const uint64_t number : {1, 3}) ASSERT_EQ(write(volume(), number / 2, {number}), Status::ok);
+  const SimulatedFault unsynced{SimulatedFault::Kind::unsynced, EIO, 0};
+  stage_->world.spoil_file_operations("a", FileOp::Kind::write_durable, unsynced, 1);
+  ASSERT_EQ(write(volume(), 0, {2}), Status::io_error);
+  const Result<uint32_t> old = snapshot(volume_, "old");
+  ASSERT_TRUE(old.ok());
+  const uint64_t before = free();
+  const uint32_t layer = begin("s", *old);
+  ASSERT_TRUE(receive(layer, 0, {2, 3}).ok());
+  EXPECT_EQ(free(), before);
+  ASSERT_TRUE(finish(layer).ok());
+  crash();
+  expect_snapshot(layer, 0, {2, 3, 0});
 }
 
 // --- it is given up ---
