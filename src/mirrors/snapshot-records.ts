@@ -1,19 +1,27 @@
 // What the store keeps of the snapshots of a mirrored volume: keys mirror-snapshots/NAME/SNAPSHOT
-// (docs/formats/mirror-record.md), changed by compare-and-swap alone and read without trust.
+// (docs/formats/mirror-record.md), changed by compare-and-swap alone and read without trust. Of a volume of a
+// cluster the controller writes that one is wanted, or not any more, and the agent of its head what came of
+// it.
 import { parseFields } from '../base/json-fields.js';
 import { MirrorConflictError, MirrorRecordError } from '../base/mirror-errors.js';
 import { uuidPattern } from '../base/volume-spec.js';
-import type { Store } from '../store/types.js';
+import type { Store, Versioned } from '../store/types.js';
 
-const prefix = 'mirror-snapshots/';
+export const snapshotsPrefix = 'mirror-snapshots/';
+/** Of all snapshots of a volume. */
+export const snapshotsPrefixOf = (volume: string) => `${snapshotsPrefix}${volume}/`;
+export const snapshotKey = (volume: string, name: string) => snapshotsPrefixOf(volume) + name;
+const troubleCharactersMax = 512;
 
 export interface StoredSnapshot {
   readonly revision: bigint;
   /** The one with which it was begun: their order, as several may be of one second. */
   readonly begun: bigint;
   readonly uuid: string;
-  /** taking: or what a crash, or members that were away, left of that. */
-  readonly state: 'taking' | 'complete' | 'deleting';
+  /**
+   * wanted: of a cluster, nobody has begun. taking: or what a crash, or members that were away, left of that.
+   */
+  readonly state: 'wanted' | 'taking' | 'complete' | 'deleting';
   readonly createdAt: number;
   readonly sizeBytes: bigint;
   /** UUIDs of the replicas that have it. */
@@ -22,6 +30,8 @@ export interface StoredSnapshot {
   readonly carrying: readonly string[];
   /** UUIDs of earlier attempts of this name that a member may have. */
   readonly rests: readonly string[];
+  /** Of one that goes, of a cluster: why it could not be taken or kept. Absent: it was deleted. */
+  readonly trouble?: string;
 }
 
 export interface NamedSnapshot {
@@ -38,70 +48,127 @@ export class SnapshotRecords {
 
   /** The oldest first. */
   async list(volume: string): Promise<readonly NamedSnapshot[]> {
-    const { entries } = await this.#store.list(`${prefix}${volume}/`);
-    const found = entries.map(({ key, value, revision }) => ({
-      name: key.slice(`${prefix}${volume}/`.length),
-      snapshot: decode(volume, value, revision),
-    }));
-    return found.sort((one, other) => (one.snapshot.begun < other.snapshot.begun ? -1 : 1));
+    const { entries } = await this.#store.list(snapshotsPrefixOf(volume));
+    return oldestFirst(entries.map(decodeSnapshot));
   }
 
   async get(volume: string, name: string): Promise<StoredSnapshot | undefined> {
-    const found = await this.#store.get(keyOf(volume, name));
-    return found === undefined ? undefined : decode(volume, found.value, found.revision);
+    const found = await this.#store.get(snapshotKey(volume, name));
+    return found === undefined ? undefined : decodeSnapshot(found).snapshot;
   }
 
   /** In the place of the one of this revision. MirrorConflictError: it was another one. */
   async put(volume: string, name: string, snapshot: StoredSnapshot): Promise<StoredSnapshot> {
-    const key = keyOf(volume, name);
+    const key = snapshotKey(volume, name);
     const { ok, revision } = await this.#store.commit(
       [{ key, revision: snapshot.revision }],
-      [{ type: 'put', key, value: encode(snapshot) }],
+      [{ type: 'put', key, value: encodeSnapshot(snapshot) }],
     );
     if (!ok) throw changed(volume, name);
     return { ...snapshot, revision, begun: begunOf(snapshot, revision) };
   }
 
   async forget(volume: string, name: string, { revision }: StoredSnapshot): Promise<void> {
-    const key = keyOf(volume, name);
+    const key = snapshotKey(volume, name);
     const { ok } = await this.#store.commit([{ key, revision }], [{ type: 'delete', key }]);
     if (!ok) throw changed(volume, name);
   }
+
+  /** The replica of this UUID has none of them, nor gets one that was under way: it begins anew. */
+  async forgetMember(volume: string, replica: string): Promise<void> {
+    const isOther = (uuid: string) => uuid !== replica;
+    for (const { name, snapshot } of await this.list(volume)) {
+      const members = snapshot.members.filter(isOther);
+      const carrying = snapshot.carrying.filter(isOther);
+      if (members.length + carrying.length === snapshot.members.length + snapshot.carrying.length) continue;
+      await this.put(volume, name, { ...snapshot, members, carrying });
+    }
+  }
 }
 
-function keyOf(volume: string, name: string): string {
-  return `${prefix}${volume}/${name}`;
+export function oldestFirst(snapshots: readonly NamedSnapshot[]): readonly NamedSnapshot[] {
+  return [...snapshots].sort((one, other) => (one.snapshot.begun < other.snapshot.begun ? -1 : 1));
 }
 
-/** While it is being taken its record is the one with which it was begun. */
+/**
+ * The first snapshot for which a replica has to stay: others that are in sync lack it, or it is not known yet
+ * who has it (`lacking` is empty then). Undefined: nothing of them is lost with the replica. UUIDs.
+ */
+export function keptFor(
+  snapshots: readonly NamedSnapshot[],
+  replica: string,
+  others: readonly string[],
+): { readonly name: string; readonly lacking: readonly string[] } | undefined {
+  for (const { name, snapshot } of snapshots) {
+    const { state, members } = snapshot;
+    // Who has it is known only when it is complete.
+    if (state === 'wanted' || state === 'taking') return { name, lacking: [] };
+    if (state === 'deleting' || !members.includes(replica)) continue;
+    const lacking = others.filter((uuid) => !members.includes(uuid));
+    if (lacking.length > 0) return { name, lacking };
+  }
+  return undefined;
+}
+
+/** While it is wanted, or being taken, its record is the one with which it was begun. */
 function begunOf({ state, begun }: Pick<StoredSnapshot, 'state' | 'begun'>, revision: bigint): bigint {
-  return state === 'taking' ? revision : begun;
+  return state === 'wanted' || state === 'taking' ? revision : begun;
 }
 
-function encode({ revision: _, begun, sizeBytes, carrying, ...snapshot }: StoredSnapshot): Uint8Array {
+export function encodeSnapshot(of: StoredSnapshot): Uint8Array {
+  const { revision: _, begun, sizeBytes, carrying, trouble, ...snapshot } = of;
   const numbers = { begun: `${begun}`, sizeBytes: `${sizeBytes}` };
-  const known = carrying.length === 0 ? {} : { carrying };
+  const known = {
+    ...(carrying.length > 0 && { carrying }),
+    ...(trouble !== undefined && { trouble: trouble.slice(0, troubleCharactersMax) }),
+  };
   return Buffer.from(JSON.stringify({ version: 1, ...snapshot, ...numbers, ...known }));
 }
 
-function decode(volume: string, value: Uint8Array, revision: bigint): StoredSnapshot {
+/** Fails with MirrorRecordError. */
+export function decodeSnapshot({ key, value, revision }: Versioned): NamedSnapshot & { volume: string } {
+  const { volume, name } = placeOf(key);
   const fields = parseFields(value) ?? {};
-  const { version, uuid, state, createdAt, begun, sizeBytes, members, carrying = [], rests } = fields;
+  const {
+    version,
+    uuid,
+    state,
+    createdAt,
+    begun,
+    sizeBytes,
+    members,
+    carrying = [],
+    rests,
+    trouble,
+  } = fields;
   const isWhole =
     version === 1 &&
     isUuid(uuid) &&
-    (state === 'taking' || state === 'complete' || state === 'deleting') &&
+    isState(state) &&
     typeof createdAt === 'number' &&
     isWholeNumber(begun) &&
     isWholeNumber(sizeBytes) &&
     isUuids(members) &&
     isUuids(carrying) &&
-    isUuids(rests);
+    isUuids(rests) &&
+    (trouble === undefined || typeof trouble === 'string');
   if (!isWhole) throw new MirrorRecordError(volume, 'of a snapshot is damaged');
-  return {
+  const snapshot = {
     ...{ revision, uuid, state, createdAt, members, carrying, rests, sizeBytes: BigInt(sizeBytes) },
     begun: begunOf({ state, begun: BigInt(begun) }, revision),
+    ...(trouble !== undefined && { trouble }),
   };
+  return { volume, name, snapshot };
+}
+
+/** Of a key of a snapshot. */
+export function placeOf(key: string): { readonly volume: string; readonly name: string } {
+  const [volume = '', name = ''] = key.slice(snapshotsPrefix.length).split('/', 2);
+  return { volume, name };
+}
+
+function isState(value: unknown): value is StoredSnapshot['state'] {
+  return value === 'wanted' || value === 'taking' || value === 'complete' || value === 'deleting';
 }
 
 function isWholeNumber(value: unknown): value is string {

@@ -8,26 +8,21 @@ import { MirrorConflictError } from '../base/mirror-errors.js';
 import { SnapshotExistsError, SnapshotNotFoundError } from '../base/pool-errors.js';
 import { volumeNamePattern } from '../base/volume-spec.js';
 import type { MirrorInfo, MirrorSnapshot } from '../native/mirror-types.js';
-import { realMembers } from './record.js';
+import { HeadSnapshots, membersOf, restsMax } from './head-snapshots.js';
 import type { SnapshotRecords, StoredSnapshot } from './snapshot-records.js';
 import type { MirrorSnapshotView, MirrorsEngine } from './types.js';
-
-/** A head gives one up before: 30 s until it begins, 3 s for which it holds writes. */
-const takingTimeoutMs = 60_000;
-const deletingTimeoutMs = 30_000;
-const pollMs = 20;
-/** Attempts that members may still have something of. */
-const restsMax = 16;
 
 export class MirrorSnapshots {
   readonly #engine: MirrorsEngine;
   readonly #records: SnapshotRecords;
   readonly #clock: Clock;
+  readonly #head: HeadSnapshots;
 
   constructor(engine: MirrorsEngine, records: SnapshotRecords, clock: Clock) {
     this.#engine = engine;
     this.#records = records;
     this.#clock = clock;
+    this.#head = new HeadSnapshots(engine, clock);
   }
 
   async list(volume: string): Promise<readonly MirrorSnapshotView[]> {
@@ -44,7 +39,8 @@ export class MirrorSnapshots {
     }
     const before = await this.#records.get(volume, name);
     if (before?.state === 'complete') throw new SnapshotExistsError(volume, name);
-    const rests = before === undefined ? [] : await this.#deleteRests(volume, [...before.rests, before.uuid]);
+    const rests =
+      before === undefined ? [] : await this.#head.deleteAll(volume, [...before.rests, before.uuid]);
     if (rests.length >= restsMax) {
       throw new MirrorConflictError(volume, `members that are away may have too much of snapshot '${name}'`);
     }
@@ -68,8 +64,8 @@ export class MirrorSnapshots {
     const holders = found.state === 'taking' ? membersOf(await this.#info(volume)) : known;
     const gone = { ...found, state: 'deleting' as const, members: holders, carrying: [] };
     const deleting = await this.#records.put(volume, name, gone);
-    const rests = await this.#deleteRests(volume, found.rests);
-    const left = await this.#deleteOne(volume, found.uuid);
+    const rests = await this.#head.deleteAll(volume, found.rests);
+    const left = await this.#head.delete(volume, found.uuid);
     const members = holders.filter((uuid) => left.includes(uuid));
     if (members.length === 0 && rests.length === 0) return this.#records.forget(volume, name, deleting);
     await this.#records.put(volume, name, { ...deleting, members, rests });
@@ -82,76 +78,32 @@ export class MirrorSnapshots {
 
   async #takeBy(volume: string, name: string, begun: StoredSnapshot): Promise<MirrorSnapshot> {
     const { uuid, createdAt } = begun;
-    let reason = 'its head does not serve any more';
+    let taken: MirrorSnapshot | undefined;
     try {
-      await this.#until(volume, deletingTimeoutMs, isQuiet);
-      await this.#engine.snapshotMirror(volume, uuid, name, createdAt);
-      const { snapshot } = await this.#until(volume, takingTimeoutMs, (info) => {
-        const said = info.snapshot;
-        return said?.uuid !== uuid || said.state === 'done' || said.state === 'failed';
-      });
-      if (snapshot?.uuid === uuid && snapshot.state === 'done') return snapshot;
-      if (snapshot?.uuid === uuid) reason = snapshot.trouble ?? reason;
+      taken = await this.#head.take(volume, { uuid, name, createdAt });
     } catch (error) {
       await this.#clear(volume, name, begun);
       throw error;
     }
+    if (taken?.state === 'done') return taken;
     await this.#clear(volume, name, begun);
+    const reason = taken?.trouble ?? 'its head does not serve any more';
     throw new MirrorConflictError(volume, `no snapshot was taken: ${reason}`);
   }
 
   /** Nothing of it stays where members can be reached; else it is known by its name. */
   async #clear(volume: string, name: string, begun: StoredSnapshot): Promise<void> {
     try {
-      const rests = await this.#deleteRests(volume, [...begun.rests, begun.uuid]);
+      const rests = await this.#head.deleteAll(volume, [...begun.rests, begun.uuid]);
       if (rests.length === 0) await this.#records.forget(volume, name, begun);
     } catch {
       // What failed before says more: the record is as it was.
     }
   }
 
-  /** Those that a member may still have. */
-  async #deleteRests(volume: string, uuids: readonly string[]): Promise<readonly string[]> {
-    const left: string[] = [];
-    for (const uuid of uuids) {
-      if ((await this.#deleteOne(volume, uuid)).length > 0) left.push(uuid);
-    }
-    return left;
-  }
-
-  /** UUIDs of members that may have it still. */
-  async #deleteOne(volume: string, uuid: string): Promise<readonly string[]> {
-    await this.#until(volume, deletingTimeoutMs, isQuiet);
-    await this.#engine.deleteMirrorSnapshot(volume, uuid);
-    const info = await this.#until(volume, deletingTimeoutMs, isQuiet);
-    const gone = info.snapshotRemoval?.uuid === uuid ? info.snapshotRemoval.members : [];
-    return membersOf(info).filter((member) => !gone.includes(member));
-  }
-
-  async #until(volume: string, ms: number, isDone: (info: MirrorInfo) => boolean): Promise<MirrorInfo> {
-    const untilMs = this.#clock.steadyMs() + ms;
-    for (;;) {
-      const info = await this.#info(volume);
-      if (isDone(info)) return info;
-      if (this.#clock.steadyMs() >= untilMs) {
-        throw new MirrorConflictError(volume, `its members did not answer within ${ms / 1000} s`);
-      }
-      await new Promise<void>((resolve) => void this.#clock.after(pollMs, resolve));
-    }
-  }
-
   #info(volume: string): Promise<MirrorInfo> {
     return this.#engine.mirrorInfo(volume);
   }
-}
-
-/** Nothing is being deleted at members. */
-function isQuiet({ snapshotRemoval }: MirrorInfo): boolean {
-  return snapshotRemoval?.running !== true;
-}
-
-function membersOf({ record }: MirrorInfo): readonly string[] {
-  return realMembers(record).map(({ uuid }) => uuid);
 }
 
 function viewOf(
@@ -162,7 +114,7 @@ function viewOf(
 ): MirrorSnapshotView {
   const isWhole = membersOf(info).every((member) => members.includes(member));
   const whole = isWhole ? 'complete' : 'degraded';
-  const shown = state === 'complete' ? whole : state === 'taking' ? 'incomplete' : 'deleting';
+  const shown = state === 'complete' ? whole : state === 'deleting' ? 'deleting' : 'incomplete';
   const held = heldMs === undefined ? {} : { heldMs };
   const { carry } = info;
   const isCarried = carry?.snapshot === uuid && carry.state === 'running';
