@@ -31,6 +31,8 @@ const sum = (of) => results.reduce((total, result) => total + of(result), 0);
 const report = {
   ...{ from, seeds, steps, failed: failed.length },
   volumes: sum(({ volumes }) => volumes),
+  snapshots: sum(({ snapshots }) => snapshots),
+  carried: sum(({ carried }) => carried),
   restored: results.filter(({ restored }) => restored).length,
   virtualSeconds: Math.round(sum(({ virtualSeconds }) => virtualSeconds)),
   seconds: Number(((performance.now() - begin) / 1000).toFixed(1)),

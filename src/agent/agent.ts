@@ -9,10 +9,12 @@ import type { PoolFacts } from '../cluster/model/facts.js';
 import type { NodeRecord } from '../cluster/model/node.js';
 import { ClusterView } from '../cluster/view/cluster-view.js';
 import { MirrorRecords } from '../mirrors/records.js';
+import { SnapshotRecords } from '../mirrors/snapshot-records.js';
 import { StoreBridge } from '../mirrors/store-bridge.js';
 import type { Store } from '../store/types.js';
 import { FactsLease } from './facts-lease.js';
 import { inventory } from './inventory.js';
+import { NodeSnapshots } from './node-snapshots.js';
 import { NodeVolumes } from './node-volumes.js';
 import type { ReplicaNotes } from './replica-notes.js';
 import { Reports } from './reports.js';
@@ -49,6 +51,7 @@ export interface AgentRecovery {
 
 export class Agent {
   readonly #volumes: NodeVolumes;
+  readonly #snapshots: NodeSnapshots;
   readonly #view: ClusterView;
   readonly #facts: FactsLease;
   readonly #bridge: StoreBridge;
@@ -75,7 +78,9 @@ export class Agent {
     });
     const volumes = new NodeVolumes({
       ...{ engine, store, records, bridge, node, host, clock, log },
+      snapshots: new SnapshotRecords(store),
       onFacts: (volume) => this.#facts.changed(volume),
+      onHead: (volume) => this.#snapshots.wake(volume),
       refuseStore: (reason, isStillSo) => lineage?.refuse(reason, isStillSo),
       ...(recovery !== undefined && { notes: recovery.notes }),
     });
@@ -92,6 +97,8 @@ export class Agent {
     });
     this.#bridge = bridge;
     this.#volumes = volumes;
+    const isHead = (volume: string) => volumes.isHead(volume);
+    this.#snapshots = new NodeSnapshots({ engine, store, isHead, clock, log });
     let applied = () => {};
     this.#applied = new Promise((resolve) => {
       applied = resolve;
@@ -119,6 +126,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     this.#volumes.start();
+    this.#snapshots.start();
     this.#view.start();
     this.#hold(); // it may be refused already
     await this.#applied;
@@ -137,18 +145,21 @@ export class Agent {
     await this.#view.close();
     await this.#reports?.close();
     await this.#facts.close(); // before: nobody is to wait for this node
+    this.#snapshots.stop();
     await this.#volumes.handOver();
   }
 
   /** When the engine is closed, and before the store is. */
-  close(): Promise<void> {
-    return this.#bridge.close();
+  async close(): Promise<void> {
+    await this.#snapshots.close();
+    await this.#bridge.close();
   }
 
   /** While anybody refuses the store, this node too, nothing is begun, and what is on the disks is told. */
   #hold(): void {
     this.#isHeld = this.#lineage?.refusal !== undefined || this.#view.refusals.size > 0;
     this.#volumes.setHeld(this.#isHeld);
+    this.#snapshots.setHeld(this.#isHeld);
     this.#reports?.set(this.#isHeld || this.#view.isInquired);
   }
 }

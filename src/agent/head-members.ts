@@ -3,12 +3,21 @@
 import { resolveHost } from '../base/address.js';
 import { replicaNqn } from '../base/nqn.js';
 import { nobody, realMembers } from '../mirrors/record.js';
+import { keptFor, type SnapshotRecords } from '../mirrors/snapshot-records.js';
 import type { MirrorMemberOptions, MirrorRecord } from '../native/mirror-types.js';
 import type { AgentEngine, WantedVolume } from './types.js';
 
-/** `here`: UUID of the replica of this node. True: they are what is wanted, or it is for another head. */
+export interface HeadMembers {
+  readonly engine: Pick<AgentEngine, 'mirrorInfo' | 'addMirrorMember' | 'removeMirrorMember'>;
+  readonly snapshots: Pick<SnapshotRecords, 'list'>;
+}
+
+/**
+ * `here`: UUID of the replica of this node. True: they are what is wanted, or it is for another head. One that
+ * is to leave stays while it has a snapshot that those in sync lack: they get it meanwhile (node-snapshots.ts).
+ */
 export async function ensureMembers(
-  engine: Pick<AgentEngine, 'mirrorInfo' | 'addMirrorMember' | 'removeMirrorMember'>,
+  { engine, snapshots }: HeadMembers,
   wanted: WantedVolume,
   record: MirrorRecord,
   here: string,
@@ -22,6 +31,8 @@ export async function ensureMembers(
   if (missing !== undefined) {
     await engine.addMirrorMember(wanted.name, await memberOptions(wanted, missing, here));
   } else if (extra !== undefined) {
+    const others = realMembers(record).flatMap(({ uuid, inSync }) => (inSync && uuid !== extra ? uuid : []));
+    if (keptFor(await snapshots.list(wanted.name), extra, others) !== undefined) return false;
     await engine.removeMirrorMember(wanted.name, extra);
   }
   return false;

@@ -14,6 +14,7 @@ import type { VolumeRecord } from '../cluster/model/volume.js';
 import { encodeVolume } from '../cluster/model/volume-record.js';
 import { decodeMirror, encodeMirror, realMembers } from '../mirrors/record.js';
 import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
+import type { SnapshotRecords } from '../mirrors/snapshot-records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
@@ -36,6 +37,7 @@ export interface NodeVolumeOptions {
   readonly bridge: Pick<StoreBridge, 'serve'>;
   /** Where the records are noted beside the replica; absent: nowhere. */
   readonly notes?: Pick<ReplicaNotes, 'put' | 'delete'>;
+  readonly snapshots: Pick<SnapshotRecords, 'forgetMember' | 'list'>;
   /** The store says less than the disks of this node: it is not that of the cluster. */
   readonly refuseStore?: (reason: string, isStillSo: StillSo) => void;
   /** UUID of this node, and who it is to replicas of others. */
@@ -84,6 +86,11 @@ export class NodeVolume {
   /** What the engine calls its replica. */
   get replica(): string {
     return this.#here.replica;
+  }
+
+  /** A head of it serves here. */
+  get isHead(): boolean {
+    return this.#role?.state === 'serving';
   }
 
   async facts(): Promise<NodeVolumeFacts> {
@@ -258,7 +265,10 @@ export class NodeVolume {
     const { engine, poolNames, log } = this.#options;
     const { pool, name } = this.#wanted;
     const there = await poolNames.of(pool);
-    for (const one of [replicaDataName(this.replica), replicaMetadataName(this.replica)]) {
+    const data = replicaDataName(this.replica);
+    const snapshots = there.has(data) ? await engine.poolSnapshots(pool, data) : [];
+    for (const snapshot of snapshots) await engine.deletePoolSnapshot(pool, data, snapshot.name);
+    for (const one of [data, replicaMetadataName(this.replica)]) {
       if (there.has(one)) await engine.deletePoolVolume(pool, one);
     }
     await this.#options.notes?.delete(this.replica);
@@ -269,14 +279,18 @@ export class NodeVolume {
 
   async #ensureReplica(record: MirrorRecord): Promise<void> {
     if (this.#hasReplica) return;
-    const { engine, poolNames } = this.#options;
+    const { engine, poolNames, snapshots } = this.#options;
     const { pool, sizeBytes, thick, uuid: volumeUuid } = this.#wanted;
     const uuid = this.replica;
     const volume = replicaDataName(uuid);
     const there = await poolNames.of(pool);
     // Nobody has ever written to the volume: what is empty is all of it. Later only a copy can make it so.
     const isFirst = record.epoch === 0n;
-    if (!there.has(volume)) await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
+    if (!there.has(volume)) {
+      // Of a disk that was replaced: nobody is to rely on snapshots that were on the one before.
+      if (!isFirst) await snapshots.forgetMember(this.name, uuid);
+      await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
+    }
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
     const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;
@@ -358,7 +372,7 @@ export class NodeVolume {
   async #ensureMembers(): Promise<boolean> {
     const [record, wanted] = [this.#record, this.#wanted];
     if (record === undefined || this.#role?.state !== 'serving' || wanted.state !== 'ready') return true;
-    return ensureMembers(this.#options.engine, wanted, record, this.replica);
+    return ensureMembers(this.#options, wanted, record, this.replica);
   }
 
   /** Only a head makes it larger. */

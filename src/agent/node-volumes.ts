@@ -15,6 +15,8 @@ import type { WantedVolume } from './types.js';
 export interface NodeVolumesOptions extends Omit<NodeVolumeOptions, 'poolNames'> {
   /** What facts() says of a volume may be something else. */
   readonly onFacts: (volume: string) => void;
+  /** A head of it serves here, or its mirror record is another one. */
+  readonly onHead: (volume: string) => void;
   readonly store: Pick<Store, 'list' | 'watch'>;
 }
 
@@ -103,7 +105,14 @@ export class NodeVolumes {
   onHeadState(volume: string, state: HeadState): void {
     this.#volumes.get(volume)?.setHeadState(state);
     this.#options.onFacts(volume);
-    if (state === 'serving') void this.#look([volume]); // its members may have to change
+    if (state !== 'serving') return;
+    this.#options.onHead(volume);
+    void this.#look([volume]); // its members may have to change
+  }
+
+  /** A head of the volume serves here. */
+  isHead(volume: string): boolean {
+    return this.#volumes.get(volume)?.isHead === true;
   }
 
   /** From the engine. */
@@ -208,8 +217,12 @@ export class NodeVolumes {
   #onRecord(put: Versioned): void {
     const name = nameIn(put.key);
     const volume = this.#volumes.get(name);
-    if (volume === undefined) this.#heard.set(name, put);
-    else if (this.#setRecord(volume, put) && this.#wanted.has(name)) void this.#look([name]);
+    if (volume === undefined) {
+      this.#heard.set(name, put);
+    } else if (this.#setRecord(volume, put)) {
+      this.#options.onHead(name);
+      if (this.#wanted.has(name)) void this.#look([name]);
+    }
   }
 
   /** False: it cannot be read, or is of a volume of before with the same name, where `uuid` says which. */

@@ -17,6 +17,8 @@ export interface AgentEngine extends MirrorEngine {
   poolVolumes: PoolEngine['poolVolumes'];
   createPoolVolume: PoolEngine['createPoolVolume'];
   deletePoolVolume: PoolEngine['deletePoolVolume'];
+  poolSnapshots: PoolEngine['poolSnapshots'];
+  deletePoolSnapshot: PoolEngine['deletePoolSnapshot'];
 }
 
 /** A replica of a volume, and where heads of other nodes reach it. */

@@ -14,6 +14,7 @@ import type {
 } from '../controller/types.js';
 import { Qos } from './qos-schemas.js';
 import { Bytes, Count, count, ref } from './schemas.js';
+import { Source } from './volume-schemas.js';
 
 const Address = Type.Object({ host: Type.String(), port: Type.Integer() });
 const Labels = Type.Record(Type.String(), Type.String());
@@ -135,12 +136,14 @@ export const NewClusterVolume = Type.Object(
     hosts: Type.Optional(Type.Array(Type.String(), { maxItems: hostsMax })),
     qos: Type.Optional(Qos),
     encrypted: Type.Optional(Type.Boolean({ description: 'Only false, for now.' })),
+    source: Type.Optional(Source),
   },
   { additionalProperties: false },
 );
 export type NewClusterVolumeBody = Static<typeof NewClusterVolume>;
 
-export function volumeWish({ sizeBytes, encrypted, ...rest }: NewClusterVolumeBody): VolumeWish {
+export function volumeWish({ sizeBytes, encrypted, source, ...rest }: NewClusterVolumeBody): VolumeWish {
+  if (source !== undefined) throw new ClusterUnsupportedError('clones');
   if (encrypted === true) throw new ClusterUnsupportedError('encrypted volumes');
   if (rest.qos?.class !== undefined) throw new ClusterUnsupportedError('classes of QoS');
   return { ...rest, sizeBytes: BigInt(sizeBytes) } as VolumeWish;

@@ -2,6 +2,7 @@
 // routes/snapshots.ts; src/client takes its types from here.
 import { type Static, Type } from '@sinclair/typebox';
 import { hostsMax } from '../base/volume-spec.js';
+import type { ClusterSnapshotView } from '../controller/types.js';
 import type { PoolRanges, Snapshot as SnapshotView, VolumeView } from '../pools/types.js';
 import { Qos, QosCounters } from './qos-schemas.js';
 import { Bytes, Count, count, date, ref } from './schemas.js';
@@ -76,7 +77,7 @@ export const Volume = Type.Object(
 export type VolumeBody = Static<typeof Volume>;
 export const VolumeList = Type.Object({ volumes: Type.Array(ref(Volume)) });
 
-const Source = Type.Object(
+export const Source = Type.Object(
   {
     volume: Type.String(),
     snapshot: Type.String(),
@@ -138,11 +139,32 @@ export const Snapshot = Type.Object(
     uuid: Type.String(),
     sizeBytes: Count,
     created: Type.String({ format: 'date-time' }),
+    state: Type.Optional(
+      Type.String({
+        description: 'Of a cluster: complete, degraded (a replica does not have it yet), taking or deleting.',
+      }),
+    ),
+    nodes: Type.Optional(Type.Array(Type.String(), { description: 'Of a cluster: the nodes that have it.' })),
+    waitingFor: Type.Optional(Type.String({ description: 'What it waits for. Absent: nothing.' })),
   },
   { $id: 'Snapshot' },
 );
 export type SnapshotBody = Static<typeof Snapshot>;
 export const SnapshotList = Type.Object({ snapshots: Type.Array(ref(Snapshot)) });
+
+export const SnapshotBoth = Type.Object({ name: Type.String(), snapshot: Type.String() });
+const onPageDefault = 1024;
+/** `limit` as it was asked for. */
+export function snapshotsOnPage(limit: string | undefined): number {
+  return limit === undefined ? onPageDefault : Number(limit);
+}
+export const SnapshotPageWanted = Type.Object({
+  limit: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,5}$', description: `1 to 10000, default ${onPageDefault}.` }),
+  ),
+  after: Type.Optional(Type.String({ description: 'What `next` of the page before was.' })),
+  name: Type.Optional(Type.String({ description: 'Only snapshots of this name.' })),
+});
 
 export const SnapshotPage = Type.Object({
   snapshots: Type.Array(ref(Snapshot), { description: 'Those of a volume are all on one page.' }),
@@ -233,8 +255,12 @@ function pooled({ pool, info, nqn, state, error, encrypted, keyId, settings }: V
   };
 }
 
-export function snapshotBody({ sizeBytes, createdAt, ...names }: SnapshotView): SnapshotBody {
-  return { ...names, sizeBytes: count(sizeBytes), created: date(createdAt) };
+export function snapshotBody(of: SnapshotView | ClusterSnapshotView): SnapshotBody {
+  const { volume, volumeUuid, name, uuid, sizeBytes, createdAt } = of;
+  const body = { volume, volumeUuid, name, uuid, sizeBytes: count(sizeBytes), created: date(createdAt) };
+  if (!('state' in of)) return body;
+  const { state, nodes, waitingFor } = of;
+  return { ...body, state, nodes: [...nodes], ...(waitingFor !== undefined && { waitingFor }) };
 }
 
 export function extentsBody({ ranges, nextOffsetBytes }: PoolRanges): ExtentsBody {

@@ -12,6 +12,7 @@ import type { VolumeRecord } from '../cluster/model/volume.js';
 import { ClusterView, type Stored } from '../cluster/view/cluster-view.js';
 import { decodeMirror, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
+import { decodeSnapshot, type NamedSnapshot, placeOf, snapshotsPrefix } from '../mirrors/snapshot-records.js';
 import { RecordWatch } from '../store/record-watch.js';
 import type { Store, Versioned } from '../store/types.js';
 
@@ -27,6 +28,8 @@ export interface ClusterSnapshot {
   readonly volumes: ReadonlyMap<string, Stored<VolumeRecord>>;
   /** By name of the volume. */
   readonly mirrors: ReadonlyMap<string, StoredMirror>;
+  /** By name of the volume, and their own. */
+  readonly snapshots: ReadonlyMap<string, ReadonlyMap<string, NamedSnapshot>>;
   /** By UUID, of nodes that are not up: since when, by the steady clock, as far as this controller knows. */
   readonly lostSinceMs: ReadonlyMap<string, number>;
   /** By UUID of who refuses this store; not empty: nothing is decided by it. */
@@ -59,12 +62,15 @@ export class ClusterState {
   readonly #view: ClusterView;
   readonly #mirrorsWatch: RecordWatch;
   readonly #mirrors = new Map<string, StoredMirror>();
+  readonly #snapshotsWatch: RecordWatch;
+  readonly #snapshots = new Map<string, Map<string, NamedSnapshot>>();
   readonly #factsWatch: RecordWatch;
   readonly #volumeFacts = new Map<string, Map<string, NodeVolumeFacts>>();
   readonly #lostSinceMs = new Map<string, number>();
   readonly #listeners = new Set<(change: ClusterChange) => void>();
   #hasView = false;
   #hasMirrors = false;
+  #hasSnapshots = false;
   #hasFacts = false;
 
   constructor(options: ClusterStateOptions) {
@@ -93,6 +99,15 @@ export class ClusterState {
         this.#changed('nodes');
       },
     });
+    this.#snapshotsWatch = new RecordWatch({
+      ...{ store, clock, log, prefix: snapshotsPrefix },
+      onPut: (put) => this.#putSnapshot(put),
+      onDelete: (key) => this.#forgetSnapshot(key),
+      onListed: () => {
+        this.#hasSnapshots = true;
+        this.#changed('nodes');
+      },
+    });
     this.#factsWatch = new RecordWatch({
       ...{ store, clock, log, prefix: volumeFactsPrefix },
       onPut: (put) => this.#putVolumeFacts(put),
@@ -111,6 +126,7 @@ export class ClusterState {
   start(): void {
     this.#view.start();
     this.#mirrorsWatch.start();
+    this.#snapshotsWatch.start();
     this.#factsWatch.start();
   }
 
@@ -119,13 +135,13 @@ export class ClusterState {
     if (!this.#hasAll) return undefined;
     const { nodes, facts, volumes, refusals } = this.#view;
     return {
-      ...{ nodes, facts, volumes, refusals, mirrors: this.#mirrors },
+      ...{ nodes, facts, volumes, refusals, mirrors: this.#mirrors, snapshots: this.#snapshots },
       ...{ volumeFacts: this.#volumeFacts, lostSinceMs: this.#lostSinceMs },
     };
   }
 
   get #hasAll(): boolean {
-    return this.#hasView && this.#hasMirrors && this.#hasFacts;
+    return this.#hasView && this.#hasMirrors && this.#hasSnapshots && this.#hasFacts;
   }
 
   /** Calls back after changes, and when all has been read; returns what ends that. */
@@ -135,7 +151,8 @@ export class ClusterState {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#view.close(), this.#mirrorsWatch.close(), this.#factsWatch.close()]);
+    const watches = [this.#mirrorsWatch, this.#snapshotsWatch, this.#factsWatch];
+    await Promise.all([this.#view, ...watches].map((one) => one.close()));
   }
 
   #putMirror({ key, value, revision }: Versioned): void {
@@ -147,6 +164,26 @@ export class ClusterState {
       return;
     }
     this.#changed({ volume: name });
+  }
+
+  #putSnapshot(put: Versioned): void {
+    const { volume, name } = placeOf(put.key);
+    try {
+      const known = this.#snapshots.get(volume) ?? new Map<string, NamedSnapshot>();
+      this.#snapshots.set(volume, known.set(name, decodeSnapshot(put)));
+    } catch (err) {
+      this.#options.log.error({ room: 'controller', volume, err }, `${put.key} cannot be read`);
+      return;
+    }
+    this.#changed({ volume });
+  }
+
+  #forgetSnapshot(key: string): void {
+    const { volume, name } = placeOf(key);
+    const known = this.#snapshots.get(volume);
+    known?.delete(name);
+    if (known?.size === 0) this.#snapshots.delete(volume);
+    this.#changed({ volume });
   }
 
   #putVolumeFacts({ key, value }: Versioned): void {

@@ -43,6 +43,7 @@ export class Planning {
       lostSinceMs: snapshot.lostSinceMs,
       saidOf: (node, volume) => saidOf(snapshot, node, volume),
       mirrorOf: (volume) => snapshot.mirrors.get(volume)?.record,
+      snapshotsOf: (volume) => [...(snapshot.snapshots.get(volume)?.values() ?? [])],
       candidates: () => this.candidates(),
       headsCount: () => this.#counted(),
     };

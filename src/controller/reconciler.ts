@@ -10,14 +10,15 @@ import { volumeKey } from '../cluster/model/keys.js';
 import { refusalText } from '../cluster/model/refusal.js';
 import { encodeVolume } from '../cluster/model/volume-record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
-import type { Store, Write } from '../store/types.js';
+import { snapshotsPrefixOf } from '../mirrors/snapshot-records.js';
+import type { Compare, Store, Write } from '../store/types.js';
 import type { ClusterChange, ClusterSnapshot, ClusterState } from './cluster-state.js';
 import type { Events } from './events.js';
 import { type PlannedStep, Planning } from './planning.js';
 import { isRefused } from './refused-store.js';
 
 export interface ReconcilerOptions {
-  readonly store: Pick<Store, 'commit'>;
+  readonly store: Pick<Store, 'commit' | 'list'>;
   readonly state: ClusterState;
   readonly events: Events;
   readonly clock: Clock;
@@ -41,6 +42,8 @@ const atOnceMax = 32;
 const openMs = 500;
 /** All volumes are looked at so often, whatever was heard of: nothing waits for an oversight forever. */
 const allMs = 30_000;
+/** Of one commit: etcd takes 128 operations. */
+const writesMax = 64;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -146,6 +149,8 @@ export class Reconciler {
   async #make({ volume: { record }, lookedAt, step }: PlannedStep, guard: Term['guard']): Promise<void> {
     const { store, events } = this.#options;
     const key = volumeKey(record.name);
+    const looked = [guard, ...lookedAt];
+    if (step.kind === 'remove' && !(await this.#forgetSnapshots(record.name, looked))) return;
     const writes: Write[] =
       step.kind === 'change'
         ? [{ type: 'put', key, value: encodeVolume(step.to) }]
@@ -153,13 +158,25 @@ export class Reconciler {
             { type: 'delete', key },
             { type: 'delete', key: mirrorsPrefix + record.name },
           ];
-    const { ok } = await store.commit([guard, ...lookedAt], writes);
+    const { ok } = await store.commit(looked, writes);
     // Whoever changed it in between is seen soon. Whether another one leads is told by the signal of the
     // term.
     if (!ok) return;
     const event = { level: 'info', subject: 'volume', name: record.name } as const;
     if (step.kind === 'change') events.tell({ ...event, reason: step.reason, text: step.text });
     else events.tell({ ...event, reason: 'VolumeDeleted', text: 'it is gone, with its data' });
+  }
+
+  /** Before the volume, whose deletion nobody takes back. False: it was changed meanwhile. */
+  async #forgetSnapshots(volume: string, looked: readonly Compare[]): Promise<boolean> {
+    const { store } = this.#options;
+    const { entries } = await store.list(snapshotsPrefixOf(volume));
+    for (let index = 0; index < entries.length; index += writesMax) {
+      const some = entries.slice(index, index + writesMax);
+      const writes = some.map(({ key }) => ({ type: 'delete', key }) as const);
+      if (!(await store.commit(looked, writes)).ok) return false;
+    }
+    return true;
   }
 
   #tellRefusals(refusals: ClusterSnapshot['refusals']): void {

@@ -65,6 +65,24 @@ export interface ClusterVolumeView {
   readonly waitingFor?: string;
 }
 
+export interface ClusterSnapshotView {
+  /** Of its volume. */
+  readonly volume: string;
+  readonly volumeUuid: string;
+  readonly name: string;
+  readonly uuid: string;
+  /** Of the volume when it was taken; 0n: it is not taken yet. */
+  readonly sizeBytes: bigint;
+  /** Seconds since 1970. */
+  readonly createdAt: number;
+  /** degraded: a replica does not have it yet. taking: or somebody is to begin. */
+  readonly state: 'taking' | 'complete' | 'degraded' | 'deleting';
+  /** Names of the nodes that have it. */
+  readonly nodes: readonly string[];
+  /** What it waits for, for a person; absent: nothing. */
+  readonly waitingFor?: string;
+}
+
 export interface ClusterNodeView extends NodeRecord {
   readonly up: boolean;
   /** Of the program; absent: it is not up, as the next two. */

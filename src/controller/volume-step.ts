@@ -21,6 +21,7 @@ import type { Candidate } from '../cluster/placement/candidates.js';
 import { chooseHead } from '../cluster/placement/head.js';
 import { place } from '../cluster/placement/place.js';
 import { nobody } from '../mirrors/record.js';
+import { keptFor, type NamedSnapshot } from '../mirrors/snapshot-records.js';
 import type { MirrorRecord } from '../native/mirror-types.js';
 
 export type VolumeStep =
@@ -42,6 +43,7 @@ export interface StepFacts {
   /** What a node says of its replica of a volume. */
   readonly saidOf: (node: string, volume: string) => NodeVolumeFacts | undefined;
   readonly mirrorOf: (volume: string) => MirrorRecord | undefined;
+  readonly snapshotsOf: (volume: string) => readonly NamedSnapshot[];
   readonly candidates: () => readonly Candidate[];
   /** By UUID of a node: of how many volumes it is to be head. */
   readonly headsCount: () => ReadonlyMap<string, number>;
@@ -153,6 +155,9 @@ function membersStep(volume: VolumeRecord, mirror: MirrorRecord, facts: StepFact
   const others = stay.filter((one) => one !== surplus);
   const missing = others.filter(({ uuid }) => !inSync.has(uuid));
   if (others.length - missing.length < wishes.replicas) return copyStep(missing, facts);
+  const whole = others.filter((one) => !missing.includes(one));
+  const kept = snapshotsStep(volume, surplus, whole, facts);
+  if (kept !== undefined) return kept;
   if (surplus.node === mirror.head && !mirror.headStopped) return wait('its head to move');
   const where = namesOf([surplus], facts);
   return change(removeReplica(volume, surplus.uuid), 'ReplicaLeaves', `its replica on ${where} leaves`);
@@ -164,6 +169,28 @@ function surplusOf(stay: readonly PlacedReplica[], count: number, mirror: Mirror
   const inSync = inSyncOf(mirror);
   const able = stay.filter(({ node }) => node !== mirror.head);
   return able.findLast(({ uuid }) => !inSync.has(uuid)) ?? able.at(-1);
+}
+
+/**
+ * All that are in sync without it have the snapshots that the one has which is to go. Its head looks again
+ * before it leaves: by records that are newer.
+ */
+function snapshotsStep(
+  volume: VolumeRecord,
+  going: PlacedReplica,
+  staying: readonly PlacedReplica[],
+  facts: StepFacts,
+): VolumeStep | undefined {
+  const uuids = staying.map(({ uuid }) => uuid);
+  const kept = keptFor(facts.snapshotsOf(volume.name), going.uuid, uuids);
+  if (kept === undefined) return undefined;
+  const { name, lacking } = kept;
+  if (lacking.length === 0) return wait(`its snapshot '${name}' to be taken`);
+  const to = namesOf(
+    staying.filter(({ uuid }) => lacking.includes(uuid)),
+    facts,
+  );
+  return wait(`a copy of its snapshot '${name}' to ${to}, which is on ${namesOf([going], facts)}`);
 }
 
 /** By the head; of a node that is away only until it is replaced. */

@@ -7,6 +7,7 @@ import { VolumeNotFoundError } from '../base/control-errors.js';
 import { DuplicateVolumeError } from '../base/errors.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import { checkNqn, volumeNqn } from '../base/nqn.js';
+import { VolumeInUseError } from '../base/pool-errors.js';
 import type { QosWords } from '../base/qos.js';
 import { nodeKey, volumeKey } from '../cluster/model/keys.js';
 import { takesNewHeads } from '../cluster/model/node.js';
@@ -22,6 +23,7 @@ import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
 import { placeAll } from '../cluster/placement/place.js';
 import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
+import { decodeSnapshot, snapshotsPrefixOf } from '../mirrors/snapshot-records.js';
 import type { Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import { type Explanation, explainVolume } from './explain.js';
@@ -71,7 +73,7 @@ export class ClusterVolumes {
   /** By name or UUID. */
   get(name: string): ClusterVolumeView {
     const snapshot = this.#options.nodes.snapshot();
-    const record = find(snapshot, name);
+    const record = findVolume(snapshot, name);
     return volumeView(record, snapshot, this.#planning(snapshot).stepOf(record));
   }
 
@@ -124,8 +126,9 @@ export class ClusterVolumes {
 
   /** Answers when it is gone, or after a while: what keeps it is in its view. */
   async delete(name: string, { force = false } = {}): Promise<void> {
-    const known = find(this.#options.nodes.snapshot(), name);
-    await this.#change(known.name, (volume) => {
+    const known = findVolume(this.#options.nodes.snapshot(), name);
+    await this.#change(known.name, async (volume) => {
+      if (volume.state !== 'deleting') await this.#refuseWithSnapshots(volume.name);
       if (!force && volume.state !== 'deleting' && (volume.hosts?.length ?? 0) > 0) {
         throw new ClusterVolumeStateError(
           name,
@@ -185,7 +188,7 @@ export class ClusterVolumes {
         return withSize(volume, sizeBytes, planning.candidates(), planning.saidOf);
       }),
     );
-    const { name: known, uuid } = find(nodes.snapshot(), name);
+    const { name: known, uuid } = findVolume(nodes.snapshot(), name);
     await this.#until(known, (volume) => volume?.uuid !== uuid || volume.wantedSizeBytes === undefined);
     return this.get(name);
   }
@@ -226,6 +229,15 @@ export class ClusterVolumes {
     throw new ClusterVolumeStateError(name, reason);
   }
 
+  /** As a daemon with pools. After the record of the volume was read: a wish for one changes that. */
+  async #refuseWithSnapshots(name: string): Promise<void> {
+    const { entries } = await this.#options.store.list(snapshotsPrefixOf(name));
+    const { length } = entries.filter((entry) => decodeSnapshot(entry).snapshot.state !== 'deleting');
+    if (length === 0) return;
+    const snapshots = length === 1 ? 'a snapshot' : `${length} snapshots`;
+    throw new VolumeInUseError(name, `it has ${snapshots}; delete ${length === 1 ? 'it' : 'them'} first`);
+  }
+
   #isUsable(volume: VolumeRecord): boolean {
     const snapshot = this.#options.nodes.snapshot();
     const health = volumeHealth(volume, snapshot, snapshot.mirrors.get(volume.name)?.record);
@@ -256,15 +268,18 @@ export class ClusterVolumes {
   }
 
   /** The revision by which the record is as `change` left it; what is seen here is no older. */
-  async #change(name: string, change: (volume: VolumeRecord) => VolumeRecord): Promise<bigint> {
+  async #change(
+    name: string,
+    change: (volume: VolumeRecord) => VolumeRecord | Promise<VolumeRecord>,
+  ): Promise<bigint> {
     const { store, nodes } = this.#options;
     failIfRefused(nodes.snapshot());
-    const key = volumeKey(find(nodes.snapshot(), name).name);
+    const key = volumeKey(findVolume(nodes.snapshot(), name).name);
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const found = await store.get(key);
       if (found === undefined) throw new VolumeNotFoundError(name);
       const volume = decodeVolume(key, found.value);
-      const next = change(volume);
+      const next = await change(volume);
       if (next === volume) return this.#seen(volume.name, found.revision);
       const { ok, revision } = await store.commit(
         [{ key, revision: found.revision }],
@@ -323,7 +338,8 @@ function lookUp({ volumes }: ClusterSnapshot, name: string): VolumeRecord | unde
   );
 }
 
-function find(snapshot: ClusterSnapshot, name: string): VolumeRecord {
+/** By name or UUID. */
+export function findVolume(snapshot: ClusterSnapshot, name: string): VolumeRecord {
   const found = lookUp(snapshot, name);
   if (found === undefined) throw new VolumeNotFoundError(name);
   return found;

@@ -7,6 +7,7 @@ import {
   clusterDaemonRoutes,
   clusterNodeRoutes,
   clusterRebuildRoutes,
+  clusterSnapshotRoutes,
   clusterStatusRoutes,
   clusterVolumeRoutes,
   healthRoutes,
@@ -32,6 +33,8 @@ import { clusterStatus } from '../controller/health.js';
 import { Nodes } from '../controller/nodes.js';
 import { Rebuild } from '../controller/rebuild.js';
 import { Reconciler } from '../controller/reconciler.js';
+import { SnapshotReconciler } from '../controller/snapshot-reconciler.js';
+import { ClusterSnapshots } from '../controller/snapshots.js';
 import { ClusterVolumes } from '../controller/volumes.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import { openClusterEtcd } from '../store/cluster-store.js';
@@ -99,11 +102,12 @@ async function open(
   const { replaceAfterMs } = settings;
   const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs });
   const reconciler = new Reconciler({ ...shared, state, events, replaceAfterMs });
+  const snapshots = new SnapshotReconciler({ ...shared, state, events });
   const election = new Election({
     ...shared,
     id,
     name: settings.name,
-    lead: (term) => reconciler.lead(term),
+    lead: async (term) => void (await Promise.all([reconciler.lead(term), snapshots.lead(term)])),
   });
   closing.push(() => election.close());
   election.start();
@@ -128,6 +132,7 @@ async function open(
       ),
       clusterRebuildRoutes(new Rebuild({ ...shared, nodes, events })),
       clusterVolumeRoutes(volumes),
+      clusterSnapshotRoutes(new ClusterSnapshots({ ...shared, state, nodes })),
       clusterDaemonRoutes({ nodes, volumes, version }),
       tokenRoutes(tokens),
       ...(joinTokens === undefined ? [] : [joinTokenRoutes(joinTokens)]),

@@ -7,7 +7,12 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { createApp } from '../../src/api/app.js';
 import { ApiDoors } from '../../src/api/doors.js';
-import { clusterDaemonRoutes, clusterNodeRoutes, clusterVolumeRoutes } from '../../src/api/routes/index.js';
+import {
+  clusterDaemonRoutes,
+  clusterNodeRoutes,
+  clusterSnapshotRoutes,
+  clusterVolumeRoutes,
+} from '../../src/api/routes/index.js';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import { hashToken, makeToken } from '../../src/auth/token.js';
 import { TokenRegistry } from '../../src/auth/token-registry.js';
@@ -21,8 +26,10 @@ import { ClusterState } from '../../src/controller/cluster-state.js';
 import { Events } from '../../src/controller/events.js';
 import { Nodes } from '../../src/controller/nodes.js';
 import { Reconciler } from '../../src/controller/reconciler.js';
+import { ClusterSnapshots } from '../../src/controller/snapshots.js';
 import { ClusterVolumes } from '../../src/controller/volumes.js';
 import { MirrorRecords } from '../../src/mirrors/records.js';
+import { SnapshotRecords } from '../../src/mirrors/snapshot-records.js';
 import { openMemoryStore } from '../../src/store/memory/memory-store.js';
 
 export const nodeId = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -57,7 +64,11 @@ export class ClusterHarness {
       after: (ms, callback) => systemClock.after(Math.min(ms, this.patienceMs), callback),
     },
   });
+  readonly snapshots = new ClusterSnapshots({ ...this.#shared, state: this.state, nodes: this.nodes });
+  /** Why heads take no snapshots; empty: they do. */
+  snapshotTrouble = '';
   readonly #mirrors = new MirrorRecords(this.store);
+  readonly #snapshotRecords = new SnapshotRecords(this.store);
   readonly #doors = new ApiDoors();
   readonly #term = new AbortController();
   readonly #pools = new Map<number, readonly PoolFacts[]>();
@@ -84,6 +95,7 @@ export class ClusterHarness {
       modules: [
         clusterNodeRoutes(source),
         clusterVolumeRoutes(volumes),
+        clusterSnapshotRoutes(this.snapshots),
         clusterDaemonRoutes({ nodes: source, volumes, version: '1.2.3' }),
       ],
     });
@@ -152,6 +164,7 @@ export class ClusterHarness {
       if (record.state !== 'ready' || record.head === undefined) continue;
       await this.#head(record.name, record.head);
       await this.#grow(record.name, promisedBytes(record));
+      await this.#snapshots(record.name, record.sizeBytes);
     }
     for (const [number, pools] of this.#pools) {
       if (this.deaf.has(number)) continue;
@@ -180,6 +193,22 @@ export class ClusterHarness {
     const blocksCount = sizeBytes / BigInt(stored.record.blockSizeBytes);
     if (blocksCount <= stored.record.blocksCount) return;
     await this.#mirrors.swap(name, { ...stored, record: { ...stored.record, blocksCount } });
+  }
+
+  async #snapshots(volume: string, sizeBytes: bigint): Promise<void> {
+    const records = this.#snapshotRecords;
+    const inSync = (await this.#mirrors.get(volume))?.record.members.filter((one) => one.inSync) ?? [];
+    const members = inSync.map(({ uuid }) => uuid);
+    const trouble = this.snapshotTrouble;
+    for (const { name, snapshot } of await records.list(volume)) {
+      if (snapshot.state === 'deleting') {
+        await records.forget(volume, name, snapshot);
+      } else if (snapshot.state === 'wanted') {
+        const begun = await records.put(volume, name, { ...snapshot, state: 'taking' });
+        const done = { ...begun, state: 'complete', sizeBytes, members } as const;
+        await records.put(volume, name, trouble === '' ? done : { ...begun, state: 'deleting', trouble });
+      }
+    }
   }
 
   async #head(name: string, head: string): Promise<void> {

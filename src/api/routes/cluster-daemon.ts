@@ -7,12 +7,11 @@ import type { Nodes } from '../../controller/nodes.js';
 import type { ClusterVolumes } from '../../controller/volumes.js';
 import type { RouteModule } from '../app-types.js';
 import { ClusterPool, ClusterPoolList, clusterPoolBody } from '../cluster-schemas.js';
-import { Name, ref } from '../schemas.js';
-import { Snapshot, SnapshotList } from '../volume-schemas.js';
+import { ref } from '../schemas.js';
 
 export interface ClusterDaemonSource {
   readonly nodes: Pick<Nodes, 'list'>;
-  readonly volumes: Pick<ClusterVolumes, 'get' | 'pools'>;
+  readonly volumes: Pick<ClusterVolumes, 'pools'>;
   readonly version: string;
 }
 
@@ -34,10 +33,7 @@ const Controller = Type.Object(
 
 /** Method and path, and what it would be. */
 const missing = [
-  ['POST', '/v1/snapshots', 'snapshots'],
-  ['POST', '/v1/volumes/:name/snapshots', 'snapshots'],
-  ['DELETE', '/v1/volumes/:name/snapshots/:snapshot', 'snapshots'],
-  ['POST', '/v1/volumes/:name/revert', 'snapshots'],
+  ['POST', '/v1/volumes/:name/revert', 'volumes that are reverted'],
   ['GET', '/v1/volumes/:name/extents', 'lists of what has changed'],
   ['PUT', '/v1/volumes/:name/pods/:podUid', 'reports of pods'],
   ['DELETE', '/v1/volumes/:name/pods/:podUid', 'reports of pods'],
@@ -48,7 +44,6 @@ export function clusterDaemonRoutes({ nodes, volumes, version }: ClusterDaemonSo
   return (app) => {
     app.addSchema(Controller);
     app.addSchema(ClusterPool);
-    app.addSchema(Snapshot);
     app.get(
       '/v1/node',
       {
@@ -73,25 +68,6 @@ export function clusterDaemonRoutes({ nodes, volumes, version }: ClusterDaemonSo
         schema: { summary: 'The pools of all nodes, by name', response: { 200: ClusterPoolList } },
       },
       async () => ({ pools: volumes.pools().map(clusterPoolBody) }),
-    );
-    app.get(
-      '/v1/snapshots',
-      {
-        config: viewer,
-        schema: { summary: 'None: a cluster has no snapshots yet', response: { 200: SnapshotList } },
-      },
-      async () => ({ snapshots: [] }),
-    );
-    app.get(
-      '/v1/volumes/:name/snapshots',
-      {
-        config: viewer,
-        schema: { summary: 'None, of a volume that there is', params: Name, response: { 200: SnapshotList } },
-      },
-      async ({ params }) => {
-        volumes.get(params.name);
-        return { snapshots: [] };
-      },
     );
     for (const [method, url, what] of missing) {
       app.route({

@@ -3,6 +3,7 @@ export { anaRoutes } from './ana.js';
 export { clusterDaemonRoutes } from './cluster-daemon.js';
 export { clusterNodeRoutes } from './cluster-nodes.js';
 export { clusterRebuildRoutes } from './cluster-rebuild.js';
+export { clusterSnapshotRoutes } from './cluster-snapshots.js';
 export { clusterStatusRoutes } from './cluster-status.js';
 export { clusterVolumeRoutes } from './cluster-volumes.js';
 export { healthRoutes } from './health.js';

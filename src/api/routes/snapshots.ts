@@ -10,9 +10,12 @@ import {
   NewSnapshot,
   NewSnapshots,
   Snapshot,
+  SnapshotBoth,
   SnapshotList,
   SnapshotPage,
+  SnapshotPageWanted,
   snapshotBody,
+  snapshotsOnPage,
 } from '../volume-schemas.js';
 
 export type SnapshotsSource = Pick<
@@ -22,15 +25,7 @@ export type SnapshotsSource = Pick<
 
 const viewer = { access: 'viewer' } as const;
 const operator = { access: 'operator' } as const;
-const Both = Type.Object({ name: Type.String(), snapshot: Type.String() });
 const limitDefault = 1024;
-const Page = Type.Object({
-  limit: Type.Optional(
-    Type.String({ pattern: '^[0-9]{1,5}$', description: `1 to 10000, default ${limitDefault}.` }),
-  ),
-  after: Type.Optional(Type.String({ description: 'What `next` of the page before was.' })),
-  name: Type.Optional(Type.String({ description: 'Only snapshots of this name.' })),
-});
 const Wanted = Type.Object({
   snapshot: Type.Optional(
     Type.String({ description: 'What is looked at; default: the volume as it is now.' }),
@@ -58,7 +53,10 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
     );
     app.get(
       '/v1/volumes/:name/snapshots/:snapshot',
-      { config: viewer, schema: { summary: 'One snapshot', params: Both, response: { 200: ref(Snapshot) } } },
+      {
+        config: viewer,
+        schema: { summary: 'One snapshot', params: SnapshotBoth, response: { 200: ref(Snapshot) } },
+      },
       async ({ params }) => snapshotBody(await snapshots.get(params.name, params.snapshot)),
     );
     app.post(
@@ -81,12 +79,12 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
         config: viewer,
         schema: {
           summary: 'The snapshots of all volumes, in pages of whole volumes',
-          querystring: Page,
+          querystring: SnapshotPageWanted,
           response: { 200: SnapshotPage },
         },
       },
       async ({ query: { limit, ...rest } }) => {
-        const countMax = limit === undefined ? limitDefault : Number(limit);
+        const countMax = snapshotsOnPage(limit);
         const { snapshots: found, next } = await snapshots.listAll({ countMax, ...rest });
         return { snapshots: found.map(snapshotBody), ...(next !== undefined && { next }) };
       },
@@ -112,7 +110,7 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
         config: operator,
         schema: {
           summary: 'Deletes a snapshot; clones of it stay',
-          params: Both,
+          params: SnapshotBoth,
           response: { 204: Type.Null({ description: 'It is gone' }) },
         },
       },

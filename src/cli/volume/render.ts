@@ -28,6 +28,14 @@ const snapshotColumns: readonly Column<SnapshotBody>[] = [
   { title: 'uuid', value: ({ uuid }) => uuid },
 ];
 
+/** Of a cluster. */
+const replicatedColumns: readonly Column<SnapshotBody>[] = [
+  ...snapshotColumns.slice(0, -1),
+  { title: 'state', value: ({ state = '' }) => state },
+  { title: 'nodes', value: ({ nodes = [] }) => nodes.join(' ') },
+  ...snapshotColumns.slice(-1),
+];
+
 export function renderVolumes(volumes: readonly VolumeBody[], color: boolean): string {
   const ofCluster = volumes.filter(isOfCluster);
   if (ofCluster.length > 0) return renderClusterVolumes(ofCluster, color);
@@ -35,7 +43,8 @@ export function renderVolumes(volumes: readonly VolumeBody[], color: boolean): s
 }
 
 export function renderSnapshots(snapshots: readonly SnapshotBody[], color: boolean): string {
-  return renderTable(snapshotColumns, snapshots, color);
+  const isOfCluster = snapshots.some(({ nodes }) => nodes !== undefined);
+  return renderTable(isOfCluster ? replicatedColumns : snapshotColumns, snapshots, color);
 }
 
 /** What a controller says in place of a daemon. */

@@ -9,8 +9,10 @@ import { leavingOf, promisedBytes, type VolumeRecord } from '../../../src/cluste
 import { decodeVolume } from '../../../src/cluster/model/volume-record.js';
 import { decodeMirror, nobody, realMembers, type StoredMirror } from '../../../src/mirrors/record.js';
 import { mirrorsPrefix } from '../../../src/mirrors/records.js';
+import { snapshotsPrefix } from '../../../src/mirrors/snapshot-records.js';
 import type { Change } from '../../../src/store/types.js';
 import type { SimReplica } from './sim-engine.js';
+import { SnapshotChecks } from './snapshot-checks.js';
 
 /** The promise that is broken, in words. */
 export class Violation extends Error {}
@@ -28,7 +30,18 @@ export class Checks {
   /** By UUID of the replica. */
   readonly #placedMs = new Map<string, number>();
 
-  constructor(readonly nowMs: () => number) {}
+  readonly snapshots: SnapshotChecks;
+
+  constructor(
+    readonly nowMs: () => number,
+    replicas: () => Iterable<SimReplica>,
+  ) {
+    this.snapshots = new SnapshotChecks({
+      ...{ replicas, volumes: this.volumes, mirrors: this.mirrors },
+      written: (volumeUuid) => this.#written.get(volumeUuid) ?? 0,
+      violated: (text) => void this.violations.push(text),
+    });
+  }
 
   onChange(change: Change): void {
     const { key } = change;
@@ -38,6 +51,7 @@ export class Checks {
       if (change.type === 'delete') this.mirrors.delete(name);
       else this.#onMirror(name, decodeMirror(name, change.value, change.revision));
     }
+    if (key.startsWith(snapshotsPrefix)) this.snapshots.onChange(change);
     if (key.startsWith(volumesPrefix)) {
       const name = key.slice(volumesPrefix.length);
       if (change.type === 'delete') this.#onGone(name);
@@ -99,6 +113,11 @@ export class Checks {
     // Who is left was in sync before, or has been copied to: never a record of others altogether.
     const kept = left.some(({ uuid }) => inSync(before.members).some((one) => one.uuid === uuid));
     this.#must(kept, `'${name}' has no member in sync of those before`);
+    const gone = realMembers(before).filter(
+      ({ uuid }) => !realMembers(stored.record).some((one) => one.uuid === uuid),
+    );
+    const whole = left.map(({ uuid }) => uuid);
+    for (const { uuid } of gone) this.snapshots.onLeft(name, uuid, whole);
   }
 
   #onVolume(volume: VolumeRecord): void {
@@ -179,6 +198,7 @@ export class Checks {
     this.#must(volume?.state === 'deleting', `the record of '${name}' went, and it was ${volume?.state}`);
     const all = volume === undefined ? [] : [...volume.replicas, ...leavingOf(volume)];
     this.#must(all.length === 0, `the record of '${name}' went with ${all.length} replicas`);
+    this.snapshots.onVolumeGone(name);
   }
 
   #must(isSo: boolean, text: string): void {
@@ -187,7 +207,7 @@ export class Checks {
 }
 
 /** What is missing of a volume that is as it should be; undefined: nothing. */
-export function missingOf(volume: VolumeRecord, { mirrors }: Checks): string | undefined {
+export function missingOf(volume: VolumeRecord, { mirrors, snapshots }: Checks): string | undefined {
   const { state, wishes, replicas, head, name } = volume;
   if (state !== 'ready') return `it is ${state}`;
   if (replicas.length !== wishes.replicas) return `it has ${replicas.length} of ${wishes.replicas} replicas`;
@@ -203,5 +223,5 @@ export function missingOf(volume: VolumeRecord, { mirrors }: Checks): string | u
     return `it has ${size} bytes, says ${volume.sizeBytes}, and is to have ${promisedBytes(volume)}`;
   }
   const stale = replicas.filter(({ uuid }) => !members.some((one) => one.uuid === uuid && one.inSync));
-  return stale.length > 0 ? `${stale.length} replicas are not in sync` : undefined;
+  return stale.length > 0 ? `${stale.length} replicas are not in sync` : snapshots.missingOf(volume);
 }

@@ -14,6 +14,8 @@ import { ClusterState } from '../../../src/controller/cluster-state.js';
 import { Events } from '../../../src/controller/events.js';
 import { Nodes } from '../../../src/controller/nodes.js';
 import { Reconciler } from '../../../src/controller/reconciler.js';
+import { SnapshotReconciler } from '../../../src/controller/snapshot-reconciler.js';
+import { ClusterSnapshots } from '../../../src/controller/snapshots.js';
 import { ClusterVolumes } from '../../../src/controller/volumes.js';
 import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { Change } from '../../../src/store/types.js';
@@ -55,6 +57,7 @@ interface ControllerProcess {
   readonly link: StoreLink;
   readonly nodes: Nodes;
   readonly volumes: ClusterVolumes;
+  readonly snapshots: ClusterSnapshots;
 }
 
 export class SimNode {
@@ -92,7 +95,10 @@ export class SimController {
 export class SimCluster implements SimNetwork {
   readonly clock = new SimClock();
   readonly store = new RestorableStore(this.clock);
-  readonly checks = new Checks(() => this.clock.steadyMs());
+  readonly checks = new Checks(
+    () => this.clock.steadyMs(),
+    () => this.nodes.flatMap(({ disk }) => [...disk.replicas.values()]),
+  );
   readonly trace = new Trace();
   readonly nodes: readonly SimNode[];
   readonly controllers: readonly SimController[];
@@ -131,17 +137,19 @@ export class SimCluster implements SimNetwork {
     const nodes = new Nodes({ store: link, state, events });
     const newUuid = () => this.#newUuid();
     const volumes = new ClusterVolumes({ ...shared, state, nodes, replaceAfterMs, newUuid });
+    const snapshots = new ClusterSnapshots({ ...shared, state, nodes, newUuid });
     const reconciler = new Reconciler({ ...shared, state, events, replaceAfterMs });
+    const snapshotReconciler = new SnapshotReconciler({ ...shared, state, events });
     const election = new Election({
       ...shared,
       id: controller.id,
       name: `c${controller.number}`,
-      lead: (term) => {
+      lead: async (term) => {
         this.note(`c${controller.number} leads`);
-        return reconciler.lead(term);
+        await Promise.all([reconciler.lead(term), snapshotReconciler.lead(term)]);
       },
     });
-    controller.process = { clock, link, nodes, volumes };
+    controller.process = { clock, link, nodes, volumes, snapshots };
     this.note(`c${controller.number} starts`);
     const open = async (): Promise<void> => {
       try {
@@ -335,7 +343,7 @@ export class SimCluster implements SimNetwork {
 
 /** Facts and leases come every second. */
 function isTold(key: string): boolean {
-  return /^(?:mirrors|cluster\/(?:nodes|volumes|refusals))\//.test(key);
+  return /^(?:mirrors|mirror-snapshots|cluster\/(?:nodes|volumes|refusals))\//.test(key);
 }
 
 /** What matters of it. */
@@ -350,6 +358,10 @@ function textOf(value: Uint8Array): string {
     const left = leaving === undefined ? '' : ` leaving [${places(leaving)}]`;
     const size = `${sizeBytes}${wanted === undefined ? '' : ` -> ${wanted}`} bytes`;
     return `${state} head=${head ?? '-'} [${places(replicas)}]${left} ${size}`;
+  }
+  if (fields.rests !== undefined) {
+    const { uuid, carrying = [], rests, trouble = '' } = fields;
+    return `${uuid} ${state} at [${members}] on the way to [${carrying}] rests [${rests}] ${trouble}`;
   }
   const all = (members as readonly { uuid: string; inSync: boolean }[]).map(
     ({ uuid, inSync }) => `${uuid}${inSync ? '+' : '-'}`,

@@ -13,7 +13,7 @@ import type {
   ReplicaOptions,
   StoreAnswer,
 } from '../../../src/native/mirror-types.js';
-import type { PoolVolumeInfo } from '../../../src/native/pool-types.js';
+import type { PoolSnapshotInfo, PoolVolumeInfo } from '../../../src/native/pool-types.js';
 import type { VolumeInfo, VolumeOptions } from '../../../src/native/types.js';
 import type { Random } from '../../support/random.js';
 import type { ProcessClock } from './sim-clock.js';
@@ -29,6 +29,13 @@ export interface SimReplica {
   written: number;
   /** What it has room for, durably. */
   sizeBytes: bigint;
+  /** By UUID: their names, and how many acknowledged writes they have. */
+  readonly snapshots: Map<string, SimSnapshot>;
+}
+
+export interface SimSnapshot {
+  readonly name: string;
+  readonly written: number;
 }
 
 export interface SimDisk {
@@ -133,11 +140,32 @@ export class SimEngine implements AgentEngine {
     if (found === undefined) throw new Error(`there is no pool volume '${name}'`);
     const replica = [...disk.replicas.keys()].find((uuid) => replicaDataName(uuid) === name);
     if (replica !== undefined) {
+      if ((disk.replicas.get(replica)?.snapshots.size ?? 0) > 0) throw new Error(`'${name}' has snapshots`);
       if (this.served.has(replica)) throw new Error(`the pool volume '${name}' is used`);
       network.onDiscard(node, replica);
       disk.replicas.delete(replica);
     }
     disk.volumes.delete(name);
+  }
+
+  async poolSnapshots(_pool: string, volume: string): Promise<readonly PoolSnapshotInfo[]> {
+    await this.#pass();
+    const snapshots = this.#replicaOf(volume)?.snapshots ?? new Map<string, SimSnapshot>();
+    return [...snapshots].map(([uuid, { name }]) => ({ name, uuid, sizeBytes: 0n, createdAt: 0 }));
+  }
+
+  async deletePoolSnapshot(_pool: string, volume: string, name: string): Promise<void> {
+    await this.#pass();
+    const { network, node } = this.options;
+    const replica = this.#replicaOf(volume);
+    const found = [...(replica?.snapshots ?? [])].find(([, snapshot]) => snapshot.name === name);
+    if (replica === undefined || found === undefined) throw new Error(`there is no snapshot '${name}'`);
+    network.onDiscard(node, replica.uuid); // one goes by its replica only with that
+    replica.snapshots.delete(found[0]);
+  }
+
+  #replicaOf(volume: string): SimReplica | undefined {
+    return [...this.options.disk.replicas.values()].find(({ uuid }) => replicaDataName(uuid) === volume);
   }
 
   async addReplica({ name, uuid, volume = '', volumeUuid = '', content = 'nothing' }: ReplicaOptions) {
@@ -147,7 +175,8 @@ export class SimEngine implements AgentEngine {
     if (data === undefined) throw new Error(`there is no pool volume '${volume}'`);
     if (this.served.has(name)) throw new Error(`there is a replica '${name}' already`);
     const { sizeBytes } = data;
-    const disk = replicas.get(uuid) ?? { uuid, volumeUuid, content, maxEpoch: 0n, written: 0, sizeBytes };
+    const blank = { uuid, volumeUuid, content, maxEpoch: 0n, written: 0, sizeBytes, snapshots: new Map() };
+    const disk = replicas.get(uuid) ?? blank;
     replicas.set(uuid, disk);
     this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
     return this.#info(name);
@@ -200,9 +229,20 @@ export class SimEngine implements AgentEngine {
     await this.#pass();
     const head = this.#head(volume);
     const { state, record, isChanging: changing, growthTrouble: changeTrouble } = head;
+    const snapshots = head.snapshots.info;
     const counts = { unreconciledRegions: 0, markedRegions: 0 };
     const trouble = changeTrouble === undefined ? {} : { changeTrouble };
-    return { volume, state, activity: state, record, changing, members: [], ...counts, ...trouble };
+    return {
+      volume,
+      state,
+      activity: state,
+      record,
+      changing,
+      members: [],
+      ...counts,
+      ...trouble,
+      ...snapshots,
+    };
   }
 
   async addMirrorMember(volume: string, member: MirrorMemberOptions): Promise<void> {
@@ -217,13 +257,25 @@ export class SimEngine implements AgentEngine {
 
   async startMirrorVerify(): Promise<void> {}
 
-  async snapshotMirror(): Promise<void> {}
+  async snapshotMirror(volume: string, uuid: string, name: string): Promise<void> {
+    await this.#pass();
+    this.#head(volume).snapshots.take(uuid, name);
+  }
 
-  async deleteMirrorSnapshot(): Promise<void> {}
+  async deleteMirrorSnapshot(volume: string, uuid: string): Promise<void> {
+    await this.#pass();
+    this.#head(volume).snapshots.remove(uuid);
+  }
 
-  async carryMirrorSnapshot(): Promise<void> {}
+  async carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void> {
+    await this.#pass();
+    this.#head(volume).snapshots.carry(uuid, from, to);
+  }
 
-  async cancelMirrorCarry(): Promise<void> {}
+  async cancelMirrorCarry(volume: string): Promise<void> {
+    await this.#pass();
+    this.#head(volume).snapshots.cancelCarry();
+  }
 
   async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
     await this.#pass();

@@ -15,6 +15,7 @@ import type {
 import type { Random } from '../../support/random.js';
 import type { ProcessClock } from './sim-clock.js';
 import type { ServedReplica, SimEngine, SimNetwork, SimReplica } from './sim-engine.js';
+import { SimHeadSnapshots } from './sim-head-snapshots.js';
 
 export interface SimHeadOptions {
   readonly mirror: MirrorOptions;
@@ -49,9 +50,14 @@ export class SimHead {
   /** Why it did not become larger the last time. */
   growthTrouble: string | undefined;
   #stopped: (() => void)[] = [];
+  readonly snapshots: SimHeadSnapshots;
 
   constructor(options: SimHeadOptions) {
     this.#options = options;
+    this.snapshots = new SimHeadSnapshots({
+      ...{ random: options.random, state: () => this.#state, record: () => this.#record },
+      use: (uuid) => this.#use(uuid)?.disk,
+    });
     this.#record = options.mirror.record;
     for (const member of options.mirror.members) {
       if (member.uuid !== nobody) this.#members.set(member.uuid, { member, awaySinceMs: undefined });
@@ -193,6 +199,7 @@ export class SimHead {
     if (replicas.length === inSync.length && inSync.length >= this.#record.minInSync) {
       network.onWritten(volumeUuid, replicas, sizeOf(this.#record));
     }
+    this.snapshots.tick(replicas);
     const change = this.#change;
     if (change?.growTo !== undefined) {
       this.#makeLarger(change.growTo, inSync.length, replicas);

@@ -22,6 +22,9 @@ export interface RunResult {
   /** What went wrong; empty: nothing. */
   readonly failures: readonly string[];
   readonly volumes: number;
+  /** Completed, and carried to a replica that lacked one. */
+  readonly snapshots: number;
+  readonly carried: number;
   /** An old copy of the store was put back, and put right. */
   readonly restored: boolean;
   readonly virtualSeconds: number;
@@ -100,6 +103,7 @@ class Run {
     const ok = failures.length === 0;
     return {
       ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount, restored: this.#isRestored },
+      ...{ snapshots: cluster.checks.snapshots.completed, carried: cluster.checks.snapshots.carried },
       virtualSeconds: cluster.clock.steadyMs() / 1000,
       ...cluster.trace.sum(),
       ...(!ok && { trace: cluster.trace.lines }),
@@ -133,6 +137,8 @@ class Run {
     [4, () => this.#deleteVolume()],
     [5, () => this.#moveHead()],
     [7, () => this.#resize()],
+    [12, () => this.#takeSnapshot()],
+    [5, () => this.#deleteSnapshot()],
     [3, () => this.#act('cordon')],
     [4, () => this.#act('drain')],
     [5, () => this.#act('evacuate')],
@@ -187,7 +193,30 @@ class Run {
     const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.keys()])];
     if (controller === undefined || volume === undefined) return;
     this.cluster.note(`delete ${volume}`);
+    // With snapshots it is refused; mostly somebody deletes them before.
+    if (this.random.below(4) > 0) {
+      for (const { name } of this.cluster.checks.snapshots.of(volume)) {
+        this.#ask(() => controller.snapshots.delete(volume, name));
+      }
+    }
     this.#ask(() => controller.volumes.delete(volume, { force: this.random.below(2) === 0 }));
+  }
+
+  /** Some names are used again and again. */
+  #takeSnapshot(): void {
+    const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.keys()])];
+    if (controller === undefined || volume === undefined) return;
+    const name = `s${this.random.below(4)}`;
+    this.cluster.note(`take snapshot ${volume}/${name}`);
+    this.#ask(() => controller.snapshots.createOne(volume, name));
+  }
+
+  #deleteSnapshot(): void {
+    const [controller, volume] = [this.#controller(), this.#one([...this.cluster.checks.volumes.keys()])];
+    const found = this.#one(this.cluster.checks.snapshots.of(volume ?? ''));
+    if (controller === undefined || volume === undefined || found === undefined) return;
+    this.cluster.note(`delete snapshot ${volume}/${found.name}`);
+    this.#ask(() => controller.snapshots.delete(volume, found.name));
   }
 
   #moveHead(): void {
@@ -383,5 +412,5 @@ function isForPerson(waitingFor: string): boolean {
 }
 
 function isOfClusterRecord(key: string): boolean {
-  return /^(?:mirrors|cluster\/(?:nodes|volumes))\//.test(key);
+  return /^(?:mirrors|mirror-snapshots|cluster\/(?:nodes|volumes))\//.test(key);
 }

@@ -8,6 +8,7 @@ import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
 import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
+import { SnapshotRecords } from '../../../src/mirrors/snapshot-records.js';
 import { StoreBridge } from '../../../src/mirrors/store-bridge.js';
 import { gib, PoolHarness } from '../../support/pool-harness.js';
 
@@ -50,6 +51,7 @@ async function start(): Promise<void> {
   node = new NodeVolumes({
     ...{ engine, store, records, bridge, clock, log, node: here.node, onFacts: () => undefined },
     host: { hostNqn: 'nqn.2026-11.dev.ballast:host:1', hostId: uuid('1') },
+    ...{ snapshots: new SnapshotRecords(store), onHead: () => undefined },
   });
   engine.listenToMirrors({
     onStoreRequest: (request) => bridge.request(request),
@@ -401,6 +403,7 @@ it('deletes no data by a record that is older than the order', async () => {
       poolNames: new PoolNames(engine),
       records: { get: async () => stored },
       bridge: { serve: () => undefined },
+      snapshots: { forgetMember: async () => undefined, list: async () => [] },
     },
     leaving,
   );
@@ -440,6 +443,45 @@ describe('the data of a replica', () => {
     expect(await said()).toMatchObject([{ replica: here.replica, state: 'discarded' }]);
     await node.apply([]);
     expect(await said()).toEqual([]);
+  });
+
+  it('goes with its snapshots', async () => {
+    await serving();
+    const { engine } = pools;
+    const snapshot = { volume: `replica.${here.replica}`, name: 's', uuid: uuid('6') };
+    await engine.createPoolSnapshots('p', [snapshot]);
+    await node.apply([{ ...db, state: 'deleting' }]);
+    expect(await inPool()).toEqual([]);
+    expect(await said()).toMatchObject([{ state: 'discarded' }]);
+  });
+
+  it('that is made anew, as its disk was replaced, is not said to have the snapshots of before', async () => {
+    const snapshots = new SnapshotRecords(pools.store);
+    const known = { revision: 0n, begun: 0n, uuid: uuid('6'), createdAt: 0, sizeBytes: 0n, rests: [] };
+    const members = [here.replica, there.replica];
+    await snapshots.put('db', 's', { ...known, state: 'complete', members, carrying: [] });
+    await records.swap('db', { ...newMirror, record: { ...newMirror.record, epoch: 2n, head: there.node } });
+    await node.apply([db]);
+    expect((await snapshots.get('db', 's'))?.members).toEqual([there.replica]);
+  });
+
+  it('of one that leaves stays a member while it alone has a snapshot', async () => {
+    await serving();
+    const { engine } = pools;
+    const snapshots = new SnapshotRecords(pools.store);
+    const known = { revision: 0n, begun: 0n, uuid: uuid('6'), createdAt: 0, sizeBytes: 0n, rests: [] };
+    const at = { ...known, state: 'complete', members: [there.replica], carrying: [] } as const;
+    const stored = await snapshots.put('db', 's', at);
+    const leaving = { ...db, members: [here.replica] };
+    await node.apply([leaving]);
+    const isMember = async () =>
+      (await records.get('db'))?.record.members.some((one) => one.uuid === there.replica);
+    expect(await isMember()).toBe(true);
+    expect(engine.mirrors.head('db').changing).toBe(false);
+    await snapshots.put('db', 's', { ...stored, members: [there.replica, here.replica] });
+    pools.clock.advance(retryMs);
+    await settled();
+    expect(await isMember()).toBe(false);
   });
 
   it('is found deleted after a restart, too', async () => {

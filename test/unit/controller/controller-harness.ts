@@ -42,8 +42,8 @@ export class ControllerHarness {
     },
   };
   readonly mirrors = new MirrorRecords(this.memory);
-  readonly #log = pino({ level: 'silent' });
-  readonly #shared = { store: this.store, clock: this.clock, log: this.#log };
+  readonly log = pino({ level: 'silent' });
+  readonly #shared = { store: this.store, clock: this.clock, log: this.log };
   readonly state = new ClusterState(this.#shared);
   readonly events = new Events(this.#shared);
   readonly nodes = new Nodes({ store: this.store, state: this.state, events: this.events });

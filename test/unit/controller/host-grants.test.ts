@@ -94,6 +94,7 @@ describe('nodes that do not keep to a record yet', () => {
       ),
       volumes: new Map(),
       mirrors: new Map(mirrors as never),
+      snapshots: new Map(),
       lostSinceMs: new Map(),
       refusals: new Map(),
     };

@@ -4,6 +4,7 @@ import type { NodeState } from '../../../src/cluster/model/node.js';
 import { createVolume, type VolumeRecord, volumeReady, wantHead } from '../../../src/cluster/model/volume.js';
 import { type Candidate, candidatesOf } from '../../../src/cluster/placement/candidates.js';
 import type { StepFacts } from '../../../src/controller/volume-step.js';
+import type { NamedSnapshot } from '../../../src/mirrors/snapshot-records.js';
 import type { MirrorRecord } from '../../../src/native/mirror-types.js';
 import { good, id, nodeOf, poolOf } from '../cluster/placement-cluster.js';
 
@@ -50,6 +51,7 @@ export interface Situation {
     Record<number, { readonly state: string; readonly replica?: string; readonly error?: string }>
   >;
   readonly mirror?: Partial<MirrorRecord> | 'lost';
+  readonly snapshots?: readonly NamedSnapshot[];
   readonly volumes?: readonly VolumeRecord[];
   readonly headsCount?: Readonly<Record<number, number>>;
 }
@@ -74,6 +76,7 @@ export function factsOf(situation: Situation = {}): StepFacts {
       const found = awayMs[number] === undefined ? said[number] : undefined;
       return found && { replica: replicaOf(number), ...found };
     },
+    snapshotsOf: () => situation.snapshots ?? [],
     mirrorOf: () => (situation.mirror === 'lost' ? undefined : { ...mirror, ...situation.mirror }),
     candidates,
     headsCount: () =>

@@ -9,6 +9,7 @@ import {
 } from '../../../src/cluster/model/volume.js';
 import { nextVolumeStep } from '../../../src/controller/volume-step.js';
 import { nobody } from '../../../src/mirrors/record.js';
+import type { NamedSnapshot, StoredSnapshot } from '../../../src/mirrors/snapshot-records.js';
 import { id } from '../cluster/placement-cluster.js';
 import {
   factsOf,
@@ -132,6 +133,34 @@ describe('a replica that has to leave', () => {
     const gone = step({ ...evacuating, mirror, said: { 3: { state: 'discarded' } } }, to);
     expect(gone).toMatchObject({ kind: 'change', reason: 'ReplicaDeleted' });
     expect(gone.kind === 'change' && leavingOf(gone.to)).toEqual([]);
+  });
+
+  describe('and has a snapshot', () => {
+    const mirror = membersOf(1, 2, 3, 4);
+    const has = (state: StoredSnapshot['state'], ...numbers: readonly number[]) => ({
+      name: 's',
+      snapshot: { ...blank, state, members: numbers.map(replicaOf) },
+    });
+    const blank = {
+      ...{ revision: 1n, begun: 1n, uuid: id(300), createdAt: 0, sizeBytes: 0n, carrying: [], rests: [] },
+    };
+    const leaves = (...snapshots: readonly NamedSnapshot[]) =>
+      step({ ...evacuating, mirror, snapshots }, onFour);
+
+    it('waits until all that stay and are in sync have it, and for none that it does not have', () => {
+      expect(leaves(has('complete', 1, 2, 3))).toEqual({
+        ...{ kind: 'wait', for: "a copy of its snapshot 's' to 'node004', which is on 'node003'" },
+      });
+      for (const snapshot of [has('complete', 1, 2, 3, 4), has('complete', 1), has('deleting', 3)]) {
+        expect(leaves(snapshot)).toMatchObject({ kind: 'change', reason: 'ReplicaLeaves' });
+      }
+    });
+
+    it('waits while one is taken, as it is not known who will have it', () => {
+      const snapshots = [has('complete', 1, 2, 3, 4), has('taking')];
+      expect(leaves(...snapshots)).toEqual({ kind: 'wait', for: "its snapshot 's' to be taken" });
+      expect(leaves(has('wanted'))).toMatchObject({ kind: 'wait' });
+    });
   });
 
   it('leaves only when its head has gone elsewhere', () => {

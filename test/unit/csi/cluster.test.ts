@@ -156,6 +156,41 @@ describe('a volume of a cluster', () => {
     await expect.poll(() => expand(3n * gib)).toMatchObject({ capacityBytes: String(3n * gib) });
   });
 
+  it('has snapshots, each once, which have to go before it', async () => {
+    await start({}, {});
+    const { volumeId } = (await create({ parameters: { replicas: '2' } })).volume;
+    const take = (name: string, of = volumeId) => call('CreateSnapshot', { name, sourceVolumeId: of });
+    const { snapshot } = await take('s');
+    expect(snapshot).toMatchObject({ sourceVolumeId: volumeId, readyToUse: true, sizeBytes: String(gib) });
+    expect(await take('s')).toEqual({ snapshot });
+    const other = (await create({ name: 'w', parameters: { replicas: '2' } })).volume.volumeId;
+    expect(await take('s', other)).toBe('ALREADY_EXISTS');
+    await take('t', other);
+    const listed = async (request: object = {}) => {
+      const { entries } = await call('ListSnapshots', request);
+      return (entries as (typeof entry)[]).map((one) => one.snapshot.sourceVolumeId);
+    };
+    const entry = { snapshot: { sourceVolumeId: '' } };
+    expect((await listed()).sort()).toEqual([volumeId, other].sort());
+    expect(await listed({ sourceVolumeId: other })).toEqual([other]);
+    expect(await call('DeleteVolume', { volumeId })).toBe('FAILED_PRECONDITION');
+    const { snapshotId } = snapshot;
+    expect(await call('DeleteSnapshot', { snapshotId })).toEqual({});
+    expect(await call('DeleteSnapshot', { snapshotId })).toEqual({});
+    expect(await listed({ snapshotId })).toEqual([]);
+    expect(await call('DeleteVolume', { volumeId })).toEqual({});
+  });
+
+  it('has no snapshot that its head could not take', async () => {
+    await start({});
+    const { volumeId } = (await create({ parameters: { replicas: '1' } })).volume;
+    cluster.snapshotTrouble = 'member x took none: no space';
+    expect(await call('CreateSnapshot', { name: 's', sourceVolumeId: volumeId })).toBe('FAILED_PRECONDITION');
+    expect(client.lastRefusal).toContain('member x took none: no space');
+    expect(await call('ListSnapshots')).toMatchObject({ entries: [] });
+    expect(await call('DeleteVolume', { volumeId })).toEqual({});
+  });
+
   it('says what a cluster cannot do yet', async () => {
     await start({});
     const { volume } = await create({ parameters: { replicas: '1' } });
@@ -163,11 +198,11 @@ describe('a volume of a cluster', () => {
     const refusals = [
       create({ name: 'e', parameters: { replicas: '1', encrypted: 'true' } }),
       create({ name: 'c', volumeContentSource: { volume: { volumeId } } }),
-      call('CreateSnapshot', { name: 's', sourceVolumeId: volumeId }),
     ];
     expect(await Promise.all(refusals)).toEqual(refusals.map(() => 'UNIMPLEMENTED'));
     expect(client.lastRefusal).toContain('a cluster cannot have');
     expect(await call('ListSnapshots')).toMatchObject({ entries: [] });
+    expect(cluster.snapshots.list(volumeId)).toEqual([]); // neither of the clone that was asked for
     expect(cluster.volumes.list()).toHaveLength(1);
   });
 });

@@ -1,0 +1,102 @@
+// What the leading controller does about snapshots, beside volumes (reconciler.ts): those that nobody took in
+// time, or that nobody has any more, are to go. All else of them is done by the agents of heads. Nobody waits
+// for it, so all of them are looked at now and then, by the records that this controller has anyway.
+import { type Clock, pause } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+import type { Term } from '../cluster/election/election.js';
+import { mirrorsPrefix } from '../mirrors/records.js';
+import { encodeSnapshot, type NamedSnapshot, snapshotKey } from '../mirrors/snapshot-records.js';
+import type { Store } from '../store/types.js';
+import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
+import type { Events } from './events.js';
+import { isRefused } from './refused-store.js';
+import { nextSnapshotStep, type SnapshotStep } from './snapshot-step.js';
+
+export interface SnapshotReconcilerOptions {
+  readonly store: Pick<Store, 'commit'>;
+  readonly state: Pick<ClusterState, 'snapshot'>;
+  readonly events: Pick<Events, 'tell'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export const lookMs = 5_000;
+
+export class SnapshotReconciler {
+  readonly #options: SnapshotReconcilerOptions;
+  /** Since when they are wanted, by their keys, as far as is known; by the steady clock. */
+  #wantedSinceMs = new Map<string, number>();
+
+  constructor(options: SnapshotReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Until the term ends. */
+  async lead({ signal, guard }: Term): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#wantedSinceMs = new Map();
+    while (!signal.aborted) {
+      try {
+        await this.#look(guard, signal);
+      } catch (err) {
+        log.warn({ room: 'controller', err }, 'a snapshot could not be given up; tried again');
+      }
+      await pause(clock, lookMs, signal);
+    }
+  }
+
+  async #look(guard: Term['guard'], signal: AbortSignal): Promise<void> {
+    const { snapshot: cluster } = this.#options.state;
+    if (cluster === undefined || isRefused(cluster)) return;
+    const steps = this.#steps(cluster);
+    for (const step of steps) {
+      if (signal.aborted) return;
+      await this.#make(step, guard);
+    }
+  }
+
+  #steps(cluster: ClusterSnapshot): readonly PlannedStep[] {
+    const nowMs = this.#options.clock.steadyMs();
+    const before = this.#wantedSinceMs;
+    this.#wantedSinceMs = new Map();
+    const nameOf = (node: string) => cluster.nodes.get(node)?.record.name ?? node;
+    return [...cluster.snapshots].flatMap(([volume, snapshots]) => {
+      const record = cluster.volumes.get(volume)?.record;
+      if (record === undefined) return []; // of one that is gone, or not seen yet
+      const mirror = cluster.mirrors.get(volume)?.record;
+      return [...snapshots.values()].flatMap((named) => {
+        const key = snapshotKey(volume, named.name);
+        const { state } = named.snapshot;
+        const sinceMs = before.get(key) ?? nowMs;
+        if (state === 'wanted' || state === 'taking') this.#wantedSinceMs.set(key, sinceMs);
+        const step = nextSnapshotStep(record, named, { mirror, nameOf, wantedForMs: nowMs - sinceMs });
+        const mirrorRevision = mirror?.revision ?? 0n;
+        return step.kind === 'change' ? [{ volume, mirrorRevision, named, step }] : [];
+      });
+    });
+  }
+
+  async #make(
+    { volume, mirrorRevision, named: { name, snapshot }, step }: PlannedStep,
+    guard: Term['guard'],
+  ): Promise<void> {
+    const { store, events } = this.#options;
+    const key = snapshotKey(volume, name);
+    const looked = { key, revision: snapshot.revision };
+    // Who has it is judged by its members: as they are, not as they were.
+    const members = { key: mirrorsPrefix + volume, revision: mirrorRevision };
+    const value = encodeSnapshot(step.to);
+    const { ok } = await store.commit([guard, looked, members], [{ type: 'put', key, value }]);
+    if (!ok) return; // its head was faster, or somebody else leads
+    const { reason, text } = step;
+    events.tell({ level: 'warning', subject: 'volume', name: volume, reason, text });
+  }
+}
+
+interface PlannedStep {
+  readonly volume: string;
+  /** Of the mirror record by which it was decided; 0: there was none. */
+  readonly mirrorRevision: bigint;
+  readonly named: NamedSnapshot;
+  readonly step: Extract<SnapshotStep, { readonly kind: 'change' }>;
+}
