@@ -13,8 +13,9 @@ export interface HeadMembers {
 }
 
 /**
- * `here`: UUID of the replica of this node. True: they are what is wanted, or it is for another head. One that
- * is to leave stays while it has a snapshot that those in sync lack: they get it meanwhile (node-snapshots.ts).
+ * `here`: UUID of the replica of this node. True: they are what is wanted, or it is for another head. One
+ * that is to leave stays while it has a snapshot that those in sync lack: they get it meanwhile
+ * (node-snapshots.ts).
  */
 export async function ensureMembers(
   { engine, snapshots }: HeadMembers,

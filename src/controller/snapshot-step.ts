@@ -1,6 +1,7 @@
 // The next step of a snapshot of a volume, decided from what the store says, by nothing else. Pure. What must
-// stay true: one that is not as it should be has an owner of its next step, which is the agent of the volume's
-// head (src/agent/node-snapshots.ts), whoever the volume itself waits for, or this; `for` says what it is.
+// stay true: one that is not as it should be has an owner of its next step, which is the agent of the head of
+// its volume (src/agent/node-snapshots.ts), whoever the volume itself waits for, or this; `for` says what it
+// is.
 import { leavingOf, type VolumeRecord } from '../cluster/model/volume.js';
 import { realMembers } from '../mirrors/record.js';
 import type { NamedSnapshot, StoredSnapshot } from '../mirrors/snapshot-records.js';

@@ -1,7 +1,7 @@
-// Snapshots of the volumes of a cluster, as they are asked for. A request writes what is wanted into its record
-// and waits; the agent of the volume's head does it (src/agent/node-snapshots.ts). Any
-// controller takes requests. One that is not taken in time is not wanted any more: who was told that there is
-// none must not find one later.
+// Snapshots of the volumes of a cluster, as they are asked for. A request writes what is wanted into its
+// record and waits; the agent of the volume's head does it (src/agent/node-snapshots.ts). Any controller
+// takes requests. One that is not taken in time is not wanted any more: who was told that there is none
+// must not find one later.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { ClusterUnsupportedError, ClusterVolumeStateError } from '../base/cluster-errors.js';

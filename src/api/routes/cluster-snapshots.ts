@@ -1,5 +1,5 @@
-// Snapshots of the volumes of a cluster, under the paths and in the words of a daemon with pools: who speaks to
-// one can speak to the other.
+// Snapshots of the volumes of a cluster, under the paths and in the words of a daemon with pools: who speaks
+// to one can speak to the other.
 
 import { Type } from '@sinclair/typebox';
 import type { ClusterSnapshots } from '../../controller/snapshots.js';
