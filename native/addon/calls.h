@@ -4,7 +4,7 @@
 
 #include <napi.h>
 
-#include "engine/mirror_config.h"
+#include "engine/engine.h"
 
 namespace ballast::addon {
 
@@ -20,9 +20,11 @@ void export_history_calls(Napi::Env env, Napi::Object exports);     // history_c
 
 // Deliver what heads of this engine want of the store, as ["store", engine, volume, revision, record], what
 // becomes of them, as ["head", engine, volume, state], and whether heads use replicas of this engine, as
-// ["seal", engine, replica, boolean]. The environment outlives the engine.
+// ["seal", engine, replica, boolean]; and that hosts are lost (target.h), as ["lost", engine, NQN of the
+// subsystem, NQN of the host, keepAliveMs, silentMs]. The environment outlives the engine.
 engine::StoreRequestSink store_request_sink(Environment& environment, uint32_t engine_id);
 engine::HeadStateSink head_state_sink(Environment& environment, uint32_t engine_id);
 engine::ReplicaSealSink replica_seal_sink(Environment& environment, uint32_t engine_id);
+engine::HostLostSink host_lost_sink(Environment& environment, uint32_t engine_id);
 
 }  // namespace ballast::addon

@@ -51,7 +51,7 @@ Napi::Value from_pool_ranges(Napi::Env env, const bdev::pool::Ranges& ranges);
 Napi::Value from_address(Napi::Env env, const SocketAddress& address);
 Napi::Value from_paths(Napi::Env env, const std::vector<initiator::PathInfo>& paths);
 Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo& info);
-Napi::Value from_texts(Napi::Env env, const std::vector<std::string>& texts);
+Napi::Value from_hosts(Napi::Env env, const std::vector<target::ConnectedHost>& hosts);
 Napi::Value from_discovery(Napi::Env env, const std::vector<initiator::DiscoveryEntry>& entries);
 Napi::Value from_perf_result(Napi::Env env, const engine::PerfResult& result);
 

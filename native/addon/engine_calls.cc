@@ -21,6 +21,7 @@ Napi::Value engine_start(const Napi::CallbackInfo& info) {
         handle.engine->set_store_request_sink(store_request_sink(environment, handle.id));
         handle.engine->set_head_state_sink(head_state_sink(environment, handle.id));
         handle.engine->set_replica_seal_sink(replica_seal_sink(environment, handle.id));
+        handle.engine->set_host_lost_sink(host_lost_sink(environment, handle.id));
         event.succeed();
       });
   return Napi::Number::New(info.Env(), handle.id);
@@ -110,11 +111,11 @@ Napi::Value engine_drop_host(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (engine, op, nqn): texts
+// (engine, op, nqn): [{nqn, keepAliveMs, silentMs, ending}]
 Napi::Value engine_hosts(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
                     [nqn = to_text(info[2])](engine::Engine& engine, OperationEvent& event) {
-                      finish(event, engine.hosts(nqn), from_texts);
+                      finish(event, engine.hosts(nqn), from_hosts);
                     });
   return info.Env().Undefined();
 }

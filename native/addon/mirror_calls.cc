@@ -209,6 +209,15 @@ engine::ReplicaSealSink replica_seal_sink(Environment& environment, uint32_t eng
   };
 }
 
+engine::HostLostSink host_lost_sink(Environment& environment, uint32_t engine_id) {
+  return [&environment, engine_id](const target::LostHost& host) {
+    environment.post(*new NoticeEvent(environment, [engine_id, host](Napi::Env env) {
+      return tuple(env, "lost", engine_id, host.subsystem_nqn, host.nqn, host.keep_alive_ms,
+                   static_cast<double>(host.silent_ns / k_ns_per_ms));
+    }));
+  };
+}
+
 void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("replicaAdd", Napi::Function::New(env, replica_add));
   exports.Set("replicaRemove", Napi::Function::New(env, replica_remove));

@@ -316,9 +316,16 @@ Napi::Value from_controller_info(Napi::Env env, const initiator::ControllerInfo&
   return object;
 }
 
-Napi::Value from_texts(Napi::Env env, const std::vector<std::string>& texts) {
-  Napi::Array array = Napi::Array::New(env, texts.size());
-  for (uint32_t i = 0; i < texts.size(); ++i) array.Set(i, texts[i]);
+Napi::Value from_hosts(Napi::Env env, const std::vector<target::ConnectedHost>& hosts) {
+  Napi::Array array = Napi::Array::New(env, hosts.size());
+  for (uint32_t i = 0; i < hosts.size(); ++i) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("nqn", hosts[i].nqn);
+    object.Set("keepAliveMs", hosts[i].keep_alive_ms);
+    object.Set("silentMs", static_cast<double>(hosts[i].silent_ns / k_ns_per_ms));
+    object.Set("ending", hosts[i].is_ending);
+    array.Set(i, object);
+  }
   return array;
 }
 

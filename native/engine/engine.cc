@@ -113,7 +113,7 @@ Outcome Engine::drop_host(const std::string& volume, const std::string& host_nqn
   return volumes_->drop_host(volume, host_nqn, std::move(done));
 }
 
-Result<std::vector<std::string>> Engine::hosts(const std::string& nqn) {
+Result<std::vector<target::ConnectedHost>> Engine::hosts(const std::string& nqn) {
   BALLAST_ASSERT(!closed_);
   return volumes_->hosts(nqn);
 }
@@ -191,6 +191,11 @@ void Engine::begin_demotions(const std::vector<std::string>& volumes) {
 void Engine::set_head_state_sink(HeadStateSink sink) {
   BALLAST_ASSERT(!closed_);
   mirrors_->set_head_state_sink(std::move(sink));
+}
+
+void Engine::set_host_lost_sink(HostLostSink sink) {
+  BALLAST_ASSERT(!closed_);
+  target_->set_host_lost_sink(std::move(sink));
 }
 
 void Engine::set_replica_seal_sink(ReplicaSealSink sink) {

@@ -40,6 +40,8 @@ struct ListenConfig {
       advertised;  // what the discovery log says; empty: `address`. Port 0: the bound one
 };
 
+using HostLostSink = target::Target::HostLost;
+
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> start(const EngineOptions& options);
@@ -60,8 +62,8 @@ class Engine {
   // Ends every controller that a host has here of the subsystem of a volume: before the host's I/O is let in
   // over another path. It may connect again at once. `done` as in set_hosts(). not_found, invalid_argument.
   Outcome drop_host(const std::string& volume, const std::string& host_nqn, target::Target::Done done);
-  // NQNs of the hosts that use a volume of this NQN.
-  Result<std::vector<std::string>> hosts(const std::string& nqn);
+  // The hosts that use a volume of this NQN.
+  Result<std::vector<target::ConnectedHost>> hosts(const std::string& nqn);
   // Both are in force when they return, and no I/O is lost or refused meanwhile. Errc: not_found,
   // invalid_argument; too_many: what is promised would be more than the budget.
   Outcome set_qos(const std::string& volume, const bdev::qos::Config& config);
@@ -88,6 +90,8 @@ class Engine {
   // Before the first mirrored volume, and before the first replica. Called on reactors.
   void set_head_state_sink(HeadStateSink sink);
   void set_replica_seal_sink(ReplicaSealSink sink);
+  // Before the first volume. Called on reactors.
+  void set_host_lost_sink(HostLostSink sink);
   // Begun when they return: MirrorTable.
   Outcome add_mirror_member(const std::string& volume, const MirrorMemberConfig& member);
   Outcome remove_mirror_member(const std::string& volume, const Uuid& replica);

@@ -272,10 +272,10 @@ Outcome VolumeTable::drop_host(const std::string& name, const std::string& host_
   });
 }
 
-Result<std::vector<std::string>> VolumeTable::hosts(const std::string& nqn) {
-  std::vector<std::string> hosts;
+Result<std::vector<target::ConnectedHost>> VolumeTable::hosts(const std::string& nqn) {
+  std::vector<target::ConnectedHost> hosts;
   TRY(const Unit listed, change([&](auto done) {
-        return target_.list_hosts(nqn, [&hosts, done](std::vector<std::string> found) {
+        return target_.list_hosts(nqn, [&hosts, done](std::vector<target::ConnectedHost> found) {
           hosts = std::move(found);
           done();
         });

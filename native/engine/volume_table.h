@@ -36,8 +36,8 @@ class VolumeTable {
   // As of the engine.
   Outcome set_ana_state(const std::string& name, nvme::AnaState state, target::Target::Done done);
   Outcome drop_host(const std::string& name, const std::string& host_nqn, target::Target::Done done);
-  // NQNs of hosts that are connected, or whose last I/O is still finishing.
-  Result<std::vector<std::string>> hosts(const std::string& nqn);
+  // Those that are connected, or whose last I/O is still finishing.
+  Result<std::vector<target::ConnectedHost>> hosts(const std::string& nqn);
   // In force when it returns; I/O that waits goes on under the new limits.
   Outcome set_qos(const std::string& name, const bdev::qos::Config& config);
   // What waits for a limit goes down at once, until the next set_qos(): before hosts' I/O has to end.

@@ -138,11 +138,22 @@ void Controller::on_closed(transport::TargetQpair&, transport::CloseReason reaso
 void Controller::terminate(transport::CloseReason reason) {
   if (terminating_) return;
   terminating_ = true;
+  tell_if_lost(reason);
   keep_alive_.stop();
   shard_.reactor().cancel(association_timer_);
   close_io_queues();
   if (!admin_closed_) admin_.close(reason);
   retire_if_over();
+}
+
+// A host that goes in order shuts its controller down, or resets it, before it lets go of the connection.
+void Controller::tell_if_lost(transport::CloseReason reason) const {
+  const TargetContext& context = shard_.context();
+  if (context.host_lost == nullptr || reason == transport::CloseReason::local_request) return;
+  const bool is_in_use =
+      cc_.enabled() && csts_.shutdown() == nvme::ControllerStatus::k_shutdown_normal_operation;
+  if (!is_in_use || subsystem_.is_discovery() || subsystem_.config().extension != nullptr) return;
+  context.host_lost({subsystem_.config().nqn, host_nqn_, keep_alive_.timeout_ms(), keep_alive_.silent_ns()});
 }
 
 void Controller::retire_if_over() {

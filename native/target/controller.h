@@ -73,6 +73,7 @@ class Controller final : public transport::QpairObserver {
   void connect_io_queue(const ConnectRequest& request, const QueueRef& queue);
   void on_queue_gone(uint16_t qid, uint64_t token);
   bool has_io_queues() const { return queues_in_use_ > 0; }
+  bool is_terminating() const { return terminating_; }
   // Null if there is no such queue.
   const QueueRef* find_queue(uint16_t qid) const;
 
@@ -118,6 +119,7 @@ class Controller final : public transport::QpairObserver {
   void tell_extension_of_begin();
 
   // controller.cc
+  void tell_if_lost(transport::CloseReason reason) const;
   void retire_if_over();
 
   TargetShard& shard_;

@@ -23,6 +23,7 @@ class KeepAlive {
  public:
   KeepAlive(Reactor& reactor, std::function<void()> expired)
       : reactor_(reactor),
+        heard_ns_(reactor.clock().now_ns()),
         expired_(std::move(expired)),
         timer_([](Timer&, void* self) { static_cast<KeepAlive*>(self)->expired_(); }, this) {}
   ~KeepAlive() { reactor_.cancel(timer_); }
@@ -41,8 +42,11 @@ class KeepAlive {
     running_ = false;
     reactor_.cancel(timer_);
   }
+  // Since the host has shown last that it lives, or since Connect.
+  uint64_t silent_ns() const { return reactor_.clock().now_ns() - heard_ns_; }
   // The host has shown that it lives.
   void restart() {
+    heard_ns_ = reactor_.clock().now_ns();
     if (!running_) return;
     if (timeout_ms_ == 0) return reactor_.cancel(timer_);
     reactor_.arm(timer_, uint64_t{timeout_ms_} * k_ns_per_ms);
@@ -50,6 +54,7 @@ class KeepAlive {
 
  private:
   Reactor& reactor_;
+  uint64_t heard_ns_;
   std::function<void()> expired_;
   Timer timer_;
   uint32_t timeout_ms_ = 0;

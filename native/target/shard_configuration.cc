@@ -126,11 +126,14 @@ void TargetShard::drop_controllers(const std::string& nqn, const std::string& ho
       parts);
 }
 
-std::vector<std::string> TargetShard::hosts_of(const std::string& nqn) {
+std::vector<ConnectedHost> TargetShard::hosts_of(const std::string& nqn) {
   SubsystemShard* const subsystem = find_subsystem(nqn);
-  std::vector<std::string> hosts;
+  std::vector<ConnectedHost> hosts;
   for (auto& [id, controller] : controllers_) {
-    if (&controller->subsystem() == subsystem) hosts.push_back(controller->host_nqn());
+    if (&controller->subsystem() != subsystem) continue;
+    const KeepAlive& alive = controller->keep_alive();
+    hosts.push_back(
+        {controller->host_nqn(), alive.timeout_ms(), alive.silent_ns(), controller->is_terminating()});
   }
   return hosts;
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <set>
 
 #include "base/log.h"
 #include "nvme/nqn.h"
@@ -57,6 +56,22 @@ Outcome check_subsystem(const SubsystemConfig& config) {
   return check_hosts(config.hosts);
 }
 
+// One for each host, of one for each controller.
+std::vector<ConnectedHost> by_host(const std::vector<ConnectedHost>& controllers) {
+  std::map<std::string, ConnectedHost> hosts;
+  for (const ConnectedHost& one : controllers) {
+    const auto [place, is_new] = hosts.emplace(one.nqn, one);
+    if (is_new) continue;
+    ConnectedHost& host = place->second;
+    host.keep_alive_ms = std::max(host.keep_alive_ms, one.keep_alive_ms);
+    host.silent_ns = std::min(host.silent_ns, one.silent_ns);
+    host.is_ending = host.is_ending && one.is_ending;
+  }
+  std::vector<ConnectedHost> sorted;
+  for (const auto& [nqn, host] : hosts) sorted.push_back(host);
+  return sorted;
+}
+
 class ShardedTarget final : public Target {
  public:
   ShardedTarget(const std::vector<Reactor*>& reactors, const TargetOptions& options)
@@ -70,6 +85,11 @@ class ShardedTarget final : public Target {
 
   transport::ConnectionObserver& connection_observer(uint32_t reactor_index) override {
     return *shards_.at(reactor_index);
+  }
+
+  void set_host_lost_sink(HostLost sink) override {
+    BALLAST_ASSERT(controllers_count() == 0);
+    context_.host_lost = std::move(sink);
   }
 
   Outcome add_subsystem(const SubsystemConfig& config, Done done) override {
@@ -219,16 +239,17 @@ class ShardedTarget final : public Target {
     TRY(SubsystemRecord* const record, find(nqn));
     static_cast<void>(record);
     // Each shard fills its own; the countdown orders that before the reading.
-    auto found = std::make_shared<std::vector<std::vector<std::string>>>(shards_.size());
+    auto found = std::make_shared<std::vector<std::vector<ConnectedHost>>>(shards_.size());
     on_all(
         [nqn, found](TargetShard& shard, Countdown& parts) {
           (*found)[shard.index()] = shard.hosts_of(nqn);
           parts.finish();
         },
         [found, done = std::move(done)] {
-          std::set<std::string> hosts;
-          for (const auto& of_shard : *found) hosts.insert(of_shard.begin(), of_shard.end());
-          done({hosts.begin(), hosts.end()});
+          std::vector<ConnectedHost> controllers;
+          for (const auto& of_shard : *found)
+            controllers.insert(controllers.end(), of_shard.begin(), of_shard.end());
+          done(by_host(controllers));
         });
     return Unit{};
   }

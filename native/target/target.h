@@ -60,6 +60,23 @@ struct TargetOptions {
   std::string firmware_revision = "0.1.0";  // FR, 8 characters
 };
 
+// A host that has controllers of a subsystem here.
+struct ConnectedHost {
+  std::string nqn;
+  uint32_t keep_alive_ms = 0;  // the longest time-out of its controllers; 0: none of them has one
+  uint64_t silent_ns = 0;      // since the last Keep Alive, or Connect, of any of them
+  bool is_ending = false;      // its last I/O is still finishing
+};
+
+// A controller has ended that its host had neither shut down nor reset: the connection broke, or no Keep
+// Alive came. The host may have others.
+struct LostHost {
+  std::string subsystem_nqn;
+  std::string nqn;
+  uint32_t keep_alive_ms = 0;  // 0: it had no time-out
+  uint64_t silent_ns = 0;      // since its last Keep Alive, or Connect
+};
+
 // What the reactors count of one namespace. Read on any thread; stands still when the namespace has gone.
 struct NamespaceCounters {
   std::shared_ptr<const IoCounters[]> of_reactors;
@@ -80,6 +97,10 @@ class Target {
 
   // Gives the engine what each reactor's transport needs.
   virtual transport::ConnectionObserver& connection_observer(uint32_t reactor_index) = 0;
+
+  // Before the first host. Called on reactors; not for subsystems with an extension, nor for discovery.
+  using HostLost = std::function<void(const LostHost&)>;
+  virtual void set_host_lost_sink(HostLost sink) = 0;
 
   // One thread at a time calls these, never a reactor's; `done` runs on some reactor when every shard has
   // done it. Arguments are checked before anything changes; the answer is immediate in the returned Outcome
@@ -103,8 +124,8 @@ class Target {
   // Queues of hosts that lost access are closed within a second; none of their I/O takes effect after `done`.
   virtual Outcome set_hosts(const std::string& nqn, bool allow_any_host, std::vector<std::string> hosts,
                             Done done) = 0;
-  // NQNs of the hosts that have a controller of it, also one whose I/O in flight is still finishing; sorted.
-  using Hosts = std::function<void(std::vector<std::string>)>;
+  // Once each, by NQN.
+  using Hosts = std::function<void(std::vector<ConnectedHost>)>;
   virtual Outcome list_hosts(const std::string& nqn, Hosts done) = 0;
   virtual Outcome set_listeners(std::vector<ListenerConfig> listeners, Done done) = 0;
   // No new connections; controllers are closed after their in-flight I/O has finished.

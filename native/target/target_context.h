@@ -21,6 +21,7 @@ struct TargetContext {
   const TargetOptions options;
   std::vector<TargetShard*> shards;  // by index of the reactor's place in Target::create; fixed afterwards
   ConnectionLimits limits;
+  Target::HostLost host_lost;  // set before there is a controller that can be lost
   const uint64_t started_ns;
   std::atomic<uint32_t> controllers_count{0};
   std::atomic<uint64_t> instances_used{0};  // of controllers

@@ -114,7 +114,7 @@ class TargetShard final : public transport::ConnectionObserver, private Flushabl
   void set_hosts(const std::string& nqn, bool allow_any_host, const std::vector<std::string>& hosts,
                  Countdown& parts);
   void drop_controllers(const std::string& nqn, const std::string& host_nqn, Countdown& parts);
-  std::vector<std::string> hosts_of(const std::string& nqn);  // NQNs, once for each controller here
+  std::vector<ConnectedHost> hosts_of(const std::string& nqn);  // once for each controller here
   void set_listeners(const std::vector<ListenerConfig>& listeners);
   void close_connections(Countdown& parts);  // no connection or controller is left here
   void drop_everything(Countdown& parts);    // after all shards have closed their connections

@@ -226,6 +226,7 @@ export type NativeEvent =
   | readonly ['store', engine: number, volume: string, expectedRevision: bigint, wanted: MirrorRecord]
   | readonly ['head', engine: number, volume: string, state: string]
   | readonly ['seal', engine: number, replica: string, sealed: boolean]
+  | readonly ['lost', engine: number, nqn: string, hostNqn: string, keepAliveMs: number, silentMs: number]
   | readonly [
       'perf',
       op: number,

@@ -197,10 +197,11 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
 
   listenToMirrors(listeners: MirrorListeners): void {
     checkObject(listeners, 'listeners');
-    const { onStoreRequest, onHeadState, onSeal } = listeners;
+    const { onStoreRequest, onHeadState, onSeal, onHostLost } = listeners;
     checkFunction(onStoreRequest, 'listeners.onStoreRequest');
     if (onHeadState !== undefined) checkFunction(onHeadState, 'listeners.onHeadState');
     if (onSeal !== undefined) checkFunction(onSeal, 'listeners.onSeal');
+    if (onHostLost !== undefined) checkFunction(onHostLost, 'listeners.onHostLost');
     listenToMirrors(this.useEngine(), listeners);
   }
 

@@ -36,6 +36,7 @@ import { readStats, readStatsByVolume } from './stats.js';
 import type {
   AnaState,
   AttachOptions,
+  ConnectedHost,
   ConnectOptions,
   ControllerState,
   DiscoverOptions,
@@ -175,9 +176,14 @@ export class Engine extends EngineMirrors {
 
   /** NQNs of the hosts that are connected to an NQN, or whose last I/O is still finishing. */
   async hosts(nqn: string): Promise<readonly string[]> {
+    return (await this.connectedHosts(nqn)).map((host) => host.nqn);
+  }
+
+  /** The same, and what was heard of them; by NQN, once each. */
+  async connectedHosts(nqn: string): Promise<readonly ConnectedHost[]> {
     checkNqn(checkText(nqn, 'nqn', 65_536));
     this.#checkOpen();
-    return operate<readonly string[]>(
+    return operate<readonly ConnectedHost[]>(
       (op) => binding.engineHosts(this.#id, op, nqn),
       engineFailure(`list hosts of ${nqn}`),
     );

@@ -1,4 +1,5 @@
 // Types of the engine's replicas and mirrored volumes (docs/replication.md). UUIDs are in their text form.
+import type { LostHost } from './types.js';
 
 /** complete: of when it was last in sync; partial: of two moments; nothing: anything may be missing. */
 export type ReplicaContent = 'complete' | 'partial' | 'nothing';
@@ -244,6 +245,11 @@ export interface MirrorListeners {
    * seal it.
    */
   readonly onSeal?: (replica: string, sealed: boolean) => void;
+  /**
+   * A controller has ended that its host had neither shut down nor reset: its connection broke, or no Keep
+   * Alive came. Of a volume of any kind; the host may have other controllers here. `nqn`: of the volume.
+   */
+  readonly onHostLost?: (nqn: string, host: LostHost) => void;
 }
 
 /** What an engine does with replicas and mirrored volumes, beside addVolume() and removeVolume(). */

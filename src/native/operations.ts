@@ -151,6 +151,12 @@ function deliverEvent(event: NativeEvent): void {
       callUser(() => mirrorListeners.get(engine)?.onSeal?.(replica, sealed));
       return;
     }
+    case 'lost': {
+      const [, engine, nqn, hostNqn, keepAliveMs, silentMs] = event;
+      const host = { nqn: hostNqn, keepAliveMs, silentMs };
+      callUser(() => mirrorListeners.get(engine)?.onHostLost?.(nqn, host));
+      return;
+    }
     case 'perf': {
       const [, op, elapsedSeconds, iops, bytesPerSecond, errors] = event;
       const listener = progressListeners.get(op);

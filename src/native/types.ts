@@ -219,6 +219,20 @@ export interface TransportStats {
   readonly pduErrors: readonly bigint[];
 }
 
+/** A host that has controllers of a subsystem here. */
+export interface ConnectedHost {
+  readonly nqn: string;
+  /** The longest time-out of its controllers; 0: none of them has one. */
+  readonly keepAliveMs: number;
+  /** Since the last Keep Alive, or Connect, of any of them. */
+  readonly silentMs: number;
+  /** Its last I/O is still finishing. */
+  readonly ending: boolean;
+}
+
+/** As it was when its controller ended. */
+export type LostHost = Pick<ConnectedHost, 'nqn' | 'keepAliveMs' | 'silentMs'>;
+
 export interface NodeStats {
   readonly reactors: readonly ReactorStats[];
   readonly transport: TransportStats;

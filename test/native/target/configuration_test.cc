@@ -58,10 +58,13 @@ TEST_P(ConfigurationBadInput, F18_a_host_that_is_already_leaving_is_waited_for_a
   const auto listed = [&] {
     std::vector<std::string> hosts{"not answered"};
     EXPECT_TRUE(target.change([&](auto done) {
-      return target.target().list_hosts(k_subsystem, [&hosts, done](std::vector<std::string> found) {
-        hosts = std::move(found);
-        done();
-      });
+      return target.target().list_hosts(k_subsystem,
+                                        [&hosts, done](std::vector<target::ConnectedHost> found) {
+                                          hosts.clear();
+                                          for (const target::ConnectedHost& host : found)
+                                            hosts.push_back(host.nqn + (host.is_ending ? " ends" : ""));
+                                          done();
+                                        });
     }));
     return hosts;
   };
@@ -73,7 +76,8 @@ TEST_P(ConfigurationBadInput, F18_a_host_that_is_already_leaving_is_waited_for_a
   ASSERT_TRUE(target.target().set_hosts(k_subsystem, false, {}, [&second] { second = true; }).ok());
   target.world().advance(k_ns_per_s);
   EXPECT_FALSE(first || second);
-  EXPECT_EQ(listed(), std::vector<std::string>{k_host}) << "its write can still take effect";
+  EXPECT_EQ(listed(), std::vector<std::string>{std::string(k_host) + " ends"})
+      << "its write can still take effect";
   device->hold(false);
   EXPECT_TRUE(target.world().run_until([&] { return first && second; }));
   EXPECT_EQ(listed(), std::vector<std::string>{});

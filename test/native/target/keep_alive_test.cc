@@ -100,6 +100,55 @@ TEST_P(KeepAliveBadInput, F26_the_controller_is_not_gone_before_its_last_device_
   EXPECT_EQ(target.target().controllers_count(), 0u);
 }
 
+class LostHosts : public KeepAliveBadInput {
+ protected:
+  LostHosts() {
+    target.target().set_host_lost_sink([this](const target::LostHost& host) { lost.push_back(host); });
+  }
+  std::vector<target::LostHost> lost;
+};
+INSTANTIATE_TEST_SUITE_P(Reactors, LostHosts, ::testing::Values(1, 3));
+
+TEST_P(LostHosts, a_silent_host_is_told_with_how_long_it_was_silent) {
+  RawController controller(target, 0, with_kato(2000));
+  target.world().advance(500 * k_ns_per_ms);
+  ASSERT_TRUE(controller.execute(admin_command(nvme::AdminOpcode::keep_alive)).status().ok());
+  target.world().advance(1900 * k_ns_per_ms);
+  EXPECT_TRUE(lost.empty());
+  target.world().advance(k_ns_per_s);
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].subsystem_nqn, k_subsystem);
+  EXPECT_EQ(lost[0].nqn, k_host);
+  EXPECT_EQ(lost[0].keep_alive_ms, 2000u);
+  EXPECT_GE(lost[0].silent_ns, 2 * k_ns_per_s);
+  EXPECT_LT(lost[0].silent_ns, 3 * k_ns_per_s);
+}
+
+TEST_P(LostHosts, a_host_whose_connection_breaks_is_told_and_none_that_leaves_in_order_or_is_sent_away) {
+  {
+    RawController controller(target, 0, with_kato(2000));
+    target.world().advance(300 * k_ns_per_ms);
+    controller.admin().peer().close();
+    target.world().advance(k_ns_per_s);
+    ASSERT_EQ(lost.size(), 1u);
+    EXPECT_GE(lost[0].silent_ns, 300 * k_ns_per_ms);
+    EXPECT_LT(lost[0].silent_ns, k_ns_per_s);
+  }
+  {
+    RawController controller(target, 0, with_kato(2000));
+    ASSERT_TRUE(controller.set_cc(k_cc_enable | 1u << 14).ok());
+    target.world().advance(10 * k_ns_per_ms);
+    controller.admin().peer().close();
+    target.world().advance(k_ns_per_s);
+  }
+  RawController controller(target, 0, with_kato(2000));
+  EXPECT_TRUE(
+      target.change([&](auto done) { return target.target().set_hosts(k_subsystem, false, {}, done); }));
+  target.world().advance(k_ns_per_s);
+  EXPECT_EQ(target.target().controllers_count(), 0u);
+  EXPECT_EQ(lost.size(), 1u);
+}
+
 TEST_P(KeepAliveBadInput, P56_keep_alive_commands_keep_a_half_silent_host_connected) {
   RawController controller(target, 0, with_kato(1000));
   for (int i = 0; i < 20; ++i) {

@@ -149,6 +149,11 @@ describe('host access', () => {
     const where = { host: address.host, port: address.port, nqn: testNqn };
     const beside = await engine.connect({ ...where, hostNqn: other, hostId: randomUUID() });
     expect(await engine.hosts(testNqn)).toEqual([hostNqn, other]);
+    expect(await engine.connectedHosts(testNqn)).toEqual(
+      [hostNqn, other].map((nqn) => {
+        return { nqn, keepAliveMs: 5_000, silentMs: expect.any(Number), ending: false };
+      }),
+    );
     const blocks = 64n;
     let value = 0;
     let acknowledged = 0;
