@@ -4,7 +4,7 @@ import type { DrillDefinition } from './fault.js';
 import { diskError } from './faults/disk-error.js';
 import { stopHead } from './faults/freeze.js';
 import { killHead, killReplica, powerCut } from './faults/kill.js';
-import { partition } from './faults/partition.js';
+import { cutHost, partition } from './faults/partition.js';
 import { moveHead, rollingRestart, upgrade } from './faults/restart.js';
 import { slowDisk } from './faults/slow-disk.js';
 import { storeOutage } from './faults/store-outage.js';
@@ -14,6 +14,7 @@ export const drills: readonly DrillDefinition[] = [
   killReplica,
   stopHead,
   partition,
+  cutHost,
   storeOutage,
   slowDisk,
   diskError,

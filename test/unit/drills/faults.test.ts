@@ -7,7 +7,7 @@ import type { DrillDefinition, FaultyCluster, Scene } from '../../../src/drills/
 import { diskError } from '../../../src/drills/faults/disk-error.js';
 import { stopHead } from '../../../src/drills/faults/freeze.js';
 import { killHead, killReplica, powerCut } from '../../../src/drills/faults/kill.js';
-import { partition } from '../../../src/drills/faults/partition.js';
+import { cutHost, partition } from '../../../src/drills/faults/partition.js';
 import { moveHead, rollingRestart, upgrade } from '../../../src/drills/faults/restart.js';
 import { slowDisk } from '../../../src/drills/faults/slow-disk.js';
 import { storeOutage } from '../../../src/drills/faults/store-outage.js';
@@ -124,12 +124,13 @@ describe('faults', () => {
   it('cut another part of the network each round', async () => {
     const network = new Network();
     const cuts: string[] = [];
-    for (let round = 1; round <= 6; round += 1) {
+    for (const [index, drill] of [...Array(5).fill(partition), cutHost].entries()) {
+      const round = index + 1;
       const recorder = new Recorder();
       const scene = recorder.scene(round);
       const isCut: ((from: string, to: string) => boolean)[] = [];
       network.cut = (given) => void isCut.push(given);
-      const fault = partition.fault({ ...scene, cluster: { ...scene.cluster, network } });
+      const fault = drill.fault({ ...scene, cluster: { ...scene.cluster, network } });
       await fault.inject();
       await fault.heal();
       const names = ['n1', 'n2', 'n3', 'store', 'host'];
