@@ -6,14 +6,16 @@ import type { HostIdentity } from '../base/identity.js';
 import type { Log } from '../base/log.js';
 import type { LineageWatch } from '../cluster/lineage/lineage-watch.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
-import type { NodeRecord } from '../cluster/model/node.js';
+import { type NodeRecord, takesHeads } from '../cluster/model/node.js';
 import { ClusterView } from '../cluster/view/cluster-view.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import { SnapshotRecords } from '../mirrors/snapshot-records.js';
 import { StoreBridge } from '../mirrors/store-bridge.js';
 import type { Store } from '../store/types.js';
 import { FactsLease } from './facts-lease.js';
+import { HostMoves } from './host-moves.js';
 import { inventory } from './inventory.js';
+import { LostHosts } from './lost-hosts.js';
 import { NodeSnapshots } from './node-snapshots.js';
 import { NodeVolumes } from './node-volumes.js';
 import type { ReplicaNotes } from './replica-notes.js';
@@ -55,6 +57,8 @@ export class Agent {
   readonly #view: ClusterView;
   readonly #facts: FactsLease;
   readonly #bridge: StoreBridge;
+  readonly #lostHosts: LostHosts;
+  readonly #hostMoves: HostMoves;
   readonly #applied: Promise<void>;
   readonly #reports: Reports | undefined;
   readonly #lineage: AgentOptions['lineage'];
@@ -92,8 +96,24 @@ export class Agent {
     });
     engine.listenToMirrors({
       onStoreRequest: (request) => bridge.request(request),
-      onHeadState: (volume, state) => volumes.onHeadState(volume, state),
+      onHeadState: (volume, state) => {
+        volumes.onHeadState(volume, state);
+        if (state === 'serving') this.#lostHosts.look(); // a host may be lost here since before
+      },
       onSeal: (replica, sealed) => volumes.onSeal(replica, sealed),
+      onHostLost: (nqn, lost) => this.#lostHosts.add(nqn, lost),
+    });
+    this.#lostHosts = new LostHosts({
+      ...{ engine, store, node, clock, log },
+      volumeOf: (nqn) => volumes.ofNqn(nqn),
+    });
+    this.#hostMoves = new HostMoves({
+      ...{ engine, store, node, clock, log },
+      standby: (volume) => volumes.get(volume)?.standby,
+      mayHaveHeads: () => {
+        const record = this.#view.nodes.get(node)?.record;
+        return !this.#isHeld && record !== undefined && takesHeads(record);
+      },
     });
     this.#bridge = bridge;
     this.#volumes = volumes;
@@ -128,6 +148,7 @@ export class Agent {
     this.#volumes.start();
     this.#snapshots.start();
     this.#view.start();
+    this.#hostMoves.start();
     this.#hold(); // it may be refused already
     await this.#applied;
   }
@@ -143,7 +164,7 @@ export class Agent {
    */
   async stop(): Promise<void> {
     await this.#view.close();
-    await this.#reports?.close();
+    await Promise.all([this.#reports?.close(), this.#hostMoves.close(), this.#lostHosts.close()]);
     await this.#facts.close(); // before: nobody is to wait for this node
     this.#snapshots.stop();
     await this.#volumes.handOver();

@@ -19,6 +19,7 @@ import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
+import type { StandbyVolume } from './host-moves.js';
 import type { PoolNames } from './pool-names.js';
 import type { ReplicaNotes } from './replica-notes.js';
 import type { ReplicaPlace } from './takeover.js';
@@ -91,6 +92,25 @@ export class NodeVolume {
   /** A head of it serves here. */
   get isHead(): boolean {
     return this.#role?.state === 'serving';
+  }
+
+  get nqn(): string {
+    return this.#wanted.nqn;
+  }
+
+  /** Of the head here that serves; undefined: there is none. */
+  get headEpoch(): bigint | undefined {
+    const record = this.#record;
+    const isHead = this.#role?.state === 'serving' && record?.head === this.#options.node;
+    return isHead ? record?.epoch : undefined;
+  }
+
+  /** Undefined: it could not become head. */
+  get standby(): StandbyVolume | undefined {
+    const [record, role, { uuid, nqn, state }] = [this.#record, this.#role, this.#wanted];
+    if (record === undefined || role?.state !== 'standby' || this.#isHeld) return undefined;
+    if (state !== 'ready' || !this.#isInSync()) return undefined;
+    return { uuid, nqn, record, recordSinceMs: role.recordSinceMs };
   }
 
   async facts(): Promise<NodeVolumeFacts> {

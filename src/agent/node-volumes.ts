@@ -30,6 +30,7 @@ export class NodeVolumes {
   readonly #volumes = new Map<string, NodeVolume>();
   /** The same, by UUID of the replica. */
   readonly #byReplica = new Map<string, NodeVolume>();
+  readonly #byNqn = new Map<string, NodeVolume>();
   readonly #watch: RecordWatch;
   /**
    * Mirror records of volumes that are not here, by name: one that comes to be here is not asked for. As
@@ -92,6 +93,16 @@ export class NodeVolumes {
   forgetRecords(): void {
     this.#heard.clear();
     for (const volume of this.#volumes.values()) volume.forgetRecord();
+  }
+
+  /** Of those that are here, by name. */
+  get(name: string): NodeVolume | undefined {
+    return this.#volumes.get(name);
+  }
+
+  /** The same, by the NQN under which hosts know it. */
+  ofNqn(nqn: string): NodeVolume | undefined {
+    return this.#byNqn.get(nqn);
   }
 
   /** By name; of all volumes, or of those of these names that are here. */
@@ -196,6 +207,7 @@ export class NodeVolumes {
     if (this.#isHeld) volume.setHeld(true);
     this.#volumes.set(name, volume);
     this.#byReplica.set(volume.replica, volume);
+    this.#byNqn.set(volume.nqn, volume);
     const heard = this.#heard.get(name);
     this.#heard.delete(name);
     if (heard !== undefined) this.#setRecord(volume, heard, wanted.uuid);
@@ -207,6 +219,7 @@ export class NodeVolumes {
       await volume.remove();
       this.#volumes.delete(name);
       this.#byReplica.delete(volume.replica);
+      this.#byNqn.delete(volume.nqn);
       return true;
     } catch (err) {
       this.#warn(name, 'cannot be taken away from this node; tried again', err);

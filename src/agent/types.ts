@@ -4,7 +4,7 @@ import type { QosWords } from '../base/qos.js';
 import type { VolumeRecord, VolumeState } from '../cluster/model/volume.js';
 import type { MirrorEngine } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
-import type { AnaState, QosLimits, VolumeInfo, VolumeOptions } from '../native/types.js';
+import type { AnaState, ConnectedHost, QosLimits, VolumeInfo, VolumeOptions } from '../native/types.js';
 import type { ReplicaPlace } from './takeover.js';
 
 /** Of the engine, what an agent needs for the cluster's volumes. */
@@ -14,6 +14,8 @@ export interface AgentEngine extends MirrorEngine {
   setAnaState(volume: string, state: AnaState): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
   setQos(name: string, limits: QosLimits): Promise<void>;
+  /** Of the volumes of an NQN: the hosts that have a controller here. Fails where none is served. */
+  connectedHosts(nqn: string): Promise<readonly ConnectedHost[]>;
   poolVolumes: PoolEngine['poolVolumes'];
   createPoolVolume: PoolEngine['createPoolVolume'];
   deletePoolVolume: PoolEngine['deletePoolVolume'];

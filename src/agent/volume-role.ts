@@ -61,6 +61,11 @@ export class VolumeRole {
     return this.#state;
   }
 
+  /** Since when the head is the one of the record, as far as is known here, by the steady clock. */
+  get recordSinceMs(): number {
+    return this.#recordSinceMs;
+  }
+
   /** As the store has it, or had it a moment ago: older ones than known are passed over. */
   setRecord(record: MirrorRecord): void {
     const known = this.#record;

@@ -16,6 +16,7 @@ import type { MirrorEngine, ReplicaInfo } from '../native/mirror-types.js';
 import type { PoolEngine } from '../native/pool-types.js';
 import type {
   AnaState,
+  ConnectedHost,
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
@@ -43,6 +44,7 @@ export interface EnginePort extends PoolEngine, MirrorEngine {
   removeVolume(name: string): Promise<void>;
   setHosts(nqn: string, hosts: readonly string[] | undefined): Promise<void>;
   hosts(nqn: string): Promise<readonly string[]>;
+  connectedHosts(nqn: string): Promise<readonly ConnectedHost[]>;
   setAnaState(volume: string, state: AnaState): Promise<void>;
   setQos(name: string, limits: QosLimits): Promise<void>;
   setQosBudget(budget: QosBudget): Promise<void>;

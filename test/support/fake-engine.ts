@@ -15,6 +15,7 @@ import type {
 } from '../../src/native/mirror-types.js';
 import type {
   AnaState,
+  ConnectedHost,
   ConnectOptions,
   ControllerInfo,
   DiscoverOptions,
@@ -251,6 +252,11 @@ export class FakeEngine extends FakePools implements EnginePort {
       const left = (this.connected.get(nqn) ?? []).filter((host) => hosts?.includes(host) ?? true);
       this.connected.set(nqn, left);
     });
+  }
+
+  async connectedHosts(nqn: string): Promise<readonly ConnectedHost[]> {
+    const host = { keepAliveMs: 5_000, silentMs: 0, ending: false };
+    return (await this.hosts(nqn)).map((one) => ({ ...host, nqn: one }));
   }
 
   hosts(nqn: string): Promise<readonly string[]> {

@@ -2,7 +2,7 @@
 // come to it anew. What is under a lease is not in a copy, as leases end with the process that has the store.
 import type { Clock } from '../../src/base/clock.js';
 import { LeaseExpiredError, StoreGapError } from '../../src/base/control-errors.js';
-import { factsPrefix, leaderKey, volumeFactsPrefix } from '../../src/cluster/model/keys.js';
+import { factsPrefix, leaderKey, lostHostsPrefix, volumeFactsPrefix } from '../../src/cluster/model/keys.js';
 import { RevisionStore } from '../../src/store/revision-store.js';
 import type {
   ChangeSet,
@@ -30,7 +30,7 @@ export class RestorableStore implements Store {
 
   async copy(): Promise<StoreCopy> {
     const { revision, entries } = await this.#behind.list('');
-    const leased = [factsPrefix, volumeFactsPrefix, leaderKey];
+    const leased = [factsPrefix, volumeFactsPrefix, lostHostsPrefix, leaderKey];
     const isKept = ({ key }: Versioned) => leased.every((prefix) => !key.startsWith(prefix));
     return { revision, entries: entries.filter(isKept) };
   }

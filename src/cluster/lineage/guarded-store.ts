@@ -14,7 +14,7 @@ import type {
   Write,
 } from '../../store/types.js';
 import { eventsPrefix } from '../model/event.js';
-import { factsPrefix, lineageKey, volumeFactsPrefix } from '../model/keys.js';
+import { factsPrefix, lineageKey, lostHostsPrefix, volumeFactsPrefix } from '../model/keys.js';
 import type { LineageWatch } from './lineage-watch.js';
 
 /** A store that is opened anew more often meanwhile is not there. */
@@ -112,5 +112,7 @@ export class GuardedStore implements Store {
 
 /** Who is in sync, where replicas are: not what is said every second. */
 function isNews(key: string): boolean {
-  return ![factsPrefix, volumeFactsPrefix, eventsPrefix].some((prefix) => key.startsWith(prefix));
+  return ![factsPrefix, volumeFactsPrefix, lostHostsPrefix, eventsPrefix].some((prefix) =>
+    key.startsWith(prefix),
+  );
 }

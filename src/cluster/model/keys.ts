@@ -5,6 +5,8 @@ export const factsPrefix = 'cluster/facts/';
 export const volumesPrefix = 'cluster/volumes/';
 /** Apart from the others: who watches those is not told of each step of each replica. */
 export const volumeFactsPrefix = 'volume-facts/';
+/** Apart too: which hosts a head has lost, under the lease of its node. */
+export const lostHostsPrefix = 'lost-hosts/';
 /** Changed with each node that joins, so that two that do at once see each other. */
 export const joinsKey = 'cluster/joins';
 /** Which store this is, and how often controllers have opened it (src/cluster/lineage). */
@@ -25,6 +27,8 @@ export const volumeKey = (name: string) => volumesPrefix + name;
 /** Of all volumes of which the node keeps a replica. */
 export const volumeFactsPrefixOf = (node: string) => `${volumeFactsPrefix}${node.toLowerCase()}/`;
 export const volumeFactsKey = (node: string, volume: string) => volumeFactsPrefixOf(node) + volume;
+export const lostHostsKey = (node: string, volume: string) =>
+  `${lostHostsPrefix}${node.toLowerCase()}/${volume}`;
 export const reportsPrefixOf = (node: string) => `${reportsPrefix}${node.toLowerCase()}/`;
 export const replicaReportKey = (node: string, replica: string) => reportsPrefixOf(node) + replica;
 export const nodeReportKey = (node: string) => `${reportsPrefixOf(node)}node`;

@@ -2,6 +2,7 @@
 // replica that is deleted and with each write; and what must be true of a volume at the end.
 
 import { sizeOf } from '../../../src/agent/head-size.js';
+import { holdMs } from '../../../src/agent/host-paths.js';
 import { nodesPrefix, volumesPrefix } from '../../../src/cluster/model/keys.js';
 import type { NodeRecord } from '../../../src/cluster/model/node.js';
 import { decodeNode } from '../../../src/cluster/model/node-record.js';
@@ -17,6 +18,24 @@ import { SnapshotChecks } from './snapshot-checks.js';
 /** The promise that is broken, in words. */
 export class Violation extends Error {}
 
+/** What a move for hosts' sake was decided by was so within this time before it. */
+const settledMs = 20_000;
+
+interface FollowedHosts {
+  readonly from: string | undefined;
+  readonly to: string;
+  readonly atMs: number;
+}
+
+export interface HostsAtAsking {
+  /** UUID of who asks. */
+  readonly node: string;
+  /** A host reached it, not long ago, while it did not reach the head's node. */
+  readonly isBetter: boolean;
+  /** When it changed last who reaches whom. */
+  readonly changedMs: number;
+}
+
 /** Controllers that place at the same moment know nothing of each other: so long they may not. */
 const togetherMs = 8_000;
 
@@ -30,6 +49,8 @@ export class Checks {
   /** By UUID of the replica. */
   readonly #placedMs = new Map<string, number>();
 
+  /** By UUID of the volume: the last move of its head for hosts' sake. */
+  readonly #followed = new Map<string, FollowedHosts>();
   readonly snapshots: SnapshotChecks;
 
   constructor(
@@ -57,6 +78,22 @@ export class Checks {
       if (change.type === 'delete') this.#onGone(name);
       else this.#onVolume(decodeVolume(key, change.value));
     }
+  }
+
+  /** A node has asked for the head of a volume, because hosts reach it that do not reach the head. */
+  onFollowed(before: VolumeRecord, volume: VolumeRecord, { node, isBetter, changedMs }: HostsAtAsking): void {
+    const { name, uuid } = volume;
+    const nowMs = this.nowMs();
+    this.#must(isBetter, `'${name}' goes to ${node}, which no host reached that did not reach its head`);
+    const isOnly = JSON.stringify(texts({ ...before, head: node })) === JSON.stringify(texts(volume));
+    this.#must(isOnly, `${node} changes more of '${name}' than its head`);
+    const last = this.#followed.get(uuid);
+    if (last !== undefined && last.to === before.head) {
+      this.#must(nowMs - last.atMs >= holdMs, `'${name}' goes on after ${nowMs - last.atMs} ms`);
+      const isBack = last.from === node && changedMs < last.atMs - settledMs;
+      this.#must(!isBack, `'${name}' goes back to ${node}, and nothing has changed for its hosts`);
+    }
+    this.#followed.set(uuid, { from: before.head, to: node, atMs: nowMs });
   }
 
   onDiscard(node: string, replica: string): void {
@@ -204,6 +241,13 @@ export class Checks {
   #must(isSo: boolean, text: string): void {
     if (!isSo) this.violations.push(text);
   }
+}
+
+/** Whole numbers have no other form in JSON, and the order of fields is that of one who reads records. */
+function texts(volume: VolumeRecord): readonly (readonly [string, string])[] {
+  const text = (_: string, value: unknown) => (typeof value === 'bigint' ? `${value}` : value);
+  const fields = Object.entries(volume).map(([key, value]) => [key, JSON.stringify(value, text)] as const);
+  return fields.sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 /** What is missing of a volume that is as it should be; undefined: nothing. */

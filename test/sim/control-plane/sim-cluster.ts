@@ -10,6 +10,9 @@ import { GuardedStore } from '../../../src/cluster/lineage/guarded-store.js';
 import { LineageWatch } from '../../../src/cluster/lineage/lineage-watch.js';
 import { marksInStore } from '../../../src/cluster/lineage/marks.js';
 import { noteOpening } from '../../../src/cluster/lineage/opening.js';
+import { volumesPrefix } from '../../../src/cluster/model/keys.js';
+import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
+import { decodeVolume } from '../../../src/cluster/model/volume-record.js';
 import { ClusterState } from '../../../src/controller/cluster-state.js';
 import { Events } from '../../../src/controller/events.js';
 import { Nodes } from '../../../src/controller/nodes.js';
@@ -18,12 +21,13 @@ import { SnapshotReconciler } from '../../../src/controller/snapshot-reconciler.
 import { ClusterSnapshots } from '../../../src/controller/snapshots.js';
 import { ClusterVolumes } from '../../../src/controller/volumes.js';
 import { openMemoryStore } from '../../../src/store/memory/memory-store.js';
-import type { Change } from '../../../src/store/types.js';
+import type { Change, Store } from '../../../src/store/types.js';
 import { Random } from '../../support/random.js';
 import { RestorableStore, type StoreCopy } from '../../support/restorable-store.js';
 import { Checks } from './checks.js';
 import { ProcessClock, SimClock } from './sim-clock.js';
 import { type SimDisk, SimEngine, type SimNetwork } from './sim-engine.js';
+import { SimHosts } from './sim-hosts.js';
 import { StoreLink } from './store-link.js';
 import { Trace } from './trace.js';
 
@@ -98,6 +102,10 @@ export class SimCluster implements SimNetwork {
   readonly checks = new Checks(
     () => this.clock.steadyMs(),
     () => this.nodes.flatMap(({ disk }) => [...disk.replicas.values()]),
+  );
+  readonly hosts = new SimHosts(
+    [1, 2].map((number) => `nqn.2026-11.dev.ballast:host:${number}`),
+    () => this.clock.steadyMs(),
   );
   readonly trace = new Trace();
   readonly nodes: readonly SimNode[];
@@ -217,7 +225,7 @@ export class SimCluster implements SimNetwork {
   }
 
   async startNode(node: SimNode): Promise<void> {
-    const { clock, link } = this.#newProcess();
+    const { clock, link } = this.#newProcess(this.#storeOf(node));
     const { id, host, disk, name, zone } = node;
     const engine = new SimEngine({ node: id, host, disk, network: this, clock, random: this.#random });
     const who = { id, name, kind: 'node' } as const;
@@ -286,6 +294,23 @@ export class SimCluster implements SimNetwork {
     this.#cuts.clear();
   }
 
+  /** Nodes hear nothing of it, or `breaks`: find the connection broken. */
+  cutHost(host: string, nodes: readonly SimNode[], breaks: boolean): void {
+    this.note(
+      `${host} does not reach ${nodes.map(({ name }) => name).join(', ')}${breaks ? ' any more' : ''}`,
+    );
+    this.hosts.cut(
+      host,
+      nodes.map((node) => node.host),
+    );
+    if (breaks) for (const { process } of nodes) process?.engine.breakPaths();
+  }
+
+  healHosts(): void {
+    this.note('all hosts reach all nodes');
+    this.hosts.heal();
+  }
+
   engineAt(from: string, host: string): SimEngine | undefined {
     if (from !== host && this.#cuts.has(pairOf(from, host))) return undefined;
     return this.nodes.find((node) => node.host === host)?.process?.engine;
@@ -307,9 +332,9 @@ export class SimCluster implements SimNetwork {
     await this.store.close();
   }
 
-  #newProcess(): { readonly clock: ProcessClock; readonly link: StoreLink } {
+  #newProcess(store: Store = this.store): { readonly clock: ProcessClock; readonly link: StoreLink } {
     const clock = new ProcessClock(this.clock);
-    const link = new StoreLink(this.store, clock, this.#random);
+    const link = new StoreLink(store, clock, this.#random);
     link.slowPercent = this.slowPercent;
     return { clock, link };
   }
@@ -331,6 +356,34 @@ export class SimCluster implements SimNetwork {
         after = (await this.store.list('')).revision;
       }
     }
+  }
+
+  /** Of the records of volumes a node changes who is to be head, for hosts' sake, and nothing else. */
+  #storeOf(node: SimNode): Store {
+    const { store } = this;
+    return {
+      get: (key) => store.get(key),
+      list: (prefix) => store.list(prefix),
+      watch: (prefix, after, signal) => store.watch(prefix, after, signal),
+      lease: (ttlMs) => store.lease(ttlMs),
+      close: () => store.close(),
+      commit: async (compare, writes) => {
+        const write = writes.find(({ key }) => key.startsWith(volumesPrefix));
+        const found = write && (await store.get(write.key));
+        const result = await store.commit(compare, writes);
+        if (result.ok && write?.type === 'put' && found !== undefined && !this.isRestored) {
+          this.#onFollowed(node, decodeVolume(found.key, found.value), decodeVolume(write.key, write.value));
+        }
+        return result;
+      },
+    };
+  }
+
+  #onFollowed({ id, host, name }: SimNode, before: VolumeRecord, volume: VolumeRecord): void {
+    this.note(`${name} asks for the head of ${volume.name}`);
+    const from = this.nodes.find((node) => node.id === before.head);
+    const isBetter = from !== undefined && this.hosts.didReachOnly(host, from.host);
+    this.checks.onFollowed(before, volume, { node: id, isBetter, changedMs: this.hosts.changedMs });
   }
 
   #onChange(change: Change): void {

@@ -14,10 +14,11 @@ import type {
   StoreAnswer,
 } from '../../../src/native/mirror-types.js';
 import type { PoolSnapshotInfo, PoolVolumeInfo } from '../../../src/native/pool-types.js';
-import type { VolumeInfo, VolumeOptions } from '../../../src/native/types.js';
+import type { ConnectedHost, VolumeInfo, VolumeOptions } from '../../../src/native/types.js';
 import type { Random } from '../../support/random.js';
 import type { ProcessClock } from './sim-clock.js';
 import { SimHead } from './sim-head.js';
+import { keepAliveMs, type SimHosts } from './sim-hosts.js';
 
 /** Of a replica, on the disk of its node. */
 export interface SimReplica {
@@ -54,6 +55,8 @@ export interface SimNetwork {
   /** A head that has this size has acknowledged so many writes of a volume. */
   onWritten(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void;
   onServing(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void;
+  /** Who uses volumes. */
+  readonly hosts: SimHosts;
 }
 
 export interface SimEngineOptions {
@@ -84,6 +87,8 @@ export class SimEngine implements AgentEngine {
   /** What hosts of a volume were told, by its name. */
   readonly toldBytes = new Map<string, bigint>();
   readonly #volumes = new Map<string, VolumeOptions>();
+  /** By NQN of the volume, then of the host that is connected: when it was heard last. */
+  readonly #heard = new Map<string, Map<string, number>>();
   listeners: MirrorListeners | undefined;
 
   constructor(options: SimEngineOptions) {
@@ -204,11 +209,29 @@ export class SimEngine implements AgentEngine {
 
   async removeVolume(name: string): Promise<void> {
     await this.#pass();
-    this.#checkServed(name);
+    const served = this.#checkServed(name);
     this.heads.get(name)?.end();
     this.heads.delete(name);
     this.#volumes.delete(name);
     this.toldBytes.delete(name);
+    if (served.nqn !== undefined) this.#heard.delete(served.nqn);
+  }
+
+  async connectedHosts(nqn: string): Promise<readonly ConnectedHost[]> {
+    await this.#pass();
+    const nowMs = this.options.clock.steadyMs();
+    return [...(this.#heard.get(nqn) ?? [])].map(([host, heardMs]) => {
+      return { nqn: host, keepAliveMs, silentMs: nowMs - heardMs, ending: false };
+    });
+  }
+
+  /** Their connections broke, of those that do not reach this node. */
+  breakPaths(): void {
+    for (const [nqn, heard] of this.#heard) {
+      for (const host of heard.keys()) {
+        if (!this.options.network.hosts.reaches(host, this.options.host)) this.#lose(nqn, host);
+      }
+    }
   }
 
   async setAnaState(name: string): Promise<void> {
@@ -354,6 +377,7 @@ export class SimEngine implements AgentEngine {
   #look(): void {
     const { clock, network, host } = this.options;
     clock.after(lookMs, () => this.#look());
+    this.#hear();
     for (const replica of this.served.values()) {
       const { head } = replica;
       if (head === undefined) continue;
@@ -363,6 +387,27 @@ export class SimEngine implements AgentEngine {
       const silent = replica.silentSinceMs ?? clock.steadyMs();
       if (!head.alive || clock.steadyMs() - silent >= silentMs) this.unseal(replica);
     }
+  }
+
+  #hear(): void {
+    const { clock, network, host: address } = this.options;
+    const nowMs = clock.steadyMs();
+    for (const { nqn } of this.#volumes.values()) {
+      const heard = this.#heard.get(nqn) ?? new Map<string, number>();
+      this.#heard.set(nqn, heard);
+      for (const host of network.hosts.nqns) {
+        const silentMs = nowMs - (heard.get(host) ?? Number.NEGATIVE_INFINITY);
+        if (silentMs >= keepAliveMs / 2 && network.hosts.reaches(host, address)) heard.set(host, nowMs);
+        else if (heard.has(host) && silentMs >= keepAliveMs) this.#lose(nqn, host);
+      }
+    }
+  }
+
+  #lose(nqn: string, host: string): void {
+    const heard = this.#heard.get(nqn);
+    const silentMs = this.options.clock.steadyMs() - (heard?.get(host) ?? 0);
+    heard?.delete(host);
+    this.listeners?.onHostLost?.(nqn, { nqn: host, keepAliveMs, silentMs });
   }
 
   #pass(): Promise<void> {

@@ -154,6 +154,8 @@ class Run {
     [4, () => this.#cut()],
     [5, () => this.cluster.healNetwork()],
     [2, () => this.#slow()],
+    [5, () => this.#cutHost()],
+    [3, () => this.cluster.healHosts()],
   ];
 
   #one<T>(all: readonly T[]): T | undefined {
@@ -314,6 +316,14 @@ class Run {
     if (one !== undefined && other !== undefined && one !== other) this.cluster.cut(one, other);
   }
 
+  /** Mostly from one node; now and then from all, as when it is gone. */
+  #cutHost(): void {
+    const [host, node] = [this.#one(this.cluster.hosts.nqns), this.#one(this.cluster.nodes)];
+    if (host === undefined || node === undefined) return;
+    const all = this.random.below(4) === 0;
+    this.cluster.cutHost(host, all ? this.cluster.nodes : [node], this.random.below(2) === 0);
+  }
+
   #slow(): void {
     this.cluster.slowPercent = this.random.below(2) * 3;
     this.cluster.note(`of 100 calls ${this.cluster.slowPercent} are slow`);
@@ -357,6 +367,7 @@ class Run {
     for (const { link } of this.#links()) link.slowPercent = 0;
     this.#healStore();
     cluster.healNetwork();
+    cluster.healHosts();
     for (const controller of cluster.controllers) {
       if (controller.process === undefined) cluster.startController(controller);
     }
