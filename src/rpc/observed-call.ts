@@ -23,7 +23,10 @@ export class ObservedCall {
   readonly #options: ObserverOptions;
   readonly #method: string;
   readonly #request: unknown;
-  readonly #abort = new AbortController();
+  /** Made when it is asked for: most calls are over before anybody wants to know. */
+  #abort: AbortController | undefined;
+  #isAborted = false;
+  #isOver = false;
   readonly #beganMs = performance.now();
 
   constructor(
@@ -36,20 +39,27 @@ export class ObservedCall {
     this.#options = options;
     this.#method = method;
     this.#request = request;
-    if (call.cancelled) this.#abort.abort();
-    call.on('cancelled', () => this.#abort.abort());
+    if (call.cancelled) this.abort();
+    call.on('cancelled', () => this.abort()); // also when it has been answered
   }
 
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#isAborted) this.#abort.abort();
+    }
     return this.#abort.signal;
   }
 
   /** As if its caller had gone. */
   abort(): void {
-    this.#abort.abort();
+    if (this.#isOver) return;
+    this.#isAborted = true;
+    this.#abort?.abort();
   }
 
   succeeded(response: unknown): void {
+    this.#isOver = true;
     const { log, hidden, changes } = this.#options;
     const level = changes(this.#method) ? 'info' : 'debug';
     if (!log.isLevelEnabled(level)) return;
@@ -57,6 +67,7 @@ export class ObservedCall {
   }
 
   failed(error: unknown): RpcStatus {
+    this.#isOver = true;
     const { log } = this.#options;
     const status = statusOf(error);
     const fields = { ...this.#fields(), reason: status.details };
@@ -75,6 +86,6 @@ export class ObservedCall {
   }
 
   #text(outcome: string): string {
-    return `${this.#method}: ${outcome}${this.signal.aborted ? ', after the caller had gone' : ''}`;
+    return `${this.#method}: ${outcome}${this.#isAborted ? ', after the caller had gone' : ''}`;
   }
 }

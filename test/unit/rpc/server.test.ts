@@ -89,6 +89,20 @@ describe('a call', () => {
     expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
     await aborted;
   });
+
+  it('that was answered is not aborted when its stream ends, or the server', async () => {
+    const signals: AbortSignal[] = [];
+    await echo.start({
+      Say: async (request, { signal }) => {
+        signals.push(signal);
+        return request;
+      },
+    });
+    expect((await echo.call('Say', {})).error).toBeNull();
+    expect((await echo.call('Say', {})).error).toBeNull(); // the first one's stream has ended by now
+    await echo.server.close();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
+  });
 });
 
 describe('a stream', () => {
