@@ -22,7 +22,6 @@ const entriesAtOnce = 1000;
 const bytesAtOnce = 1 << 20;
 
 type Database = ClassicLevel<string, Uint8Array>;
-type BatchOperation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string };
 
 interface Content {
   readonly revision: bigint;
@@ -63,16 +62,17 @@ class LevelPersistence implements Persistence {
   }
 
   async write(revision: bigint, effects: readonly Effect[]): Promise<void> {
-    const batch: BatchOperation[] = [];
+    // Operation by operation: a list of them takes LevelDB's binding three times as long for each.
+    const batch = this.database.batch();
     for (const { key, entry } of effects) {
       this.#count(key, entry?.revision);
       const stored = entryPrefix + key;
-      if (entry === undefined) batch.push({ type: 'del', key: stored });
-      else batch.push({ type: 'put', key: stored, value: encodeEntry(entry) });
+      if (entry === undefined) batch.del(stored);
+      else batch.put(stored, encodeEntry(entry));
     }
     const summary = { revision, count: BigInt(this.#revisions.size), revisionsSum: this.#revisionsSum };
-    batch.push({ type: 'put', key: summaryKey, value: encodeSummary(summary) });
-    await this.database.batch(batch, { sync: true });
+    batch.put(summaryKey, encodeSummary(summary));
+    await batch.write({ sync: true });
   }
 
   close(): Promise<void> {
