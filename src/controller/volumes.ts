@@ -51,15 +51,24 @@ export interface ClusterVolumesOptions {
 const attemptsMax = 8;
 /** What was asked for is waited for so long; it goes on after that. */
 export const waitMsMax = 10_000;
+/** In place of the name of a volume, where a change of a node is waited for. */
+const anyNode = '';
 
 export class ClusterVolumes {
   readonly #options: ClusterVolumesOptions;
   /** Made a moment ago, and not seen in the store yet: their places count. */
   readonly #fresh = new Map<string, VolumeRecord>();
   readonly #growths = new KeyedLock();
+  /** Who waits for a change of a volume, by its name, or of any node. */
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   constructor(options: ClusterVolumesOptions) {
     this.#options = options;
+    options.state.onChange((change) => {
+      if (change === 'facts') return;
+      const told = change === 'nodes' ? [...this.#waiting.values()] : [this.#waiting.get(change.volume)];
+      for (const looks of told) for (const look of [...(looks ?? [])]) look();
+    });
   }
 
   list(): readonly ClusterVolumeView[] {
@@ -120,7 +129,7 @@ export class ClusterVolumes {
     const there = await Promise.all([volumeKey(name), mirrorsPrefix + name].map((key) => store.get(key)));
     if (there.some((one) => one !== undefined)) throw duplicate(name);
     // It is seen here soon; what is there then decides.
-    await this.#wait('nodes', () => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
+    await this.#wait(anyNode, () => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
     return false;
   }
 
@@ -303,21 +312,23 @@ export class ClusterVolumes {
     await this.#wait(name, () => isDone(this.#options.nodes.snapshot().volumes.get(name)?.record));
   }
 
-  /** Looks again with each change of the volume of this name or of a node, for a while. */
-  async #wait(what: string | 'nodes', isDone: () => boolean): Promise<void> {
-    const { state, clock } = this.#options;
+  /** Looks again with each change of the volume of this name, and of a node, for a while. */
+  async #wait(what: string, isDone: () => boolean): Promise<void> {
     if (isDone()) return;
+    const looks = this.#waiting.get(what) ?? new Set();
+    this.#waiting.set(what, looks);
     await new Promise<void>((resolve) => {
       const end = () => {
-        forget();
         stop();
+        looks.delete(look);
+        if (looks.size === 0 && this.#waiting.get(what) === looks) this.#waiting.delete(what);
         resolve();
       };
-      const stop = clock.after(waitMsMax, end);
-      const forget = state.onChange((change) => {
-        if (change === 'facts' || (change !== 'nodes' && change.volume !== what)) return;
+      const look = () => {
         if (isDone()) end();
-      });
+      };
+      const stop = this.#options.clock.after(waitMsMax, end);
+      looks.add(look);
     });
   }
 
