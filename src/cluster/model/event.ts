@@ -22,7 +22,8 @@ export interface ClusterEvent {
 
 /** So many are kept; the oldest go first. */
 export const eventsMax = 1_000;
-export const eventsPrefix = 'cluster/events/';
+/** Apart from the records of the cluster: nodes watch those, and do nothing by these. */
+export const eventsPrefix = 'events/';
 const version = 1;
 const reasonPattern = /^[A-Z][A-Za-z]{0,62}$/;
 const eventNamePattern = /^[\x20-\x7e]{0,128}$/;
