@@ -10,9 +10,7 @@ import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
 import type { StillSo } from '../cluster/lineage/lineage-watch.js';
 import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
-import type { VolumeRecord } from '../cluster/model/volume.js';
-import { encodeVolume } from '../cluster/model/volume-record.js';
-import { decodeMirror, encodeMirror, realMembers } from '../mirrors/record.js';
+import { decodeMirror, realMembers } from '../mirrors/record.js';
 import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
 import type { SnapshotRecords } from '../mirrors/snapshot-records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
@@ -21,7 +19,7 @@ import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
 import type { StandbyVolume } from './host-moves.js';
 import type { PoolNames } from './pool-names.js';
-import type { ReplicaNotes } from './replica-notes.js';
+import { isUrgent, type ReplicaNotes, type SeenRecords } from './replica-notes.js';
 import type { ReplicaPlace } from './takeover.js';
 import type { AgentEngine, WantedVolume } from './types.js';
 import { VolumeRole } from './volume-role.js';
@@ -37,7 +35,7 @@ export interface NodeVolumeOptions {
   readonly records: Pick<MirrorRecords, 'get'>;
   readonly bridge: Pick<StoreBridge, 'serve'>;
   /** Where the records are noted beside the replica; absent: nowhere. */
-  readonly notes?: Pick<ReplicaNotes, 'put' | 'delete'>;
+  readonly notes?: Pick<ReplicaNotes, 'put' | 'putSoon' | 'delete'>;
   readonly snapshots: Pick<SnapshotRecords, 'forgetMember' | 'list'>;
   /** The store says less than the disks of this node: it is not that of the cluster. */
   readonly refuseStore?: (reason: string, isStillSo: StillSo) => void;
@@ -53,7 +51,7 @@ export class NodeVolume {
   readonly #here: ReplicaPlace;
   #wanted: WantedVolume;
   /** What stands beside the replica. */
-  #noted: { readonly mirror: MirrorRecord; readonly volume: VolumeRecord } | undefined;
+  #noted: SeenRecords | undefined;
   /** As it was when hosts and limits were set last. */
   #told: WantedVolume | undefined;
   #role: VolumeRole | undefined;
@@ -250,16 +248,13 @@ export class NodeVolume {
 
   /** Before a head here changes who is a member: who comes next has to be known by somebody in sync. */
   async #note(): Promise<void> {
-    const [mirror, { record: volume, uuid }] = [this.#record, this.#wanted];
+    const [mirror, { record: volume }] = [this.#record, this.#wanted];
     if (mirror === undefined || volume === undefined) return;
-    const noted = this.#noted;
+    const [noted, seen, { notes }] = [this.#noted, { mirror, volume }, this.#options];
     if (noted?.mirror === mirror && noted.volume === volume) return;
-    await this.#options.notes?.put(this.replica, {
-      volume: encodeVolume(volume),
-      mirror: encodeMirror({ volumeUuid: uuid, record: mirror }),
-      revision: mirror.revision,
-    });
-    this.#noted = { mirror, volume };
+    if (noted === undefined || isUrgent(noted, seen)) await notes?.put(this.replica, seen);
+    else notes?.putSoon(this.replica, seen);
+    this.#noted = seen;
   }
 
   async #readRecord(): Promise<MirrorRecord> {

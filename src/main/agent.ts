@@ -58,13 +58,14 @@ export async function joinCluster(
     const join = { store, joining, clock: systemClock, log, signal };
     const record = await joinOrRemembered(local, lineage, join);
     log.info({ room: 'agent' }, `node '${name}' (${node}), ${record.state}`);
+    const notes = new ReplicaNotes({ local, clock: systemClock, log });
     let agent: Agent | undefined;
     return {
       controllerIds: controllerIdsOf(record),
       start: async (engine: EnginePort) => {
         agent = new Agent({
           ...{ engine, node, host, version, log, store, lineage, clock: systemClock },
-          recovery: { notes: new ReplicaNotes(local), record, store: opened.store },
+          recovery: { notes, record, store: opened.store },
           pools: async () => poolFacts(pools()),
         });
         await agent.start();
@@ -73,6 +74,7 @@ export async function joinCluster(
       stop: async () => agent?.stop(),
       close: async () => {
         await agent?.close();
+        await notes.close();
         await lineage.close();
         await opened.close();
       },
