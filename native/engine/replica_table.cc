@@ -79,7 +79,7 @@ Result<ReplicaInfo> ReplicaTable::add(const ReplicaConfig& config) {
   }
   const auto [at, is_new] = replicas_.emplace(config.name, std::move(entry));
   BALLAST_ASSERT(is_new);
-  log(LogLevel::info, "engine", "replica %s is %s", log_escape(config.name).c_str(), at->second.nqn.c_str());
+  log(LogLevel::debug, "engine", "replica %s is %s", log_escape(config.name).c_str(), at->second.nqn.c_str());
   return describe(config.name, at->second);
 }
 

@@ -41,7 +41,9 @@ Controller::Controller(TargetShard& shard, SubsystemShard& subsystem, transport:
       events_(*this) {
   keep_alive_.set_timeout_ms(granted_keep_alive_ms(request.keep_alive_ms));
   shard_.reactor().arm(association_timer_, shard_.context().options.association_timeout_ns);
-  log(LogLevel::info, "target", "controller %u of %s for %s", id(), log_escape(request.subsystem_nqn).c_str(),
+  // Hosts of an extended subsystem are other processes of ours, which come to thousands of them.
+  const LogLevel level = subsystem.config().extension ? LogLevel::debug : LogLevel::info;
+  log(level, "target", "controller %u of %s for %s", id(), log_escape(request.subsystem_nqn).c_str(),
       log_escape(host_nqn_).c_str());
   tell_extension_of_begin();
 }

@@ -147,8 +147,10 @@ export class StoreBridge {
     const count = members.filter(({ inSync }) => inSync).length;
     const sum = `${count} of ${members.length} in sync`;
     const fields = { room: 'mirrors', volume };
-    if (current.epoch !== before.epoch)
-      log.info(fields, `volume '${volume}': epoch ${current.epoch}, ${sum}`);
+    if (current.epoch !== before.epoch) {
+      const level = count === members.length ? 'debug' : 'info'; // all is well: of thousands at a start
+      log[level](fields, `volume '${volume}': epoch ${current.epoch}, ${sum}`);
+    }
     for (const { uuid } of realMembers(before)) {
       if (members.some((member) => member.uuid === uuid)) continue;
       log.info(fields, `volume '${volume}': ${memberName(volume, uuid)} is no member any more; ${sum}`);

@@ -281,10 +281,10 @@ describe('the log of the bridge', () => {
     await set([false, true], 1n);
     await set([true, true], 2n);
     expect(world.lines.map(({ level, msg }) => `${level} ${msg}`)).toEqual([
-      "30 volume 'db': epoch 1, 2 of 2 in sync",
+      "20 volume 'db': epoch 1, 2 of 2 in sync",
       `30 volume 'db': member ${uuid('b')} is in sync again; 2 of 2 in sync`,
       `40 volume 'db': member ${uuid('a')} left the in-sync set; 1 of 2 in sync`,
-      "30 volume 'db': epoch 2, 2 of 2 in sync",
+      "20 volume 'db': epoch 2, 2 of 2 in sync",
       `30 volume 'db': member ${uuid('a')} is in sync again; 2 of 2 in sync`,
     ]);
   });
