@@ -172,6 +172,16 @@ Napi::Value mirror_cancel_verify(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, bytesPerSecond)
+Napi::Value mirror_set_resync_rate(const Napi::CallbackInfo& info) {
+  on_control_thread(info, begin(info),
+                    [name = to_text(info[2]), bytes_per_s = to_u64(info[3])](engine::Engine& engine,
+                                                                             OperationEvent& event) {
+                      event.finish(engine.set_mirror_resync_rate(name, bytes_per_s));
+                    });
+  return info.Env().Undefined();
+}
+
 // (engine, volume, kind, record | undefined). Not by the control thread, which may be waiting for this: it
 // ends a head that ends when it is answered.
 Napi::Value mirror_answer_store(const Napi::CallbackInfo& info) {
@@ -234,6 +244,7 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorDeleteSnapshot", Napi::Function::New(env, mirror_delete_snapshot));
   exports.Set("mirrorCarrySnapshot", Napi::Function::New(env, mirror_carry_snapshot));
   exports.Set("mirrorCancelCarry", Napi::Function::New(env, mirror_cancel_carry));
+  exports.Set("mirrorSetResyncRate", Napi::Function::New(env, mirror_set_resync_rate));
   exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));
   exports.Set("mirrorCancelVerify", Napi::Function::New(env, mirror_cancel_verify));
   exports.Set("mirrorAnswerStore", Napi::Function::New(env, mirror_answer_store));

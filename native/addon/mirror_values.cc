@@ -218,6 +218,7 @@ Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info) {
   object.Set("state", info.state);
   object.Set("activity", info.activity);
   object.Set("record", from_record(env, info.record));
+  object.Set("resyncBytesPerSecond", big(env, info.resync_bytes_per_s));
   object.Set("changing", info.is_changing);
   Napi::Array members = Napi::Array::New(env, info.members.size());
   for (uint32_t i = 0; i < info.members.size(); ++i) {

@@ -260,6 +260,11 @@ Outcome Engine::cancel_mirror_verify(const std::string& volume) {
   return mirrors_->cancel_verify(volume);
 }
 
+Outcome Engine::set_mirror_resync_rate(const std::string& volume, uint64_t bytes_per_s) {
+  BALLAST_ASSERT(!closed_);
+  return mirrors_->set_resync_rate(volume, bytes_per_s);
+}
+
 Result<SocketAddress> Engine::listen(const ListenConfig& config) {
   BALLAST_ASSERT(!closed_);
   Result<SocketAddress> bound = Errc::io_error;

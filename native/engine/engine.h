@@ -100,6 +100,7 @@ class Engine {
   Result<uint64_t> resize_mirror(const std::string& volume);
   Outcome start_mirror_verify(const std::string& volume);
   Outcome cancel_mirror_verify(const std::string& volume);
+  Outcome set_mirror_resync_rate(const std::string& volume, uint64_t bytes_per_s);
   // Begun when they return: MirrorTable.
   Outcome snapshot_mirror(const std::string& volume, const Uuid& uuid, const std::string& name,
                           uint64_t now_s);

@@ -66,7 +66,7 @@ struct MirrorConfig {
   Uuid host_id;
   uint32_t lease_ms = 1000;
   uint32_t latency_budget_ms = 5000;
-  uint64_t resync_bytes_per_s = 0;  // 0: no limit
+  uint64_t resync_bytes_per_s = 0;  // of copies to members that join; 0: as HeadOptions say
   bool fail_below_min = false;      // else writes wait while too few members are in sync
 };
 
@@ -161,6 +161,7 @@ struct MirrorInfo {
   std::vector<MirrorMemberInfo> members;
   uint64_t unreconciled_regions = 0;
   uint64_t marked_regions = 0;
+  uint64_t resync_bytes_per_s = 0;         // as of MirrorConfig
   std::optional<MirrorVerifyInfo> verify;  // the last one of this head
   std::optional<MirrorSnapshotInfo> snapshot;
   std::optional<MirrorSnapshotRemovalInfo> snapshot_removal;

@@ -116,6 +116,7 @@ MirrorInfo describe(const std::string& volume, const mirror::HeadDriver& driver)
   info.record = head.record();
   info.unreconciled_regions = head.unreconciled().count();
   info.marked_regions = head.marked_regions();
+  info.resync_bytes_per_s = head.resync_rate();
   info.is_changing = head.is_changing();
   if (const auto& trouble = head.growth_trouble(); !trouble.member.is_nil()) {
     info.change_trouble =
@@ -449,6 +450,13 @@ Outcome MirrorTable::start_verify(const std::string& volume) {
 Outcome MirrorTable::cancel_verify(const std::string& volume) {
   TRY(Entry* const entry, find(volume));
   if (entry->driver != nullptr) run_on(*entry->home, [&] { entry->driver->cancel_verify(); });
+  return Unit{};
+}
+
+Outcome MirrorTable::set_resync_rate(const std::string& volume, uint64_t bytes_per_s) {
+  TRY(Entry* const entry, find(volume));
+  if (entry->driver == nullptr) return Error{Errc::in_use, "its head is not here"};
+  run_on(*entry->home, [&] { entry->driver->set_resync_rate(bytes_per_s); });
   return Unit{};
 }
 

@@ -61,6 +61,10 @@ class MirrorTable {
   // No error if none is under way.
   Outcome cancel_verify(const std::string& volume);
 
+  // As MirrorConfig::resync_bytes_per_s, of the head that runs here, until it ends. Errc: not_found, in_use
+  // (no head runs here).
+  Outcome set_resync_rate(const std::string& volume, uint64_t bytes_per_s);
+
   // Of all members in sync, of one moment; what comes of it: info(). Errc: not_found, in_use (another one or
   // another change is under way, or the head does not serve), invalid_argument (name).
   Outcome snapshot(const std::string& volume, const Uuid& uuid, const std::string& name, uint64_t now_s);

@@ -102,11 +102,32 @@ export const Mirror = Type.Object(
       description: 'Of 1 MiB, that an unclean end left and that are not equal yet.',
     }),
     markedRegions: Type.Integer({ description: 'Of 1 MiB, that are being written or were a moment ago.' }),
+    resyncBytesPerSecond: Type.Optional(
+      Type.Unsafe<number | string>({
+        ...Count,
+        description: 'Of copies to members; absent: as fast as it goes, and slower beside I/O of hosts.',
+      }),
+    ),
   },
   { $id: 'Mirror' },
 );
 
-export const MirrorChange = Type.Object({ sizeBytes: Bytes }, { additionalProperties: false });
+export const MirrorChange = Type.Object(
+  {
+    sizeBytes: Type.Optional(Bytes),
+    resyncBytesPerSecond: Type.Optional(
+      Type.Unsafe<number | string | null>({
+        ...Bytes,
+        type: ['integer', 'string', 'null'],
+        minimum: 1,
+        description:
+          'Of copies to members, until the daemon ends; null: as fast as it goes, and slower beside I/O of ' +
+          'hosts.',
+      }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
 
 export const NewMember = Type.Object(
   {
@@ -149,9 +170,10 @@ export function mirrorSnapshotBody(snapshot: MirrorSnapshotView): MirrorSnapshot
 }
 
 export function mirrorBody(view: MirrorView): MirrorBody {
-  const { sizeBytes, epoch, members, verify, snapshots = [], ...rest } = view;
+  const { sizeBytes, epoch, members, verify, snapshots = [], resyncBytesPerSecond, ...rest } = view;
   return {
     ...rest,
+    ...(resyncBytesPerSecond !== undefined && { resyncBytesPerSecond: count(resyncBytesPerSecond) }),
     snapshots: snapshots.map(mirrorSnapshotBody),
     ...(verify !== undefined && { verify: verifyBody(verify) }),
     sizeBytes: count(sizeBytes),

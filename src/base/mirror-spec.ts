@@ -2,7 +2,7 @@
 // replica of this daemon, file:PATH[:SIZE] or pool:POOL/VOLUME (a replica that is made for it and has the
 // name of the mirror), or the address of another daemon's replica. Pure text work, as volume-spec.ts.
 import { type HostPort, parseTargetAddress } from './address.js';
-import type { DomainError } from './errors.js';
+import { type DomainError, InvalidSizeError } from './errors.js';
 import { InvalidMirrorSpecError } from './mirror-errors.js';
 import { checkNqn, checkSubsystemNqn, replicaUuidOf } from './nqn.js';
 import { checkQos, kebab, parseQosNumber, type QosWord, type QosWords, qosWords } from './qos.js';
@@ -143,6 +143,13 @@ function parseOptions(texts: readonly string[], refuse: Refuse): Options {
   return options;
 }
 
+/** `100MiB`, `100MiB/s`: bytes a second, above zero. Throws InvalidSizeError. */
+export function parseResyncRate(text: string): bigint {
+  const bytesPerSecond = parseSize(text.replace(/\/s$/, ''));
+  if (bytesPerSecond === 0n) throw new InvalidSizeError(text, 'is zero');
+  return bytesPerSecond;
+}
+
 function applyOption(options: Options, key: string, value: string, refuse: Refuse): void {
   const whole = (least: number, most: number) => parseWhole(key, value, least, most, refuse);
   switch (key) {
@@ -156,7 +163,7 @@ function applyOption(options: Options, key: string, value: string, refuse: Refus
       options.latencyBudgetMs = whole(latencyBudgetMsMin, latencyBudgetMsMax);
       return;
     case 'resync-rate':
-      options.resyncBytesPerSecond = parseSize(value.replace(/\/s$/, ''));
+      options.resyncBytesPerSecond = parseResyncRate(value);
       return;
     case 'below-min':
       if (value !== 'wait' && value !== 'fail') throw refuse('below-min must be wait or fail');

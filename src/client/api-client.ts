@@ -128,6 +128,12 @@ export class ApiClient {
     return this.#ask('PATCH', `mirrors/${part(name)}`, { sizeBytes: sizeBytes.toString() }, forever);
   }
 
+  /** bytesPerSecond: null: as fast as it goes, and slower beside I/O of hosts. */
+  setMirrorResyncRate(name: string, bytesPerSecond: bigint | null): Promise<MirrorBody> {
+    const resyncBytesPerSecond = bytesPerSecond === null ? null : bytesPerSecond.toString();
+    return this.#ask('PATCH', `mirrors/${part(name)}`, { resyncBytesPerSecond });
+  }
+
   snapshotMirror(name: string, snapshot: string): Promise<MirrorSnapshotBody> {
     return this.#ask('POST', `mirrors/${part(name)}/snapshots`, { name: snapshot }, forever);
   }

@@ -10,7 +10,14 @@ export function mirrorsSource(service: MirrorService | undefined): MirrorsSource
   };
   return {
     ...{ list: async () => [], get: none },
-    ...{ addMember: none, removeMember: none, startVerify: none, cancelVerify: none, resize: none },
+    ...{
+      addMember: none,
+      removeMember: none,
+      startVerify: none,
+      cancelVerify: none,
+      resize: none,
+      setResyncRate: none,
+    },
     ...{ snapshot: none, snapshots: none, deleteSnapshot: none },
   };
 }

@@ -189,6 +189,16 @@ export class MirrorService {
     return this.get(name);
   }
 
+  /**
+   * Of copies to members, until the daemon ends; undefined: as fast as it goes, and slower beside I/O of
+   * hosts.
+   */
+  async setResyncRate(name: string, bytesPerSecond: bigint | undefined): Promise<MirrorView> {
+    this.#find(name);
+    await this.#engine.setMirrorResyncRate(name, bytesPerSecond ?? 0n);
+    return this.get(name);
+  }
+
   async #listSnapshots(name: string): Promise<readonly MirrorSnapshotView[]> {
     const listed = await this.#snapshots.list(name);
     return listed.map((one) => {

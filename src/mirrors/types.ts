@@ -93,4 +93,6 @@ export interface MirrorView {
   readonly snapshots?: readonly MirrorSnapshotView[];
   readonly unreconciledRegions: number;
   readonly markedRegions: number;
+  /** Of copies to members; absent: as fast as it goes, and slower beside I/O of hosts. */
+  readonly resyncBytesPerSecond?: bigint;
 }

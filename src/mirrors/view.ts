@@ -15,6 +15,7 @@ export function mirrorView(volume: VolumeInfo, members: readonly Member[], info:
     epoch: record.epoch,
     ...(record.head !== nobody && { head: record.head }),
     minInSync: record.minInSync,
+    ...(info.resyncBytesPerSecond > 0n && { resyncBytesPerSecond: info.resyncBytesPerSecond }),
     ...(info.verify !== undefined && { verify: info.verify }),
     members: realMembers(record).map(({ uuid: member, inSync }) => {
       const place = members.find((one) => one.uuid === member);

@@ -356,6 +356,7 @@ export interface NativeBinding {
     to: string,
   ): void;
   mirrorCancelCarry(engine: number, op: number, volume: string): void;
+  mirrorSetResyncRate(engine: number, op: number, volume: string, bytesPerSecond: bigint): void;
   mirrorStartVerify(engine: number, op: number, volume: string): void;
   mirrorCancelVerify(engine: number, op: number, volume: string): void;
   /** To a 'store' event; without `current` where nobody knows. Nothing happens when the engine is gone. */

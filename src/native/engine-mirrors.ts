@@ -12,6 +12,7 @@ import {
   memberFailure,
   mirrorFailure,
   replicaFailure,
+  resyncRateFailure,
   snapshotFailure,
   verifyFailure,
 } from './failures.js';
@@ -159,6 +160,16 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     checkText(volume, 'volume', 255);
     const engine = this.useEngine();
     await operate<void>((op) => binding.mirrorCancelVerify(engine, op, volume), verifyFailure(volume));
+  }
+
+  async setMirrorResyncRate(volume: string, bytesPerSecond: bigint): Promise<void> {
+    checkText(volume, 'volume', 255);
+    checkU64(bytesPerSecond, 'bytesPerSecond');
+    const engine = this.useEngine();
+    await operate<void>(
+      (op) => binding.mirrorSetResyncRate(engine, op, volume, bytesPerSecond),
+      resyncRateFailure(volume),
+    );
   }
 
   async promoteMirror(volume: string, mirror: MirrorOptions): Promise<void> {

@@ -98,6 +98,10 @@ export function carryFailure(volume: string): ToError {
   return conflictFailure(volume, `carry a snapshot of mirrored volume '${volume}'`);
 }
 
+export function resyncRateFailure(volume: string): ToError {
+  return conflictFailure(volume, `change the resync rate of mirrored volume '${volume}'`);
+}
+
 function conflictFailure(volume: string, operation: string): ToError {
   return (failure) => {
     switch (failure.code) {

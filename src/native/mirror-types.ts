@@ -233,6 +233,8 @@ export interface MirrorInfo {
   readonly unreconciledRegions: number;
   /** That are being written, or were a moment ago. */
   readonly markedRegions: number;
+  /** Of copies to members; 0n: as fast as it goes, and slower beside I/O of hosts. */
+  readonly resyncBytesPerSecond: bigint;
 }
 
 export interface MirrorListeners {
@@ -281,6 +283,11 @@ export interface MirrorEngine {
   carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void>;
   /** No error if none is carried. */
   cancelMirrorCarry(volume: string): Promise<void>;
+  /**
+   * Of copies to members, until the head of this engine ends; 0n: as fast as it goes, and slower beside I/O
+   * of hosts. MirrorConflictError: no head of it runs here.
+   */
+  setMirrorResyncRate(volume: string, bytesPerSecond: bigint): Promise<void>;
   /** Begun when it resolves: MirrorInfo.verify says how far it is. */
   startMirrorVerify(volume: string): Promise<void>;
   /** Nothing happens where none is under way. */

@@ -115,6 +115,13 @@ export class ApiHarness {
             this.memberChanges.push(['resize', name, `${sizeBytes}`]);
             return mirrorNamed(name);
           },
+          setResyncRate: async (name, rate) => {
+            this.memberChanges.push(['resync-rate', name, `${rate}`]);
+            return {
+              ...(await mirrorNamed(name)),
+              ...(rate !== undefined && { resyncBytesPerSecond: rate }),
+            };
+          },
           snapshot: async (name, snapshot) => {
             this.memberChanges.push(['snapshot', name, snapshot]);
             return { ...fakeMirrorSnapshot, name: snapshot, heldMs: 2.5 };

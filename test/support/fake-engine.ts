@@ -194,6 +194,10 @@ export class FakeEngine extends FakePools implements EnginePort {
     this.mirrors.cancelCarry(volume);
   }
 
+  async setMirrorResyncRate(volume: string, bytesPerSecond: bigint): Promise<void> {
+    this.mirrors.setResyncRate(volume, bytesPerSecond);
+  }
+
   async startMirrorVerify(volume: string): Promise<void> {
     this.mirrors.startVerify(volume);
   }

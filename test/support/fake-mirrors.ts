@@ -223,6 +223,11 @@ export class FakeMirrors {
     return record.blocksCount * BigInt(record.blockSizeBytes);
   }
 
+  setResyncRate(volume: string, resyncBytesPerSecond: bigint): void {
+    const head = this.head(volume);
+    head.options = { ...head.options, resyncBytesPerSecond };
+  }
+
   startVerify(volume: string): void {
     const totalBytes = this.sizeOf(volume);
     this.head(volume).verify = {
@@ -241,7 +246,8 @@ export class FakeMirrors {
     const { snapshot, snapshotRemoval, carry } = done;
     const trouble = this.growthTrouble === undefined ? {} : { changeTrouble: this.growthTrouble };
     const found = verify === undefined ? trouble : { verify, ...trouble };
-    const counts = { unreconciledRegions: 3, markedRegions: 2 };
+    const resyncBytesPerSecond = options.resyncBytesPerSecond ?? 0n;
+    const counts = { unreconciledRegions: 3, markedRegions: 2, resyncBytesPerSecond };
     const snapshots = {
       ...(snapshot !== undefined && { snapshot }),
       ...(snapshotRemoval !== undefined && { snapshotRemoval }),

@@ -56,6 +56,9 @@ class Head {
   // Compares all members in sync, range by range; how far it is: verify_report().
   VerifyRefusal start_verify(uint64_t now_ns);
   void cancel_verify();
+  // As its option resync_bytes_per_s, from now on. What the rate of before put off is not waited for.
+  void set_resync_rate(uint64_t now_ns, uint64_t bytes_per_s);
+  uint64_t resync_rate() const { return options_.resync_bytes_per_s; }
   // Of all members in sync, of one moment; what comes of it: snapshot_report(). None is taken of one that is
   // under way, or was done last, already. Its UUID is of this attempt alone: if it cannot be completed, what
   // members have of it is deleted.
@@ -406,7 +409,7 @@ class Head {
   void advance_intent(uint64_t now_ns);
   void on_cleared();
 
-  const HeadOptions options_;
+  HeadOptions options_;  // of which set_resync_rate() may change one
   uint32_t near_member_;
   Record record_;
   Actions& actions_;

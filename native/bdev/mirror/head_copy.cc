@@ -117,6 +117,13 @@ void Head::advance_copies(uint64_t now_ns) {
   }
 }
 
+void Head::set_resync_rate(uint64_t now_ns, uint64_t bytes_per_s) {
+  options_.resync_bytes_per_s = bytes_per_s;
+  join_.next_copy_ns = std::min(join_.next_copy_ns, now_ns);
+  verify_.next_ns = std::min(verify_.next_ns, now_ns);
+  advance(now_ns);
+}
+
 CopyProgress Head::copy_progress(uint32_t member) const {
   if (member != join_.member || join_.step < JoinStep::copy) return {};
   return {join_.granules_count * k_granule_bytes, join_.map->count() * k_granule_bytes};

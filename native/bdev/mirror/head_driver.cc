@@ -205,6 +205,11 @@ void HeadDriver::cancel_verify() {
   tell([](Head& head, uint64_t) { head.cancel_verify(); });
 }
 
+void HeadDriver::set_resync_rate(uint64_t bytes_per_s) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  tell([bytes_per_s](Head& head, uint64_t now_ns) { head.set_resync_rate(now_ns, bytes_per_s); });
+}
+
 SnapshotRefusal HeadDriver::snapshot(const SnapshotRequest& request) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   SnapshotRefusal refusal = SnapshotRefusal::none;

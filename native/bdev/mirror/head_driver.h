@@ -78,6 +78,7 @@ class HeadDriver final : private HeadAccess {
   // As Head's.
   VerifyRefusal start_verify();
   void cancel_verify();
+  void set_resync_rate(uint64_t bytes_per_s);
   SnapshotRefusal snapshot(const SnapshotRequest& request);
   SnapshotRefusal delete_snapshot(const Uuid& uuid);
   // A snapshot that the member of this replica has gets to another one that lacks it, at the rates of copies

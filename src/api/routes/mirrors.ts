@@ -20,6 +20,7 @@ export interface MirrorsSource {
   addMember(name: string, member: string): Promise<MirrorView>;
   removeMember(name: string, member: string): Promise<MirrorView>;
   resize(name: string, sizeBytes: bigint): Promise<MirrorView>;
+  setResyncRate(name: string, bytesPerSecond: bigint | undefined): Promise<MirrorView>;
   snapshot(name: string, snapshot: string): Promise<MirrorSnapshotView>;
   snapshots(name: string): Promise<readonly MirrorSnapshotView[]>;
   deleteSnapshot(name: string, snapshot: string): Promise<void>;
@@ -60,13 +61,22 @@ export function mirrorRoutes(mirrors: MirrorsSource): RouteModule {
       {
         config: operator,
         schema: {
-          summary: 'Makes it larger: all members in sync, then the volume; answers when hosts see it',
+          summary:
+            'Changes the rate of copies; makes it larger: all members in sync, then the volume; answers ' +
+            'when hosts see it',
           params: Name,
           body: MirrorChange,
           response: { 200: ref(Mirror) },
         },
       },
-      async ({ params, body }) => mirrorBody(await mirrors.resize(params.name, BigInt(body.sizeBytes))),
+      async ({ params: { name }, body: { sizeBytes, resyncBytesPerSecond: rate } }) => {
+        let mirror: MirrorView | undefined;
+        if (rate !== undefined) {
+          mirror = await mirrors.setResyncRate(name, rate === null ? undefined : BigInt(rate));
+        }
+        if (sizeBytes !== undefined) mirror = await mirrors.resize(name, BigInt(sizeBytes));
+        return mirrorBody(mirror ?? (await mirrors.get(name)));
+      },
     );
     app.post(
       '/v1/mirrors/:name/members',

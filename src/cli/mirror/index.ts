@@ -1,6 +1,7 @@
 // `ballast mirror ...`: mirrored volumes, how their members are, and other members. Loaded when one is asked
 // for.
 import type { Command } from 'commander';
+import { parseResyncRate } from '../../base/mirror-spec.js';
 import { parseDeviceSize } from '../../base/sizes.js';
 import { addDaemonOptions, type DaemonOptions, daemonOf } from '../daemon.js';
 import type { CliContext } from '../engine-port.js';
@@ -51,6 +52,17 @@ export function register(mirror: Command, context: CliContext): void {
     .action(async (name: string, size: string, options: DaemonOptions) => {
       const sizeBytes = parseDeviceSize(size, 4096);
       const changed = await (await daemonOf(context, options)).resizeMirror(name, sizeBytes);
+      await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
+    });
+  addDaemonOptions(mirror.command('set').description('change how one is served, until its daemon ends'))
+    .argument('<name>')
+    .requiredOption(
+      '--resync-rate <bytes/s|auto>',
+      'of copies to members; auto: as fast as it goes, and slower beside I/O of hosts',
+    )
+    .action(async (name: string, options: DaemonOptions & { readonly resyncRate: string }) => {
+      const rate = options.resyncRate === 'auto' ? null : parseResyncRate(options.resyncRate);
+      const changed = await (await daemonOf(context, options)).setMirrorResyncRate(name, rate);
       await printResult(context, options.output, changed, (color) => renderMirror(changed, color));
     });
   registerSnapshots(mirror, context);

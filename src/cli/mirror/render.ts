@@ -71,6 +71,10 @@ export function renderSnapshots(snapshots: readonly MirrorSnapshotBody[], color:
   return renderTable(isCarried ? [...snapshotColumns, carriedColumn] : snapshotColumns, snapshots, color);
 }
 
+function rateText({ resyncBytesPerSecond: rate }: MirrorBody): string {
+  return rate === undefined ? 'auto' : `${size(rate)}/s`;
+}
+
 export function renderMirror(mirror: MirrorBody, color: boolean): string {
   const { name, uuid, nqn, sizeBytes, blockSizeBytes, epoch, head, minInSync, inSync, members } = mirror;
   const fields: (readonly [string, string])[] = [
@@ -83,6 +87,7 @@ export function renderMirror(mirror: MirrorBody, color: boolean): string {
     ['epoch', head === undefined ? String(epoch) : `${epoch}, head ${head}`],
     ['unreconciled', `${mirror.unreconciledRegions} regions of 1 MiB`],
     ['marked', `${mirror.markedRegions} regions of 1 MiB`],
+    ['resync rate', rateText(mirror)],
     ['verified', mirror.verify === undefined ? 'never since its head began' : describeVerify(mirror.verify)],
   ];
   const { snapshots } = mirror;

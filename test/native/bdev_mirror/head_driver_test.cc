@@ -152,6 +152,24 @@ TEST(HeadDriver, NothingCountsAsCopiedWhileItIsBeingWritten) {
   EXPECT_TRUE(rig.all_equal());
 }
 
+TEST(HeadDriver, AnotherRateOfCopiesHoldsAtOnce) {
+  DriverRig rig(2);
+  rig.record.in_sync = MemberSet::of(0);
+  std::fill(rig.replicas[0]->data().begin(), rig.replicas[0]->data().end(), uint8_t{0x77});
+  rig.options.head.copies_max = 1;
+  rig.options.head.copy_bytes = k_region_bytes;
+  rig.options.head.resync_bytes_per_s = 1;  // the second copy would begin after days
+  rig.start();
+  MemoryReplica& joining = *rig.replicas[1];
+  const auto joins = [&] { return joining.blocks_written() == DriverRig::k_blocks; };
+  ASSERT_FALSE(rig.wait_for(joins));
+  EXPECT_EQ(joining.blocks_written(), k_region_bytes / k_block_bytes);
+  rig.world.on(rig.home, [&] { rig.driver->set_resync_rate(0); });
+  ASSERT_TRUE(rig.wait_for(joins));
+  ASSERT_TRUE(rig.wait_in_sync());
+  EXPECT_TRUE(rig.all_equal());
+}
+
 // So it is by a member that cannot unmap, and by one that can only write.
 TEST(HeadDriver, ZeroesAreBroughtByWhatTheMemberHasForThem) {
   for (const bool can_zero : {true, false}) {

@@ -253,7 +253,7 @@ export class SimEngine implements AgentEngine {
     const head = this.#head(volume);
     const { state, record, isChanging: changing, growthTrouble: changeTrouble } = head;
     const snapshots = head.snapshots.info;
-    const counts = { unreconciledRegions: 0, markedRegions: 0 };
+    const counts = { unreconciledRegions: 0, markedRegions: 0, resyncBytesPerSecond: 0n };
     const trouble = changeTrouble === undefined ? {} : { changeTrouble };
     return {
       volume,
@@ -277,6 +277,8 @@ export class SimEngine implements AgentEngine {
     await this.#pass();
     this.#head(volume).remove(uuid);
   }
+
+  async setMirrorResyncRate(): Promise<void> {}
 
   async startMirrorVerify(): Promise<void> {}
 

@@ -67,6 +67,7 @@ describe('--mirror', () => {
     ['db=r1,r2,lease=1', 'lease must be a whole number from 10'],
     ['db=r1,r2,latency-budget=x', 'latency-budget must be'],
     ['db=r1,r2,resync-rate=fast', 'expected a number with a unit'],
+    ['db=r1,r2,resync-rate=0', 'is zero'],
     ['db=r1,r2,below-min=maybe', 'below-min must be wait or fail'],
     ['db=r1,r2,read-only=true', "unknown option 'read-only'"],
     ['db=r1,r2,iops=10,min-iops=20', 'at most the limit'],

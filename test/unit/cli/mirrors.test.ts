@@ -61,6 +61,27 @@ describe('ballast mirror', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining("size 'much'")]);
   });
 
+  it('changes the rate of copies', async () => {
+    const { stdout } = await daemon.run('mirror', 'set', 'db', '--resync-rate', '64MiB/s');
+    expect(stdout).toMatch(/^resync rate +64 MiB\/s$/m);
+    expect(await daemon.json('mirror', 'set', 'db', '--resync-rate', 'auto')).not.toHaveProperty(
+      'resyncBytesPerSecond',
+    );
+    expect((await daemon.run('mirror', 'show', 'db')).stdout).toMatch(/^resync rate +auto$/m);
+    expect(daemon.api.memberChanges).toEqual([
+      ['resync-rate', 'db', `${64n << 20n}`],
+      ['resync-rate', 'db', 'undefined'],
+    ]);
+    for (const [wrong, reason] of [
+      [['--resync-rate', 'fast'], 'expected a number with a unit'],
+      [['--resync-rate', '0'], 'is zero'],
+      [[], "required option '--resync-rate"],
+    ] as const) {
+      const { code, stderr } = await daemon.run('mirror', 'set', 'db', ...wrong);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(reason)]);
+    }
+  });
+
   it('takes, shows and deletes snapshots', async () => {
     const { stdout } = await daemon.run('mirror', 'snapshot', 'db', 'tuesday');
     expect(stdout).toMatch(/^tuesday +degraded +1 GiB +2027-.+ m1, m2$/m);

@@ -286,6 +286,14 @@ describe('other members', () => {
     );
   });
 
+  it('are copied to at another rate, and at their own again', async () => {
+    await world.start(two);
+    expect((await world.service.get('db')).resyncBytesPerSecond).toBeUndefined();
+    expect((await world.service.setResyncRate('db', mib)).resyncBytesPerSecond).toBe(mib);
+    expect((await world.service.setResyncRate('db', undefined)).resyncBytesPerSecond).toBeUndefined();
+    await expect(world.service.setResyncRate('log', mib)).rejects.toThrow("no mirrored volume 'log'");
+  });
+
   it('are compared, and how far that is is shown', async () => {
     await world.start(two);
     expect((await world.service.get('db')).verify).toBeUndefined();

@@ -163,6 +163,7 @@ describe('a head that comes and goes', () => {
     const noHead = { code: 'NVME_STATUS', status: { name: 'Asymmetric Access Inaccessible' } };
     expect(await rejection(namespace.write(0n, data))).toMatchObject(noHead);
     expect((await engine.mirrorInfo('db')).state).toBe('standby');
+    expect(await rejection(engine.setMirrorResyncRate('db', 1n))).toMatchObject({ code: 'MIRROR_CONFLICT' });
 
     await engine.promoteMirror('db', mirror);
     await namespace.write(0n, data); // waits until it serves
@@ -176,6 +177,9 @@ describe('a head that comes and goes', () => {
         reason: 'only one member is in sync: there is nothing to compare it with',
       },
     });
+    expect((await engine.mirrorInfo('db')).resyncBytesPerSecond).toBe(0n);
+    await engine.setMirrorResyncRate('db', 1n << 40n);
+    expect((await engine.mirrorInfo('db')).resyncBytesPerSecond).toBe(1n << 40n);
     await engine.cancelMirrorVerify('db'); // of none
     expect((await engine.mirrorInfo('db')).verify).toBeUndefined();
 
