@@ -29,8 +29,8 @@ return     a member killed under a paced load, random and sequential, and starte
            it, of what was written meanwhile (wanted: 1.2 at most)
 reconcile  the head killed under a paced load, random and sequential: regions that it has to make equal
 copy       a new member of two: MB/s, beside dd of the same file; what is copied after the head was killed at
-           its half; latency of writes at QD 1 after and beside a copy at the default rate (wanted: p99 1.1
-           times as long at most), --runs times
+           its half; latency of writes at QD 1 while a copy rests and beside it at the default rate, in turns,
+           --runs times (wanted: p99 1.1 times as long at most)
 
   --parts LIST       (default: all)
   --seconds N        each measurement of writes (default: 3)
@@ -140,10 +140,7 @@ async function measureWrites(options, directory) {
 async function measureCopies(options, directory) {
   const full = await measureFullCopy(options, fresh(directory, 'copy'));
   const resumed = await measureResumed(options, fresh(directory, 'resumed'));
-  const beside = [];
-  for (let run = 0; run < options.runs; ++run) {
-    beside.push(await measureBesideCopy(options, fresh(directory, `beside-${run}`)));
-  }
+  const beside = await measureBesideCopy(options, fresh(directory, 'beside'));
   return { full, resumed, beside };
 }
 
@@ -184,16 +181,18 @@ function printCopy({ full, resumed, beside }) {
   console.log(
     `killed at half of ${mb(totalBytes)} MB: then ${mb(copiedBytes)} MB, ${hundredths(ratio)} of it`,
   );
-  const of = (pick, show) => range(spread(beside.map(pick)), show);
+  const { cold, alone, pairs } = beside;
+  const of = (pick, show) => range(spread(pairs.map(pick)), show);
   console.log(
-    `writes at QD 1: p99 ${of(({ together }) => together.p99, whole)} us, beside a copy of ` +
-      `${of(({ mbPerSecond }) => mbPerSecond, tenths)} MB/s ${of((one) => one.beside.p99, whole)} us, ` +
-      `${of((one) => one.ratioP99, hundredths)} of it (mean ${of((one) => one.ratioMean, hundredths)})`,
+    `writes at QD 1 while the copy rests: p99 ${of(({ resting }) => resting.p99, whole)} us; beside it at ` +
+      `${of((pair) => pair.beside.mbPerSecond, tenths)} MB/s: ${of((pair) => pair.beside.p99, whole)} us; ` +
+      `ratio of p99 ${of((pair) => pair.ratioP99, hundredths)}, of p50 ` +
+      `${of((pair) => pair.ratioP50, hundredths)}, of means ${of((pair) => pair.ratioMean, hundredths)}`,
   );
   console.log(
-    `marks: of a byte, ${of(({ alone }) => alone.diskBytesRatio, hundredths)} are written where regions ` +
-      `are marked, ${of(({ cold }) => cold.diskBytesRatio, hundredths)} where many are not yet ` +
-      `(mean latency ${of(({ cold, alone }) => cold.mean / alone.mean, hundredths)} of the former)`,
+    `marks: of a byte, ${hundredths(alone.diskBytesRatio)} are written where regions are marked, ` +
+      `${hundredths(cold.diskBytesRatio)} where many are not yet ` +
+      `(mean latency ${hundredths(cold.mean / alone.mean)} of the former)`,
   );
 }
 

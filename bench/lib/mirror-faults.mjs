@@ -139,12 +139,13 @@ export async function measureResumed({ mib }, directory) {
 }
 
 /**
- * Writes at QD 1 of two members of which one is new: while only the head has the volume, beside the copy at
- * the default rate, and with both in sync, which is what the copy's effect is told from: a member that joins
- * is written, too. All regions are marked before. `diskBytesRatio`: of what the head's process writes to
- * disks, to what the client writes, while only the head has the volume; what is above 1 is metadata.
+ * Writes at QD 1 of two members of which one is new: while only the head has the volume, and then in turns
+ * while the copy to the new one rests and beside the copy at the default rate, `runs` times: a member that
+ * joins is written in both, so that their ratio is the effect of the copy. All regions are marked before.
+ * `diskBytesRatio`: of what the head's process writes to disks, to what the client writes, while only the
+ * head has the volume; what is above 1 is metadata.
  */
-export async function measureBesideCopy({ mib, seconds }, directory) {
+export async function measureBesideCopy({ mib, seconds, runs }, directory) {
   const nodes = await MirrorNodes.start({ directory, members: 2, mib, absent: true });
   try {
     const load = async () => {
@@ -162,28 +163,53 @@ export async function measureBesideCopy({ mib, seconds }, directory) {
       job: { ...block, rw: 'randwrite', queueDepth: 32 },
     });
     const alone = await load();
+    await nodes.setResyncRate(rateAtRest);
     await nodes.members[0].start();
-    const begin = performance.now();
-    const first = await joined(nodes);
-    const beside = await load();
-    const { resync, inSync } = (await nodes.show()).members[1];
-    if (inSync) throw new Error('the copy was over before the writes beside it were; take more --mib');
-    const copied = Number(resync.doneBytes) - Number(first.doneBytes);
-    const mbPerSecond = copied / 1e6 / ((performance.now() - begin) / 1000);
+    await joined(nodes);
+    const pairs = [];
+    for (let run = 0; run < runs; ++run) {
+      // Which is first changes from run to run.
+      const order = run % 2 === 0 ? ['resting', 'beside'] : ['beside', 'resting'];
+      const pair = {};
+      for (const one of order) {
+        pair[one] = one === 'resting' ? await load() : await besideCopy(nodes, load);
+      }
+      const ratio = (field) => pair.beside[field] / pair.resting[field];
+      pairs.push({ ...pair, ratioP99: ratio('p99'), ratioP50: ratio('p50'), ratioMean: ratio('mean') });
+    }
+    if ((await nodes.show()).members[1].inSync) {
+      throw new Error('the copy was over before the writes beside it were; take more --mib');
+    }
+    await nodes.setResyncRate(null);
     await nodes.inSync();
-    const together = await load();
-    return {
-      cold,
-      alone,
-      beside,
-      together,
-      ratioP99: beside.p99 / together.p99,
-      ratioMean: beside.mean / together.mean,
-      mbPerSecond,
-    };
+    return { cold, alone, pairs };
   } finally {
     await nodes.stop();
   }
+}
+
+// One byte a second: the next piece would be copied after days.
+const rateAtRest = 1;
+const stepMs = 20;
+
+/**
+ * The copy goes on from the first write of the load to its last: before and after it, it would be as fast as
+ * it goes, and soon be over.
+ */
+async function besideCopy(nodes, load) {
+  const before = await nodes.writes();
+  let isOver = false;
+  const loaded = load().finally(() => {
+    isOver = true;
+  });
+  while (!isOver && (await nodes.writes()) === before) await sleep(stepMs);
+  const from = await nodes.resyncedBytes();
+  await nodes.setResyncRate(null);
+  const begin = performance.now();
+  const latency = await loaded;
+  await nodes.setResyncRate(rateAtRest);
+  const bytes = (await nodes.resyncedBytes()) - from;
+  return { ...latency, mbPerSecond: bytes / 1e6 / ((performance.now() - begin) / 1000) };
 }
 
 /** Written to disks by a process so far. */

@@ -76,6 +76,17 @@ export class MirrorNodes {
     return this.ask('GET', 'mirrors/v');
   }
 
+  /** Of copies to members, in bytes a second; null: the default. */
+  setResyncRate(bytesPerSecond) {
+    return this.ask('PATCH', 'mirrors/v', { resyncBytesPerSecond: bytesPerSecond });
+  }
+
+  /** What the new member got so far. */
+  async resyncedBytes() {
+    const { members } = await this.show();
+    return Number(members.find(({ resync }) => resync !== undefined)?.resync.doneBytes ?? Number.NaN);
+  }
+
   /** Writes that were acknowledged, since the head's process began. */
   async writes() {
     const { volumes } = await this.ask('GET', 'stats');
