@@ -33,6 +33,7 @@ const report = {
   volumes: sum(({ volumes }) => volumes),
   snapshots: sum(({ snapshots }) => snapshots),
   carried: sum(({ carried }) => carried),
+  clones: sum(({ clones }) => clones),
   restored: results.filter(({ restored }) => restored).length,
   virtualSeconds: Math.round(sum(({ virtualSeconds }) => virtualSeconds)),
   seconds: Number(((performance.now() - begin) / 1000).toFixed(1)),

@@ -11,6 +11,7 @@ import type { Log } from '../base/log.js';
 import { SnapshotCarrying } from '../mirrors/carrying.js';
 import { HeadSnapshots, membersOf, restsMax } from '../mirrors/head-snapshots.js';
 import {
+  isCloned,
   type NamedSnapshot,
   placeOf,
   SnapshotRecords,
@@ -181,6 +182,7 @@ export class NodeSnapshots {
   }
 
   async #step(volume: string, { name, snapshot }: NamedSnapshot): Promise<boolean> {
+    if (snapshot.state === 'deleting' && isCloned(snapshot)) return true; // until they are made
     if (snapshot.state === 'deleting') return this.#delete(volume, name, snapshot);
     if (snapshot.state !== 'complete') return this.#take(volume, name, snapshot);
     return this.#keep(volume, name, snapshot);

@@ -15,6 +15,7 @@ import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
 import type { SnapshotRecords } from '../mirrors/snapshot-records.js';
 import type { StoreBridge } from '../mirrors/store-bridge.js';
 import type { HeadState, MirrorOptions, MirrorRecord, ReplicaInfo } from '../native/mirror-types.js';
+import { ensureClone, isOriginal } from './clone.js';
 import { ensureMembers, memberOptions } from './head-members.js';
 import { ensureSize, sizeOf } from './head-size.js';
 import type { StandbyVolume } from './host-moves.js';
@@ -300,8 +301,10 @@ export class NodeVolume {
     const volume = replicaDataName(uuid);
     const there = await poolNames.of(pool);
     // Nobody has ever written to the volume: what is empty is all of it. Later only a copy can make it so.
-    const isFirst = record.epoch === 0n;
-    if (!there.has(volume)) {
+    const isFirst = record.epoch === 0n && (await this.#isOriginal());
+    if (isFirst && this.#wanted.originReplica !== undefined) {
+      await ensureClone(engine, this.#wanted, uuid);
+    } else if (!there.has(volume)) {
       // Of a disk that was replaced: nobody is to rely on snapshots that were on the one before.
       if (!isFirst) await snapshots.forgetMember(this.name, uuid);
       await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
@@ -313,6 +316,14 @@ export class NodeVolume {
     this.#sizeMaxBytes = info.sizeMaxBytes;
     this.#hasReplica = true;
     await this.#checkEpoch(info, record);
+  }
+
+  /**
+   * Of a clone what is known may be older than what was written to it: an empty one cannot be told by that.
+   */
+  async #isOriginal(): Promise<boolean> {
+    if (this.#wanted.originSnapshot === undefined) return true;
+    return isOriginal(this.#wanted) && (await this.#storedRecord()).epoch === 0n;
   }
 
   /** Every epoch was in the store before a head sealed a replica in it. */

@@ -19,6 +19,8 @@ export interface AgentEngine extends MirrorEngine {
   poolVolumes: PoolEngine['poolVolumes'];
   createPoolVolume: PoolEngine['createPoolVolume'];
   deletePoolVolume: PoolEngine['deletePoolVolume'];
+  clonePoolVolume: PoolEngine['clonePoolVolume'];
+  createPoolSnapshots: PoolEngine['createPoolSnapshots'];
   poolSnapshots: PoolEngine['poolSnapshots'];
   deletePoolSnapshot: PoolEngine['deletePoolSnapshot'];
 }
@@ -49,6 +51,12 @@ export interface WantedVolume {
   readonly state: VolumeState;
   /** The pool of this node that holds the data. */
   readonly pool: string;
+  /** UUID of the snapshot that it began as; absent: it began empty. */
+  readonly originSnapshot?: string;
+  /**
+   * UUID of the replica, in the same pool, of whose snapshot the one of this node is made. Absent: of none.
+   */
+  readonly originReplica?: string;
   /** All of the volume, with the one of this node, and those that are to leave. */
   readonly replicas: readonly WantedReplica[];
   /** UUIDs of the replicas that are to be members. */

@@ -70,12 +70,14 @@ function wantedOf(
     const { addresses, hostNqn } = of;
     return [{ node: of.id, replica: replica.uuid, address: addresses.replication, hostNqn, up }];
   });
-  const { name, uuid, nqn, state, wishes, head, hosts, qos } = volume;
+  const { name, uuid, nqn, state, wishes, head, hosts, qos, origin } = volume;
   const sizeBytes = promisedBytes(volume);
   return {
     record: volume,
     ...{ revision, name, uuid, nqn, sizeBytes, state, replicas, pool: mine.pool, thick: wishes.thick },
     members: volume.replicas.map((replica) => replica.uuid),
+    ...(origin !== undefined && { originSnapshot: origin.snapshot }),
+    ...(mine.origin !== undefined && { originReplica: mine.origin }),
     ...(head !== undefined && { head }),
     ...(hosts !== undefined && { hosts }),
     ...(qos !== undefined && { qos }),

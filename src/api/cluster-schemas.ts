@@ -68,6 +68,10 @@ export const ClusterVolume = Type.Object(
       Type.Boolean({ description: 'The one host that it is granted to has it alone.' }),
     ),
     qos: Type.Optional(Qos),
+    originUuid: Type.Optional(Type.String({ description: 'The snapshot that it is a clone of.' })),
+    cloneOf: Type.Optional(
+      Type.String({ description: 'UUID of the volume that it is a clone of, as it was at a moment.' }),
+    ),
     created: Type.String({ format: 'date-time' }),
     waitingFor: Type.Optional(Type.String({ description: 'What its next step waits for.' })),
   },
@@ -110,7 +114,9 @@ export function clusterVolumeBody({
 export const NewClusterVolume = Type.Object(
   {
     name: Type.String(),
-    sizeBytes: Bytes,
+    sizeBytes: Type.Optional(
+      Type.Unsafe<number | string>({ ...Bytes, description: 'A clone may leave it out.' }),
+    ),
     replicas: Type.Optional(Type.Integer({ description: '1 to 8. Default: 3.' })),
     minInSync: Type.Optional(
       Type.Integer({
@@ -142,11 +148,10 @@ export const NewClusterVolume = Type.Object(
 );
 export type NewClusterVolumeBody = Static<typeof NewClusterVolume>;
 
-export function volumeWish({ sizeBytes, encrypted, source, ...rest }: NewClusterVolumeBody): VolumeWish {
-  if (source !== undefined) throw new ClusterUnsupportedError('clones');
+export function volumeWish({ sizeBytes, encrypted, ...rest }: NewClusterVolumeBody): VolumeWish {
   if (encrypted === true) throw new ClusterUnsupportedError('encrypted volumes');
   if (rest.qos?.class !== undefined) throw new ClusterUnsupportedError('classes of QoS');
-  return { ...rest, sizeBytes: BigInt(sizeBytes) } as VolumeWish;
+  return { ...rest, ...(sizeBytes !== undefined && { sizeBytes: BigInt(sizeBytes) }) } as VolumeWish;
 }
 
 export const ClusterVolumePatch = Type.Object(

@@ -4,9 +4,10 @@
 import { type Clock, pause } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Term } from '../cluster/election/election.js';
+import { volumeKey } from '../cluster/model/keys.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
-import { encodeSnapshot, type NamedSnapshot, snapshotKey } from '../mirrors/snapshot-records.js';
-import type { Store } from '../store/types.js';
+import { encodeSnapshot, isCloned, type NamedSnapshot, snapshotKey } from '../mirrors/snapshot-records.js';
+import type { Compare, Store } from '../store/types.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import type { Events } from './events.js';
 import { isRefused } from './refused-store.js';
@@ -14,18 +15,22 @@ import { nextSnapshotStep, type SnapshotStep } from './snapshot-step.js';
 
 export interface SnapshotReconcilerOptions {
   readonly store: Pick<Store, 'commit'>;
-  readonly state: Pick<ClusterState, 'snapshot'>;
+  readonly state: Pick<ClusterState, 'snapshot' | 'onChange'>;
   readonly events: Pick<Events, 'tell'>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export const lookMs = 5_000;
+/** Between two looks at least, so that what changes together is seen together. */
+const gatherMs = 100;
 
 export class SnapshotReconciler {
   readonly #options: SnapshotReconcilerOptions;
   /** Since when they are wanted, by their keys, as far as is known; by the steady clock. */
   #wantedSinceMs = new Map<string, number>();
+  /** Names of volumes that are being made of a snapshot. */
+  #awaited = new Set<string>();
 
   constructor(options: SnapshotReconcilerOptions) {
     this.#options = options;
@@ -33,7 +38,7 @@ export class SnapshotReconciler {
 
   /** Until the term ends. */
   async lead({ signal, guard }: Term): Promise<void> {
-    const { clock, log } = this.#options;
+    const { log } = this.#options;
     this.#wantedSinceMs = new Map();
     while (!signal.aborted) {
       try {
@@ -41,17 +46,38 @@ export class SnapshotReconciler {
       } catch (err) {
         log.warn({ room: 'controller', err }, 'a snapshot could not be given up; tried again');
       }
-      await pause(clock, lookMs, signal);
+      await this.#pause(signal);
     }
+  }
+
+  /** Shorter when something has changed of which a snapshot may be let go. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock, state } = this.#options;
+    await pause(clock, gatherMs, signal);
+    const woken = new AbortController();
+    const forget = state.onChange((change) => {
+      if (typeof change === 'object' && this.#isAwaited(change.volume)) woken.abort();
+    });
+    await pause(clock, lookMs, AbortSignal.any([signal, woken.signal]));
+    forget();
+  }
+
+  /** It is being made of a snapshot, or one of its own has volumes that are. */
+  #isAwaited(volume: string): boolean {
+    const snapshots = this.#options.state.snapshot?.snapshots.get(volume)?.values() ?? [];
+    return this.#awaited.has(volume) || [...snapshots].some(({ snapshot }) => isCloned(snapshot));
   }
 
   async #look(guard: Term['guard'], signal: AbortSignal): Promise<void> {
     const { snapshot: cluster } = this.#options.state;
     if (cluster === undefined || isRefused(cluster)) return;
-    const steps = this.#steps(cluster);
-    for (const step of steps) {
+    for (const step of this.#steps(cluster)) {
       if (signal.aborted) return;
       await this.#make(step, guard);
+    }
+    for (const release of this.#releases(cluster)) {
+      if (signal.aborted) return;
+      await this.#release(release, guard);
     }
   }
 
@@ -76,6 +102,36 @@ export class SnapshotReconciler {
     });
   }
 
+  /** Of volumes that are made by now, or are not to be any more: the snapshots that they were made of. */
+  #releases(cluster: ClusterSnapshot): readonly Release[] {
+    this.#awaited = new Set();
+    return [...cluster.snapshots].flatMap(([volume, snapshots]) =>
+      [...snapshots.values()].flatMap((named) => {
+        const { cloning = [], uuid } = named.snapshot;
+        const done = cloning.filter((name) => {
+          const { state, origin } = cluster.volumes.get(name)?.record ?? {};
+          return state !== 'creating' || origin?.snapshot !== uuid;
+        });
+        for (const name of cloning) if (!done.includes(name)) this.#awaited.add(name);
+        const looked = done.map((name) => ({
+          ...{ key: volumeKey(name), revision: cluster.volumes.get(name)?.revision ?? 0n },
+        }));
+        return done.length === 0 ? [] : [{ volume, named, done, looked }];
+      }),
+    );
+  }
+
+  async #release({ volume, named, done, looked }: Release, guard: Term['guard']): Promise<void> {
+    const { name, snapshot } = named;
+    const { cloning = [], ...rest } = snapshot;
+    const left = cloning.filter((one) => !done.includes(one));
+    const value = encodeSnapshot(left.length === 0 ? rest : { ...rest, cloning: left });
+    const key = snapshotKey(volume, name);
+    // A volume that is not seen here yet, and is there, is being made.
+    const compare = [guard, { key, revision: snapshot.revision }, ...looked];
+    await this.#options.store.commit(compare, [{ type: 'put', key, value }]);
+  }
+
   async #make(
     { volume, mirrorRevision, named: { name, snapshot }, step }: PlannedStep,
     guard: Term['guard'],
@@ -91,6 +147,14 @@ export class SnapshotReconciler {
     const { reason, text } = step;
     events.tell({ level: 'warning', subject: 'volume', name: volume, reason, text });
   }
+}
+
+interface Release {
+  readonly volume: string;
+  readonly named: NamedSnapshot;
+  /** Names of volumes that are made by now, and their records as they were looked at. */
+  readonly done: readonly string[];
+  readonly looked: readonly Compare[];
 }
 
 interface PlannedStep {

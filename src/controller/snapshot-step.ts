@@ -4,7 +4,7 @@
 // is.
 import { leavingOf, type VolumeRecord } from '../cluster/model/volume.js';
 import { realMembers } from '../mirrors/record.js';
-import type { NamedSnapshot, StoredSnapshot } from '../mirrors/snapshot-records.js';
+import { baseSnapshotName, type NamedSnapshot, type StoredSnapshot } from '../mirrors/snapshot-records.js';
 import type { MirrorRecord } from '../native/mirror-types.js';
 
 export type SnapshotStep =
@@ -40,6 +40,8 @@ export function nextSnapshotStep(
     return { kind: 'change', to: giveUp(snapshot, text), reason: 'SnapshotNotTaken', text };
   }
   if (state === 'deleting') {
+    const { cloning = [] } = snapshot;
+    if (cloning.length > 0) return wait(`volumes that are being made of it: ${cloning.join(', ')}`);
     const who = members.length === 0 ? 'its head' : nodesOf(volume, members, facts);
     return wait(`it to be deleted by ${who}`);
   }
@@ -49,7 +51,7 @@ export function nextSnapshotStep(
     const text = `snapshot '${name}' is lost: no replica has it any more`;
     return { kind: 'change', to: giveUp(snapshot, text), reason: 'SnapshotLost', text };
   }
-  const lacking = lackingOf(volume, snapshot);
+  const lacking = name === baseSnapshotName ? [] : lackingOf(volume, snapshot);
   return lacking.length === 0 ? { kind: 'none' } : wait(`a copy of it to ${nodesOf(volume, lacking, facts)}`);
 }
 

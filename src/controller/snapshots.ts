@@ -16,6 +16,7 @@ import { restsMax } from '../mirrors/head-snapshots.js';
 import {
   decodeSnapshot,
   encodeSnapshot,
+  isCloned,
   type NamedSnapshot,
   oldestFirst,
   type StoredSnapshot,
@@ -99,7 +100,7 @@ export class ClusterSnapshots {
   get(volume: string, name: string): ClusterSnapshotView {
     const cluster = this.#options.nodes.snapshot();
     const record = findVolume(cluster, volume);
-    const found = cluster.snapshots.get(record.name)?.get(name);
+    const found = isOfUser(name) ? cluster.snapshots.get(record.name)?.get(name) : undefined;
     if (found === undefined) throw new SnapshotNotFoundError(record.name, name);
     return this.#view(cluster, record, found);
   }
@@ -117,7 +118,7 @@ export class ClusterSnapshots {
    * it is the same one. Fails when it is there, and when it could not be taken, of which nothing stays then.
    */
   async createOne(volume: string, name: string): Promise<ClusterSnapshotView> {
-    if (!volumeNamePattern.test(name)) {
+    if (!isOfUser(name)) {
       throw new InvalidArgumentError('name', '1 to 63 letters, digits, dots, dashes or underscores');
     }
     const { nodes } = this.#options;
@@ -138,6 +139,7 @@ export class ClusterSnapshots {
   /** Answers when it is gone, or after a while: nodes that are away are asked when they are back. */
   async delete(volume: string, name: string): Promise<void> {
     const known = findVolume(this.#options.nodes.snapshot(), volume);
+    if (!isOfUser(name)) throw new SnapshotNotFoundError(known.name, name);
     await this.#change(known, name, (found) => {
       if (found === undefined || found.state === 'deleting')
         throw new SnapshotNotFoundError(known.name, name);
@@ -152,6 +154,10 @@ export class ClusterSnapshots {
     return this.#change(volume, name, (found) => {
       if (found?.state === 'complete') throw new SnapshotExistsError(volume.name, name);
       if (found !== undefined && found.state !== 'deleting') return found;
+      if (found !== undefined && isCloned(found)) {
+        const reason = `has volumes that are being made of the snapshot '${name}' before: try again`;
+        throw new ClusterVolumeStateError(volume.name, reason);
+      }
       const rests = found === undefined ? [] : [...found.rests, found.uuid];
       if (rests.length > restsMax) {
         const reason = `has nodes away that may have too much of snapshot '${name}': bring them back`;
@@ -219,7 +225,7 @@ export class ClusterSnapshots {
 
   #ofVolume(cluster: ClusterSnapshot, volume: VolumeRecord): readonly ClusterSnapshotView[] {
     const all = [...(cluster.snapshots.get(volume.name)?.values() ?? [])];
-    const done = all.filter(({ snapshot }) => snapshot.state === 'complete');
+    const done = all.filter(({ name, snapshot }) => snapshot.state === 'complete' && isOfUser(name));
     return oldestFirst(done).map((named) => this.#view(cluster, volume, named));
   }
 
@@ -273,4 +279,8 @@ export class ClusterSnapshots {
       });
     });
   }
+}
+
+function isOfUser(name: string): boolean {
+  return volumeNamePattern.test(name);
 }

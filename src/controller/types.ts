@@ -9,9 +9,11 @@ import type { Labels } from '../cluster/model/words.js';
 /** Of a volume that is to be made; what is absent has the default of the wishes. */
 export interface VolumeWish extends Partial<PlacementWishes> {
   readonly name: string;
-  /** A multiple of 4,096. */
-  readonly sizeBytes: bigint;
+  /** A multiple of 4,096. Of a clone absent: as large as the snapshot. */
+  readonly sizeBytes?: bigint;
   readonly blockSizeBytes?: 512 | 4096;
+  /** It begins as a snapshot of a volume, by name or UUID. Absent: empty. */
+  readonly source?: { readonly volume: string; readonly snapshot: string; readonly asVolume?: boolean };
   /** NQNs; absent: any host. */
   readonly hosts?: readonly string[];
   readonly qos?: QosWords;
@@ -59,6 +61,10 @@ export interface ClusterVolumeView {
   /** The one host that it is granted to has it alone. */
   readonly exclusive?: true;
   readonly qos?: QosWords;
+  /** UUID of the snapshot that it is a clone of, there still or not. */
+  readonly originUuid?: string;
+  /** UUID of the volume that it is a clone of, as it was at a moment. */
+  readonly cloneOf?: string;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** What it waits for, for a person; absent: nothing. */

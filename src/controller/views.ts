@@ -16,6 +16,7 @@ export function volumeView(
 ): ClusterVolumeView {
   const { name, uuid, nqn, sizeBytes, blockSizeBytes, state, wishes, hosts, exclusive, qos, created } =
     volume;
+  const { origin } = volume;
   const record = snapshot.mirrors.get(name)?.record;
   const replicas = [...volume.replicas, ...leavingOf(volume)].map((replica) =>
     replicaView(volume, replica, snapshot, record),
@@ -32,6 +33,8 @@ export function volumeView(
     ...(hosts !== undefined && { hosts }),
     ...(exclusive !== undefined && { exclusive }),
     ...(qos !== undefined && { qos }),
+    ...(origin !== undefined && { originUuid: origin.snapshot }),
+    ...(origin?.asVolume === true && { cloneOf: origin.volume }),
     ...(step.kind === 'wait' && { waitingFor: step.for }),
   };
 }

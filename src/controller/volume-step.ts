@@ -185,7 +185,7 @@ function snapshotsStep(
   const kept = keptFor(facts.snapshotsOf(volume.name), going.uuid, uuids);
   if (kept === undefined) return undefined;
   const { name, lacking } = kept;
-  if (lacking.length === 0) return wait(`its snapshot '${name}' to be taken`);
+  if (lacking.length === 0) return wait(`its snapshot '${name}' to be taken, or volumes to be made of it`);
   const to = namesOf(
     staying.filter(({ uuid }) => lacking.includes(uuid)),
     facts,

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { ClusterVolumeStateError } from '../base/cluster-errors.js';
 import { VolumeNotFoundError } from '../base/control-errors.js';
-import { DuplicateVolumeError } from '../base/errors.js';
+import { DuplicateVolumeError, InvalidArgumentError } from '../base/errors.js';
 import { KeyedLock } from '../base/keyed-lock.js';
 import { checkNqn, volumeNqn } from '../base/nqn.js';
 import { VolumeInUseError } from '../base/pool-errors.js';
@@ -23,8 +23,22 @@ import { decodeVolume, encodeVolume } from '../cluster/model/volume-record.js';
 import { placeAll } from '../cluster/placement/place.js';
 import { encodeMirror, nobody, type StoredMirror } from '../mirrors/record.js';
 import { mirrorsPrefix } from '../mirrors/records.js';
-import { decodeSnapshot, snapshotsPrefixOf } from '../mirrors/snapshot-records.js';
+import {
+  baseSnapshotName,
+  decodeSnapshot,
+  isCloned,
+  snapshotsPrefixOf,
+} from '../mirrors/snapshot-records.js';
 import type { Store } from '../store/types.js';
+import {
+  type CloneSource,
+  cloneBytes,
+  cloneWishes,
+  holdSource,
+  originOf,
+  placeClone,
+  sourceOf,
+} from './clones.js';
 import type { ClusterSnapshot, ClusterState } from './cluster-state.js';
 import { type Explanation, explainVolume } from './explain.js';
 import { withSize } from './growth.js';
@@ -95,10 +109,10 @@ export class ClusterVolumes {
     const { name } = wish;
     failIfRefused(this.#options.nodes.snapshot());
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      const record = this.#place(wish);
+      const { record, source } = this.#place(wish);
       this.#fresh.set(name, record);
       try {
-        if (await this.#put(record)) {
+        if (await this.#put(record, source)) {
           await this.#until(name, (volume) => volume !== undefined && this.#isUsable(volume));
           return this.get(name);
         }
@@ -110,17 +124,20 @@ export class ClusterVolumes {
   }
 
   /** False: a node that was chosen has changed, and may not take replicas any more. */
-  async #put(record: VolumeRecord): Promise<boolean> {
+  async #put(record: VolumeRecord, source: CloneSource | undefined): Promise<boolean> {
     const { store, nodes } = this.#options;
     const { name } = record;
+    const cloned = source && (await holdSource(store, record, source));
     const revisionOf = (node: string) => nodes.snapshot().nodes.get(node)?.revision ?? 0n;
     const chosen = record.replicas.map(({ node }) => ({ node, revision: revisionOf(node) }));
     const { ok } = await store.commit(
       [
         ...[volumeKey(name), mirrorsPrefix + name].map((key) => ({ key, revision: 0n })),
         ...chosen.map(({ node, revision }) => ({ key: nodeKey(node), revision })),
+        ...(cloned?.looked ?? []),
       ],
       [
+        ...(cloned?.writes ?? []),
         { type: 'put', key: volumeKey(name), value: encodeVolume(record) },
         { type: 'put', key: mirrorsPrefix + name, value: encodeMirror(newMirror(record)) },
       ],
@@ -128,6 +145,7 @@ export class ClusterVolumes {
     if (ok) return true;
     const there = await Promise.all([volumeKey(name), mirrorsPrefix + name].map((key) => store.get(key)));
     if (there.some((one) => one !== undefined)) throw duplicate(name);
+    if (source !== undefined) return false; // its records may change often, as the snapshot is carried
     // It is seen here soon; what is there then decides.
     await this.#wait(anyNode, () => chosen.some(({ node, revision }) => revisionOf(node) !== revision));
     return false;
@@ -241,7 +259,8 @@ export class ClusterVolumes {
   /** As a daemon with pools. After the record of the volume was read: a wish for one changes that. */
   async #refuseWithSnapshots(name: string): Promise<void> {
     const { entries } = await this.#options.store.list(snapshotsPrefixOf(name));
-    const { length } = entries.filter((entry) => decodeSnapshot(entry).snapshot.state !== 'deleting');
+    const all = entries.map(decodeSnapshot).filter((one) => one.name !== baseSnapshotName);
+    const { length } = all.filter(({ snapshot }) => snapshot.state !== 'deleting' || isCloned(snapshot));
     if (length === 0) return;
     const snapshots = length === 1 ? 'a snapshot' : `${length} snapshots`;
     throw new VolumeInUseError(name, `it has ${snapshots}; delete ${length === 1 ? 'it' : 'them'} first`);
@@ -253,27 +272,33 @@ export class ClusterVolumes {
     return health === 'healthy' || health === 'degraded';
   }
 
-  #place(wish: VolumeWish): VolumeRecord {
+  #place(wish: VolumeWish): { readonly record: VolumeRecord; readonly source: CloneSource | undefined } {
     const { clock, nodes, newUuid = randomUUID } = this.#options;
-    const { name, sizeBytes, blockSizeBytes = 4096, hosts, qos } = wish;
-    const wishes = wishesOf(wish);
+    const { name, hosts, qos } = wish;
     const snapshot = nodes.snapshot();
     if (snapshot.volumes.has(name) || this.#fresh.has(name)) throw duplicate(name);
+    const source =
+      wish.source && sourceOf(snapshot, findVolume(snapshot, wish.source.volume), wish.source.snapshot);
+    const wishes = wishesOf(wish, source && cloneWishes(source));
+    const sizeBytes = source === undefined ? wish.sizeBytes : cloneBytes(source, wish.sizeBytes);
+    if (sizeBytes === undefined) throw new InvalidArgumentError('sizeBytes', 'given, for an empty volume');
     const candidates = this.#planning(snapshot, this.#fresh.values()).candidates();
     const request = { name, sizeBytes, minIops: qos?.minIops ?? 0, wishes, keep: [] };
+    const places =
+      source === undefined ? placeAll(request, candidates) : placeClone(source, request, candidates);
     const uuid = newUuid();
-    const replicas = placeAll(request, candidates).map(
-      ({ node, pool }): PlacedReplica => ({ uuid: newUuid(), node, pool }),
-    );
-    return createVolume(
+    const record = createVolume(
       {
-        ...{ name, uuid, nqn: volumeNqn(uuid), sizeBytes, blockSizeBytes, wishes },
+        ...{ name, uuid, nqn: volumeNqn(uuid), sizeBytes, wishes },
+        blockSizeBytes: source?.volume.record.blockSizeBytes ?? wish.blockSizeBytes ?? 4096,
         ...(hosts !== undefined && { hosts }),
         ...(qos !== undefined && { qos }),
+        ...(source !== undefined && { origin: originOf(source, wish.source?.asVolume) }),
       },
-      replicas,
+      places.map((one): PlacedReplica => ({ uuid: newUuid(), ...one })),
       clock.date(),
     );
+    return { record, source };
   }
 
   /** The revision by which the record is as `change` left it; what is seen here is no older. */
@@ -358,18 +383,16 @@ export function findVolume(snapshot: ClusterSnapshot, name: string): VolumeRecor
 
 const replicasDefault = 3;
 
-/** Of two or fewer one is enough to go on: the store decides who has all that was acknowledged. */
-function wishesOf(wish: VolumeWish): PlacementWishes {
-  const {
-    replicas = replicasDefault,
-    thick = false,
-    spread = 'prefer-zone',
-    pool,
-    nodeLabels,
-    zones,
-    apartGroup,
-  } = wish;
-  const { minInSync = replicas > 2 ? 2 : 1 } = wish;
+/**
+ * Of two or fewer one is enough to go on: the store decides who has all that was acknowledged. `origin`: what
+ * is wished where nothing is said.
+ */
+function wishesOf(wish: VolumeWish, origin?: PlacementWishes): PlacementWishes {
+  const { replicas = origin?.replicas ?? replicasDefault, apartGroup } = wish;
+  const { thick = origin?.thick ?? false, spread = origin?.spread ?? 'prefer-zone' } = wish;
+  const { pool = origin?.pool, nodeLabels = origin?.nodeLabels, zones = origin?.zones } = wish;
+  const usual = wish.replicas === undefined ? origin?.minInSync : undefined;
+  const { minInSync = usual ?? (replicas > 2 ? 2 : 1) } = wish;
   return {
     ...{ replicas, minInSync, thick, spread },
     ...(pool !== undefined && { pool }),

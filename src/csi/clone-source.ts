@@ -6,6 +6,7 @@ import type { Call } from '../rpc/handlers.js';
 import { RpcError } from '../rpc/status.js';
 import { sizeFor } from './capacity.js';
 import { required } from './checks.js';
+import { isClusterPool } from './cluster.js';
 import type { WantedVolume } from './create-volume.js';
 import type { VolumeContentSource } from './messages.js';
 import { cloneSnapshotName, isCloneSnapshot, parseSnapshotId } from './names.js';
@@ -89,16 +90,18 @@ export async function dropCloneSnapshots(parts: Pick<Parts, 'storage'>, volume: 
   }
 }
 
-function makeClone(
+async function makeClone(
   { storage }: Parts,
-  { name, range, parameters, qos }: WantedVolume,
+  { name, range, parameters, qos, zones }: WantedVolume,
   snapshot: SnapshotBody,
   asVolume: boolean,
 ): Promise<VolumeBody> {
   const sizeBytes = sizeFor(range, toBytes(snapshot.sizeBytes)).toString();
   const source = { volume: snapshot.volumeUuid, snapshot: snapshot.name, asVolume };
   const limits = qos === undefined ? {} : { qos };
-  return storage.createVolume({ name, sizeBytes, source, hosts: [], ...parameters, ...limits });
+  const isZoned = zones !== undefined && (await storage.pools()).some(isClusterPool);
+  const where = isZoned ? { zones } : {};
+  return storage.createVolume({ name, sizeBytes, source, hosts: [], ...parameters, ...limits, ...where });
 }
 
 async function dropNamed(parts: Pick<Parts, 'storage'>, volume: VolumeBody, name: string): Promise<void> {

@@ -13,13 +13,15 @@ export function volumeOf(body: StorageVolume | ClusterVolumeBody): StorageVolume
   if (!isClusterVolume(body)) return body;
   if (body.state === 'deleting') return undefined;
   const { name, uuid, nqn, nsid, sizeBytes, blockSizeBytes, thick, created, hosts, qos, addresses } = body;
-  const { exclusive = false, pool, waitingFor } = body;
+  const { exclusive = false, pool, waitingFor, originUuid, cloneOf } = body;
   return {
     ...{ name, kind: 'pool', uuid, nqn, nsid, sizeBytes, blockSizeBytes, thick, created },
     ...{ durable: true, encrypted: false, counters: noCounters, addresses },
     ...conditionOf(body),
     ...(pool !== undefined && { pool }),
     ...(waitingFor !== undefined && { waitingFor }),
+    ...(originUuid !== undefined && { originUuid }),
+    ...(cloneOf !== undefined && { cloneOf }),
     ...(hosts !== undefined && { hosts: hosts.map((host) => ({ nqn: host, exclusive })) }),
     ...(qos !== undefined && { qos }),
     cluster: placementOf(body),

@@ -9,7 +9,12 @@ import { DomainError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { MirrorCarry, MirrorInfo } from '../native/mirror-types.js';
 import { realMembers } from './record.js';
-import type { NamedSnapshot, SnapshotRecords, StoredSnapshot } from './snapshot-records.js';
+import {
+  baseSnapshotName,
+  type NamedSnapshot,
+  type SnapshotRecords,
+  type StoredSnapshot,
+} from './snapshot-records.js';
 import type { MirrorsEngine } from './types.js';
 
 const pollMs = 200;
@@ -210,11 +215,15 @@ export class SnapshotCarrying {
 /** What members in sync lack that another one in sync has, in the order in which it is to be carried. */
 function jobsOf(snapshots: readonly NamedSnapshot[], { record }: MirrorInfo): readonly Job[] {
   const inSync = realMembers(record).flatMap(({ uuid, inSync: is }) => (is ? [uuid] : []));
+  const bases = snapshots.find(({ name }) => name === baseSnapshotName)?.snapshot.members ?? [];
   return snapshots.flatMap((named) => {
     const { state, members } = named.snapshot;
-    const [from] = inSync.filter((uuid) => members.includes(uuid));
-    if (state !== 'complete' || from === undefined) return [];
-    return inSync.filter((uuid) => !members.includes(uuid)).map((to) => ({ ...named, from, to }));
+    if (state !== 'complete' || named.name === baseSnapshotName) return [];
+    const holders = inSync.filter((uuid) => members.includes(uuid));
+    return inSync.flatMap((to) => {
+      const from = holders.find((uuid) => bases.includes(uuid) || !bases.includes(to));
+      return from === undefined || members.includes(to) ? [] : [{ ...named, from, to }];
+    });
   });
 }
 

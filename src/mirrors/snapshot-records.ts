@@ -4,7 +4,7 @@
 // it.
 import { parseFields } from '../base/json-fields.js';
 import { MirrorConflictError, MirrorRecordError } from '../base/mirror-errors.js';
-import { uuidPattern } from '../base/volume-spec.js';
+import { uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
 import type { Store, Versioned } from '../store/types.js';
 
 export const snapshotsPrefix = 'mirror-snapshots/';
@@ -12,6 +12,13 @@ export const snapshotsPrefix = 'mirror-snapshots/';
 export const snapshotsPrefixOf = (volume: string) => `${snapshotsPrefix}${volume}/`;
 export const snapshotKey = (volume: string, name: string) => snapshotsPrefixOf(volume) + name;
 const troubleCharactersMax = 512;
+/**
+ * What the first replicas of a clone have in common, taken before anything is written to them; its UUID is
+ * that of the volume. It is nobody's snapshot, and no user can give one this name. Who has it stands on the
+ * origin: a snapshot gets there only as what differs from one that is there already, or what the origin has
+ * would show where the snapshot reads zeroes. So it comes from one that has it, too.
+ */
+export const baseSnapshotName = '~origin';
 
 export interface StoredSnapshot {
   readonly revision: bigint;
@@ -30,6 +37,8 @@ export interface StoredSnapshot {
   readonly carrying: readonly string[];
   /** UUIDs of earlier attempts of this name that a member may have. */
   readonly rests: readonly string[];
+  /** Names of volumes of a cluster that are being made of it: it stays where it is. Absent: none. */
+  readonly cloning?: readonly string[];
   /** Of one that goes, of a cluster: why it could not be taken or kept. Absent: it was deleted. */
   readonly trouble?: string;
 }
@@ -86,13 +95,19 @@ export class SnapshotRecords {
   }
 }
 
+/** Volumes are being made of it. */
+export function isCloned({ cloning = [] }: StoredSnapshot): boolean {
+  return cloning.length > 0;
+}
+
 export function oldestFirst(snapshots: readonly NamedSnapshot[]): readonly NamedSnapshot[] {
   return [...snapshots].sort((one, other) => (one.snapshot.begun < other.snapshot.begun ? -1 : 1));
 }
 
 /**
- * The first snapshot for which a replica has to stay: others that are in sync lack it, or it is not known yet
- * who has it (`lacking` is empty then). Undefined: nothing of them is lost with the replica. UUIDs.
+ * The first snapshot for which a replica has to stay: others that are in sync lack it, or volumes are being
+ * made of it, or it is not known yet who has it (`lacking` is empty then). Undefined: nothing of them is
+ * lost with the replica. UUIDs.
  */
 export function keptFor(
   snapshots: readonly NamedSnapshot[],
@@ -101,9 +116,12 @@ export function keptFor(
 ): { readonly name: string; readonly lacking: readonly string[] } | undefined {
   for (const { name, snapshot } of snapshots) {
     const { state, members } = snapshot;
+    if (name === baseSnapshotName) continue;
     // Who has it is known only when it is complete.
     if (state === 'wanted' || state === 'taking') return { name, lacking: [] };
-    if (state === 'deleting' || !members.includes(replica)) continue;
+    if (!members.includes(replica)) continue;
+    if (isCloned(snapshot)) return { name, lacking: [] };
+    if (state === 'deleting') continue;
     const lacking = others.filter((uuid) => !members.includes(uuid));
     if (lacking.length > 0) return { name, lacking };
   }
@@ -116,10 +134,11 @@ function begunOf({ state, begun }: Pick<StoredSnapshot, 'state' | 'begun'>, revi
 }
 
 export function encodeSnapshot(of: StoredSnapshot): Uint8Array {
-  const { revision: _, begun, sizeBytes, carrying, trouble, ...snapshot } = of;
+  const { revision: _, begun, sizeBytes, carrying, cloning = [], trouble, ...snapshot } = of;
   const numbers = { begun: `${begun}`, sizeBytes: `${sizeBytes}` };
   const known = {
     ...(carrying.length > 0 && { carrying }),
+    ...(cloning.length > 0 && { cloning }),
     ...(trouble !== undefined && { trouble: trouble.slice(0, troubleCharactersMax) }),
   };
   return Buffer.from(JSON.stringify({ version: 1, ...snapshot, ...numbers, ...known }));
@@ -139,6 +158,7 @@ export function decodeSnapshot({ key, value, revision }: Versioned): NamedSnapsh
     members,
     carrying = [],
     rests,
+    cloning,
     trouble,
   } = fields;
   const isWhole =
@@ -151,11 +171,13 @@ export function decodeSnapshot({ key, value, revision }: Versioned): NamedSnapsh
     isUuids(members) &&
     isUuids(carrying) &&
     isUuids(rests) &&
+    (cloning === undefined || isNames(cloning)) &&
     (trouble === undefined || typeof trouble === 'string');
   if (!isWhole) throw new MirrorRecordError(volume, 'of a snapshot is damaged');
   const snapshot = {
     ...{ revision, uuid, state, createdAt, members, carrying, rests, sizeBytes: BigInt(sizeBytes) },
     begun: begunOf({ state, begun: BigInt(begun) }, revision),
+    ...(cloning !== undefined && { cloning }),
     ...(trouble !== undefined && { trouble }),
   };
   return { volume, name, snapshot };
@@ -173,6 +195,10 @@ function isState(value: unknown): value is StoredSnapshot['state'] {
 
 function isWholeNumber(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9]{1,19}$/.test(value);
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string' && volumeNamePattern.test(one));
 }
 
 function isUuid(value: unknown): value is string {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Controller, Engine } from '../../src/native/index.js';
 import { Workspace } from '../support/ballast.js';
+import { snapshotsIn } from '../support/cluster-pools.js';
 import { ClusterProcesses } from '../support/cluster-processes.js';
 
 const nodes = ['n1', 'n2', 'n3'];
@@ -79,30 +80,6 @@ const snapshots = async () =>
   (await cluster.ask<{ snapshots: SnapshotBody[] }>('volume', 'snapshots', 'db')).snapshots;
 const states = async () => (await snapshots()).map(({ name, state, nodes: at }) => [name, state, at.length]);
 
-/** By name, what the node has in its pool; its agent has ended. */
-async function contents(node: string): Promise<Map<string, Buffer>> {
-  const { name: pool } = await engine.openPool([workspace.path(`${node}.img`)]);
-  const found = new Map<string, Buffer>();
-  const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
-  const [data] = (await engine.poolVolumes(pool)).filter(({ name }) => name.startsWith('replica.'));
-  for (const { name: snapshot } of await engine.poolSnapshots(pool, data?.name ?? '')) {
-    const name = `${node}-${snapshot}`;
-    const source = { volume: data?.name ?? '', snapshot };
-    const { uuid } = await engine.clonePoolVolume(pool, source, { name, uuid: crypto.randomUUID() });
-    const nqn = `nqn.2026-11.dev.ballast:volume:${uuid}`;
-    await engine.addVolume({ name, kind: 'pool', pool, nqn, uuid });
-    const host = await engine.connect({ host: '127.0.0.1', port, nqn });
-    const parts: Buffer[] = [];
-    for (let block = 0; block < blocksCount; block += 128) {
-      parts.push((await host.namespaces[0]?.read(BigInt(block), 128)) ?? Buffer.alloc(0));
-    }
-    found.set(snapshot, Buffer.concat(parts));
-    await host.close();
-  }
-  await engine.closePool(pool);
-  return found;
-}
-
 it('are taken under load, get to a node that was away, and are the same at all', async () => {
   const size = `${blocksCount * blockBytes}`;
   const wishes = ['--replicas', '3', '--min-in-sync', '1'];
@@ -142,14 +119,17 @@ it('are taken under load, get to a node that was away, and are the same at all',
   await host.close();
   const refused = await cluster.run('volume', 'delete', 'db');
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('it has 2 snapshots')]);
+  const { replicas } = await cluster.volume('db');
   for (const name of nodes) expect(await cluster.agent(name).stop()).toBe(0);
 
-  const found = new Map<string, Map<string, Buffer>>();
-  for (const name of nodes) found.set(name, await contents(name));
+  const found = new Map<string, ReadonlyMap<string, Buffer>>();
+  for (const { node, uuid } of replicas) {
+    found.set(node, await snapshotsIn(engine, workspace.path(`${node}.img`), uuid, blocksCount));
+  }
   const [one, ...rest] = found.values();
-  expect([...(one?.keys() ?? [])].sort()).toEqual(['s2', 's3']);
+  expect([...(one?.keys() ?? [])].sort()).toEqual(['', 's2', 's3']);
   for (const other of rest) {
-    expect([...other.keys()].sort()).toEqual(['s2', 's3']);
+    expect([...other.keys()].sort()).toEqual(['', 's2', 's3']);
     for (const [name, content] of other) expect(content.equals(one?.get(name) ?? Buffer.alloc(0))).toBe(true);
   }
   // All that was acknowledged before it was asked for, and nothing that was begun after it was answered.

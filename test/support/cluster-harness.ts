@@ -26,10 +26,11 @@ import { ClusterState } from '../../src/controller/cluster-state.js';
 import { Events } from '../../src/controller/events.js';
 import { Nodes } from '../../src/controller/nodes.js';
 import { Reconciler } from '../../src/controller/reconciler.js';
+import { SnapshotReconciler } from '../../src/controller/snapshot-reconciler.js';
 import { ClusterSnapshots } from '../../src/controller/snapshots.js';
 import { ClusterVolumes } from '../../src/controller/volumes.js';
 import { MirrorRecords } from '../../src/mirrors/records.js';
-import { SnapshotRecords } from '../../src/mirrors/snapshot-records.js';
+import { isCloned, SnapshotRecords } from '../../src/mirrors/snapshot-records.js';
 import { openMemoryStore } from '../../src/store/memory/memory-store.js';
 
 export const nodeId = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -150,7 +151,9 @@ export class ClusterHarness {
     const { revision } = await this.#put(leaderKey, Buffer.from('this one'));
     const { state, events } = this;
     const reconciler = new Reconciler({ ...this.#shared, state, events, replaceAfterMs: 60_000 });
-    this.#leading = reconciler.lead({ signal: this.#term.signal, guard: { key: leaderKey, revision } });
+    const snapshots = new SnapshotReconciler({ ...this.#shared, state, events });
+    const term = { signal: this.#term.signal, guard: { key: leaderKey, revision } };
+    this.#leading = Promise.all([reconciler.lead(term), snapshots.lead(term)]).then(() => undefined);
   }
 
   /** What agents and heads would, of all that is wanted now. */
@@ -201,7 +204,7 @@ export class ClusterHarness {
     const members = inSync.map(({ uuid }) => uuid);
     const trouble = this.snapshotTrouble;
     for (const { name, snapshot } of await records.list(volume)) {
-      if (snapshot.state === 'deleting') {
+      if (snapshot.state === 'deleting' && !isCloned(snapshot)) {
         await records.forget(volume, name, snapshot);
       } else if (snapshot.state === 'wanted') {
         const begun = await records.put(volume, name, { ...snapshot, state: 'taking' });

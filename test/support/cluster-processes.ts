@@ -19,7 +19,7 @@ export interface VolumeBody {
   readonly uuid: string;
   readonly nqn: string;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  readonly replicas: readonly { readonly node: string; readonly inSync: boolean }[];
+  readonly replicas: readonly { readonly uuid: string; readonly node: string; readonly inSync: boolean }[];
 }
 
 export class ClusterProcesses {

@@ -12,6 +12,7 @@ import {
   type PlacementWishes,
   sizeBytesMax,
   sizeBytesUnit,
+  type VolumeOrigin,
   type VolumeRecord,
   volumeStates,
 } from './volume.js';
@@ -41,6 +42,7 @@ export function decodeVolume(key: string, value: Uint8Array): VolumeRecord {
     ...(reader.has('hosts') && { hosts: reader.texts('hosts', hostsMax, nqnPattern) }),
     ...(reader.has('exclusive') && readExclusive(reader)),
     ...(reader.has('qos') && { qos: readQos(reader.record('qos')) }),
+    ...(reader.has('origin') && { origin: readOrigin(reader.record('origin')) }),
     state: reader.oneOf('state', volumeStates),
     created: reader.time('created'),
   };
@@ -60,7 +62,19 @@ function readExclusive(reader: RecordReader): { readonly exclusive?: true } {
 }
 
 function readReplica(reader: RecordReader): PlacedReplica {
-  return { uuid: reader.uuid('uuid'), node: reader.uuid('node'), pool: reader.text('pool', namePattern) };
+  return {
+    ...{ uuid: reader.uuid('uuid'), node: reader.uuid('node'), pool: reader.text('pool', namePattern) },
+    ...(reader.has('origin') && { origin: reader.uuid('origin') }),
+  };
+}
+
+function readOrigin(reader: RecordReader): VolumeOrigin {
+  const origin = {
+    ...{ volume: reader.uuid('volume'), snapshot: reader.uuid('snapshot') },
+    ...(reader.has('asVolume') && reader.boolean('asVolume') && { asVolume: true as const }),
+  };
+  reader.end();
+  return origin;
 }
 
 function readWishes(reader: RecordReader): PlacementWishes {

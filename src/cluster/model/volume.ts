@@ -36,9 +36,20 @@ export interface VolumeRecord {
   /** The one host that it is granted to has it alone: no second one is granted it. */
   readonly exclusive?: true;
   readonly qos?: QosWords;
+  /** It began as a clone; absent: it began empty. */
+  readonly origin?: VolumeOrigin;
   readonly state: VolumeState;
   /** ISO 8601, UTC. */
   readonly created: string;
+}
+
+export interface VolumeOrigin {
+  /** UUID of the volume. */
+  readonly volume: string;
+  /** UUID of the snapshot of it. */
+  readonly snapshot: string;
+  /** The snapshot was only how: it is a clone of the volume as it was at a moment. */
+  readonly asVolume?: true;
 }
 
 export interface PlacedReplica {
@@ -48,6 +59,11 @@ export interface PlacedReplica {
   readonly node: string;
   /** Of that node, by name. */
   readonly pool: string;
+  /**
+   * UUID of the replica, of the same node and pool, of whose snapshot it is made; of the first replicas of a
+   * clone. Absent: it begins empty, and what it lacks is copied to it.
+   */
+  readonly origin?: string;
 }
 
 /** What is wanted of the places of its replicas, now and when they have to move. */
@@ -79,13 +95,22 @@ export interface NewVolume {
   readonly wishes: PlacementWishes;
   readonly hosts?: readonly string[];
   readonly qos?: QosWords;
+  readonly origin?: VolumeOrigin;
 }
 
-/** As it begins: on these places, and nobody's yet. */
+/**
+ * As it begins: on these places, and nobody's yet. A clone begins where its snapshot is, with fewer replicas
+ * than are wished for if need be, but with as many as have to be in sync.
+ */
 export function createVolume(volume: NewVolume, replicas: readonly PlacedReplica[], now: Date): VolumeRecord {
   checkNew(volume);
-  if (replicas.length !== volume.wishes.replicas) {
-    throw new InvalidArgumentError('replicas', `${volume.wishes.replicas} places, not ${replicas.length}`);
+  const { wishes, origin } = volume;
+  const countMin = origin === undefined ? wishes.replicas : wishes.minInSync;
+  if (replicas.length < countMin || replicas.length > wishes.replicas) {
+    throw new InvalidArgumentError('replicas', `${wishes.replicas} places, not ${replicas.length}`);
+  }
+  if (replicas.some((one) => (one.origin === undefined) !== (origin === undefined))) {
+    throw new InvalidArgumentError('replicas', 'of a clone, each made of a replica of its origin');
   }
   checkPlaces(volume.name, replicas);
   return { ...volume, replicas, state: 'creating', created: now.toISOString() };

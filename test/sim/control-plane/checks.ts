@@ -44,6 +44,8 @@ export class Checks {
   readonly volumes = new Map<string, VolumeRecord>();
   readonly mirrors = new Map<string, StoredMirror>();
   readonly violations: string[] = [];
+  /** Clones that were made. */
+  clones = 0;
   /** By UUID of the volume: writes that were acknowledged. */
   readonly #written = new Map<string, number>();
   /** By UUID of the replica. */
@@ -118,7 +120,10 @@ export class Checks {
   /** Who is in sync has all that was acknowledged, and is no smaller than the head. */
   onServing(volumeUuid: string, replicas: readonly SimReplica[], sizeBytes: bigint): void {
     const written = this.#written.get(volumeUuid) ?? 0;
-    for (const { uuid, written: has, content, sizeBytes: hasBytes } of replicas) {
+    const volume = [...this.volumes.values()].find((one) => one.uuid === volumeUuid);
+    for (const { uuid, written: has, content, sizeBytes: hasBytes, base } of replicas) {
+      const began = volume === undefined ? base : (volume.origin?.snapshot ?? '');
+      this.#must(base === began, `${uuid} is in sync, and began as '${base}', not as '${began}'`);
       this.#must(hasBytes >= sizeBytes, `${uuid} has ${hasBytes} of the ${sizeBytes} bytes of its head`);
       this.#must(has >= written, `${uuid} is in sync with ${has} of ${written} acknowledged writes`);
       this.#must(content === 'complete', `${uuid} is in sync and its content is ${content}`);
@@ -161,6 +166,9 @@ export class Checks {
     const { name, uuid, wishes, replicas } = volume;
     const before = this.volumes.get(name);
     this.volumes.set(name, volume);
+    if (volume.origin !== undefined && before?.state === 'creating' && volume.state === 'ready') {
+      this.clones += 1;
+    }
     for (const { uuid: replica } of replicas) {
       if (!this.#placedMs.has(replica)) this.#placedMs.set(replica, this.nowMs());
     }

@@ -69,7 +69,7 @@ export class SimNode {
   readonly name: string;
   readonly host: string;
   readonly zone: string;
-  readonly disk: SimDisk = { volumes: new Map(), replicas: new Map() };
+  readonly disk: SimDisk = { volumes: new Map(), replicas: new Map(), bases: new Set() };
   /** Its own, on its disk. */
   readonly local = openMemoryStore();
   process: NodeProcess | undefined;

@@ -5,6 +5,7 @@ import { sizeOf } from '../../../src/agent/head-size.js';
 import type { AgentEngine } from '../../../src/agent/types.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
+import { baseSnapshotName } from '../../../src/mirrors/snapshot-records.js';
 import type {
   MirrorListeners,
   MirrorMemberOptions,
@@ -13,7 +14,11 @@ import type {
   ReplicaOptions,
   StoreAnswer,
 } from '../../../src/native/mirror-types.js';
-import type { PoolSnapshotInfo, PoolVolumeInfo } from '../../../src/native/pool-types.js';
+import type {
+  PoolSnapshotInfo,
+  PoolSnapshotOptions,
+  PoolVolumeInfo,
+} from '../../../src/native/pool-types.js';
 import type { ConnectedHost, VolumeInfo, VolumeOptions } from '../../../src/native/types.js';
 import type { Random } from '../../support/random.js';
 import type { ProcessClock } from './sim-clock.js';
@@ -32,6 +37,10 @@ export interface SimReplica {
   sizeBytes: bigint;
   /** By UUID: their names, and how many acknowledged writes they have. */
   readonly snapshots: Map<string, SimSnapshot>;
+  /** UUID of the snapshot as which it began; empty: it began empty. */
+  base: string;
+  /** It stands on that, and has what clones have in common. */
+  readonly isClone: boolean;
 }
 
 export interface SimSnapshot {
@@ -44,6 +53,8 @@ export interface SimDisk {
   readonly volumes: Map<string, PoolVolumeInfo>;
   /** By UUID. */
   readonly replicas: Map<string, SimReplica>;
+  /** Names of volumes with what clones have in common. */
+  readonly bases: Set<string>;
 }
 
 /** What an engine reaches of the others, and what is noted for the checks. */
@@ -145,6 +156,7 @@ export class SimEngine implements AgentEngine {
     if (found === undefined) throw new Error(`there is no pool volume '${name}'`);
     const replica = [...disk.replicas.keys()].find((uuid) => replicaDataName(uuid) === name);
     if (replica !== undefined) {
+      if (disk.bases.has(name)) throw new Error(`'${name}' has what clones have in common`);
       if ((disk.replicas.get(replica)?.snapshots.size ?? 0) > 0) throw new Error(`'${name}' has snapshots`);
       if (this.served.has(replica)) throw new Error(`the pool volume '${name}' is used`);
       network.onDiscard(node, replica);
@@ -156,12 +168,36 @@ export class SimEngine implements AgentEngine {
   async poolSnapshots(_pool: string, volume: string): Promise<readonly PoolSnapshotInfo[]> {
     await this.#pass();
     const snapshots = this.#replicaOf(volume)?.snapshots ?? new Map<string, SimSnapshot>();
-    return [...snapshots].map(([uuid, { name }]) => ({ name, uuid, sizeBytes: 0n, createdAt: 0 }));
+    const base = this.options.disk.bases.has(volume) ? [['base', { name: baseSnapshotName }] as const] : [];
+    const all = [...base, ...snapshots];
+    return all.map(([uuid, { name }]) => ({ name, uuid, sizeBytes: 0n, createdAt: 0 }));
+  }
+
+  async createPoolSnapshots(_pool: string, [snapshot]: readonly PoolSnapshotOptions[]) {
+    await this.#pass();
+    if (snapshot === undefined || snapshot.name !== baseSnapshotName)
+      throw new Error('that is taken by heads');
+    this.options.disk.bases.add(snapshot.volume);
+    return [{ ...snapshot, sizeBytes: 0n, createdAt: 0 }];
+  }
+
+  async clonePoolVolume(_pool: string, source: { volume: string; snapshot: string }, options: CreateOptions) {
+    const { name, uuid, sizeBytes = 0n, thick } = options;
+    await this.#pass();
+    const snapshots = [...(this.#replicaOf(source.volume)?.snapshots ?? [])];
+    const found = snapshots.find(([, one]) => one.name === source.snapshot);
+    if (found === undefined) throw new Error(`there is no snapshot '${source.snapshot}'`);
+    const { volumes } = this.options.disk;
+    if (volumes.has(name)) throw new Error(`there is a pool volume '${name}' already`);
+    const made = { name, uuid, sizeBytes, thick: thick === true, createdAt: 0, originUuid: found[0] };
+    volumes.set(name, made);
+    return made;
   }
 
   async deletePoolSnapshot(_pool: string, volume: string, name: string): Promise<void> {
     await this.#pass();
-    const { network, node } = this.options;
+    const { network, node, disk } = this.options;
+    if (name === baseSnapshotName && disk.bases.delete(volume)) return;
     const replica = this.#replicaOf(volume);
     const found = [...(replica?.snapshots ?? [])].find(([, snapshot]) => snapshot.name === name);
     if (replica === undefined || found === undefined) throw new Error(`there is no snapshot '${name}'`);
@@ -179,9 +215,19 @@ export class SimEngine implements AgentEngine {
     const data = volumes.get(volume);
     if (data === undefined) throw new Error(`there is no pool volume '${volume}'`);
     if (this.served.has(name)) throw new Error(`there is a replica '${name}' already`);
-    const { sizeBytes } = data;
-    const blank = { uuid, volumeUuid, content, maxEpoch: 0n, written: 0, sizeBytes, snapshots: new Map() };
-    const disk = replicas.get(uuid) ?? blank;
+    const { sizeBytes, originUuid: base } = data;
+    const blank = {
+      uuid,
+      volumeUuid,
+      content,
+      maxEpoch: 0n,
+      written: 0,
+      sizeBytes,
+      base,
+      snapshots: new Map(),
+    };
+    const isClone = this.options.disk.bases.has(volume);
+    const disk = replicas.get(uuid) ?? { ...blank, isClone };
     replicas.set(uuid, disk);
     this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
     return this.#info(name);

@@ -1,6 +1,7 @@
 // What a head without data does with snapshots: takes one of all members in sync, deletes one where they can
 // be reached, carries one from a member to another. Begun when it is asked for, and done some ticks later, or
 // not: a head that ends in between leaves what a real one does. As docs/replication.md, "A snapshot".
+import { sizeOf } from '../../../src/agent/head-size.js';
 import { MirrorConflictError } from '../../../src/base/mirror-errors.js';
 import { realMembers } from '../../../src/mirrors/record.js';
 import type {
@@ -98,7 +99,8 @@ export class SimHeadSnapshots {
       this.#snapshot = { ...snapshot, state: 'failed', trouble: 'a member did not answer' };
       return;
     }
-    this.#snapshot = { ...snapshot, state: 'done', sizeBytes: 1n, members: taken };
+    const sizeBytes = sizeOf(this.#options.record());
+    this.#snapshot = { ...snapshot, state: 'done', sizeBytes, members: taken };
   }
 
   #remove({ uuid }: MirrorSnapshotRemoval): void {
@@ -122,7 +124,9 @@ export class SimHeadSnapshots {
       this.#carry = { ...carry, state: 'failed', trouble: `it cannot be received by ${carry.to}` };
       return;
     }
-    to.snapshots.set(carry.snapshot, snapshot);
+    // What the origin of a clone has shows through where the snapshot reads zeroes.
+    const isWrong = to.isClone && from?.isClone !== true;
+    to.snapshots.set(carry.snapshot, isWrong ? { ...snapshot, written: -1 } : snapshot);
     this.#carry = { ...carry, state: 'done', doneBytes: carry.totalBytes };
   }
 

@@ -231,6 +231,7 @@ export class SimHead {
       if (nowMs < state.copiedAtMs) continue;
       enlarge(replica.disk, sizeOf(this.#record));
       replica.disk.content = 'complete';
+      replica.disk.base = replicas[0]?.base ?? '';
       replica.disk.written = Math.max(0, ...replicas.map(({ written }) => written));
       state.copiedAtMs = undefined;
       const { epoch } = this.#record;

@@ -25,6 +25,8 @@ export interface RunResult {
   /** Completed, and carried to a replica that lacked one. */
   readonly snapshots: number;
   readonly carried: number;
+  /** Of the volumes, that were made. */
+  readonly clones: number;
   /** An old copy of the store was put back, and put right. */
   readonly restored: boolean;
   readonly virtualSeconds: number;
@@ -104,6 +106,7 @@ class Run {
     return {
       ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount, restored: this.#isRestored },
       ...{ snapshots: cluster.checks.snapshots.completed, carried: cluster.checks.snapshots.carried },
+      clones: cluster.checks.clones,
       virtualSeconds: cluster.clock.steadyMs() / 1000,
       ...cluster.trace.sum(),
       ...(!ok && { trace: cluster.trace.lines }),
@@ -139,6 +142,7 @@ class Run {
     [7, () => this.#resize()],
     [12, () => this.#takeSnapshot()],
     [5, () => this.#deleteSnapshot()],
+    [5, () => this.#cloneVolume()],
     [3, () => this.#act('cordon')],
     [4, () => this.#act('drain')],
     [5, () => this.#act('evacuate')],
@@ -219,6 +223,24 @@ class Run {
     if (controller === undefined || volume === undefined || found === undefined) return;
     this.cluster.note(`delete snapshot ${volume}/${found.name}`);
     this.#ask(() => controller.snapshots.delete(volume, found.name));
+  }
+
+  #cloneVolume(): void {
+    const { checks } = this.cluster;
+    const controller = this.#controller();
+    const all = [...checks.volumes.keys()].flatMap((volume) =>
+      checks.snapshots.of(volume).map(({ name: snapshot }) => ({ volume, snapshot })),
+    );
+    const source = this.#one(all);
+    if (controller === undefined || source === undefined || checks.volumes.size >= volumesMax + 2) return;
+    this.#volumesCount += 1;
+    const name = `v${this.#volumesCount}`;
+    this.cluster.note(`clone ${source.volume}/${source.snapshot} as ${name}`);
+    const replicas = this.random.below(2) === 0 ? {} : { replicas: 1 + this.random.below(replicasMax) };
+    this.#ask(() => controller.volumes.create({ name, source, ...replicas }));
+    if (this.random.below(3) > 0) return;
+    // As a clone of a volume: the snapshot is only how.
+    this.#ask(() => controller.snapshots.delete(source.volume, source.snapshot));
   }
 
   #moveHead(): void {

@@ -3,7 +3,9 @@
 import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
 import type { StoredMirror } from '../../../src/mirrors/record.js';
 import {
+  baseSnapshotName,
   decodeSnapshot,
+  isCloned,
   type NamedSnapshot,
   placeOf,
   type StoredSnapshot,
@@ -45,6 +47,7 @@ export class SnapshotChecks {
     const { key } = change;
     const before = this.#records.get(key);
     const { volume, name } = placeOf(key);
+    if (name === baseSnapshotName) return;
     const what = `snapshot '${volume}/${name}'`;
     if (change.type === 'delete') {
       this.#records.delete(key);
@@ -118,6 +121,7 @@ export class SnapshotChecks {
       const gone = snapshot.members.filter((one) => replicas.every((replica) => replica.uuid !== one));
       if (gone.length > 0) return `its snapshot '${name}' names ${gone.length} replicas that are gone`;
       if (snapshot.state !== 'complete') return `its snapshot '${name}' is ${snapshot.state}`;
+      if (isCloned(snapshot)) return `its snapshot '${name}' is held for ${snapshot.cloning?.join(', ')}`;
       if (snapshot.rests.length > 0) return `its snapshot '${name}' has ${snapshot.rests.length} rests`;
       const lacking = replicas.filter((one) => !snapshot.members.includes(one.uuid));
       if (lacking.length > 0) return `its snapshot '${name}' is not at ${lacking.length} replicas`;

@@ -3,7 +3,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeSnapshots } from '../../../src/agent/node-snapshots.js';
 import { nobody } from '../../../src/mirrors/record.js';
-import { SnapshotRecords, type StoredSnapshot } from '../../../src/mirrors/snapshot-records.js';
+import {
+  baseSnapshotName,
+  SnapshotRecords,
+  type StoredSnapshot,
+} from '../../../src/mirrors/snapshot-records.js';
 import type { MirrorRecord } from '../../../src/native/mirror-types.js';
 import { PoolHarness } from '../../support/pool-harness.js';
 
@@ -146,6 +150,18 @@ describe('a snapshot that is to go', () => {
     expect([at(a), at(b)]).toEqual([[], []]);
   });
 
+  it('stays while volumes are being made of it', async () => {
+    has(a, attempt(1));
+    const found = await put({ state: 'deleting', members: [a], cloning: ['copy'] });
+    await pass();
+    expect(at(a)).toEqual([attempt(1)]);
+    const { cloning: _, ...rest } = found;
+    await records.put('db', 's', rest);
+    await pass();
+    expect(await get()).toBeUndefined();
+    expect(at(a)).toEqual([]);
+  });
+
   it('waits for a member that is away, or until that is none any more', async () => {
     for (const end of [{ [a]: true, [b]: true }, { [a]: true }]) {
       has(b, attempt(1));
@@ -173,6 +189,23 @@ describe('a snapshot that there is', () => {
     node.wake('db');
     await pass(1_000);
     expect(await get()).toMatchObject({ members: [a, b, c] });
+  });
+
+  it('gets to a member that stands on the origin of a clone only from another one that does', async () => {
+    members({ [a]: true, [b]: true, [c]: true });
+    has(a, attempt(1));
+    has(c, attempt(1));
+    await put({ state: 'complete', uuid: uuid('9'), members: [b, c] }, baseSnapshotName);
+    await put({ state: 'complete', members: [a, c] });
+    await pass(1_000);
+    expect(pools.engine.mirrors.carried).toEqual([`${attempt(1)} ${c} ${b}`]);
+    // Only one that does not has the next: others get it, and that one has to wait.
+    members({ [a]: true, [b]: true });
+    has(a, attempt(3));
+    await put({ state: 'complete', uuid: attempt(3), members: [a] }, 't');
+    await pass(1_000);
+    expect((await get('t'))?.members).toEqual([a]);
+    expect((await get(baseSnapshotName))?.members).toEqual([b]);
   });
 
   it('forgets earlier ones of its name, and who is no member any more', async () => {

@@ -8,7 +8,7 @@ import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
 import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
-import { SnapshotRecords } from '../../../src/mirrors/snapshot-records.js';
+import { baseSnapshotName, SnapshotRecords } from '../../../src/mirrors/snapshot-records.js';
 import { StoreBridge } from '../../../src/mirrors/store-bridge.js';
 import { gib, PoolHarness } from '../../support/pool-harness.js';
 
@@ -443,6 +443,60 @@ describe('the data of a replica', () => {
     expect(await said()).toMatchObject([{ replica: here.replica, state: 'discarded' }]);
     await node.apply([]);
     expect(await said()).toEqual([]);
+  });
+
+  describe('of a clone', () => {
+    const origin = uuid('7');
+    const clone = { ...db, originSnapshot: uuid('8'), originReplica: origin };
+    const data = `replica.${here.replica}`;
+    const content = () => pools.engine.mirrors.asked.at(-1)?.content;
+    const hasOrigin = async () => {
+      const { engine } = pools;
+      await engine.createPoolVolume('p', { name: `replica.${origin}`, uuid: origin, sizeBytes: 1n << 24n });
+      const [taken] = await engine.createPoolSnapshots('p', [
+        { volume: `replica.${origin}`, name: 's', uuid: uuid('8') },
+      ]);
+      expect(taken?.uuid).toBe(uuid('8'));
+    };
+
+    it('is made of the snapshot in its pool, and is whole', async () => {
+      await hasOrigin();
+      await records.swap('db', newMirror);
+      await node.apply([clone]);
+      const [made] = (await pools.engine.poolVolumes('p')).filter(({ name }) => name === data);
+      expect(made?.originUuid).toBe(uuid('8'));
+      expect(content()).toBe('complete');
+      expect(await pools.engine.poolSnapshots('p', data)).toMatchObject([
+        { name: baseSnapshotName, uuid: clone.uuid },
+      ]);
+      await node.apply([{ ...clone, state: 'deleting' }]);
+      expect(await inPool()).toEqual([`replica.${origin}`]);
+    });
+
+    it('is not made without the snapshot, and says so', async () => {
+      await hasOrigin();
+      await records.swap('db', newMirror);
+      await node.apply([{ ...clone, originSnapshot: uuid('6') }]);
+      expect(await said()).toMatchObject([
+        { state: 'absent', error: expect.stringContaining("is not in 'p'") },
+      ]);
+      expect(await inPool()).toEqual([`replica.${origin}`]);
+    });
+
+    it('is empty where it comes later, or was written since, and nobody takes it for whole', async () => {
+      await hasOrigin();
+      await records.swap('db', newMirror);
+      const { originReplica: _, ...later } = clone;
+      await node.apply([later]);
+      expect(content()).toBe('nothing');
+      await node.apply([{ ...later, state: 'deleting' }]);
+      await node.apply([]);
+      await changeRecord({ epoch: 2n, head: there.node });
+      await node.apply([clone]);
+      expect(content()).toBe('nothing');
+      const [made] = (await pools.engine.poolVolumes('p')).filter(({ name }) => name === data);
+      expect(made?.originUuid).toBe('');
+    });
   });
 
   it('goes with its snapshots', async () => {

@@ -63,8 +63,17 @@ export const volumeFacts: fc.Arbitrary<NodeVolumeFacts> = fc.record(
 );
 
 const replicas = fc
-  .uniqueArray(fc.tuple(uuid, uuid, name), { minLength: 1, maxLength: 4, selector: ([id]) => id })
-  .map((all) => all.map(([id, node, pool]) => ({ uuid: id, node, pool })));
+  .uniqueArray(fc.tuple(uuid, uuid, name, fc.option(uuid, { nil: undefined })), {
+    ...{ minLength: 1, maxLength: 4, selector: ([id]: readonly [string, ...unknown[]]) => id },
+  })
+  .map((all) =>
+    all.map(([id, node, pool, origin]) => ({
+      uuid: id,
+      node,
+      pool,
+      ...(origin !== undefined && { origin }),
+    })),
+  );
 
 const settledVolume: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) =>
   fc.record(
@@ -93,6 +102,10 @@ const settledVolume: fc.Arbitrary<VolumeRecord> = replicas.chain((placed) =>
       qos: fc.record(
         { iops: fc.integer({ min: 1000, max: 9000 }), minIops: fc.nat(1000) },
         { requiredKeys: [] },
+      ),
+      origin: fc.record(
+        { volume: uuid, snapshot: uuid, asVolume: fc.constant(true as const) },
+        { requiredKeys: ['volume', 'snapshot'] },
       ),
       state: fc.constantFrom(...volumeStates),
       created: time,

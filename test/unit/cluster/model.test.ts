@@ -231,6 +231,16 @@ describe('a volume', () => {
     expect(() => createVolume({ ...wanted, ...more }, places, now)).toThrow(failure('INVALID_ARGUMENT', ''));
   });
 
+  it('is created as a clone where its snapshot is, on as many nodes as have to be in sync', () => {
+    const clone = { ...wanted, origin: { volume: id(8), snapshot: id(7) } };
+    const made = places.map((one, index) => ({ ...one, origin: id(50 + index) }));
+    expect(createVolume(clone, made.slice(1), now)).toMatchObject({ replicas: made.slice(1) });
+    for (const some of [made.slice(2), places, [...made.slice(1), places[0]!]]) {
+      expect(() => createVolume(clone, some, now)).toThrow(failure('INVALID_ARGUMENT', ''));
+    }
+    expect(() => createVolume(wanted, made, now)).toThrow(failure('INVALID_ARGUMENT', 'of a clone'));
+  });
+
   it('is ready once', () => {
     const ready = volumeReady(volume);
     expect(ready.state).toBe('ready');

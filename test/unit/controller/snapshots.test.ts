@@ -4,7 +4,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lookMs, SnapshotReconciler } from '../../../src/controller/snapshot-reconciler.js';
 import { giveUpMs } from '../../../src/controller/snapshot-step.js';
 import { ClusterSnapshots, takingMsMax } from '../../../src/controller/snapshots.js';
-import { SnapshotRecords, type StoredSnapshot } from '../../../src/mirrors/snapshot-records.js';
+import type { VolumeWish } from '../../../src/controller/types.js';
+import {
+  baseSnapshotName,
+  SnapshotRecords,
+  type StoredSnapshot,
+} from '../../../src/mirrors/snapshot-records.js';
 import { ControllerHarness, settledIn } from './controller-harness.js';
 
 let harness: ControllerHarness;
@@ -49,6 +54,21 @@ async function taken(members: readonly string[], name = 's') {
   await harness.clock.run(50);
   return creating;
 }
+
+/** For a while, beside the one that leads all the time but looks at no snapshots. */
+const lead = async (ms: number) => {
+  const { memory: store, state, events, clock } = harness;
+  const end = new AbortController();
+  const guard = {
+    key: 'test/leader',
+    revision: (await harness.put('test/leader', Buffer.from('x'))).revision,
+  };
+  const reconciler = new SnapshotReconciler({ store, state, events, clock, log: harness.log });
+  const leading = reconciler.lead({ signal: end.signal, guard });
+  await clock.run(ms);
+  end.abort();
+  await leading;
+};
 
 describe('a snapshot that is asked for', () => {
   it('is wanted until a head has taken it, and is the same for who asks meanwhile', async () => {
@@ -184,20 +204,6 @@ describe('snapshots of all volumes', () => {
 });
 
 describe('a leader', () => {
-  const lead = async (ms: number) => {
-    const { memory: store, state, events, clock } = harness;
-    const end = new AbortController();
-    const guard = {
-      key: 'test/leader',
-      revision: (await harness.put('test/leader', Buffer.from('x'))).revision,
-    };
-    const reconciler = new SnapshotReconciler({ store, state, events, clock, log: harness.log });
-    const leading = reconciler.lead({ signal: end.signal, guard });
-    await clock.run(ms);
-    end.abort();
-    await leading;
-  };
-
   it('gives up what nobody asks for any more and nobody has taken', async () => {
     await asked(snapshots.createOne('db', 's'));
     await heads({ state: 'taking' });
@@ -220,5 +226,88 @@ describe('a leader', () => {
     await lead(2 * lookMs);
     expect(await records.get('db', 's')).toMatchObject({ state: 'deleting' });
     expect(await harness.told()).toContain('db SnapshotLost');
+  });
+});
+
+describe('a volume that is made of a snapshot', () => {
+  const clone = async (wish: Partial<VolumeWish> = {}) => {
+    const source = { volume: 'db', snapshot: 's' };
+    const making = harness.volumes.create({ name: 'copy', source, ...wish });
+    await asked(making);
+    return harness.record('copy');
+  };
+  const origins = async () => (await harness.record('copy'))?.replicas.map(({ origin }) => origin).sort();
+
+  it('begins on the nodes that have it, all in sync, and holds it until it is made', async () => {
+    const [first = '', ...others] = await replicas();
+    const { uuid, volumeUuid } = await taken(others);
+    const record = await clone();
+    expect(record).toMatchObject({ state: 'creating', origin: { volume: volumeUuid, snapshot: uuid } });
+    expect(await origins()).toEqual(others.sort());
+    expect(record?.sizeBytes).toBe(1n << 24n);
+    const mirror = await harness.mirrors.get('copy');
+    expect(mirror?.record.members.every(({ inSync }) => inSync)).toBe(true);
+    expect(await records.get('db', 's')).toMatchObject({ cloning: ['copy'] });
+    expect(await records.get('copy', baseSnapshotName)).toMatchObject({
+      ...{ state: 'complete', uuid: record?.uuid, members: record?.replicas.map((one) => one.uuid) },
+    });
+    // What no user has taken nobody is told of, nor can delete.
+    expect(snapshots.list('copy')).toEqual([]);
+    await expect(snapshots.delete('copy', baseSnapshotName)).rejects.toThrow('no snapshot');
+
+    await asked(snapshots.delete('db', 's'));
+    expect(snapshots.get('db', 's').waitingFor).toBe('volumes that are being made of it: copy');
+    await expect(harness.volumes.delete('db')).rejects.toThrow('it has a snapshot');
+    await expect(snapshots.createOne('db', 's')).rejects.toThrow('are being made of the snapshot');
+    await lead(2 * lookMs);
+    expect(await records.get('db', 's')).toMatchObject({ cloning: ['copy'] });
+    await harness.allThere('copy');
+    await harness.clock.run(100);
+    expect(await harness.record('copy')).toMatchObject({ state: 'ready' });
+    await lead(2 * lookMs);
+    expect((await records.get('db', 's'))?.cloning).toBeUndefined();
+    expect(first).not.toBe('');
+  });
+
+  it('lets it go, too, when it is not to be made any more', async () => {
+    await taken(await replicas());
+    await clone();
+    await asked(harness.volumes.delete('copy'));
+    await lead(2 * lookMs);
+    expect((await records.get('db', 's'))?.cloning).toBeUndefined();
+  });
+
+  it('is as large as it, or larger, and as its origin where nothing else is wished', async () => {
+    await taken(await replicas());
+    await expect(clone({ sizeBytes: 1n << 23n })).resolves.toBeUndefined();
+    const { wishes } = (await harness.record('db')) ?? {};
+    expect(await clone({ sizeBytes: 1n << 25n })).toMatchObject({ sizeBytes: 1n << 25n, wishes });
+    const small = { name: 'small', source: { volume: 'db', snapshot: 's' }, sizeBytes: 1n << 23n };
+    await expect(harness.volumes.create(small)).rejects.toThrow('at least the 16777216 bytes');
+    await expect(harness.volumes.create({ name: 'none' })).rejects.toThrow('sizeBytes');
+  });
+
+  it('is refused where fewer nodes have it than have to be in sync, or it is not there', async () => {
+    const [first = ''] = await replicas();
+    await taken([first]);
+    const source = { volume: 'db', snapshot: 's' };
+    await expect(harness.volumes.create({ name: 'c', source })).rejects.toThrow(
+      'it does not have the snapshot yet',
+    );
+    expect(await clone({ replicas: 3, minInSync: 1 })).toMatchObject({ replicas: [{ origin: first }] });
+    await heads({ state: 'deleting' });
+    await harness.clock.run(50);
+    await expect(harness.volumes.create({ name: 'd', source })).rejects.toThrow("no snapshot 's'");
+  });
+
+  it('is refused when the snapshot goes at that moment', async () => {
+    await taken(await replicas());
+    harness.beforeCommit = async () => {
+      harness.beforeCommit = async () => {};
+      await heads({ state: 'deleting' });
+    };
+    const source = { volume: 'db', snapshot: 's' };
+    await expect(harness.volumes.create({ name: 'c', source })).rejects.toThrow("no snapshot 's'");
+    expect(await harness.record('c')).toBeUndefined();
   });
 });

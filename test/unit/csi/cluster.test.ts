@@ -181,6 +181,30 @@ describe('a volume of a cluster', () => {
     expect(await call('DeleteVolume', { volumeId })).toEqual({});
   });
 
+  it('is made of a snapshot, and of a volume as it is, once', async () => {
+    await start({}, {}, {});
+    const { volumeId } = (await create()).volume;
+    const { snapshotId } = (await call('CreateSnapshot', { name: 's', sourceVolumeId: volumeId })).snapshot;
+    const ofSnapshot = { name: 'r', volumeContentSource: { snapshot: { snapshotId } } };
+    const restored = (await create(ofSnapshot)).volume;
+    expect(restored).toMatchObject({
+      capacityBytes: String(gib),
+      contentSource: { snapshot: { snapshotId } },
+    });
+    expect((await create(ofSnapshot)).volume).toEqual(restored);
+    const ofVolume = { name: 'c', volumeContentSource: { volume: { volumeId } } };
+    const cloned = (await create(ofVolume)).volume;
+    expect((await create(ofVolume)).volume).toEqual(cloned);
+    expect(cluster.volumes.get(cloned.volumeId)).toMatchObject({ cloneOf: volumeId });
+    expect(await create({ name: 'c' })).toBe('ALREADY_EXISTS');
+    // What it was made by is gone, and what was asked for is not.
+    expect(cluster.snapshots.list(volumeId).map(({ name }) => name)).toEqual(['csi-s']);
+    expect(await call('DeleteSnapshot', { snapshotId })).toEqual({});
+    for (const one of [volumeId, restored.volumeId, cloned.volumeId]) {
+      expect(await call('DeleteVolume', { volumeId: one })).toEqual({});
+    }
+  });
+
   it('has no snapshot that its head could not take', async () => {
     await start({});
     const { volumeId } = (await create({ parameters: { replicas: '1' } })).volume;
@@ -193,16 +217,11 @@ describe('a volume of a cluster', () => {
 
   it('says what a cluster cannot do yet', async () => {
     await start({});
-    const { volume } = await create({ parameters: { replicas: '1' } });
-    const { volumeId } = volume;
-    const refusals = [
-      create({ name: 'e', parameters: { replicas: '1', encrypted: 'true' } }),
-      create({ name: 'c', volumeContentSource: { volume: { volumeId } } }),
-    ];
+    await create({ parameters: { replicas: '1' } });
+    const refusals = [create({ name: 'e', parameters: { replicas: '1', encrypted: 'true' } })];
     expect(await Promise.all(refusals)).toEqual(refusals.map(() => 'UNIMPLEMENTED'));
     expect(client.lastRefusal).toContain('a cluster cannot have');
     expect(await call('ListSnapshots')).toMatchObject({ entries: [] });
-    expect(cluster.snapshots.list(volumeId)).toEqual([]); // neither of the clone that was asked for
     expect(cluster.volumes.list()).toHaveLength(1);
   });
 });
