@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.js';
 import { DomainError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { LineageWatch } from '../cluster/lineage/lineage-watch.js';
 import { joinsKey, nodeKey, nodesPrefix } from '../cluster/model/keys.js';
 import { type JoiningNode, joinNode, type NodeRecord } from '../cluster/model/node.js';
 import { decodeNode, encodeNode } from '../cluster/model/node-record.js';
@@ -17,7 +18,16 @@ export interface JoinOptions {
   readonly signal: AbortSignal;
 }
 
+export interface RejoinOptions extends JoinOptions {
+  /** Of this node alone. */
+  readonly local: Pick<Store, 'get' | 'commit'>;
+  /** Over the store. */
+  readonly lineage: Pick<LineageWatch, 'check' | 'refusal'>;
+}
+
 export const retryMs = 1_000;
+/** In the LevelDB of the node: its record, as it was in the store. */
+const ownRecordKey = 'cluster/own-record';
 
 /**
  * Resolves when the record is in the store, however long the store is away. Fails where the node cannot be
@@ -38,6 +48,29 @@ export async function joinStore(options: JoinOptions): Promise<NodeRecord> {
     }
     signal.throwIfAborted();
   }
+}
+
+/**
+ * The record of this node. Where the store is refused it is the one of before: what is on the disks here
+ * may be needed to make the store's records anew, and is known to nobody else. The node joins again when it
+ * is taken.
+ */
+export async function joinOrRemembered({ local, lineage, ...join }: RejoinOptions): Promise<NodeRecord> {
+  const remember = async () => {
+    const record = await joinStore(join);
+    await local.commit([], [{ type: 'put', key: ownRecordKey, value: encodeNode(record) }]);
+    return record;
+  };
+  const known = await local.get(ownRecordKey);
+  const isRefused = async () => {
+    await lineage.check().catch(() => undefined); // it is away: joining waits for it
+    return lineage.refusal !== undefined;
+  };
+  if (known === undefined || !(await isRefused())) return remember();
+  void remember().catch((err: unknown) => {
+    if (!join.signal.aborted) join.log.error({ room: 'agent', err }, 'the node could not join again');
+  });
+  return decodeNode(ownRecordKey, known.value);
 }
 
 /** Undefined: another one was faster. */

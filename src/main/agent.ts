@@ -1,6 +1,6 @@
 // A node of a cluster put together: the cluster's store, the record of the node, its agent.
 import { Agent } from '../agent/agent.js';
-import { joinStore } from '../agent/joining.js';
+import { joinOrRemembered } from '../agent/joining.js';
 import { ReplicaNotes } from '../agent/replica-notes.js';
 import { resolveHost } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
@@ -8,11 +8,9 @@ import { InvalidArgumentError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ClusterNodePort, EnginePort, JoinClusterOptions } from '../cli/engine-port.js';
 import { GuardedStore } from '../cluster/lineage/guarded-store.js';
-import type { LineageWatch } from '../cluster/lineage/lineage-watch.js';
 import { marksInStore } from '../cluster/lineage/marks.js';
 import type { PoolFacts } from '../cluster/model/facts.js';
-import { controllerIdsOf, type NodeRecord } from '../cluster/model/node.js';
-import { decodeNode, encodeNode } from '../cluster/model/node-record.js';
+import { controllerIdsOf } from '../cluster/model/node.js';
 import { MirrorRecords } from '../mirrors/records.js';
 import type { PoolService } from '../pools/pool-service.js';
 import { isLoopback } from '../rpc/tcp-socket.js';
@@ -20,10 +18,7 @@ import { type ClusterStore, openClusterEtcd } from '../store/cluster-store.js';
 import type { DaemonStore } from '../store/daemon-store.js';
 import type { Store } from '../store/types.js';
 import { readMembership } from '../trust/membership.js';
-import { firstLook, watchLineage } from './lineage.js';
-
-/** In the LevelDB of the node: its record, as it was in the store. */
-const ownRecordKey = 'cluster/own-record';
+import { watchLineage } from './lineage.js';
 
 export interface NodeParts {
   /** Of this node alone. */
@@ -56,7 +51,7 @@ export async function joinCluster(
       ...(zone !== undefined && { zone }),
     };
     const join = { store, joining, clock: systemClock, log, signal };
-    const record = await joinOrRemembered(local, lineage, join);
+    const record = await joinOrRemembered({ ...join, local, lineage });
     log.info({ room: 'agent' }, `node '${name}' (${node}), ${record.state}`);
     const notes = new ReplicaNotes({ local, clock: systemClock, log });
     let agent: Agent | undefined;
@@ -84,33 +79,6 @@ export async function joinCluster(
     await opened.close();
     throw error;
   }
-}
-
-/**
- * The record of this node. Where the store is refused it is the one of before: what is on the disks here
- * may be needed to make the store's records anew, and is known to nobody else. The node joins again when it
- * is taken.
- */
-async function joinOrRemembered(
-  local: Store,
-  lineage: LineageWatch,
-  join: Parameters<typeof joinStore>[0],
-): Promise<NodeRecord> {
-  const remember = async () => {
-    const record = await joinStore(join);
-    await local.commit([], [{ type: 'put', key: ownRecordKey, value: encodeNode(record) }]);
-    return record;
-  };
-  const known = await local.get(ownRecordKey);
-  const isRefused = async () => {
-    await firstLook(lineage).catch(() => undefined); // it is away: joining waits for it
-    return lineage.refusal !== undefined;
-  };
-  if (known === undefined || !(await isRefused())) return remember();
-  void remember().catch((err: unknown) => {
-    if (!join.signal.aborted) join.log.error({ room: 'agent', err }, 'the node could not join again');
-  });
-  return decodeNode(ownRecordKey, known.value);
 }
 
 async function openStore(
