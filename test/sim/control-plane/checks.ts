@@ -82,6 +82,26 @@ export class Checks {
     }
   }
 
+  /**
+   * The store was lost, and what it says is made anew. What was promised of a volume holds if it is there;
+   * who is in sync shows when its head serves.
+   */
+  onRebuilt(changes: readonly Change[]): void {
+    const [volumes, mirrors] = [new Map(this.volumes), new Map(this.mirrors)];
+    for (const known of [this.nodes, this.volumes, this.mirrors]) known.clear();
+    this.snapshots.onStoreLost();
+    for (const change of changes) this.onChange(change);
+    for (const [name, { uuid, sizeBytes }] of this.volumes) {
+      const before = volumes.get(name);
+      if (before?.uuid !== uuid) continue;
+      this.#must(sizeBytes >= before.sizeBytes, `'${name}' is made anew with ${sizeBytes} bytes`);
+      const [is, was] = [this.mirrors.get(name)?.record, mirrors.get(name)?.record];
+      if (is === undefined || was === undefined) continue;
+      this.#must(is.epoch > was.epoch || was.epoch === 0n, `the epoch of '${name}' went back`);
+      this.#must(is.blocksCount >= was.blocksCount, `'${name}' is made anew with ${is.blocksCount} blocks`);
+    }
+  }
+
   /** A node has asked for the head of a volume, because hosts reach it that do not reach the head. */
   onFollowed(before: VolumeRecord, volume: VolumeRecord, { node, isBetter, changedMs }: HostsAtAsking): void {
     const { name, uuid } = volume;

@@ -1,21 +1,25 @@
 // A simulated cluster: controllers and agents with all of their own code, over one store in memory, engines
 // without data and a network; each process may be killed at any moment.
+import { pino } from 'pino';
 import { Agent } from '../../../src/agent/agent.js';
-import { joinStore } from '../../../src/agent/joining.js';
+import { joinOrRemembered } from '../../../src/agent/joining.js';
+import { ReplicaNotes } from '../../../src/agent/replica-notes.js';
 import { StoreGapError } from '../../../src/base/control-errors.js';
 import { DomainError } from '../../../src/base/errors.js';
 import type { Log } from '../../../src/base/log.js';
 import { Election } from '../../../src/cluster/election/election.js';
 import { GuardedStore } from '../../../src/cluster/lineage/guarded-store.js';
+import { decodeLineage } from '../../../src/cluster/lineage/lineage-record.js';
 import { LineageWatch } from '../../../src/cluster/lineage/lineage-watch.js';
 import { marksInStore } from '../../../src/cluster/lineage/marks.js';
 import { noteOpening } from '../../../src/cluster/lineage/opening.js';
-import { volumesPrefix } from '../../../src/cluster/model/keys.js';
+import { lineageKey, volumesPrefix } from '../../../src/cluster/model/keys.js';
 import type { VolumeRecord } from '../../../src/cluster/model/volume.js';
 import { decodeVolume } from '../../../src/cluster/model/volume-record.js';
 import { ClusterState } from '../../../src/controller/cluster-state.js';
 import { Events } from '../../../src/controller/events.js';
 import { Nodes } from '../../../src/controller/nodes.js';
+import { Rebuild } from '../../../src/controller/rebuild.js';
 import { Reconciler } from '../../../src/controller/reconciler.js';
 import { SnapshotReconciler } from '../../../src/controller/snapshot-reconciler.js';
 import { ClusterSnapshots } from '../../../src/controller/snapshots.js';
@@ -54,6 +58,7 @@ interface NodeProcess {
   readonly engine: SimEngine;
   readonly lineage: LineageWatch;
   agent?: Agent;
+  notes?: ReplicaNotes;
 }
 
 interface ControllerProcess {
@@ -62,6 +67,7 @@ interface ControllerProcess {
   readonly nodes: Nodes;
   readonly volumes: ClusterVolumes;
   readonly snapshots: ClusterSnapshots;
+  readonly rebuild: Rebuild;
 }
 
 export class SimNode {
@@ -120,6 +126,8 @@ export class SimCluster implements SimNetwork {
   slowPercent = 0;
   /** What the store would say had it not been restored; undefined: it was not. */
   #latest: StoreCopy | undefined;
+  /** All that the store says since it was lost; undefined: it was not, or its records are made anew. */
+  #anew: Map<string, Change> | undefined;
 
   constructor({ seed, nodesCount, controllersCount, zonesCount, log }: SimClusterOptions) {
     this.#random = new Random(seed * 7919 + 13);
@@ -157,7 +165,8 @@ export class SimCluster implements SimNetwork {
         await Promise.all([reconciler.lead(term), snapshotReconciler.lead(term)]);
       },
     });
-    controller.process = { clock, link, nodes, volumes, snapshots };
+    const rebuild = new Rebuild({ ...shared, nodes, events });
+    controller.process = { clock, link, nodes, volumes, snapshots, rebuild };
     this.note(`c${controller.number} starts`);
     const open = async (): Promise<void> => {
       try {
@@ -185,8 +194,9 @@ export class SimCluster implements SimNetwork {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   }
 
+  /** The store is not the one that promises were made by. */
   get isRestored(): boolean {
-    return this.#latest !== undefined;
+    return this.#latest !== undefined || this.#anew !== undefined;
   }
 
   /**
@@ -217,6 +227,17 @@ export class SimCluster implements SimNetwork {
     this.#replaceStore(this.#latest, undefined);
   }
 
+  /** For good, with all that it said. */
+  lose(): void {
+    this.note('the store is lost');
+    this.#anew = new Map();
+    this.#replaceStore({ revision: 0n, entries: [] }, undefined);
+  }
+
+  get isLost(): boolean {
+    return this.#anew !== undefined;
+  }
+
   #replaceStore(copy: StoreCopy, latest: StoreCopy | undefined): void {
     for (const controller of this.controllers) this.killController(controller);
     this.#latest = latest;
@@ -241,8 +262,14 @@ export class SimCluster implements SimNetwork {
       await lineage.start();
       const shared = { store: new GuardedStore(link, lineage), clock, log: this.#log };
       const joining = { id, name, zone, addresses, hostNqn, labels: {} };
-      await joinStore({ ...shared, joining, signal: this.#end.signal });
+      const { local } = node;
+      const { signal } = this.#end;
+      const log = this.#logOfRefusal(node, process); // of one that joins again later it is all that is said
+      const record = await joinOrRemembered({ ...shared, joining, signal, local, lineage, log });
+      const notes = new ReplicaNotes({ local, clock, log: this.#log });
+      process.notes = notes;
       process.agent = new Agent({
+        recovery: { notes, record, store: link },
         ...{ ...shared, lineage, engine, node: id, host: { hostNqn, hostId: id }, version: '1' },
         pools: async () => [{ name: 'p', uuid: id, capacityBytes: poolBytes, freeBytes: poolBytes }],
       });
@@ -256,6 +283,16 @@ export class SimCluster implements SimNetwork {
     }
   }
 
+  #logOfRefusal(node: SimNode, process: NodeProcess): Log {
+    const write = () => {
+      if (node.process !== process) return;
+      this.note(`${node.name} is refused later`);
+      node.isRefused = true;
+      this.killNode(node);
+    };
+    return pino({ level: 'error' }, { write });
+  }
+
   /** As by SIGTERM. */
   async stopNode(node: SimNode): Promise<void> {
     const { process } = node;
@@ -267,6 +304,7 @@ export class SimCluster implements SimNetwork {
     this.clock.after(stopMsMax, kill);
     await process.agent.stop();
     await process.agent.close();
+    await process.notes?.close();
     kill();
   }
 
@@ -358,6 +396,17 @@ export class SimCluster implements SimNetwork {
     }
   }
 
+  /** The last that is written of records that are made anew is that nodes take them for theirs. */
+  #onAnew(change: Change, anew: Map<string, Change>): void {
+    if (change.type === 'put') anew.set(change.key, change);
+    else anew.delete(change.key);
+    if (change.key !== lineageKey || change.type === 'delete') return;
+    if (decodeLineage(change.value).replaces.length === 0) return;
+    this.note('nodes take the store for theirs');
+    this.#anew = undefined;
+    this.checks.onRebuilt([...anew.values()]);
+  }
+
   /** Of the records of volumes a node changes who is to be head, for hosts' sake, and nothing else. */
   #storeOf(node: SimNode): Store {
     const { store } = this;
@@ -387,8 +436,9 @@ export class SimCluster implements SimNetwork {
   }
 
   #onChange(change: Change): void {
+    if (this.#anew !== undefined) this.#onAnew(change, this.#anew);
     // What an old copy says is no promise that anybody has made.
-    if (!this.isRestored) this.checks.onChange(change);
+    else if (!this.isRestored) this.checks.onChange(change);
     if (!isTold(change.key)) return;
     this.note(`${change.key} ${change.type === 'put' ? textOf(change.value) : 'gone'}`);
   }

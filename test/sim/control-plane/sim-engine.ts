@@ -33,6 +33,8 @@ export interface SimReplica {
   maxEpoch: bigint;
   /** How many acknowledged writes it has. */
   written: number;
+  /** UUIDs of members that miss what was written since they left, with the epoch in which that was noted. */
+  readonly absent: Map<string, bigint>;
   /** What it has room for, durably. */
   sizeBytes: bigint;
   /** By UUID: their names, and how many acknowledged writes they have. */
@@ -216,18 +218,11 @@ export class SimEngine implements AgentEngine {
     if (data === undefined) throw new Error(`there is no pool volume '${volume}'`);
     if (this.served.has(name)) throw new Error(`there is a replica '${name}' already`);
     const { sizeBytes, originUuid: base } = data;
-    const blank = {
-      uuid,
-      volumeUuid,
-      content,
-      maxEpoch: 0n,
-      written: 0,
-      sizeBytes,
-      base,
-      snapshots: new Map(),
+    const blank: SimReplica = {
+      ...{ uuid, volumeUuid, content, sizeBytes, base, maxEpoch: 0n, written: 0 },
+      ...{ absent: new Map(), snapshots: new Map(), isClone: this.options.disk.bases.has(volume) },
     };
-    const isClone = this.options.disk.bases.has(volume);
-    const disk = replicas.get(uuid) ?? { ...blank, isClone };
+    const disk = replicas.get(uuid) ?? blank;
     replicas.set(uuid, disk);
     this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
     return this.#info(name);
@@ -412,11 +407,13 @@ export class SimEngine implements AgentEngine {
     const found = this.served.get(name);
     if (found === undefined) throw new Error(`there is no replica '${name}'`);
     const { uuid, volumeUuid, content, maxEpoch, sizeBytes } = found.disk;
+    const absent = [...found.disk.absent].map(([member, sinceEpoch]) => ({ uuid: member, sinceEpoch }));
     return {
-      ...{ name, uuid, volumeUuid, content, maxEpoch, nqn: replicaNqn(uuid) },
+      ...{ name, uuid, content, maxEpoch, nqn: replicaNqn(uuid) },
+      ...(volumeUuid !== '' && { volumeUuid }),
       ...{ sizeBytes, sizeMaxBytes: 1n << 36n },
-      ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: 0 },
-      absent: [],
+      ...{ blockSizeBytes: 4096, unusable: false, markedRegions: 0, absentMembers: absent.length },
+      absent,
       sealed: found.head !== undefined,
     };
   }

@@ -175,7 +175,10 @@ export class SimHead {
 
   #seal(): void {
     const inSync = realMembers(this.#record).filter((one) => one.inSync);
-    const sealed = inSync.filter(({ uuid }) => this.#use(uuid) !== undefined);
+    // One that was told by a head of before that it gets a copy has not all, whatever the record says.
+    const hasAll = (replica: SimReplica | undefined) =>
+      replica?.content === 'complete' && replica.sizeBytes >= sizeOf(this.#record);
+    const sealed = inSync.filter(({ uuid }) => hasAll(this.#use(uuid)?.disk));
     if (this.#state !== 'sealing' || sealed.length === 0) return;
     const waitedMs = this.#options.clock.steadyMs() - this.#sealingSinceMs;
     if (sealed.length < inSync.length && waitedMs < sealMsMax) return;
@@ -185,6 +188,7 @@ export class SimHead {
     });
     this.#ask({ members }, () => {
       const replicas = sealed.flatMap(({ uuid }) => this.#use(uuid)?.disk ?? []);
+      this.#noteAbsent(replicas);
       this.#options.network.onServing(this.#options.volumeUuid, replicas, sizeOf(this.#record));
       this.#tell('serving');
     });
@@ -197,6 +201,7 @@ export class SimHead {
     const replicas = inSync.flatMap(({ uuid }) => this.#use(uuid)?.disk ?? []);
     if (this.#state !== 'serving') return; // another one is head by now
     if (replicas.length === inSync.length && inSync.length >= this.#record.minInSync) {
+      this.#noteAbsent(replicas);
       network.onWritten(volumeUuid, replicas, sizeOf(this.#record));
     }
     this.snapshots.tick(replicas);
@@ -227,9 +232,12 @@ export class SimHead {
         state.copiedAtMs = undefined;
         continue;
       }
+      // Told before it gets anything; it stays so where the copy is cut off.
+      if (replica.disk.content === 'complete') replica.disk.content = 'partial';
       state.copiedAtMs ??= nowMs + 300 + random.below(6_000);
       if (nowMs < state.copiedAtMs) continue;
       enlarge(replica.disk, sizeOf(this.#record));
+      this.#noteAbsent([replica.disk]);
       replica.disk.content = 'complete';
       replica.disk.base = replicas[0]?.base ?? '';
       replica.disk.written = Math.max(0, ...replicas.map(({ written }) => written));
@@ -237,6 +245,17 @@ export class SimHead {
       const { epoch } = this.#record;
       this.#setMembers((one) => (one.uuid === uuid ? { ...one, inSync: true, sealedEpoch: epoch } : one));
       return;
+    }
+  }
+
+  /** Before a write is acknowledged without them: who misses it is noted by all that have it. */
+  #noteAbsent(replicas: readonly SimReplica[]): void {
+    const { epoch } = this.#record;
+    const members = realMembers(this.#record);
+    for (const { uuid, absent } of replicas) {
+      const missing = members.filter((one) => !one.inSync && one.uuid !== uuid).map((one) => one.uuid);
+      for (const one of absent.keys()) if (!missing.includes(one)) absent.delete(one);
+      for (const one of missing) if (!absent.has(one)) absent.set(one, epoch);
     }
   }
 
@@ -303,7 +322,7 @@ export class SimHead {
     const engine = this.#options.reach(state.member);
     const replica = engine?.served.get(uuid);
     const { epoch } = this.#record;
-    if (engine === undefined || replica === undefined || replica.disk.content === 'partial') {
+    if (engine === undefined || replica === undefined) {
       state.awaySinceMs ??= this.#options.clock.steadyMs();
       return undefined;
     }

@@ -1,5 +1,6 @@
 // One run by a seed: a cluster under random requests, crashes and partitions, which then is left in peace.
-// Within a bounded time every volume has to be as it should be, and then nothing may change any more.
+// Within a bounded time every volume has to be as it should be, and then nothing may change any more. In some
+// runs the store is put back to an old copy and put right, or is lost and its records are made anew.
 import { pino } from 'pino';
 import { DomainError } from '../../../src/base/errors.js';
 import type { NodeAction } from '../../../src/base/node-actions.js';
@@ -29,6 +30,10 @@ export interface RunResult {
   readonly clones: number;
   /** An old copy of the store was put back, and put right. */
   readonly restored: boolean;
+  /** It was lost: volumes of which the records were made anew, those of them with stale replicas, others. */
+  readonly rebuilt: number;
+  readonly stale: number;
+  readonly leftOut: number;
   readonly virtualSeconds: number;
   /** Of all that happened: the same for the same seed. */
   readonly sum: string;
@@ -48,6 +53,9 @@ const volumesMax = 8;
  */
 const refusedMsMax = 15_000;
 const restoredMs = 20_000;
+/** Somebody tries so long, with so much time for each try. */
+const rebuildMsMax = 400_000;
+const rebuildMs = 30_000;
 /** Volumes wish for so many replicas at most, and so many nodes stay. */
 const replicasMax = 3;
 
@@ -66,6 +74,7 @@ class Run {
   readonly failures: string[] = [];
   #volumesCount = 0;
   #isRestored = false;
+  #rebuilt = { rebuilt: 0, stale: 0, leftOut: 0 };
 
   constructor(readonly seed: number) {
     this.random = new Random(seed * 2_654_435 + 1);
@@ -87,13 +96,16 @@ class Run {
     for (const controller of cluster.controllers) cluster.startController(controller);
     for (const node of cluster.nodes) this.#begin(cluster.startNode(node));
     await cluster.clock.run(3_000);
-    // In a third of the runs an old copy of the store is put back.
-    const copyStep = random.below(3) === 0 ? random.below(steps) : steps;
+    // In a third of the runs an old copy of the store is put back, in another one it is lost.
+    const luck = random.below(3);
+    const copyStep = luck === 0 ? random.below(steps) : steps;
     const restoreStep = copyStep + 1 + random.below(Math.max(1, steps - copyStep));
+    const loseStep = luck === 1 ? random.below(steps) : steps;
     let copy: StoreCopy | undefined;
     for (let step = 0; step < steps && !this.#isOver(); step += 1) {
       if (step === copyStep) copy = await cluster.store.copy();
       if (step === restoreStep && copy !== undefined) await this.#restore(copy);
+      if (step === loseStep) await this.#lose();
       this.#pick();
       await cluster.clock.run(random.below(10) === 0 ? 3_000 + random.below(9_000) : random.below(2_500));
     }
@@ -104,7 +116,8 @@ class Run {
     );
     const ok = failures.length === 0;
     return {
-      ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount, restored: this.#isRestored },
+      ...{ seed: this.seed, ok, failures, volumes: this.#volumesCount },
+      ...{ restored: this.#isRestored, ...this.#rebuilt },
       ...{ snapshots: cluster.checks.snapshots.completed, carried: cluster.checks.snapshots.carried },
       clones: cluster.checks.clones,
       virtualSeconds: cluster.clock.steadyMs() / 1000,
@@ -359,17 +372,87 @@ class Run {
   async #restore(copy: StoreCopy): Promise<void> {
     const { cluster } = this;
     if (!(await cluster.isNoticed(copy))) return;
+    this.#isRestored = true;
+    await this.#refused(() => cluster.restore(copy));
+    cluster.repair();
+  }
+
+  /** Nobody goes on with an empty store either. Then somebody makes its records anew. */
+  async #lose(): Promise<void> {
+    const { cluster } = this;
+    await this.#leaveOut();
+    if (this.#isOver() || !(await cluster.isNoticed({ revision: 0n, entries: [] }))) return;
+    await this.#refused(async () => cluster.lose());
+    this.#end();
+    // Some are gone, as far as anybody knows; they may come back after all.
+    const gone = cluster.nodes.filter(() => this.random.below(8) === 0);
+    for (const node of gone) cluster.killNode(node);
+    const without = new Set<string>();
+    const untilMs = cluster.clock.steadyMs() + rebuildMsMax;
+    while (cluster.isLost && !this.#isOver() && cluster.clock.steadyMs() < untilMs) {
+      for (const node of this.#nodes(false)) {
+        if (!gone.includes(node)) this.#begin(cluster.startNode(node));
+      }
+      for (const one of cluster.controllers) if (one.process === undefined) cluster.startController(one);
+      await cluster.clock.run(this.random.below(20_000));
+      const controller = this.#one(cluster.controllers);
+      this.cluster.note(`c${controller?.number} makes records anew without ${[...without].join(', ')}`);
+      this.#begin(this.#rebuild(controller?.process, without, gone));
+      // Now and then it is cut off.
+      if (controller !== undefined && this.random.below(3) === 0) {
+        await cluster.clock.run(this.random.below(3_000));
+        cluster.killController(controller);
+      }
+      await cluster.clock.run(rebuildMs);
+    }
+    if (cluster.isLost) this.failures.push('the records of the store are not made anew');
+  }
+
+  /** Volumes whose replicas are not all in sync, in whatever order they left and came back. */
+  async #leaveOut(): Promise<void> {
+    const { cluster, random } = this;
+    for (let count = 0; count < 3; count += 1) this.#createVolume();
+    await cluster.clock.run(5_000);
+    for (let turn = random.below(5); turn > 0 && !this.#isOver(); turn -= 1) {
+      const luck = random.below(4);
+      if (luck === 0) this.#cut();
+      else if (luck === 1) this.#startNode();
+      else this.#killNode();
+      await cluster.clock.run(random.below(8_000));
+    }
+  }
+
+  /** Who is named by the plan, and known not to come, is gone on without. */
+  async #rebuild(process: SimController['process'], without: Set<string>, gone: readonly SimNode[]) {
+    const plan = await process?.rebuild.run({ without: [...without] });
+    if (plan === undefined) return;
+    const { rebuilt, refused, silent } = plan;
+    const texts = rebuilt.map(({ name, inSync, stale }) => `${name} (${inSync}; not ${stale})`);
+    this.cluster.note(`records of ${texts.join(', ')}; silent: ${silent.join(', ')}`);
+    for (const { name, reason } of refused) this.cluster.note(`left out: ${name}: ${reason}`);
+    // Of one that was decommissioned nobody remembers it. Where nobody knows its name it is its UUID.
+    const never = [...gone, ...this.cluster.nodes.filter(({ isRefused }) => isRefused)];
+    for (const { id, name } of never)
+      for (const one of silent) if (one === id || one === name) without.add(one);
+    const done = await process?.rebuild.run({ without: [...without], execute: true });
+    if (done === undefined) return;
+    const stale = done.rebuilt.filter((one) => one.stale.length > 0).length;
+    this.#rebuilt = { rebuilt: done.rebuilt.length, stale, leftOut: done.refused.length };
+  }
+
+  /** The store is another one: that is noticed, heads go on, and nothing else happens. */
+  async #refused(replace: () => Promise<void>): Promise<void> {
+    const { cluster } = this;
     const heads = cluster.nodes.flatMap(({ name, process }) =>
       [...(process?.engine.heads ?? [])].flatMap(([volume, head]) =>
         head.alive && head.state === 'serving' ? [{ name, volume, head }] : [],
       ),
     );
-    this.#isRestored = true;
-    await cluster.restore(copy);
+    await replace();
     await cluster.clock.run(refusedMsMax);
     const isUp = this.#nodes(true).some(({ process }) => process?.link.link === 'up');
     const { entries } = await cluster.store.list(refusalsPrefix);
-    if (isUp && entries.length === 0) this.failures.push('an old copy of the store is taken for the store');
+    if (isUp && entries.length === 0) this.failures.push('another store is taken for the store');
     for (const { name, volume, head } of heads) {
       if (!head.alive || head.isOver) this.failures.push(`the head of '${volume}' on ${name} has ended`);
     }
@@ -378,18 +461,23 @@ class Run {
       this.#pick();
       await cluster.clock.run(this.random.below(2_500));
     }
-    cluster.repair();
+  }
+
+  /** Of all faults. */
+  #end(): void {
+    const { cluster } = this;
+    cluster.slowPercent = 0;
+    for (const { link } of this.#links()) link.slowPercent = 0;
+    this.#healStore();
+    cluster.healNetwork();
+    cluster.healHosts();
   }
 
   /** All faults end, all processes run, there are nodes enough; then time passes until all is in order. */
   async #heal(): Promise<void> {
     const { cluster } = this;
     cluster.note('in peace from here on');
-    cluster.slowPercent = 0;
-    for (const { link } of this.#links()) link.slowPercent = 0;
-    this.#healStore();
-    cluster.healNetwork();
-    cluster.healHosts();
+    this.#end();
     for (const controller of cluster.controllers) {
       if (controller.process === undefined) cluster.startController(controller);
     }

@@ -29,6 +29,8 @@ export class SnapshotChecks {
   readonly #records = new Map<string, NamedSnapshot & { readonly volume: string }>();
   /** By their keys: what was acknowledged when they were asked for. */
   readonly #wantedAt = new Map<string, number>();
+  /** UUIDs of those that are on disks since before the store was lost, and in no record any more. */
+  readonly #forgotten = new Set<string>();
   /** That were complete, of all commits. */
   completed = 0;
   /** The same, to members that lacked them. */
@@ -41,6 +43,15 @@ export class SnapshotChecks {
   /** Of this volume, in whatever state. */
   of(volume: string): readonly NamedSnapshot[] {
     return [...this.#records.values()].filter((one) => one.volume === volume);
+  }
+
+  /** Of a store that is lost no record of them is made anew. */
+  onStoreLost(): void {
+    this.#records.clear();
+    this.#wantedAt.clear();
+    for (const { snapshots } of this.#options.replicas()) {
+      for (const uuid of snapshots.keys()) this.#forgotten.add(uuid);
+    }
   }
 
   onChange(change: Change): void {
@@ -126,7 +137,7 @@ export class SnapshotChecks {
       const lacking = replicas.filter((one) => !snapshot.members.includes(one.uuid));
       if (lacking.length > 0) return `its snapshot '${name}' is not at ${lacking.length} replicas`;
     }
-    const known = new Set(snapshots.map(({ snapshot }) => snapshot.uuid));
+    const known = new Set([...this.#forgotten, ...snapshots.map(({ snapshot }) => snapshot.uuid)]);
     for (const replica of this.#options.replicas()) {
       if (replica.volumeUuid !== uuid) continue;
       const [orphan] = [...replica.snapshots].filter(([of]) => !known.has(of));
