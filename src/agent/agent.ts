@@ -118,7 +118,8 @@ export class Agent {
     this.#bridge = bridge;
     this.#volumes = volumes;
     const isHead = (volume: string) => volumes.isHead(volume);
-    this.#snapshots = new NodeSnapshots({ engine, store, isHead, clock, log });
+    const isClone = (volume: string) => volumes.isClone(volume);
+    this.#snapshots = new NodeSnapshots({ engine, store, isHead, isClone, clock, log });
     let applied = () => {};
     this.#applied = new Promise((resolve) => {
       applied = resolve;

@@ -33,6 +33,8 @@ export interface NodeSnapshotsOptions {
   readonly store: Store;
   /** A head of the volume serves here. */
   readonly isHead: (volume: string) => boolean;
+  /** It began as a clone. */
+  readonly isClone: (volume: string) => boolean;
   /** Of an attempt to take one, after the first. Default: one that was never there. */
   readonly newUuid?: () => string;
   readonly clock: Clock;
@@ -65,12 +67,19 @@ export class NodeSnapshots {
   #stopped: Promise<unknown> = Promise.resolve();
 
   constructor(options: NodeSnapshotsOptions) {
-    const { engine, store, clock, log } = options;
+    const { engine, store, isClone, clock, log } = options;
     this.#options = options;
     this.#records = new SnapshotRecords(store);
     this.#head = new HeadSnapshots(engine, clock);
     const memberName = (_volume: string, uuid: string) => `replica ${uuid}`;
-    this.#carrying = new SnapshotCarrying({ engine, records: this.#records, log, memberName, clock });
+    this.#carrying = new SnapshotCarrying({
+      engine,
+      records: this.#records,
+      log,
+      memberName,
+      isClone,
+      clock,
+    });
     this.#watch = new RecordWatch({
       ...{ store, clock, log, prefix: snapshotsPrefix },
       onPut: ({ key }) => this.#noted(key),

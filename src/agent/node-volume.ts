@@ -10,6 +10,7 @@ import { engineLimits } from '../base/qos.js';
 import { replicaDataName, replicaMetadataName } from '../base/replica-spec.js';
 import type { StillSo } from '../cluster/lineage/lineage-watch.js';
 import type { NodeVolumeFacts, ResyncFacts } from '../cluster/model/facts.js';
+import { volumeKey } from '../cluster/model/keys.js';
 import { decodeMirror, realMembers } from '../mirrors/record.js';
 import { type MirrorRecords, mirrorsPrefix } from '../mirrors/records.js';
 import type { SnapshotRecords } from '../mirrors/snapshot-records.js';
@@ -37,7 +38,7 @@ export interface NodeVolumeOptions {
   readonly bridge: Pick<StoreBridge, 'serve'>;
   /** Where the records are noted beside the replica; absent: nowhere. */
   readonly notes?: Pick<ReplicaNotes, 'put' | 'putSoon' | 'delete'>;
-  readonly snapshots: Pick<SnapshotRecords, 'forgetMember' | 'list'>;
+  readonly snapshots: Pick<SnapshotRecords, 'forgetMember' | 'list' | 'noteBase'>;
   /** The store says less than the disks of this node: it is not that of the cluster. */
   readonly refuseStore?: (reason: string, isStillSo: StillSo) => void;
   /** UUID of this node, and who it is to replicas of others. */
@@ -86,6 +87,11 @@ export class NodeVolume {
   /** What the engine calls its replica. */
   get replica(): string {
     return this.#here.replica;
+  }
+
+  /** It began as a clone. */
+  get isClone(): boolean {
+    return this.#wanted.originSnapshot !== undefined;
   }
 
   /** A head of it serves here. */
@@ -309,6 +315,7 @@ export class NodeVolume {
       if (!isFirst) await snapshots.forgetMember(this.name, uuid);
       await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
     }
+    if (this.isClone) await this.#noteBase();
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
     const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;
@@ -324,6 +331,15 @@ export class NodeVolume {
   async #isOriginal(): Promise<boolean> {
     if (this.#wanted.originSnapshot === undefined) return true;
     return isOriginal(this.#wanted) && (await this.#storedRecord()).epoch === 0n;
+  }
+
+  /** As the disk says, whatever became of it or of the records. */
+  async #noteBase(): Promise<void> {
+    const { engine, snapshots } = this.#options;
+    const { name, uuid, pool, sizeBytes, revision } = this.#wanted;
+    const there = await engine.poolSnapshots(pool, replicaDataName(this.replica));
+    const base = { uuid, sizeBytes, isThere: there.some((one) => one.uuid === uuid) };
+    await snapshots.noteBase(name, this.replica, base, { key: volumeKey(name), revision });
   }
 
   /** Every epoch was in the store before a head sealed a replica in it. */

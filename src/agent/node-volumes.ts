@@ -121,6 +121,11 @@ export class NodeVolumes {
     void this.#look([volume]); // its members may have to change
   }
 
+  /** The volume is here, and began as a clone. */
+  isClone(volume: string): boolean {
+    return this.#volumes.get(volume)?.isClone === true;
+  }
+
   /** A head of the volume serves here. */
   isHead(volume: string): boolean {
     return this.#volumes.get(volume)?.isHead === true;

@@ -3,7 +3,7 @@
 // copied; they are equal, and all of them in sync, because a snapshot of one UUID is the same wherever it is
 // complete, and never changes (docs/replication.md).
 
-import { NoPlacementError } from '../base/cluster-errors.js';
+import { ClusterVolumeStateError, NoPlacementError } from '../base/cluster-errors.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import { SnapshotNotFoundError } from '../base/pool-errors.js';
 import { volumeKey } from '../cluster/model/keys.js';
@@ -21,6 +21,9 @@ import {
 } from '../mirrors/snapshot-records.js';
 import type { Compare, Store, Write } from '../store/types.js';
 import type { ClusterSnapshot } from './cluster-state.js';
+
+/** Of one snapshot, volumes that are not made yet. */
+const clonesAtOnceMax = 128;
 
 export interface CloneSource {
   readonly volume: Stored<VolumeRecord>;
@@ -100,6 +103,10 @@ export async function holdSource(
   const isThere = replicas.every(({ origin = '' }) => found?.members.includes(origin));
   if (found?.uuid !== named.snapshot.uuid || found.state !== 'complete' || !isThere) {
     throw new SnapshotNotFoundError(of, named.name);
+  }
+  if ((found.cloning?.length ?? 0) >= clonesAtOnceMax) {
+    const reason = `has ${clonesAtOnceMax} volumes that are being made of '${named.name}'; try again`;
+    throw new ClusterVolumeStateError(of, reason);
   }
   const base = snapshotKey(name, baseSnapshotName);
   const cloning = [...new Set([...(found.cloning ?? []), name])];

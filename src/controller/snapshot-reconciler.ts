@@ -54,12 +54,16 @@ export class SnapshotReconciler {
   async #pause(signal: AbortSignal): Promise<void> {
     const { clock, state } = this.#options;
     await pause(clock, gatherMs, signal);
+    if (signal.aborted) return;
     const woken = new AbortController();
+    const wake = () => woken.abort();
+    signal.addEventListener('abort', wake);
     const forget = state.onChange((change) => {
-      if (typeof change === 'object' && this.#isAwaited(change.volume)) woken.abort();
+      if (typeof change === 'object' && this.#isAwaited(change.volume)) wake();
     });
-    await pause(clock, lookMs, AbortSignal.any([signal, woken.signal]));
+    await pause(clock, lookMs, woken.signal);
     forget();
+    signal.removeEventListener('abort', wake);
   }
 
   /** It is being made of a snapshot, or one of its own has volumes that are. */

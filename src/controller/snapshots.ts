@@ -60,6 +60,8 @@ export const takingMsMax = 40_000;
 /** Deletion goes on after that, where a node is away. */
 export const deletingMsMax = 10_000;
 export const pageMax = 10_000;
+/** Of a volume: all of them are looked at with each change of one. */
+export const snapshotsMax = 1_024;
 
 export class ClusterSnapshots {
   readonly #options: ClusterSnapshotsOptions;
@@ -156,6 +158,11 @@ export class ClusterSnapshots {
       if (found !== undefined && found.state !== 'deleting') return found;
       if (found !== undefined && isCloned(found)) {
         const reason = `has volumes that are being made of the snapshot '${name}' before: try again`;
+        throw new ClusterVolumeStateError(volume.name, reason);
+      }
+      const known = this.#options.nodes.snapshot().snapshots.get(volume.name);
+      if ((known?.size ?? 0) >= snapshotsMax) {
+        const reason = `has ${snapshotsMax} snapshots, as many as there may be`;
         throw new ClusterVolumeStateError(volume.name, reason);
       }
       const rests = found === undefined ? [] : [...found.rests, found.uuid];

@@ -28,6 +28,8 @@ export interface CarryingOptions {
   readonly clock: Clock;
   /** What a member is called in the log. */
   readonly memberName: (volume: string, uuid: string) => string;
+  /** It began as a clone: nothing is carried while nobody knows who stands on its origin. Default: none. */
+  readonly isClone?: (volume: string) => boolean;
 }
 
 interface Watched {
@@ -145,8 +147,8 @@ export class SnapshotCarrying {
         const snapshots = await this.#options.records.list(volume);
         if (!snapshots.some(({ snapshot }) => snapshot.state === 'complete')) return true;
         const info = await this.#options.engine.mirrorInfo(volume);
-        this.#forgetTroubles(watched, snapshots, info);
-        const job = jobsOf(snapshots, info).find((one) => !failed.has(keyOf(one)));
+        this.#forgetTroubles(watched, this.#jobs(volume, snapshots, info));
+        const job = this.#jobs(volume, snapshots, info).find((one) => !failed.has(keyOf(one)));
         if (job === undefined) return failed.size === 0;
         if (info.state !== 'serving') return info.state === 'standby' || info.state === 'fenced';
         const trouble = await this.#carry(volume, watched, job);
@@ -161,6 +163,12 @@ export class SnapshotCarrying {
       log.warn({ room: 'mirrors', volume, err: error }, text);
       return false;
     }
+  }
+
+  #jobs(volume: string, snapshots: readonly NamedSnapshot[], info: MirrorInfo): readonly Job[] {
+    const isUnknown = snapshots.every(({ name }) => name !== baseSnapshotName);
+    if (isUnknown && this.#options.isClone?.(volume) === true) return [];
+    return jobsOf(snapshots, info);
   }
 
   /** Why it was not; undefined: the member has it. */
@@ -206,8 +214,8 @@ export class SnapshotCarrying {
   }
 
   /** Of who has it, is no member or is away, and of snapshots that are gone. */
-  #forgetTroubles(watched: Watched, snapshots: readonly NamedSnapshot[], info: MirrorInfo): void {
-    const wanted = new Set(jobsOf(snapshots, info).map(keyOf));
+  #forgetTroubles(watched: Watched, jobs: readonly Job[]): void {
+    const wanted = new Set(jobs.map(keyOf));
     for (const key of watched.troubles.keys()) if (!wanted.has(key)) watched.troubles.delete(key);
   }
 }

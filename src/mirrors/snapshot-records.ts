@@ -5,7 +5,7 @@
 import { parseFields } from '../base/json-fields.js';
 import { MirrorConflictError, MirrorRecordError } from '../base/mirror-errors.js';
 import { uuidPattern, volumeNamePattern } from '../base/volume-spec.js';
-import type { Store, Versioned } from '../store/types.js';
+import type { Compare, Store, Versioned } from '../store/types.js';
 
 export const snapshotsPrefix = 'mirror-snapshots/';
 /** Of all snapshots of a volume. */
@@ -81,6 +81,32 @@ export class SnapshotRecords {
     const key = snapshotKey(volume, name);
     const { ok } = await this.#store.commit([{ key, revision }], [{ type: 'delete', key }]);
     if (!ok) throw changed(volume, name);
+  }
+
+  /**
+   * What a replica of a clone has on its disk of `base`, which is what the first ones have in common. The
+   * record is made where it is missing, as after a loss of the store, if `guard` holds: that the volume is
+   * there.
+   */
+  async noteBase(
+    volume: string,
+    replica: string,
+    base: { readonly uuid: string; readonly sizeBytes: bigint; readonly isThere: boolean },
+    guard: Compare,
+  ): Promise<void> {
+    const { uuid, sizeBytes, isThere } = base;
+    const found = await this.get(volume, baseSnapshotName);
+    if ((found?.members.includes(replica) ?? false) === isThere) return;
+    const others = found?.members.filter((one) => one !== replica) ?? [];
+    const blank = { revision: 0n, begun: 0n, createdAt: 0, carrying: [], rests: [] };
+    const members = isThere ? [...others, replica] : others;
+    const next = { ...blank, uuid, sizeBytes, state: 'complete' as const, ...found, members };
+    const key = snapshotKey(volume, baseSnapshotName);
+    const { ok } = await this.#store.commit(
+      [{ key, revision: next.revision }, guard],
+      [{ type: 'put', key, value: encodeSnapshot(next) }],
+    );
+    if (!ok) throw changed(volume, baseSnapshotName);
   }
 
   /** The replica of this UUID has none of them, nor gets one that was under way: it begins anew. */

@@ -146,3 +146,34 @@ it('K14, K15: a volume goes from host to host, over the death of its head, and i
   expect(await call('DeleteVolume', { volumeId })).toEqual({});
   expect(await call('ControllerGetVolume', { volumeId })).toBe('NOT_FOUND');
 });
+
+it('a volume is restored from a snapshot, and cloned as it is', { timeout: 90_000 }, async () => {
+  const volumeId = await create();
+  const host = await attach(await publish(volumeId, one), one);
+  await namespaceOf(host).write(0n, Buffer.alloc(4096, 7));
+  const { snapshot } = await call('CreateSnapshot', { name: 's', sourceVolumeId: volumeId });
+  expect(snapshot).toMatchObject({ readyToUse: true, sizeBytes: '16777216' });
+  await namespaceOf(host).write(0n, Buffer.alloc(4096, 9));
+  const { snapshotId } = snapshot;
+  const sources = { r: { snapshot: { snapshotId } }, c: { volume: { volumeId } } };
+  const found: Record<string, number | undefined> = {};
+  for (const [name, volumeContentSource] of Object.entries(sources)) {
+    const { volume } = await call('CreateVolume', {
+      ...{ name, volumeCapabilities: [mountWriter], volumeContentSource },
+      capacityRange: { requiredBytes: '33554432' },
+    });
+    expect(volume.contentSource).toMatchObject(volumeContentSource);
+    const clone = await attach(await publish(volume.volumeId, one), one);
+    found[name] = (await namespaceOf(clone).read(0n, 1))[0];
+    await namespaceOf(clone).write(8191n, Buffer.alloc(4096, 1));
+    await clone.close();
+    await expect.poll(() => unpublish(volume.volumeId, one), { timeout: 30_000 }).toEqual({});
+    expect(await call('DeleteVolume', { volumeId: volume.volumeId })).toEqual({});
+  }
+  expect(found).toEqual({ r: 7, c: 9 });
+  expect((await call('ListSnapshots', {})).entries).toHaveLength(1);
+  expect(await call('DeleteSnapshot', { snapshotId })).toEqual({});
+  await host.close();
+  await expect.poll(() => unpublish(volumeId, one), { timeout: 30_000 }).toEqual({});
+  expect(await call('DeleteVolume', { volumeId })).toEqual({});
+});

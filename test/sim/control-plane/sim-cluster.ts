@@ -75,7 +75,7 @@ export class SimNode {
   readonly name: string;
   readonly host: string;
   readonly zone: string;
-  readonly disk: SimDisk = { volumes: new Map(), replicas: new Map(), bases: new Set() };
+  readonly disk: SimDisk = { volumes: new Map(), replicas: new Map(), bases: new Map() };
   /** Its own, on its disk. */
   readonly local = openMemoryStore();
   process: NodeProcess | undefined;

@@ -55,8 +55,8 @@ export interface SimDisk {
   readonly volumes: Map<string, PoolVolumeInfo>;
   /** By UUID. */
   readonly replicas: Map<string, SimReplica>;
-  /** Names of volumes with what clones have in common. */
-  readonly bases: Set<string>;
+  /** UUIDs of what clones have in common, by the names of their volumes. */
+  readonly bases: Map<string, string>;
 }
 
 /** What an engine reaches of the others, and what is noted for the checks. */
@@ -170,7 +170,8 @@ export class SimEngine implements AgentEngine {
   async poolSnapshots(_pool: string, volume: string): Promise<readonly PoolSnapshotInfo[]> {
     await this.#pass();
     const snapshots = this.#replicaOf(volume)?.snapshots ?? new Map<string, SimSnapshot>();
-    const base = this.options.disk.bases.has(volume) ? [['base', { name: baseSnapshotName }] as const] : [];
+    const found = this.options.disk.bases.get(volume);
+    const base = found === undefined ? [] : [[found, { name: baseSnapshotName }] as const];
     const all = [...base, ...snapshots];
     return all.map(([uuid, { name }]) => ({ name, uuid, sizeBytes: 0n, createdAt: 0 }));
   }
@@ -179,7 +180,7 @@ export class SimEngine implements AgentEngine {
     await this.#pass();
     if (snapshot === undefined || snapshot.name !== baseSnapshotName)
       throw new Error('that is taken by heads');
-    this.options.disk.bases.add(snapshot.volume);
+    this.options.disk.bases.set(snapshot.volume, snapshot.uuid);
     return [{ ...snapshot, sizeBytes: 0n, createdAt: 0 }];
   }
 

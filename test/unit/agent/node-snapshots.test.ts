@@ -23,6 +23,7 @@ let pools: PoolHarness;
 let records: SnapshotRecords;
 let node: NodeSnapshots;
 let isHead: boolean;
+let isClone: boolean;
 
 beforeEach(async () => {
   pools = new PoolHarness();
@@ -36,7 +37,9 @@ beforeEach(async () => {
     attempts += 1;
     return attempt(attempts);
   };
-  node = new NodeSnapshots({ engine, store, isHead: () => isHead, newUuid, clock, log });
+  isClone = false;
+  const isOf = { isHead: () => isHead, isClone: () => isClone };
+  node = new NodeSnapshots({ engine, store, ...isOf, newUuid, clock, log });
   node.start();
 });
 afterEach(async () => {
@@ -206,6 +209,17 @@ describe('a snapshot that there is', () => {
     await pass(1_000);
     expect((await get('t'))?.members).toEqual([a]);
     expect((await get(baseSnapshotName))?.members).toEqual([b]);
+  });
+
+  it('of a clone goes nowhere while nobody knows who stands on its origin', async () => {
+    isClone = true;
+    has(a, attempt(1));
+    await put({ state: 'complete', members: [a] });
+    await pass(1_000);
+    expect(pools.engine.mirrors.carried).toEqual([]);
+    await put({ state: 'complete', uuid: uuid('9'), members: [a, b] }, baseSnapshotName);
+    await pass(1_000);
+    expect((await get())?.members).toEqual([a, b]);
   });
 
   it('forgets earlier ones of its name, and who is no member any more', async () => {

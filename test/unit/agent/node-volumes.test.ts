@@ -6,6 +6,7 @@ import { PoolNames } from '../../../src/agent/pool-names.js';
 import type { WantedVolume } from '../../../src/agent/types.js';
 import { replicaNqn } from '../../../src/base/nqn.js';
 import { replicaDataName } from '../../../src/base/replica-spec.js';
+import { volumeKey } from '../../../src/cluster/model/keys.js';
 import { nobody, type StoredMirror } from '../../../src/mirrors/record.js';
 import { MirrorRecords } from '../../../src/mirrors/records.js';
 import { baseSnapshotName, SnapshotRecords } from '../../../src/mirrors/snapshot-records.js';
@@ -403,7 +404,11 @@ it('deletes no data by a record that is older than the order', async () => {
       poolNames: new PoolNames(engine),
       records: { get: async () => stored },
       bridge: { serve: () => undefined },
-      snapshots: { forgetMember: async () => undefined, list: async () => [] },
+      snapshots: {
+        forgetMember: async () => undefined,
+        list: async () => [],
+        noteBase: async () => undefined,
+      },
     },
     leaving,
   );
@@ -458,9 +463,17 @@ describe('the data of a replica', () => {
       ]);
       expect(taken?.uuid).toBe(uuid('8'));
     };
+    /** As the controller makes it. */
+    const hasBase = async () => {
+      const known = { revision: 0n, begun: 0n, uuid: clone.uuid, createdAt: 0, sizeBytes: 0n, rests: [] };
+      const members = [here.replica, there.replica];
+      const base = { ...known, state: 'complete', members, carrying: [] } as const;
+      await new SnapshotRecords(pools.store).put('db', baseSnapshotName, base);
+    };
 
     it('is made of the snapshot in its pool, and is whole', async () => {
       await hasOrigin();
+      await hasBase();
       await records.swap('db', newMirror);
       await node.apply([clone]);
       const [made] = (await pools.engine.poolVolumes('p')).filter(({ name }) => name === data);
@@ -473,8 +486,27 @@ describe('the data of a replica', () => {
       expect(await inPool()).toEqual([`replica.${origin}`]);
     });
 
+    it('says by its disk whether it has what the first ones have in common', async () => {
+      await hasOrigin();
+      await records.swap('db', newMirror);
+      const snapshots = new SnapshotRecords(pools.store);
+      const isKnown = async () =>
+        (await snapshots.get('db', baseSnapshotName))?.members.includes(here.replica);
+      // The records of a lost store were made anew: who has it is not among them.
+      await pools.store.commit([], [{ type: 'put', key: volumeKey('db'), value: Buffer.from('of now') }]);
+      const { revision = 0n } = (await pools.store.get(volumeKey('db'))) ?? {};
+      await node.apply([{ ...clone, revision }]);
+      expect(await isKnown()).toBe(true);
+      await node.apply([]);
+      await pools.engine.deletePoolSnapshot('p', data, baseSnapshotName);
+      await changeRecord({ epoch: 2n, head: there.node });
+      await node.apply([{ ...clone, revision }]);
+      expect(await isKnown()).toBe(false);
+    });
+
     it('is not made without the snapshot, and says so', async () => {
       await hasOrigin();
+      await hasBase();
       await records.swap('db', newMirror);
       await node.apply([{ ...clone, originSnapshot: uuid('6') }]);
       expect(await said()).toMatchObject([
