@@ -20,6 +20,8 @@ export interface TakeoverFacts {
   readonly record: MirrorRecord;
   /** UUID of the node that the controller wants to be head. */
   readonly wanted?: string;
+  /** Since when the controller wants that, as far as this node was told, by the steady clock. */
+  readonly wantedSinceMs: number;
   /** Of the head in this process. */
   readonly state: HeadState;
   /** Since when no head uses the replica here, by the steady clock; undefined: one does. */
@@ -72,21 +74,20 @@ function shouldMove(facts: TakeoverFacts): boolean {
 
 /** When it is this node's turn; undefined: not while things are as they are. */
 function readyAtMs(facts: TakeoverFacts): number | undefined {
-  const { here, record, unusedSinceMs, recordSinceMs } = facts;
+  const { here, record, unusedSinceMs, recordSinceMs, wantedSinceMs } = facts;
   const turn = candidates(facts).indexOf(here.node);
   if (turn < 0) return undefined; // who is up is not known yet
   // It said itself that it has ended, or there was none yet: nobody is to be waited for but who is wanted.
-  if (record.headStopped) return recordSinceMs + waitMs(facts, turn);
+  if (record.headStopped && isElsewhereWanted(facts)) {
+    // Of a new volume the record may be known long before anybody is wanted.
+    return Math.max(recordSinceMs, wantedSinceMs) + wantedMs + turn * turnMs;
+  }
+  if (record.headStopped) return recordSinceMs + (facts.wanted === here.node ? 0 : turn * turnMs);
   // As a new process of the node that was head: the old one is gone. Or it was to move and could not end in
   // order: then who is wanted comes first.
   if (record.head === here.node && !isElsewhereWanted(facts)) return recordSinceMs;
   if (unusedSinceMs === undefined) return undefined;
   return Math.max(unusedSinceMs + unusedMs, recordSinceMs + sealMs) + turn * turnMs;
-}
-
-function waitMs(facts: TakeoverFacts, turn: number): number {
-  if (facts.wanted === facts.here.node) return 0;
-  return (isElsewhereWanted(facts) ? wantedMs : 0) + turn * turnMs;
 }
 
 /** Another node is to be head, and could be. */

@@ -41,6 +41,7 @@ export class VolumeRole {
   #recordSinceMs = 0;
   #places: readonly ReplicaPlace[] = [];
   #wanted: string | undefined;
+  #wantedSinceMs = 0;
   #unusedSinceMs: number | undefined;
   #state: HeadState = 'standby';
   /** ANA: hosts know this path as optimized. It begins as inaccessible. */
@@ -85,6 +86,7 @@ export class VolumeRole {
   /** Nodes that are up, this one too, and their replicas; who is to be head. */
   setCluster(places: readonly ReplicaPlace[], wanted: string | undefined): void {
     this.#places = places;
+    if (wanted !== this.#wanted) this.#wantedSinceMs = this.#options.clock.steadyMs();
     this.#wanted = wanted;
     this.#consider();
   }
@@ -144,7 +146,7 @@ export class VolumeRole {
     if (this.#record === undefined) return { kind: 'none' };
     const step = nextStep({
       ...{ here, places: this.#places, record: this.#record, state: this.#state },
-      ...{ recordSinceMs: this.#recordSinceMs, nowMs: clock.steadyMs() },
+      ...{ recordSinceMs: this.#recordSinceMs, wantedSinceMs: this.#wantedSinceMs, nowMs: clock.steadyMs() },
       ...(this.#wanted !== undefined && { wanted: this.#wanted }),
       ...(this.#unusedSinceMs !== undefined && { unusedSinceMs: this.#unusedSinceMs }),
     });

@@ -32,7 +32,8 @@ function record(change: Partial<MirrorRecord> = {}, inSync = 'abc'): MirrorRecor
 }
 
 function facts(change: Partial<TakeoverFacts>): TakeoverFacts {
-  return { here: b, places, record: record(), state: 'standby', recordSinceMs: 0, nowMs: 10_000, ...change };
+  const sinceMs = { recordSinceMs: 0, wantedSinceMs: 0 };
+  return { here: b, places, record: record(), state: 'standby', ...sinceMs, nowMs: 10_000, ...change };
 }
 
 describe('a node with a replica in sync', () => {
@@ -145,6 +146,13 @@ describe('a head that has ended in order', () => {
     expect(nextStep(waiting)).toEqual({ kind: 'wait', untilMs: 10_000 + wantedMs + 2 * turnMs });
   });
 
+  it('of a volume that waited for its replicas leaves the one that is wanted its time from then on', () => {
+    const known = { record: ended, wanted: c.node, recordSinceMs: 2_000, here: b };
+    const told = nextStep(facts({ ...known, wantedSinceMs: 10_000 }));
+    expect(told).toEqual({ kind: 'wait', untilMs: 10_000 + wantedMs + 2 * turnMs });
+    expect(nextStep(facts({ ...known, wantedSinceMs: 10_000, here: c }))).toEqual({ kind: 'promote' });
+  });
+
   it('is followed by the next in line when the one that is wanted is not up', () => {
     const without = facts({ record: ended, places: [b], wanted: c.node, recordSinceMs: 10_000 });
     expect(nextStep(without)).toEqual({ kind: 'promote' });
@@ -171,7 +179,8 @@ describe('all nodes of a volume', () => {
         const able = up.filter(({ replica }) => inSync.some((one) => one.replica === replica));
         const turns = able.flatMap((here) => {
           const step = nextStep({
-            ...{ here, places: up, record: now, state: 'standby' as const, recordSinceMs: 1000, nowMs: 1000 },
+            ...{ here, places: up, record: now, state: 'standby' as const },
+            ...{ recordSinceMs: 1000, wantedSinceMs: 1000, nowMs: 1000 },
             ...(wanted !== undefined && { wanted }),
             unusedSinceMs: 1000,
           });
