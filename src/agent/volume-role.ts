@@ -1,10 +1,10 @@
 // What this node is to one volume, standby or head, kept in step with what is known: asks takeover.ts what to
 // do whenever something changed or a wait is over, and does it, one thing at a time.
 //
-// What must stay true: a head, but the first of a volume, is made of the record as the store has it at that
-// moment, and the store bridge knows of it before the engine does. Hosts are told that this path is the one
-// when the head serves, and that it is not before the head ends. What fails is tried again, later each time;
-// it never ends the loop.
+// What must stay true: a head is made of the record as the store has it at that moment, but where the one
+// before has ended in order, or there was none; the store bridge knows of it before the engine does. Hosts
+// are told that this path is the one when the head serves, and that it is not before the head ends. What
+// fails is tried again, later each time; it never ends the loop.
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { HeadState, MirrorOptions, MirrorRecord } from '../native/mirror-types.js';
@@ -39,6 +39,8 @@ export class VolumeRole {
   readonly #options: VolumeRoleOptions;
   #record: MirrorRecord | undefined;
   #recordSinceMs = 0;
+  /** Of the record of which a head was made here last. */
+  #claimedRevision: bigint | undefined;
   #places: readonly ReplicaPlace[] = [];
   #wanted: string | undefined;
   #wantedSinceMs = 0;
@@ -175,13 +177,16 @@ export class VolumeRole {
     const { name, volumeUuid, here, engine, readRecord, mirrorOptions, serveStore, log } = this.#options;
     const decidedOn = this.#record;
     if (decidedOn === undefined) return; // forgotten just now
-    // Before the first head nobody changes it but who becomes that; a claim of another record fails.
-    const record = decidedOn.epoch === 0n ? decidedOn : await readRecord();
+    // While there is no head nobody changes it but who becomes that; a claim of another record fails, and is
+    // not tried again with the same one.
+    const isKnown = decidedOn.headStopped && decidedOn.revision !== this.#claimedRevision;
+    const record = isKnown ? decidedOn : await readRecord();
     if (record === undefined) throw new Error('its record is gone from the store');
     // What was decided on may be over: decided anew, by what there is now, heard of meanwhile or not.
     if (record.revision !== decidedOn.revision) return this.setRecord(record);
     const options = await mirrorOptions(record);
     serveStore(volumeUuid, record);
+    this.#claimedRevision = record.revision;
     this.#state = 'claiming';
     try {
       await engine.promoteMirror(name, options);

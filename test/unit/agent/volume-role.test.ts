@@ -103,6 +103,15 @@ describe('the role of a node', () => {
     await first.role.close();
   });
 
+  it('follows a head that has ended in order by the record that is known, once', async () => {
+    world.headStops();
+    world.stored = undefined; // it would be read in vain
+    expect(await world.after(0)).toEqual(['store v 8', 'promote 8']);
+    world.stored = { ...record, epoch: 5n, head: a.node, revision: 20n }; // it lost
+    world.role.setState('fenced');
+    expect(await world.after(60_000)).toEqual(['demote']);
+  });
+
   it('is nothing else when the head comes back in time, or has put the replica out of the set', async () => {
     world.role.setUsed(false);
     world.role.setUsed(true);
