@@ -63,6 +63,8 @@ export class NodeVolume {
   #hasReplica = false;
   #isServed = false;
   #isDiscarded = false;
+  /** The records of this store say what is here of the origin of a clone. */
+  #isBaseNoted = false;
   #isHeld = false;
   #error: string | undefined;
   /** Of the record by which hosts are let in. */
@@ -168,6 +170,7 @@ export class NodeVolume {
 
   /** It is told again, or read when it is needed. */
   forgetRecord(): void {
+    this.#isBaseNoted = false;
     this.#record = undefined;
     this.#role?.forgetRecord();
   }
@@ -244,6 +247,7 @@ export class NodeVolume {
     // What is known may be older than the order that names the replica: the store is asked before data goes.
     if (this.#hasLeft(record) && this.#hasLeft(await this.#storedRecord())) return this.#discard();
     await this.#ensureReplica(record);
+    await this.#noteBase();
     await this.#endSmaller(record);
     await this.#note();
     await this.#ensureServed(record);
@@ -315,7 +319,6 @@ export class NodeVolume {
       if (!isFirst) await snapshots.forgetMember(this.name, uuid);
       await engine.createPoolVolume(pool, { name: volume, uuid, sizeBytes, thick });
     }
-    if (this.isClone) await this.#noteBase();
     const content = isFirst ? 'complete' : 'nothing';
     const hosts = headsOf(this.#wanted);
     const replica = { name: uuid, pool, volume, uuid, volumeUuid, content, hosts } as const;
@@ -335,11 +338,13 @@ export class NodeVolume {
 
   /** As the disk says, whatever became of it or of the records. */
   async #noteBase(): Promise<void> {
+    if (!this.isClone || this.#isBaseNoted) return;
     const { engine, snapshots } = this.#options;
     const { name, uuid, pool, sizeBytes, revision } = this.#wanted;
     const there = await engine.poolSnapshots(pool, replicaDataName(this.replica));
     const base = { uuid, sizeBytes, isThere: there.some((one) => one.uuid === uuid) };
     await snapshots.noteBase(name, this.replica, base, { key: volumeKey(name), revision });
+    this.#isBaseNoted = true;
   }
 
   /** Every epoch was in the store before a head sealed a replica in it. */

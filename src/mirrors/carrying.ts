@@ -223,14 +223,18 @@ export class SnapshotCarrying {
 /** What members in sync lack that another one in sync has, in the order in which it is to be carried. */
 function jobsOf(snapshots: readonly NamedSnapshot[], { record }: MirrorInfo): readonly Job[] {
   const inSync = realMembers(record).flatMap(({ uuid, inSync: is }) => (is ? [uuid] : []));
-  const bases = snapshots.find(({ name }) => name === baseSnapshotName)?.snapshot.members ?? [];
+  const base = snapshots.find(({ name }) => name === baseSnapshotName);
+  const bases = base?.snapshot.members ?? [];
   return snapshots.flatMap((named) => {
     const { state, members } = named.snapshot;
     if (state !== 'complete' || named.name === baseSnapshotName) return [];
     const holders = inSync.filter((uuid) => members.includes(uuid));
     return inSync.flatMap((to) => {
       const from = holders.find((uuid) => bases.includes(uuid) || !bases.includes(to));
-      return from === undefined || members.includes(to) ? [] : [{ ...named, from, to }];
+      if (members.includes(to) || holders[0] === undefined) return [];
+      if (from !== undefined) return [{ ...named, from, to }];
+      // Only who does not stand on the origin has it: that gets what the others have in common before.
+      return base === undefined ? [] : [{ ...base, from: to, to: holders[0] }];
     });
   });
 }

@@ -3,6 +3,7 @@
 // of their own snapshots is carried.
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ClusterClient } from '../../src/client/cluster-client.js';
 import { type Controller, Engine } from '../../src/native/index.js';
 import { Workspace } from '../support/ballast.js';
 import { snapshotsIn } from '../support/cluster-pools.js';
@@ -57,6 +58,14 @@ async function read(volume: string, blocks: number): Promise<Buffer> {
   });
 }
 
+/** Of its snapshots, and how many nodes have each. */
+async function statesOf(volume: string): Promise<readonly (readonly [string, number])[]> {
+  const { snapshots } = await cluster.ask<{ snapshots: { state: string; nodes: string[] }[] }>(
+    ...['volume', 'snapshots', volume],
+  );
+  return snapshots.map(({ state, nodes: there }) => [state, there.length]);
+}
+
 async function isHealthy(volume: string): Promise<void> {
   const health = async () => (await cluster.volume(volume)).health;
   await expect.poll(health, waiting).toBe('healthy');
@@ -101,11 +110,7 @@ it('begin as the snapshot at all of their replicas, and stay equal', async () =>
   await write('wide', larger, 2, 11);
   await cluster.startAgent(away);
   await isHealthy('wide');
-  const states = async () =>
-    (
-      await cluster.ask<{ snapshots: { state: string; nodes: string[] }[] }>('volume', 'snapshots', 'wide')
-    ).snapshots.map(({ state, nodes: there }) => [state, there.length]);
-  await expect.poll(states, waiting).toEqual([['complete', 3]]);
+  await expect.poll(() => statesOf('wide'), waiting).toEqual([['complete', 3]]);
   const blocks = larger.length / blockBytes;
   expect((await read('wide', blocks)).equals(larger)).toBe(true);
 
@@ -126,4 +131,37 @@ it('begin as the snapshot at all of their replicas, and stay equal', async () =>
     expect(copy.get('')?.equals(before), `${node} copy`).toBe(true);
   }
   expect(uuid).toBe(clone.uuid);
+}, 240_000);
+
+it('have snapshots that only a replica has which was copied to, later the others too', async () => {
+  const content = Buffer.alloc(blocksCount * blockBytes);
+  const wishes = ['--replicas', '2', '--min-in-sync', '1'];
+  await cluster.ask('volume', 'create', 'db', '--size', `${content.length}`, ...wishes);
+  await write('db', content, 0, 2);
+  await cluster.ask('volume', 'snapshot', 'db', 's');
+  const client = new ClusterClient({ socketPath: workspace.path('c/api.sock') });
+  const source = { volume: 'db', snapshot: 's' };
+  await client.createVolume({ name: 'copy', source, replicas: 3, minInSync: 1 });
+  await isHealthy('copy');
+  const clones = (await cluster.volume('db')).replicas.map(({ node }) => node);
+  const [other = ''] = nodes.filter((name) => !clones.includes(name));
+  await cluster.ask('volume', 'move-head', 'copy', other);
+  await cluster.until('its head has moved', async () => (await cluster.volume('copy')).head === other);
+  for (const name of clones) cluster.agent(name).kill();
+  await write('copy', content, 0, 5);
+  await used('copy', async ({ namespaces: [namespace] }) => {
+    await namespace?.writeZeroes(100n, 200);
+    content.fill(0, 100 * blockBytes, 300 * blockBytes);
+  });
+  await cluster.ask('volume', 'snapshot', 'copy', 't');
+  for (const name of clones) await cluster.startAgent(name);
+  await expect.poll(() => statesOf('copy'), waiting).toEqual([['complete', 3]]);
+  await isHealthy('copy');
+  const { replicas } = await cluster.volume('copy');
+  for (const name of nodes) expect(await cluster.agent(name).stop()).toBe(0);
+  for (const { node, uuid } of replicas) {
+    const found = await snapshotsIn(engine, workspace.path(`${node}.img`), uuid, blocksCount);
+    expect(found.get('t')?.equals(content), `${node} t`).toBe(true);
+    expect(found.get('')?.equals(content), `${node} now`).toBe(true);
+  }
 }, 240_000);

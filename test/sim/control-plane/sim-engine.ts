@@ -170,7 +170,8 @@ export class SimEngine implements AgentEngine {
   async poolSnapshots(_pool: string, volume: string): Promise<readonly PoolSnapshotInfo[]> {
     await this.#pass();
     const snapshots = this.#replicaOf(volume)?.snapshots ?? new Map<string, SimSnapshot>();
-    const found = this.options.disk.bases.get(volume);
+    const common = this.options.disk.bases.get(volume);
+    const found = common !== undefined && snapshots.has(common) ? undefined : common;
     const base = found === undefined ? [] : [[found, { name: baseSnapshotName }] as const];
     const all = [...base, ...snapshots];
     return all.map(([uuid, { name }]) => ({ name, uuid, sizeBytes: 0n, createdAt: 0 }));
@@ -200,8 +201,10 @@ export class SimEngine implements AgentEngine {
   async deletePoolSnapshot(_pool: string, volume: string, name: string): Promise<void> {
     await this.#pass();
     const { network, node, disk } = this.options;
-    if (name === baseSnapshotName && disk.bases.delete(volume)) return;
     const replica = this.#replicaOf(volume);
+    const common = name === baseSnapshotName ? disk.bases.get(volume) : undefined;
+    disk.bases.delete(name === baseSnapshotName ? volume : '');
+    if (common !== undefined && replica === undefined) return;
     const found = [...(replica?.snapshots ?? [])].find(([, snapshot]) => snapshot.name === name);
     if (replica === undefined || found === undefined) throw new Error(`there is no snapshot '${name}'`);
     network.onDiscard(node, replica.uuid); // one goes by its replica only with that
@@ -224,6 +227,8 @@ export class SimEngine implements AgentEngine {
       ...{ absent: new Map(), snapshots: new Map(), isClone: this.options.disk.bases.has(volume) },
     };
     const disk = replicas.get(uuid) ?? blank;
+    const common = this.options.disk.bases.get(volume);
+    if (common !== undefined) disk.snapshots.set(common, { name: baseSnapshotName, written: 0 });
     replicas.set(uuid, disk);
     this.served.set(name, { disk, head: undefined, silentSinceMs: undefined });
     return this.#info(name);

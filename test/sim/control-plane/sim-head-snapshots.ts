@@ -4,6 +4,7 @@
 import { sizeOf } from '../../../src/agent/head-size.js';
 import { MirrorConflictError } from '../../../src/base/mirror-errors.js';
 import { realMembers } from '../../../src/mirrors/record.js';
+import { baseSnapshotName } from '../../../src/mirrors/snapshot-records.js';
 import type {
   HeadState,
   MirrorCarry,
@@ -125,7 +126,8 @@ export class SimHeadSnapshots {
       return;
     }
     // What the origin of a clone has shows through where the snapshot reads zeroes.
-    const isWrong = to.isClone && from?.isClone !== true;
+    const hasBase = [...(from?.snapshots.values() ?? [])].some(({ name }) => name === baseSnapshotName);
+    const isWrong = to.isClone && !hasBase;
     to.snapshots.set(carry.snapshot, isWrong ? { ...snapshot, written: -1 } : snapshot);
     this.#carry = { ...carry, state: 'done', doneBytes: carry.totalBytes };
   }

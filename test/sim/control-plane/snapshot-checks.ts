@@ -140,7 +140,8 @@ export class SnapshotChecks {
     const known = new Set([...this.#forgotten, ...snapshots.map(({ snapshot }) => snapshot.uuid)]);
     for (const replica of this.#options.replicas()) {
       if (replica.volumeUuid !== uuid) continue;
-      const [orphan] = [...replica.snapshots].filter(([of]) => !known.has(of));
+      const isKnown = (of: string, name: string) => known.has(of) || name === baseSnapshotName;
+      const [orphan] = [...replica.snapshots].filter(([of, { name }]) => !isKnown(of, name));
       if (orphan !== undefined) return `${replica.uuid} has '${orphan[1].name}', of which no record knows`;
     }
     return undefined;

@@ -202,13 +202,18 @@ describe('a snapshot that there is', () => {
     await put({ state: 'complete', members: [a, c] });
     await pass(1_000);
     expect(pools.engine.mirrors.carried).toEqual([`${attempt(1)} ${c} ${b}`]);
-    // Only one that does not has the next: others get it, and that one has to wait.
+    // Only one that does not has the next: before, it gets what the others have in common.
     members({ [a]: true, [b]: true });
     has(a, attempt(3));
+    has(b, uuid('9'));
     await put({ state: 'complete', uuid: attempt(3), members: [a] }, 't');
-    await pass(1_000);
-    expect((await get('t'))?.members).toEqual([a]);
-    expect((await get(baseSnapshotName))?.members).toEqual([b]);
+    await pass(2_000);
+    expect(pools.engine.mirrors.carried.slice(1)).toEqual([
+      `${uuid('9')} ${b} ${a}`,
+      `${attempt(3)} ${a} ${b}`,
+    ]);
+    expect((await get('t'))?.members).toEqual([a, b]);
+    expect((await get(baseSnapshotName))?.members).toEqual([b, a]);
   });
 
   it('of a clone goes nowhere while nobody knows who stands on its origin', async () => {
