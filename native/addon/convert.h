@@ -19,6 +19,7 @@ std::string to_text(const Napi::Value& value);
 std::vector<std::string> to_texts(const Napi::Value& value);  // of an array
 std::vector<uint8_t> to_bytes(const Napi::Value& value);      // of a Uint8Array
 Uuid to_uuid(const Napi::Value& value);                       // of its text
+std::vector<Uuid> to_uuids(const Napi::Value& value);         // of an array
 Napi::Function to_function(const Napi::Value& value);
 
 engine::EngineOptions to_engine_options(const Napi::Object& object);

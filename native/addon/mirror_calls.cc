@@ -135,13 +135,15 @@ Napi::Value mirror_delete_snapshot(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (engine, op, volume, uuid of the snapshot, of the replica that has it, of the one that lacks it)
+// (engine, op, volume, uuid of the snapshot, of the replica that has it, of the one that lacks it, of those
+// snapshots that may be below it)
 Napi::Value mirror_carry_snapshot(const Napi::CallbackInfo& info) {
-  on_control_thread(info, begin(info),
-                    [volume = to_text(info[2]), snapshot = to_uuid(info[3]), from = to_uuid(info[4]),
-                     to = to_uuid(info[5])](engine::Engine& engine, OperationEvent& event) {
-                      event.finish(engine.carry_mirror_snapshot(volume, snapshot, from, to));
-                    });
+  on_control_thread(
+      info, begin(info),
+      [volume = to_text(info[2]), snapshot = to_uuid(info[3]), from = to_uuid(info[4]), to = to_uuid(info[5]),
+       bases = to_uuids(info[6])](engine::Engine& engine, OperationEvent& event) {
+        event.finish(engine.carry_mirror_snapshot(volume, snapshot, from, to, bases));
+      });
   return info.Env().Undefined();
 }
 

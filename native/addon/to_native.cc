@@ -53,6 +53,13 @@ Uuid to_uuid(const Napi::Value& value) {
   return *uuid;
 }
 
+std::vector<Uuid> to_uuids(const Napi::Value& value) {
+  std::vector<Uuid> uuids;
+  const Napi::Array array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) uuids.push_back(to_uuid(array.Get(i)));
+  return uuids;
+}
+
 Napi::Function to_function(const Napi::Value& value) {
   BALLAST_ASSERT(value.IsFunction());
   return value.As<Napi::Function>();

@@ -240,9 +240,9 @@ Outcome Engine::delete_mirror_snapshot(const std::string& volume, const Uuid& uu
 }
 
 Outcome Engine::carry_mirror_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
-                                      const Uuid& to) {
+                                      const Uuid& to, std::vector<Uuid> bases) {
   BALLAST_ASSERT(!closed_);
-  return mirrors_->carry_snapshot(volume, snapshot, from, to);
+  return mirrors_->carry_snapshot(volume, snapshot, from, to, std::move(bases));
 }
 
 Outcome Engine::cancel_mirror_carry(const std::string& volume) {

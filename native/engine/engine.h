@@ -107,7 +107,7 @@ class Engine {
   Outcome delete_mirror_snapshot(const std::string& volume, const Uuid& uuid);
   // Begun when it returns: MirrorTable.
   Outcome carry_mirror_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
-                                const Uuid& to);
+                                const Uuid& to, std::vector<Uuid> bases);
   Outcome cancel_mirror_carry(const std::string& volume);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);

@@ -475,6 +475,18 @@ Outcome outcome_of(mirror::SnapshotRefusal refusal) {
   return Unit{};
 }
 
+Outcome outcome_of(mirror::CarryRefusal refusal) {
+  const auto refuse = [refusal](Errc errc) { return Error{errc, carry_refusal_text(refusal)}; };
+  switch (refusal) {
+    case mirror::CarryRefusal::none: break;
+    case mirror::CarryRefusal::not_serving:
+    case mirror::CarryRefusal::busy: return refuse(Errc::in_use);
+    case mirror::CarryRefusal::unknown: return refuse(Errc::invalid_argument);
+    case mirror::CarryRefusal::away: return refuse(Errc::permission_denied);
+  }
+  return Unit{};
+}
+
 }  // namespace
 
 Outcome MirrorTable::snapshot(const std::string& volume, const Uuid& uuid, const std::string& name,
@@ -495,21 +507,14 @@ Outcome MirrorTable::delete_snapshot(const std::string& volume, const Uuid& uuid
 }
 
 Outcome MirrorTable::carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
-                                    const Uuid& to) {
+                                    const Uuid& to, std::vector<Uuid> bases) {
   TRY(Entry* const entry, find(volume));
   mirror::CarryRefusal refusal = mirror::CarryRefusal::not_serving;
   if (entry->driver != nullptr) {
-    run_on(*entry->home, [&] { refusal = entry->driver->carry_snapshot(snapshot, from, to); });
+    run_on(*entry->home,
+           [&] { refusal = entry->driver->carry_snapshot(snapshot, from, to, std::move(bases)); });
   }
-  const auto refuse = [refusal](Errc errc) { return Error{errc, carry_refusal_text(refusal)}; };
-  switch (refusal) {
-    case mirror::CarryRefusal::none: break;
-    case mirror::CarryRefusal::not_serving:
-    case mirror::CarryRefusal::busy: return refuse(Errc::in_use);
-    case mirror::CarryRefusal::unknown: return refuse(Errc::invalid_argument);
-    case mirror::CarryRefusal::away: return refuse(Errc::permission_denied);
-  }
-  return Unit{};
+  return outcome_of(refusal);
 }
 
 Outcome MirrorTable::cancel_carry(const std::string& volume) {

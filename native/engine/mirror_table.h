@@ -71,9 +71,11 @@ class MirrorTable {
   // Of all members that can be reached, as info() says.
   Outcome delete_snapshot(const std::string& volume, const Uuid& uuid);
   // From one member in sync that has it to one that lacks it, in the background; how far it is: info().
-  // Errc: not_found, in_use (another one is carried, or the head does not serve), invalid_argument (the
-  // members), permission_denied (one of the two is not in sync).
-  Outcome carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from, const Uuid& to);
+  // `bases`: other snapshots of when the volume was as large, of which the newest that both have need not be
+  // moved. Errc: not_found, in_use (another one is carried, or the head does not serve), invalid_argument
+  // (the members), permission_denied (one of the two is not in sync).
+  Outcome carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from, const Uuid& to,
+                         std::vector<Uuid> bases);
   // No error if none is carried.
   Outcome cancel_carry(const std::string& volume);
 

@@ -193,8 +193,18 @@ void forget_received(State& state) {
   state.data = {};
 }
 
+// If it fails it is tried again before the next one.
+Task<Outcome> drop_received(State& state) {
+  if (state.receiving == 0) co_return Unit{};
+  const Outcome removed = co_await state.pool().remove_snapshot(state.receiving);
+  if (!removed.ok() && removed.errc() != Errc::not_found) co_return removed;
+  forget_received(state);
+  co_return Unit{};
+}
+
 Task<Outcome> begin_receive(State& state, mirror::ReceiveRequest request) {
-  if (state.receiving != 0) co_return Errc::in_use;
+  const Outcome dropped = co_await drop_received(state);
+  if (!dropped.ok()) co_return dropped;
   bdev::pool::ReceiveRequest wanted;
   wanted.volume = state.access.volume;
   wanted.name = request.name_text();
@@ -261,15 +271,6 @@ Task<Outcome> finish_receive(State& state) {
   const Outcome finished = co_await state.pool().finish_receive(state.receiving);
   if (finished.ok()) forget_received(state);
   co_return finished;
-}
-
-Task<Outcome> drop_received(State& state) {
-  const uint32_t layer = state.receiving;
-  if (layer == 0) co_return Unit{};
-  forget_received(state);
-  const Outcome removed = co_await state.pool().remove_snapshot(layer);
-  if (removed.errc() == Errc::not_found) co_return Unit{};
-  co_return removed;
 }
 
 class PoolSnapshotTransfer final : public mirror::SnapshotTransfer {

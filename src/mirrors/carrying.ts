@@ -49,6 +49,8 @@ interface Watched {
 interface Job extends NamedSnapshot {
   readonly from: string;
   readonly to: string;
+  /** UUIDs of those that may be below it. */
+  readonly below: readonly string[];
 }
 
 export class SnapshotCarrying {
@@ -174,13 +176,13 @@ export class SnapshotCarrying {
   /** Why it was not; undefined: the member has it. */
   async #carry(volume: string, watched: Watched, job: Job): Promise<string | undefined> {
     const { engine, records, log, memberName } = this.#options;
-    const { name, snapshot, from, to } = job;
+    const { name, snapshot, from, to, below } = job;
     const { uuid } = snapshot;
     if (!snapshot.carrying.includes(to)) {
       await records.put(volume, name, { ...snapshot, carrying: [...snapshot.carrying, to] });
     }
     if (this.#isHeld(watched)) return 'it is not wanted any more';
-    await engine.carryMirrorSnapshot(volume, uuid, from, to);
+    await engine.carryMirrorSnapshot(volume, uuid, from, to, below);
     const carried = await this.#end(volume, watched, job);
     if (carried?.state !== 'done') return carried?.trouble ?? 'its head does not serve any more';
     const found = await records.get(volume, name);
@@ -229,13 +231,30 @@ function jobsOf(snapshots: readonly NamedSnapshot[], { record }: MirrorInfo): re
     const { state, members } = named.snapshot;
     if (state !== 'complete' || named.name === baseSnapshotName) return [];
     const holders = inSync.filter((uuid) => members.includes(uuid));
+    const below = mayBeBelow(snapshots, named);
     return inSync.flatMap((to) => {
       const from = holders.find((uuid) => bases.includes(uuid) || !bases.includes(to));
       if (members.includes(to) || holders[0] === undefined) return [];
-      if (from !== undefined) return [{ ...named, from, to }];
+      if (from !== undefined) return [{ ...named, from, to, below }];
       // Only who does not stand on the origin has it: that gets what the others have in common before.
-      return base === undefined ? [] : [{ ...base, from: to, to: holders[0] }];
+      return base === undefined
+        ? []
+        : [{ ...base, from: to, to: holders[0], below: mayBeBelow(snapshots, base) }];
     });
+  });
+}
+
+/**
+ * Those of the same size: behind the end of a smaller volume a member may hold anything. What a clone began
+ * with always may, as without it the clone would show its origin.
+ */
+function mayBeBelow(
+  snapshots: readonly NamedSnapshot[],
+  { snapshot: above }: NamedSnapshot,
+): readonly string[] {
+  return snapshots.flatMap(({ name, snapshot: { uuid, state, sizeBytes } }) => {
+    const isFit = name === baseSnapshotName || sizeBytes === above.sizeBytes;
+    return state === 'complete' && uuid !== above.uuid && isFit ? [uuid] : [];
   });
 }
 

@@ -354,6 +354,7 @@ export interface NativeBinding {
     uuid: string,
     from: string,
     to: string,
+    bases: readonly string[],
   ): void;
   mirrorCancelCarry(engine: number, op: number, volume: string): void;
   mirrorSetResyncRate(engine: number, op: number, volume: string, bytesPerSecond: bigint): void;

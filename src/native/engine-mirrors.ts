@@ -133,13 +133,20 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     );
   }
 
-  async carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void> {
+  async carryMirrorSnapshot(
+    volume: string,
+    uuid: string,
+    from: string,
+    to: string,
+    bases: readonly string[],
+  ): Promise<void> {
     checkText(volume, 'volume', 255);
     const snapshot = checkReplicaUuid(uuid);
+    const below = bases.map((base) => checkReplicaUuid(base));
     const [source, target] = [checkReplicaUuid(from), checkReplicaUuid(to)];
     const engine = this.useEngine();
     await operate<void>(
-      (op) => binding.mirrorCarrySnapshot(engine, op, volume, snapshot, source, target),
+      (op) => binding.mirrorCarrySnapshot(engine, op, volume, snapshot, source, target, below),
       carryFailure(volume),
     );
   }

@@ -278,9 +278,16 @@ export interface MirrorEngine {
   /**
    * To a member in sync that lacks it, from one that has it: UUIDs of their replicas. Begun when it resolves:
    * MirrorInfo.carry says how far it is. MirrorConflictError: another one is carried, one of the two is not
-   * in sync, or the head does not serve.
+   * in sync, or the head does not serve. `bases`: UUIDs of other snapshots of when the volume was as large:
+   * of the newest of them that both have nothing need be moved.
    */
-  carryMirrorSnapshot(volume: string, uuid: string, from: string, to: string): Promise<void>;
+  carryMirrorSnapshot(
+    volume: string,
+    uuid: string,
+    from: string,
+    to: string,
+    bases: readonly string[],
+  ): Promise<void>;
   /** No error if none is carried. */
   cancelMirrorCarry(volume: string): Promise<void>;
   /**

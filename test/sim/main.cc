@@ -29,7 +29,7 @@ Runs replicated volumes with what goes wrong decided by a seed, and checks what 
   --from S         the first (default: 1)
   --faults A,B     of these only (default: all): crash, pause, partition, break, store-outage, slow-disk,
                    write-error, read-error, takeover, late, clock-rate, replace, rot,
-                   no-space, members, verify, grow, snapshot; or none
+                   no-space, members, verify, grow, snapshot, carry; or none
   --operations N   of the hosts, in each (default: 300)
   --until-failure  end with the first seed that fails
   --replay SEED    run this one and print what happens
@@ -165,12 +165,15 @@ void keep_history(const std::string& file, const sim::Report& report) {
   if (!out.flush()) refuse("cannot write " + file);
 }
 
-// `over` has nothing to be met in.
-void print(const sim::Matrix& matrix) {
+// `over` has nothing to be met in. The last columns: of heads that carry a snapshot.
+void print(const sim::Matrix& matrix, const sim::CarryMatrix& carries) {
   constexpr uint32_t k_states = bdev::mirror::k_activities_count - 1;
   std::printf("%-12s", "");
   for (uint32_t state = 0; state < k_states; ++state) {
     std::printf(" %11s", bdev::mirror::activity_text(static_cast<bdev::mirror::Activity>(state)));
+  }
+  for (uint32_t stage = 0; stage < sim::k_carry_stages_count; ++stage) {
+    std::printf(" %11s", sim::carry_stage_text(static_cast<sim::CarryStage>(stage)));
   }
   uint32_t met = 0;
   for (uint32_t fault = 0; fault < sim::k_faults_count; ++fault) {
@@ -179,8 +182,13 @@ void print(const sim::Matrix& matrix) {
       std::printf(" %11lu", matrix[fault][state]);
       met += matrix[fault][state] > 0 ? 1 : 0;
     }
+    for (const uint64_t of_stage : carries[fault]) {
+      std::printf(" %11lu", of_stage);
+      met += of_stage > 0 ? 1 : 0;
+    }
   }
-  std::printf("\n%u of %u pairs were met\n", met, sim::k_faults_count * k_states);
+  std::printf("\n%u of %u pairs were met\n", met,
+              sim::k_faults_count * (k_states + sim::k_carry_stages_count));
 }
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
@@ -226,8 +234,9 @@ int main(int count, char** words) {
   if (settings.exhaustive) return run_exhaustive(*settings.exhaustive);
   const auto begin = std::chrono::steady_clock::now();
   sim::Matrix matrix{};
+  sim::CarryMatrix carry_matrix{};
   uint64_t runs = 0, failed = 0, ios = 0, operations = 0, acknowledged = 0, takeovers = 0, verifies = 0,
-           growths = 0, snapshots = 0, snapshots_failed = 0;
+           growths = 0, snapshots = 0, snapshots_failed = 0, carries = 0, carries_failed = 0;
   const uint64_t first_count = settings.first_seeds.size();
   for (uint64_t i = 0; i < first_count + settings.seeds; ++i) {
     const uint64_t seed = i < first_count ? settings.first_seeds[i] : settings.from + i - first_count;
@@ -241,12 +250,17 @@ int main(int count, char** words) {
       for (size_t state = 0; state < matrix[fault].size(); ++state) {
         matrix[fault][state] += report.matrix[fault][state];
       }
+      for (size_t stage = 0; stage < carry_matrix[fault].size(); ++stage) {
+        carry_matrix[fault][stage] += report.carry_matrix[fault][stage];
+      }
     }
     takeovers += report.takeovers;
     verifies += report.verifies;
     growths += report.growths;
     snapshots += report.snapshots;
     snapshots_failed += report.snapshots_failed;
+    carries += report.carries;
+    carries_failed += report.carries_failed;
     for (const std::string& line : report.trace) std::printf("%s\n", line.c_str());
     if (settings.hashes) std::printf("%lu %016lx\n", seed, report.hash);
     if (!settings.history_file.empty()) keep_history(settings.history_file, report);
@@ -256,13 +270,15 @@ int main(int count, char** words) {
     if (report.violated_block) print_witness(settings.run, *report.violated_block);
     if (settings.until_failure) break;
   }
-  if (settings.matrix) print(matrix);
+  if (settings.matrix) print(matrix, carry_matrix);
   const double seconds = seconds_since(begin);
   std::printf(
       "%lu seeds in %.1f s: %lu operations, %lu acknowledged writes, %lu takeovers, %lu comparisons "
-      "of members, %lu growths, %lu snapshots (%lu given up), %lu I/Os of members (%.0f a second)\n",
-      runs, seconds, operations, acknowledged, takeovers, verifies, growths, snapshots, snapshots_failed, ios,
-      static_cast<double>(ios) / seconds);
+      "of members, %lu growths, %lu snapshots (%lu given up), %lu carried (%lu given up), %lu I/Os of "
+      "members "
+      "(%.0f a second)\n",
+      runs, seconds, operations, acknowledged, takeovers, verifies, growths, snapshots, snapshots_failed,
+      carries, carries_failed, ios, static_cast<double>(ios) / seconds);
   std::printf("%lu passed, %lu failed\n", runs - failed, failed);
   return failed == 0 ? 0 : 1;
 }

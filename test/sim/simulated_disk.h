@@ -32,14 +32,24 @@ struct DiskOptions {
 };
 
 struct DiskSnapshot {
+  Uuid uuid;
   std::string name;
   std::vector<uint64_t> blocks;
+  bool is_received = false;  // from another member, and not finished: nobody sees it
 };
 // What is on it, to be kept or put back.
 struct DiskImage {
   std::vector<uint64_t> data;
   std::vector<ReplicaBlock> metadata;
-  std::map<Uuid, DiskSnapshot> snapshots;
+  std::vector<DiskSnapshot> snapshots;  // the oldest first
+
+  // Null: it is not there, or not finished.
+  const DiskSnapshot* find_snapshot(const Uuid& uuid) const {
+    for (const DiskSnapshot& one : snapshots) {
+      if (one.uuid == uuid && !one.is_received) return &one;
+    }
+    return nullptr;
+  }
 };
 
 class SimulatedDisk {

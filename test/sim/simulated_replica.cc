@@ -82,6 +82,7 @@ bool SimulatedReplica::start() {
   std::unique_ptr<ReplicaMetadata> metadata = load_metadata(true);
   if (metadata == nullptr) return false;
   is_poison_told_ = false;
+  std::erase_if(disk_.image().snapshots, [](const DiskSnapshot& one) { return one.is_received; });
   core_ = std::make_unique<ReplicaCore>(k_options, std::move(metadata));
   actions_ = std::make_unique<ReplicaActions>(core_->actions_max());
   return true;
@@ -212,8 +213,8 @@ void SimulatedReplica::carry_out(const ReplicaAction& action) {
     case ReplicaAction::Kind::grow: grow(action.lba); break;
     case ReplicaAction::Kind::take_snapshot: take_snapshot(load<SnapshotRequest>(action.bytes)); break;
     case ReplicaAction::Kind::delete_snapshot: delete_snapshot(load<Uuid>(action.bytes)); break;
-    case ReplicaAction::Kind::carry:
-    case ReplicaAction::Kind::drop_received: BALLAST_ASSERT(false);  // no head asks for it
+    case ReplicaAction::Kind::carry: carry(action); break;
+    case ReplicaAction::Kind::drop_received: drop_received(); break;
   }
 }
 
@@ -259,13 +260,13 @@ void SimulatedReplica::grow(uint64_t blocks_count) {
 // It is of some moment between, and may fail after it was done.
 void SimulatedReplica::take_snapshot(const SnapshotRequest& request) {
   const std::string name(request.name_text());
-  const bool exists = std::ranges::any_of(disk_.image().snapshots, [&](const auto& one) {
-    return one.first == request.uuid || one.second.name == name;
+  const bool exists = std::ranges::any_of(disk_.image().snapshots, [&](const DiskSnapshot& one) {
+    return !one.is_received && (one.uuid == request.uuid || one.name == name);
   });
   const bool fails = world_.chance(10), is_done = !exists && (!fails || world_.chance(2));
   const bool at_once = world_.chance(2);
   const auto take = [this, uuid = request.uuid, name] {
-    disk_.image().snapshots[uuid] = {name, disk_.image().data};
+    disk_.image().snapshots.push_back({uuid, name, disk_.image().data});
   };
   if (is_done && at_once) take();
   disk_.pass([this, exists, fails, is_done, at_once, take] {
@@ -278,7 +279,8 @@ void SimulatedReplica::take_snapshot(const SnapshotRequest& request) {
 
 void SimulatedReplica::delete_snapshot(const Uuid& uuid) {
   disk_.pass([this, uuid] {
-    disk_.image().snapshots.erase(uuid);
+    std::erase_if(disk_.image().snapshots,
+                  [&](const DiskSnapshot& one) { return one.uuid == uuid && !one.is_received; });
     step({.kind = ReplicaEvent::Kind::snapshot_done, .status = Status::ok});
   });
 }

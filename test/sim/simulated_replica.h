@@ -92,6 +92,27 @@ class SimulatedReplica {
   void grow(uint64_t blocks_count);
   void take_snapshot(const bdev::mirror::SnapshotRequest& request);
   void delete_snapshot(const Uuid& uuid);
+  // simulated_carry.cc
+  struct CarryEnd {
+    Status status = Status::ok;
+    Refusal refusal = Refusal::none;
+  };
+  void carry(const bdev::mirror::ReplicaAction& action);
+  CarryEnd carry_now(Command& command, const bdev::mirror::SnapshotSelection& selection);
+  CarryEnd list_snapshots(const Uuid& after, MutableByteSpan out) const;
+  CarryEnd read_snapshot_map(const bdev::mirror::ReplicaCommand& command,
+                             const bdev::mirror::SnapshotSelection& selection) const;
+  CarryEnd read_snapshot(const bdev::mirror::ReplicaCommand& command,
+                         const bdev::mirror::SnapshotSelection& selection) const;
+  CarryEnd begin_receive(const bdev::mirror::ReceiveRequest& request);
+  CarryEnd receive(const bdev::mirror::ReplicaCommand& command);
+  CarryEnd end_receive(bool is_finished);
+  void drop_received();
+  DiskSnapshot* received();  // null: none is being received
+  bool fails_to_carry(uint64_t one_in);
+  uint32_t granule_blocks() const {
+    return static_cast<uint32_t>(bdev::mirror::ReplicaLayout::k_granule_bytes / identity_.block_size_bytes);
+  }
   void submit(uint32_t slot);
   void finish(uint32_t slot, Status status);
   void answer(const bdev::mirror::ReplicaAction& action);

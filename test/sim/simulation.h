@@ -17,7 +17,9 @@
 #include "base/prng.h"
 #include "bdev/mirror/head.h"
 #include "bdev/mirror/member_commands.h"
+#include "bdev/mirror/snapshot_carrier.h"
 #include "history/operation.h"
+#include "reactor/simulated_world.h"
 #include "sim/simulated_replica.h"
 #include "sim/simulator.h"
 #include "sim/world.h"
@@ -65,6 +67,12 @@ struct Connection {
   std::optional<uint32_t> association;
   bool ended = false;
   std::map<std::pair<OpIndex, uint32_t>, bool> waiting;
+  // What a snapshot that is carried wants to know, by a number of each.
+  struct Asking {
+    MutableByteSpan out;
+    bdev::mirror::ReplicaConnection::Done done;
+  };
+  std::map<uint64_t, Asking> asking;
 };
 
 struct HostOp {
@@ -87,6 +95,9 @@ struct TakenSnapshot {
   Uuid uuid;
   uint64_t began_ns = 0, ended_ns = 0;
   std::vector<uint64_t> blocks;
+  // What is noted of it, as the store would: nodes that have it, and from whom it was deleted, since when.
+  std::map<uint32_t, uint64_t> noted, gone;
+  bool is_deleting = false;
 };
 
 // What a head has in work for one of its numbers.
@@ -107,7 +118,19 @@ struct HeadProcess {
   std::array<std::shared_ptr<Connection>, k_members_max> connections;  // by places
   std::map<OpIndex, Work> works;
   std::optional<SnapshotTaking> snapshot;
+  std::unique_ptr<bdev::mirror::SnapshotCarrier> carrier;  // null: nothing was carried yet
+  CarryStage carry_stage = CarryStage::comparing;
   bool gone = false;
+
+  bool is_carrying() const { return carrier != nullptr && carrier->is_running(); }
+};
+
+// What a head was asked to carry: one of those that were taken.
+struct CarryJob {
+  std::shared_ptr<HeadProcess> process;
+  Uuid uuid;
+  uint32_t to = 0;  // node
+  uint64_t began_ns = 0;
 };
 
 struct Node {
@@ -149,7 +172,10 @@ class Simulator {
     for (const Node& node : nodes_) {
       if (node.head == nullptr) continue;
       const auto activity = static_cast<size_t>(node.head->head->activity());
-      ++report_.matrix[static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(fault)))][activity];
+      const auto row = static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(fault)));
+      ++report_.matrix[row][activity];
+      if (!node.head->is_carrying()) continue;
+      ++report_.carry_matrix[row][static_cast<size_t>(node.head->carry_stage)];
     }
   }
   static uint32_t node_of(const Uuid& replica) { return replica.bytes[15] - 1u; }
@@ -167,6 +193,7 @@ class Simulator {
   void inject();
   void strike(Fault fault, uint32_t node);
   void ambush(const HeadProcess& process, const Action& action);
+  void ambush_one_in(uint64_t one_in, uint32_t head_node);
   void lose_power();
   void break_some(uint32_t node);
   void spoil_some(uint32_t node, uint64_t for_ns);
@@ -201,6 +228,7 @@ class Simulator {
     call(*process->head, clock_of(process->node));
     check_verify(*process->head);
     check_snapshot(*process);
+    if (carries_) note_deleted(*process->head);
     carry_out(process);
   }
   void carry_out(const std::shared_ptr<HeadProcess>& process);
@@ -218,6 +246,9 @@ class Simulator {
   void release(const std::shared_ptr<HeadProcess>& process, OpIndex op);
   void close(const std::shared_ptr<HeadProcess>& process, uint32_t member);
   void change_members(uint32_t node);
+  void stop_head(const std::shared_ptr<HeadProcess>& process);
+  // Nothing that it asked for comes back any more.
+  void end_process(HeadProcess& process);
 
   // --- comparisons of members ---
   void draw_verify();
@@ -243,6 +274,27 @@ class Simulator {
   void check_cut(const TakenSnapshot& taken);
   void check_snapshot_rest();
 
+  // --- snapshots that are carried ---
+  void draw_carrying();
+  void carry_some();
+  void follow_carry();
+  void start_carry();
+  void begin_carry(const std::shared_ptr<HeadProcess>& process, TakenSnapshot& taken, uint32_t from,
+                   uint32_t to);
+  void keep_carried(const CarryJob& job);
+  bool lacks(TakenSnapshot& taken, uint32_t node);
+  bool is_all_carried();
+  void carry_to_the_end();
+  bdev::mirror::SnapshotCarrier::Ask ask_of(HeadProcess& process, uint32_t place);
+  void ask_member(HeadProcess& process, const std::shared_ptr<Connection>& connection,
+                  const bdev::mirror::ReplicaRequest& request, bdev::mirror::ReplicaConnection::Done done);
+  static void end_asking(Connection& connection);
+  void note_deleted(const Head& head);
+  TakenSnapshot* find_taken(const Uuid& uuid);
+  void check_noted(const TakenSnapshot& taken, uint32_t node);
+  void check_kept(const TakenSnapshot& taken, uint32_t node);
+  void check_all_kept();
+
   // --- hosts ---
   void host_turn(uint32_t host);
   std::shared_ptr<HostOp> issue(const std::shared_ptr<HeadProcess>& process, bool is_read, uint64_t lba,
@@ -265,6 +317,9 @@ class Simulator {
   }
 
   Options options_;
+  // Its clock stands still: what is carried goes as fast as members answer. Outlives whoever carries.
+  std::unique_ptr<SimulatedWorld> carry_world_;
+  Reactor* carry_reactor_ = nullptr;
   World world_;
   Report report_;
   uint32_t faults_ = 0;
@@ -288,6 +343,10 @@ class Simulator {
   uint32_t snapshots_count_ = 0;  // that were asked for
   std::map<Uuid, uint32_t> snapshot_attempts_;
   std::vector<TakenSnapshot> snapshots_;
+  Prng carry_prng_{0};  // so is this
+  bool carries_ = false;
+  std::optional<CarryJob> carry_;
+  uint64_t next_ask_ = 1;
   // Who was in sync left it, or was made to, while the last one lost its disk: unavailable, and rightly so.
   bool hopeless_ = false;
   uint64_t next_connection_ = 1;

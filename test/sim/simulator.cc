@@ -58,11 +58,12 @@ Report Simulator::run() {
     const uint64_t until_ns = world_.now_ns() + (is_quiet ? 20 * k_s : 0);
     run_until([&] { return world_.now_ns() > until_ns; });
     if (is_quiet) check_snapshot_rest();
+    if (is_quiet) carry_to_the_end();
     if (is_quiet) verify_to_the_end();
     stopping_ = true;
     for (Node& node : nodes_) {
       if (const std::shared_ptr<HeadProcess> process = node.head) {
-        with_head(process, [](Head& head, uint64_t now_ns) { head.stop(now_ns); });
+        stop_head(process);
       }
     }
     const uint64_t stop_ns = world_.now_ns() + 60 * k_s;
@@ -115,19 +116,23 @@ Report Simulator::conclude() {
   for (const TakenSnapshot& taken : snapshots_) {
     if (report_.ok) check_cut(taken);
   }
+  check_all_kept();
   report_.history = std::move(history_);
   report_.hash = world_.hash();
   report_.events = world_.events();
   report_.trace = world_.take_trace();
-  for (Node& node : nodes_) node.head.reset();
+  for (Node& node : nodes_) {
+    if (node.head != nullptr) end_process(*node.head);
+    node.head.reset();
+  }
   return std::move(report_);
 }
 
 const char* fault_name(uint32_t index) {
   static constexpr std::array<const char*, k_faults_count> names = {
-      "crash",       "pause",      "partition", "break",  "store-outage", "slow-disk",
-      "write-error", "read-error", "takeover",  "late",   "clock-rate",   "replace",
-      "rot",         "no-space",   "members",   "verify", "grow",         "snapshot"};
+      "crash",      "pause",    "partition", "break",      "store-outage", "slow-disk", "write-error",
+      "read-error", "takeover", "late",      "clock-rate", "replace",      "rot",       "no-space",
+      "members",    "verify",   "grow",      "snapshot",   "carry"};
   return index < k_faults_count ? names[index] : "unknown";
 }
 

@@ -34,13 +34,20 @@ enum Fault : uint32_t {
   fault_verify = 1u << 15,      // nor this: members are compared
   fault_grow = 1u << 16,        // nor this: the volume becomes larger
   fault_snapshot = 1u << 17,    // nor this: members take a snapshot
+  fault_carry = 1u << 18,       // nor this: they get those that they lack from each other
 };
-inline constexpr uint32_t k_faults_count = 18;
+inline constexpr uint32_t k_faults_count = 19;
 inline constexpr uint32_t k_faults_all = (1u << k_faults_count) - 1;
 const char* fault_name(uint32_t index);
 
 // How often a fault met a head that was about something.
 using Matrix = std::array<std::array<uint64_t, bdev::mirror::k_activities_count>, k_faults_count>;
+// What a snapshot is about that is being carried.
+enum class CarryStage : uint8_t { comparing, receiving, ending };
+inline constexpr uint32_t k_carry_stages_count = 3;
+const char* carry_stage_text(CarryStage stage);
+// The same, of a head that carries one.
+using CarryMatrix = std::array<std::array<uint64_t, k_carry_stages_count>, k_faults_count>;
 
 struct Options {
   uint64_t seed = 0;
@@ -57,8 +64,9 @@ struct Report {
   uint32_t nodes = 0;
   uint64_t hash = 0;  // of everything that happened
   Matrix matrix{};
+  CarryMatrix carry_matrix{};
   uint64_t events = 0, ios = 0, takeovers = 0, joins = 0, acknowledged = 0, verifies = 0, growths = 0;
-  uint64_t snapshots = 0, snapshots_failed = 0;
+  uint64_t snapshots = 0, snapshots_failed = 0, carries = 0, carries_failed = 0;
   std::vector<history::Operation> history;
   std::vector<std::string> trace;
 };

@@ -24,6 +24,7 @@ void Simulator::draw() {
   draw_verify();
   draw_growth();
   draw_snapshots();
+  draw_carrying();
   report_.faults = faults_;
   ambushes_ = prng.chance(1, 2);
   static constexpr std::array<uint32_t, 16> k_nodes = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5};
@@ -106,8 +107,12 @@ void Simulator::ambush(const HeadProcess& process, const Action& action) {
     met(fault_partition);
     return isolate(process.node, world_.between(k_s, 8 * k_s), true);
   }
+  ambush_one_in(one_in, process.node);
+}
+
+void Simulator::ambush_one_in(uint64_t one_in, uint32_t head_node) {
   if (!world_.chance(one_in)) return;
-  uint32_t node = process.node;
+  uint32_t node = head_node;
   if (world_.chance(3)) node = static_cast<uint32_t>(world_.prng().below(nodes_.size()));
   const uint32_t drawn = faults_ & k_faults_ambushing;
   if (drawn == 0) return;
@@ -178,8 +183,7 @@ void Simulator::strike(Fault fault, uint32_t node) {
         start_head(node);
       } else if (world_.chance(2) && nodes_[node].paused_until_ns <= world_.now_ns()) {
         world_.say("head " + std::to_string(node) + " is asked to end");
-        const std::shared_ptr<HeadProcess> process = nodes_[node].head;
-        with_head(process, [](Head& head, uint64_t now_ns) { head.stop(now_ns); });
+        stop_head(std::shared_ptr(nodes_[node].head));
       }
       break;
     default: break;
@@ -262,7 +266,7 @@ void Simulator::crash(uint32_t number) {
   ++node.life;
   node.replica->crash();
   if (has(fault_replace) && world_.chance(3)) node.old_copy = node.replica->disk().image();
-  if (node.head != nullptr) node.head->gone = true;
+  if (node.head != nullptr) end_process(*node.head);
   node.head.reset();
 }
 

@@ -71,6 +71,19 @@ void Simulator::change_members(uint32_t number) {
   });
 }
 
+// As its driver does: what it carries is not wanted any more.
+void Simulator::stop_head(const std::shared_ptr<HeadProcess>& process) {
+  if (process->is_carrying()) process->carrier->cancel();
+  with_head(process, [](Head& head, uint64_t now_ns) { head.stop(now_ns); });
+}
+
+void Simulator::end_process(HeadProcess& process) {
+  process.gone = true;
+  for (const std::shared_ptr<Connection>& connection : process.connections) {
+    if (connection != nullptr) end_asking(*connection);
+  }
+}
+
 // What a controller would do: whenever nobody is head, somebody becomes it.
 void Simulator::keep_a_head() {
   world_.after(world_.between(50 * k_ms, 800 * k_ms), [this] { keep_a_head(); });
@@ -90,7 +103,7 @@ void Simulator::tend_heads() {
   }
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].head != nullptr && nodes_[i].head->head->state() == HeadState::fenced) {
-      nodes_[i].head->gone = true;
+      end_process(*nodes_[i].head);
       nodes_[i].head.reset();
     }
   }
@@ -120,7 +133,7 @@ void Simulator::carry_out(const std::shared_ptr<HeadProcess>& process, const Act
     case Action::Kind::compare_and_set: return ask_store(process, action);
     case Action::Kind::stopped:
       ended_in_order_ = process->head->state() == HeadState::stopped && record_.in_sync == record_.all();
-      process->gone = true;
+      end_process(*process);
       nodes_[process->node].head.reset();
   }
 }
@@ -187,6 +200,7 @@ void Simulator::close(const std::shared_ptr<HeadProcess>& process, uint32_t memb
   end_at_member(connection, has(fault_late) && world_.chance(2) ? world_.between(k_ms, 3 * k_s)
                                                                 : world_.between(10'000, 100'000));
   connection->open = false;
+  end_asking(*connection);
   const auto waiting = std::exchange(connection->waiting, {});
   for (const auto& [key, unused] : waiting) release(process, key.first);
 }

@@ -41,8 +41,9 @@ void Simulator::snapshot_some() {
     met(fault_snapshot);
     if (!snapshots_.empty() && snapshot_prng_.chance(1, 6)) return delete_some_snapshot(process);
     // At times one that a head before, or this one, could not complete, or that it is at.
-    const bool is_again =
-        snapshot_prng_.chance(1, 3) && snapshots_count_ > 0 && !is_taken(snapshot_uuid(snapshots_count_));
+    // One that is carried is known by its UUID: that is of one attempt then.
+    const bool is_again = snapshot_prng_.chance(1, 3) && snapshots_count_ > 0 && !carries_ &&
+                          !is_taken(snapshot_uuid(snapshots_count_));
     const Uuid uuid = snapshot_uuid(is_again ? snapshots_count_ : ++snapshots_count_);
     const auto request = bdev::mirror::snapshot_request(uuid, 1, uuid.text());
     with_head(process, [&](Head& head, uint64_t now_ns) {
@@ -61,7 +62,11 @@ bool Simulator::is_taken(const Uuid& uuid) const {
 }
 
 void Simulator::delete_some_snapshot(const std::shared_ptr<HeadProcess>& process) {
-  const Uuid uuid = snapshots_[snapshot_prng_.below(snapshots_.size())].uuid;
+  TakenSnapshot& taken = snapshots_[snapshot_prng_.below(snapshots_.size())];
+  const Uuid uuid = taken.uuid;
+  taken.is_deleting = true;
+  // What is carried ends first; it is deleted when it is asked for again.
+  if (carry_ && carry_->process->is_carrying()) return carry_->process->carrier->cancel();
   with_head(process, [&](Head& head, uint64_t now_ns) {
     if (head.delete_snapshot(now_ns, uuid) == SnapshotRefusal::none) {
       world_.say("snapshot " + uuid.text() + " is to be deleted");
@@ -101,15 +106,15 @@ void Simulator::keep_snapshot(const HeadProcess& process, const SnapshotTaking& 
   });
   for (uint32_t i = 0; i < report.members_count; ++i) {
     const uint32_t number = node_of(report.members[i]);
-    const auto& snapshots = nodes_[number].replica->disk().image().snapshots;
-    const auto found = snapshots.find(taking.uuid);
-    if (found == snapshots.end()) {
+    const DiskSnapshot* const found = nodes_[number].replica->disk().image().find_snapshot(taking.uuid);
+    if (found == nullptr) {
       if (nodes_[number].disk_lost_ns < taking.began_ns) {
         fail("replica " + std::to_string(number) + " does not have a snapshot that is complete");
       }
       continue;
     }
-    std::vector<uint64_t> blocks = found->second.blocks;
+    taken.noted[number] = world_.now_ns();
+    std::vector<uint64_t> blocks = found->blocks;
     blocks.resize(report.blocks_count);
     if (is_found && blocks != taken.blocks) {
       fail("a snapshot of replica " + std::to_string(number) + " differs from another one's");
@@ -186,8 +191,8 @@ void Simulator::check_snapshot_rest() {
   if (report.failure == bdev::mirror::SnapshotFailure::refused && report.status == Status::invalid) return;
   if (!removal.left.empty()) return fail("the rest of a snapshot is not deleted");
   for (uint32_t i = 0; i < removal.members_count; ++i) {
-    const auto& snapshots = nodes_[node_of(removal.members[i])].replica->disk().image().snapshots;
-    if (snapshots.contains(removal.uuid)) fail("a snapshot is left that is not complete");
+    const DiskImage& image = nodes_[node_of(removal.members[i])].replica->disk().image();
+    if (image.find_snapshot(removal.uuid) != nullptr) fail("a snapshot is left that is not complete");
   }
 }
 

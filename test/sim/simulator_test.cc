@@ -37,6 +37,18 @@ TEST(Simulation, only_the_faults_that_are_asked_for_are_drawn) {
   }
 }
 
+TEST(Simulation, snapshots_are_carried_whatever_goes_wrong) {
+  uint64_t carries = 0, carries_failed = 0;
+  for (uint64_t seed = 6000; seed < 6040; ++seed) {
+    const Report report = run({.seed = seed});
+    EXPECT_TRUE(report.ok) << "npm run sim -- --replay " << seed << "\n" << report.failure;
+    carries += report.carries;
+    carries_failed += report.carries_failed;
+  }
+  EXPECT_GT(carries, 0u);
+  EXPECT_GT(carries_failed, 0u);
+}
+
 TEST(Simulation, the_same_seed_is_the_same_run_in_any_order) {
   EXPECT_TRUE(find_irreproducible({}, 1000, 15).empty());
 }
@@ -92,7 +104,11 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"D21_resync_is_interrupted", fault_crash | fault_break | fault_takeover | fault_slow_disk},
         Row{"D22_all_are_gone_and_come_back_in_any_order", fault_crash | fault_store_outage},
         Row{"D23_disks_are_replaced", fault_replace},
-        Row{"D24_writes_in_doubt", fault_crash | fault_takeover}),
+        Row{"D24_writes_in_doubt", fault_crash | fault_takeover},
+        Row{"snapshots_are_carried_past_ends_and_partitions",
+            fault_snapshot | fault_carry | fault_crash | fault_partition | fault_takeover},
+        Row{"snapshots_are_carried_past_late_messages_and_lost_disks",
+            fault_snapshot | fault_carry | fault_late | fault_break | fault_replace}),
     [](const testing::TestParamInfo<Row>& row) { return std::string(row.param.name); });
 
 TEST(SmallScope, one_io_survives_every_crash_whatever_is_left_on_the_disks) {

@@ -247,7 +247,8 @@ SnapshotCarrier::Ask HeadDriver::ask_of(uint32_t place) {
   };
 }
 
-CarryRefusal HeadDriver::carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to) {
+CarryRefusal HeadDriver::carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to,
+                                        std::vector<Uuid> bases) {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   if (head_.state() != HeadState::serving) return CarryRefusal::not_serving;
   if (carrier_ != nullptr && carrier_->is_running()) return CarryRefusal::busy;
@@ -259,8 +260,8 @@ CarryRefusal HeadDriver::carry_snapshot(const Uuid& snapshot, const Uuid& from, 
   const auto source = place_in_sync(from), target = place_in_sync(to);
   if (!source || !target) return CarryRefusal::away;
   const auto rate = [this] { return head_.copy_rate(reactor_.clock().now_ns()); };
-  carrier_ =
-      std::make_unique<SnapshotCarrier>(reactor_, snapshot, from, to, ask_of(*source), ask_of(*target), rate);
+  carrier_ = std::make_unique<SnapshotCarrier>(reactor_, snapshot, std::move(bases), from, to,
+                                               ask_of(*source), ask_of(*target), rate);
   carrier_->start();
   return CarryRefusal::none;
 }

@@ -83,7 +83,9 @@ class HeadDriver final : private HeadAccess {
   SnapshotRefusal delete_snapshot(const Uuid& uuid);
   // A snapshot that the member of this replica has gets to another one that lacks it, at the rates of copies
   // to members that join. One at a time; how far it is: carry_report().
-  CarryRefusal carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to);
+  // `bases`: other snapshots of when the volume was as large.
+  CarryRefusal carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to,
+                              std::vector<Uuid> bases);
   void cancel_carry();
 
   // --- what is known ---

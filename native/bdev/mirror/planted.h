@@ -45,25 +45,30 @@ enum class Planted : uint8_t {
   // What is being written is noted as copied. It is marked too, and the next head notes what is marked: the
   // simulation cannot see this, a test of the head alone does.
   settled_written,
-  settled_uncopied,        // so is what has not been copied yet
-  resumed_older,           // a copy goes on at a disk that is older than the part that was copied
-  copied_past_writes,      // a copy overwrites what is newer
-  copied_with_gaps,        // of what is copied a granule is left out
-  copied_backwards,        // from the one that was away
-  lost_while_added,        // one that fails while the store adds it stays in the set
-  doubt_taken_for_yes,     // what the store did not answer counts as done
-  doubt_taken_for_no,      // what the store did without an answer is asked for again, of another state
-  restarted_unreconciled,  // with all members lost and back, what they were writing counts as equal
-  replaced_served,         // one that lost its memory is still one of the set
-  verified_past_writes,    // members are compared while one of them lacks what is being written
-  verified_unreconciled,   // or what is not made equal yet
-  snapshot_unheld,         // what is written while members take a snapshot
-  snapshot_undrained,      // or was being written when they began
-  snapshot_unreconciled,   // what is not made equal yet is not the same in it
-  snapshot_doubted,        // it is taken while the store may have added another member
-  snapshot_by_one,         // it is complete when one of them has it
-  grown_early,             // a volume is larger before all members in sync are
-  left_in_disorder,        // what one that left has marked is never copied back to it
+  settled_uncopied,           // so is what has not been copied yet
+  resumed_older,              // a copy goes on at a disk that is older than the part that was copied
+  copied_past_writes,         // a copy overwrites what is newer
+  copied_with_gaps,           // of what is copied a granule is left out
+  copied_backwards,           // from the one that was away
+  lost_while_added,           // one that fails while the store adds it stays in the set
+  doubt_taken_for_yes,        // what the store did not answer counts as done
+  doubt_taken_for_no,         // what the store did without an answer is asked for again, of another state
+  restarted_unreconciled,     // with all members lost and back, what they were writing counts as equal
+  replaced_served,            // one that lost its memory is still one of the set
+  verified_past_writes,       // members are compared while one of them lacks what is being written
+  verified_unreconciled,      // or what is not made equal yet
+  snapshot_unheld,            // what is written while members take a snapshot
+  snapshot_undrained,         // or was being written when they began
+  snapshot_unreconciled,      // what is not made equal yet is not the same in it
+  snapshot_doubted,           // it is taken while the store may have added another member
+  snapshot_by_one,            // it is complete when one of them has it
+  carried_onto_nothing,       // of a snapshot only what differs is moved, and it is put below all
+  carried_onto_another_size,  // it is put above one of a smaller volume, behind whose end may be anything
+  carried_with_gaps,          // a piece of it is left out
+  carried_unheard,            // what the target could not store counts as stored
+  carried_unfinished,         // it is said to be there when all of it was sent
+  grown_early,                // a volume is larger before all members in sync are
+  left_in_disorder,           // what one that left has marked is never copied back to it
   // At a member.
   member_written_unmarked,      // a write begins before the mark of its region is durable
   member_second_region,         // a write over a border of regions marks the first only
@@ -89,6 +94,8 @@ enum class Planted : uint8_t {
   // simulation cannot see this, the tests of the member alone do.
   member_snapshot_unfenced,
   member_snapshot_volatile,  // it is answered before it is durable
+  member_receive_unfenced,   // what an association sends that was replaced is received
+  member_received_kept,      // what one began stays when it is not sealed any more
   member_size_volatile,      // it has grown, before that is durable
   member_grown_forgotten,    // what it has grown by is not missing where everything is
   member_copied_unflushed,   // what was copied is noted before what was written there since

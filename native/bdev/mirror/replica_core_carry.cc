@@ -18,7 +18,9 @@ bool is_change(ReplicaOpcode opcode) {
 
 void ReplicaCore::carry(const ReplicaEvent& event) {
   const Refusal refusal = judge(event.association);
-  if (refusal != Refusal::none) return refuse(event.slot, refusal);
+  if (refusal != Refusal::none && !planted(Planted::member_receive_unfenced)) {
+    return refuse(event.slot, refusal);
+  }
   const ReplicaCommand& command = event.command;
   switch (command.opcode) {
     case ReplicaOpcode::list_snapshots:
@@ -86,11 +88,13 @@ void ReplicaCore::on_carry_done(const ReplicaEvent& event) {
   if (is_change(command.opcode)) {
     BALLAST_ASSERT(in_device_count_ > 0 && receiving_ == Receiving::at_work);
     --in_device_count_;
-    // One that could not be ended is there still: it is dropped, or ends with the association.
+    // One that could not be finished is there still. One that could not be removed nobody asks for any more:
+    // or no other one could be received before the next seal.
     const bool begins = command.opcode == ReplicaOpcode::begin_receive;
     const bool ends = command.opcode == ReplicaOpcode::end_receive;
     receiving_ = (begins && !is_done) || (ends && is_done) ? Receiving::none : Receiving::begun;
-    if (is_received_ownerless_) drop_received();
+    const bool is_given_up = ends && command.argument == 1 && receiving_ == Receiving::begun;
+    if (is_received_ownerless_ || is_given_up) drop_received();
   }
   const auto bytes = static_cast<uint32_t>(command.out.size());
   const Status status = event.refusal == Refusal::none ? event.status : Status::fenced;
@@ -99,6 +103,7 @@ void ReplicaCore::on_carry_done(const ReplicaEvent& event) {
 
 // Of an association that is not sealed any more. What is at work is waited for.
 void ReplicaCore::drop_received() {
+  if (planted(Planted::member_received_kept)) return;
   is_received_ownerless_ = receiving_ == Receiving::at_work;
   if (receiving_ != Receiving::begun) return;
   receiving_ = Receiving::dropping;
@@ -106,7 +111,8 @@ void ReplicaCore::drop_received() {
   actions_->add({.kind = ReplicaAction::Kind::drop_received});
 }
 
-// If it could not be removed it is when the device is opened the next time; nobody sees it until then.
+// If it could not be removed it is before the next one is received, or when the device is opened the next
+// time; nobody sees it until then.
 void ReplicaCore::on_received_dropped() {
   BALLAST_ASSERT(in_device_count_ > 0 && receiving_ == Receiving::dropping);
   --in_device_count_;

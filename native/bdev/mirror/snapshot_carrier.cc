@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "bdev/mirror/planted.h"
 
 namespace ballast::bdev::mirror {
 
@@ -29,9 +30,10 @@ const char* carry_state_text(CarryState state) {
   return "unknown";
 }
 
-SnapshotCarrier::SnapshotCarrier(Reactor& reactor, const Uuid& snapshot, const Uuid& from, const Uuid& to,
-                                 Ask source, Ask target, Rate rate)
+SnapshotCarrier::SnapshotCarrier(Reactor& reactor, const Uuid& snapshot, std::vector<Uuid> bases,
+                                 const Uuid& from, const Uuid& to, Ask source, Ask target, Rate rate)
     : reactor_(reactor),
+      bases_(std::move(bases)),
       source_(std::move(source)),
       target_(std::move(target)),
       rate_(std::move(rate)),
@@ -64,7 +66,9 @@ void SnapshotCarrier::ask(bool of_source, const ReplicaRequest& request, Next ne
   is_asking_ = true;
   (of_source ? source_ : target_)(request, [this, of_source, next](const ReplicaAnswer& answer) {
     is_asking_ = false;
-    if (answer.status != Status::ok || answer.refusal != Refusal::none) return fail(why(of_source, answer));
+    const bool is_unheard = next == &SnapshotCarrier::piece_done && planted(Planted::carried_unheard);
+    const bool is_done = answer.status == Status::ok && answer.refusal == Refusal::none;
+    if (!is_done && !is_unheard) return fail(why(of_source, answer));
     // What is finished is finished, whoever wants it to end.
     if (is_cancelled_ && next != &SnapshotCarrier::finished) {
       if (next == &SnapshotCarrier::begun) has_begun_ = true;
@@ -97,7 +101,8 @@ void SnapshotCarrier::on_list(bool of_source) {
   choose();
 }
 
-// Below it is the newest of the older ones that both have: the order of the target's is the source's.
+// Below it is the newest of the older ones that both have and that may be: the order of the target's is the
+// source's, but for those that are below nothing else.
 void SnapshotCarrier::choose() {
   const auto is_it = [this](const SnapshotEntry& entry) { return entry.uuid == report_.snapshot; };
   const auto found = std::ranges::find_if(at_source_, is_it);
@@ -107,6 +112,8 @@ void SnapshotCarrier::choose() {
   if (std::ranges::any_of(at_target_, is_it)) return finished();
   for (auto older = found; older != at_source_.begin() && below_.is_nil();) {
     --older;
+    const bool may_be_below = std::ranges::find(bases_, older->uuid) != bases_.end();
+    if (!may_be_below && !planted(Planted::carried_onto_another_size)) continue;
     const auto is_same = [&older](const SnapshotEntry& entry) { return entry.uuid == older->uuid; };
     if (std::ranges::any_of(at_target_, is_same)) below_ = older->uuid;
   }
@@ -123,9 +130,10 @@ void SnapshotCarrier::select() {
 }
 
 void SnapshotCarrier::begin_receive() {
+  const Uuid below = planted(Planted::carried_onto_nothing) ? Uuid{} : below_;
   buffer_->block.fill(0);
   store(MutableByteSpan(buffer_->block), ReceiveRequest{.uuid = report_.snapshot,
-                                                        .below = below_,
+                                                        .below = below,
                                                         .created_at_s = snapshot_.created_at_s,
                                                         .size_bytes = snapshot_.size_bytes,
                                                         .name = snapshot_.name});
@@ -193,7 +201,7 @@ void SnapshotCarrier::send_piece() {
 
 void SnapshotCarrier::piece_done() {
   report_.moved_bytes += piece_bytes(piece_mask_);
-  next_granule_ = piece_first_ + k_piece_granules;
+  next_granule_ = piece_first_ + k_piece_granules * (planted(Planted::carried_with_gaps) ? 2 : 1);
   report_.done_bytes = std::min(next_granule_ * ReplicaLayout::k_granule_bytes, report_.total_bytes);
   next_piece();
 }
@@ -201,6 +209,7 @@ void SnapshotCarrier::piece_done() {
 // ---- the end ----
 
 void SnapshotCarrier::finish() {
+  if (planted(Planted::carried_unfinished)) return finished();
   ask(false, {{.opcode = ReplicaOpcode::end_receive}, {}, {}}, &SnapshotCarrier::finished);
 }
 

@@ -1,6 +1,7 @@
 // Copies one snapshot from a member that has it to one that lacks it, beside everything else that a head
 // does: both are in sync, the snapshot does not change, and nobody reads what is received before it is
-// finished. Of what the snapshot holds that moves which differs from the newest older one that both have.
+// finished. Of what the snapshot holds that moves which differs from the newest older one that both have and
+// that may be below it: of a volume of the same size, as behind its end two members may hold what they like.
 //
 // On one reactor, the head's. It takes a piece at a time (128 KiB of data, and maps of 64 KiB) and asks each
 // member for one thing at a time. What cannot be read ends it; what was received then is dropped by the
@@ -51,8 +52,9 @@ class SnapshotCarrier {
   // Bytes a second that may be moved now; 0: no limit.
   using Rate = std::function<uint64_t()>;
 
-  SnapshotCarrier(Reactor& reactor, const Uuid& snapshot, const Uuid& from, const Uuid& to, Ask source,
-                  Ask target, Rate rate);
+  // `bases`: what may be below it.
+  SnapshotCarrier(Reactor& reactor, const Uuid& snapshot, std::vector<Uuid> bases, const Uuid& from,
+                  const Uuid& to, Ask source, Ask target, Rate rate);
   ~SnapshotCarrier();  // it has ended
 
   void start();
@@ -94,6 +96,7 @@ class SnapshotCarrier {
   const Uuid& member(bool is_source) const { return is_source ? report_.from : report_.to; }
 
   Reactor& reactor_;
+  const std::vector<Uuid> bases_;
   const Ask source_, target_;
   const Rate rate_;
   CarryReport report_;

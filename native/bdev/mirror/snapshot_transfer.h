@@ -27,7 +27,8 @@ class SnapshotTransfer {
   // Granules of `mask` from `first_granule` on, one behind the other.
   virtual void read(const SnapshotSelection& selection, uint64_t first_granule, uint32_t mask,
                     MutableByteSpan out, Ended ended) = 0;
-  // One at a time. Until it is finished nobody sees it, and it is removed when the device is opened again.
+  // One at a time; what is left of one that could not be dropped goes first. Until it is finished nobody sees
+  // it, and it is removed when the device is opened again.
   virtual void begin_receive(const ReceiveRequest& request, Ended ended) = 0;
   // As of read(); durable when it has ended.
   virtual void receive(uint64_t first_granule, uint32_t mask, ByteSpan data, Ended ended) = 0;

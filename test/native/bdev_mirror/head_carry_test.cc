@@ -34,7 +34,7 @@ class HeadCarry : public testing::Test {
   }
   CarryRefusal carry(const Uuid& snapshot, const Uuid& from, const Uuid& to) {
     CarryRefusal refusal{};
-    rig->world.on(rig->home, [&] { refusal = rig->driver->carry_snapshot(snapshot, from, to); });
+    rig->world.on(rig->home, [&] { refusal = rig->driver->carry_snapshot(snapshot, from, to, bases); });
     return refusal;
   }
   const CarryReport& report() { return std::as_const(*rig->driver).carry_report(); }
@@ -45,7 +45,21 @@ class HeadCarry : public testing::Test {
     return rig->wait_for([&] { return report().moved_bytes >= bytes; });
   }
   std::optional<DriverRig> rig;
+  std::vector<Uuid> bases = {uuid_of(1), uuid_of(2), uuid_of(3), uuid_of(4), uuid_of(5)};
 };
+
+// What the target holds behind the end of the smaller volume would be in it.
+TEST_F(HeadCarry, is_not_put_above_one_of_another_size) {
+  begin();
+  snapshots(0)[uuid_of(1)] = content({0, 5}, 1);
+  snapshots(1)[uuid_of(1)] = content({0, 5, 700}, 1);
+  snapshots(0)[uuid_of(2)] = content({6}, 2, snapshots(0)[uuid_of(1)]);
+  bases = {uuid_of(3)};
+  ASSERT_EQ(carry(2), CarryRefusal::none);
+  ASSERT_TRUE(wait(CarryState::done));
+  EXPECT_EQ(snapshots(1)[uuid_of(2)], snapshots(0)[uuid_of(2)]);
+  EXPECT_EQ(report().moved_bytes, 3 * k_block_bytes);
+}
 
 TEST_F(HeadCarry, moves_what_differs_from_the_next_older_one_that_both_have) {
   begin();

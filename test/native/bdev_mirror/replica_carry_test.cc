@@ -147,6 +147,26 @@ TEST_F(ReplicaCarry, what_was_received_is_dropped_before_another_seal_is_answere
   EXPECT_TRUE(replica.has_asked_carry());
 }
 
+TEST_F(ReplicaCarry, one_that_cannot_be_removed_does_not_keep_others_from_being_received) {
+  const uint32_t head = replica.sealed_association(1);
+  begin(head);
+  replica.end_carry(Status::ok);
+  const uint32_t finished = end(head);
+  replica.end_carry(Status::no_space);
+  EXPECT_EQ(status(finished), Status::no_space);
+  EXPECT_FALSE(replica.asks_drop());
+  const uint32_t removed = end(head, 1);
+  replica.end_carry(Status::no_space);
+  EXPECT_EQ(status(removed), Status::no_space);
+  EXPECT_TRUE(replica.asks_drop());
+  EXPECT_EQ(status(begin(head)), Status::busy);
+  replica.end_drop();
+  const uint32_t next = begin(head);
+  ASSERT_TRUE(replica.has_asked_carry());
+  replica.end_carry(Status::ok);
+  EXPECT_EQ(status(next), Status::ok);
+}
+
 TEST_F(ReplicaCarry, what_is_at_work_ends_before_it_is_dropped) {
   const uint32_t head = replica.sealed_association(1);
   const uint32_t begun = begin(head);

@@ -129,6 +129,7 @@ uint32_t Replica::command(uint32_t association, ReplicaOpcode opcode, ByteSpan d
   command.association = association;
   command.is_seal = opcode == ReplicaOpcode::seal;
   command.opcode = opcode;
+  command.argument = argument;
   command.data.assign(data.begin(), data.end());
   command.out.assign(out_bytes, 0xee);
   step({.kind = ReplicaEvent::Kind::command,
@@ -304,7 +305,10 @@ void Replica::end_carry(Status status, Refusal refusal) {
         .slot = slot,
         .status = status,
         .refusal = refusal,
-        .command = {.opcode = command.opcode, .data = command.data, .out = command.out}});
+        .command = {.opcode = command.opcode,
+                    .data = command.data,
+                    .out = command.out,
+                    .argument = command.argument}});
 }
 
 void Replica::end_drop() {

@@ -121,6 +121,7 @@ class Replica {
     uint32_t association = 0;
     bool is_seal = false;
     ReplicaOpcode opcode = ReplicaOpcode::seal;
+    uint32_t argument = 0;
     std::vector<uint8_t> data, out;
   };
   void step(const ReplicaEvent& event);
