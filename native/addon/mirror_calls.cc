@@ -147,6 +147,22 @@ Napi::Value mirror_carry_snapshot(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (engine, op, volume, uuid of the replica)
+Napi::Value mirror_member_snapshots(const Napi::CallbackInfo& info) {
+  on_control_thread(
+      info, begin(info),
+      [volume = to_text(info[2]), replica = to_uuid(info[3])](engine::Engine& engine, OperationEvent& event) {
+        engine.list_mirror_snapshots(
+            volume, replica, [&event](Result<std::optional<std::vector<Uuid>>> found) {
+              finish(event, std::move(found),
+                     [](Napi::Env env, const std::optional<std::vector<Uuid>>& uuids) {
+                       return uuids ? from_uuids(env, *uuids) : env.Undefined();
+                     });
+            });
+      });
+  return info.Env().Undefined();
+}
+
 // (engine, op, volume)
 Napi::Value mirror_cancel_carry(const Napi::CallbackInfo& info) {
   on_control_thread(info, begin(info),
@@ -245,6 +261,7 @@ void export_mirror_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("mirrorSnapshot", Napi::Function::New(env, mirror_snapshot));
   exports.Set("mirrorDeleteSnapshot", Napi::Function::New(env, mirror_delete_snapshot));
   exports.Set("mirrorCarrySnapshot", Napi::Function::New(env, mirror_carry_snapshot));
+  exports.Set("mirrorMemberSnapshots", Napi::Function::New(env, mirror_member_snapshots));
   exports.Set("mirrorCancelCarry", Napi::Function::New(env, mirror_cancel_carry));
   exports.Set("mirrorSetResyncRate", Napi::Function::New(env, mirror_set_resync_rate));
   exports.Set("mirrorStartVerify", Napi::Function::New(env, mirror_start_verify));

@@ -150,13 +150,13 @@ Napi::Object from_record(Napi::Env env, const bdev::mirror::Record& record) {
   return object;
 }
 
-namespace {
-
-Napi::Array from_uuids(Napi::Env env, const std::vector<Uuid>& uuids) {
+Napi::Value from_uuids(Napi::Env env, const std::vector<Uuid>& uuids) {
   Napi::Array list = Napi::Array::New(env, uuids.size());
   for (uint32_t i = 0; i < uuids.size(); ++i) list.Set(i, uuids[i].text());
   return list;
 }
+
+namespace {
 
 Napi::Object from_verify_info(Napi::Env env, const engine::MirrorVerifyInfo& info) {
   Napi::Object object = Napi::Object::New(env);

@@ -15,6 +15,7 @@ engine::StoreAnswer to_store_answer(const Napi::Value& kind, const Napi::Value& 
 
 Napi::Value from_replica_info(Napi::Env env, const engine::ReplicaInfo& info);
 Napi::Value from_mirror_info(Napi::Env env, const engine::MirrorInfo& info);
+Napi::Value from_uuids(Napi::Env env, const std::vector<Uuid>& uuids);
 Napi::Object from_record(Napi::Env env, const bdev::mirror::Record& record);
 
 }  // namespace ballast::addon

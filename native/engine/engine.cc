@@ -245,6 +245,12 @@ Outcome Engine::carry_mirror_snapshot(const std::string& volume, const Uuid& sna
   return mirrors_->carry_snapshot(volume, snapshot, from, to, std::move(bases));
 }
 
+void Engine::list_mirror_snapshots(const std::string& volume, const Uuid& replica,
+                                   std::function<void(Result<std::optional<std::vector<Uuid>>>)> listed) {
+  BALLAST_ASSERT(!closed_);
+  mirrors_->list_snapshots(volume, replica, std::move(listed));
+}
+
 Outcome Engine::cancel_mirror_carry(const std::string& volume) {
   BALLAST_ASSERT(!closed_);
   return mirrors_->cancel_carry(volume);

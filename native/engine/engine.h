@@ -108,6 +108,8 @@ class Engine {
   // Begun when it returns: MirrorTable.
   Outcome carry_mirror_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from,
                                 const Uuid& to, std::vector<Uuid> bases);
+  void list_mirror_snapshots(const std::string& volume, const Uuid& replica,
+                             std::function<void(Result<std::optional<std::vector<Uuid>>>)> listed);
   Outcome cancel_mirror_carry(const std::string& volume);
   // Its volumes and replicas are not served any more.
   Outcome close_pool(const std::string& pool, bool exported);

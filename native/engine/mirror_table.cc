@@ -517,6 +517,24 @@ Outcome MirrorTable::carry_snapshot(const std::string& volume, const Uuid& snaps
   return outcome_of(refusal);
 }
 
+void MirrorTable::list_snapshots(const std::string& volume, const Uuid& replica, Listed listed) {
+  const Result<Entry*> entry = find(volume);
+  if (!entry.ok()) return listed(entry.error());
+  mirror::CarryRefusal refusal = mirror::CarryRefusal::not_serving;
+  const auto on_listed = [listed](Result<std::optional<std::vector<mirror::SnapshotEntry>>> found) {
+    if (!found.ok()) return listed(found.error());
+    if (!found->has_value()) return listed(std::optional<std::vector<Uuid>>());
+    std::vector<Uuid> uuids;
+    for (const mirror::SnapshotEntry& one : **found) uuids.push_back(one.uuid);
+    listed(std::optional(std::move(uuids)));
+  };
+  if ((*entry)->driver != nullptr) {
+    run_on(*(*entry)->home, [&] { refusal = (*entry)->driver->list_snapshots(replica, on_listed); });
+  }
+  const Outcome begun = outcome_of(refusal);
+  if (!begun.ok()) listed(begun.error());
+}
+
 Outcome MirrorTable::cancel_carry(const std::string& volume) {
   TRY(Entry* const entry, find(volume));
   if (entry->driver != nullptr) run_on(*entry->home, [&] { entry->driver->cancel_carry(); });

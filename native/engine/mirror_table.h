@@ -76,6 +76,11 @@ class MirrorTable {
   // (the members), permission_denied (one of the two is not in sync).
   Outcome carry_snapshot(const std::string& volume, const Uuid& snapshot, const Uuid& from, const Uuid& to,
                          std::vector<Uuid> bases);
+  // What a member in sync says that it has, the oldest first; nothing: it cannot say. `listed` once, on any
+  // thread, possibly from inside. Errc: as of carry_snapshot(), and io_error (the member was lost, or cannot
+  // say).
+  using Listed = std::function<void(Result<std::optional<std::vector<Uuid>>>)>;
+  void list_snapshots(const std::string& volume, const Uuid& replica, Listed listed);
   // No error if none is carried.
   Outcome cancel_carry(const std::string& volume);
 

@@ -28,7 +28,12 @@ const retryMaxMs = 60_000;
 export interface NodeSnapshotsOptions {
   readonly engine: Pick<
     MirrorEngine,
-    'mirrorInfo' | 'snapshotMirror' | 'deleteMirrorSnapshot' | 'carryMirrorSnapshot' | 'cancelMirrorCarry'
+    | 'mirrorInfo'
+    | 'snapshotMirror'
+    | 'deleteMirrorSnapshot'
+    | 'carryMirrorSnapshot'
+    | 'memberSnapshots'
+    | 'cancelMirrorCarry'
   >;
   readonly store: Store;
   /** A head of the volume serves here. */

@@ -2,6 +2,9 @@
 // that has them, in the background: one at a time, the oldest first, to members in sync alone. What is noted
 // before: that a member may have it. So a deletion asks that member, too, whatever became of the carrying.
 //
+// Who has it is asked whenever the record of the volume has changed, as one that was away may have come back
+// without what it had: with another disk, or an old copy. What is noted of members in sync is what they say.
+//
 // A volume is looked at when its record has changed (a member is in sync again), when a snapshot was taken or
 // deleted, and after a failure, ever later; not while nothing happens.
 import { type Clock, pause } from '../base/clock.js';
@@ -22,7 +25,10 @@ const retryFirstMs = 1_000;
 const retryMaxMs = 60_000;
 
 export interface CarryingOptions {
-  readonly engine: Pick<MirrorsEngine, 'mirrorInfo' | 'carryMirrorSnapshot' | 'cancelMirrorCarry'>;
+  readonly engine: Pick<
+    MirrorsEngine,
+    'mirrorInfo' | 'memberSnapshots' | 'carryMirrorSnapshot' | 'cancelMirrorCarry'
+  >;
   readonly records: SnapshotRecords;
   readonly log: Log;
   readonly clock: Clock;
@@ -40,6 +46,8 @@ interface Watched {
   /** Who works on its snapshots, and wants nothing to be carried meanwhile. */
   holders: number;
   failures: number;
+  /** Revision of the record with which members were asked what they have. */
+  asked: bigint | undefined;
   /** Ends the time until the next attempt. */
   waiting: AbortController;
   /** Why a snapshot does not get to a member, by both UUIDs. */
@@ -100,7 +108,7 @@ export class SnapshotCarrying {
     const found = this.#watched.get(volume);
     if (found !== undefined) return found;
     const made: Watched = {
-      ...{ working: undefined, isChanged: false, holders: 0, failures: 0 },
+      ...{ working: undefined, isChanged: false, holders: 0, failures: 0, asked: undefined },
       ...{ waiting: new AbortController(), troubles: new Map() },
     };
     this.#watched.set(volume, made);
@@ -149,6 +157,11 @@ export class SnapshotCarrying {
         const snapshots = await this.#options.records.list(volume);
         if (!snapshots.some(({ snapshot }) => snapshot.state === 'complete')) return true;
         const info = await this.#options.engine.mirrorInfo(volume);
+        if (info.state === 'serving' && watched.asked !== info.record.revision) {
+          await this.#ask(volume, snapshots, info);
+          watched.asked = info.record.revision;
+          continue;
+        }
         this.#forgetTroubles(watched, this.#jobs(volume, snapshots, info));
         const job = this.#jobs(volume, snapshots, info).find((one) => !failed.has(keyOf(one)));
         if (job === undefined) return failed.size === 0;
@@ -171,6 +184,35 @@ export class SnapshotCarrying {
     const isUnknown = snapshots.every(({ name }) => name !== baseSnapshotName);
     if (isUnknown && this.#options.isClone?.(volume) === true) return [];
     return jobsOf(snapshots, info);
+  }
+
+  /** Notes of members in sync what they say that they have. */
+  async #ask(volume: string, snapshots: readonly NamedSnapshot[], info: MirrorInfo): Promise<void> {
+    const { engine, records, log, memberName } = this.#options;
+    const had = new Map<string, ReadonlySet<string>>();
+    for (const member of inSyncOf(info)) {
+      const said = await engine.memberSnapshots(volume, member);
+      if (said !== undefined) had.set(member, new Set(said));
+    }
+    for (const { name, snapshot } of snapshots) {
+      // Who has what a clone began with is said by disks, in a cluster.
+      if (snapshot.state !== 'complete' || name === baseSnapshotName) continue;
+      const { uuid, members, carrying } = snapshot;
+      const has = [...had].flatMap(([member, uuids]) => (uuids.has(uuid) ? [member] : []));
+      const lost = members.filter((member) => had.get(member)?.has(uuid) === false);
+      const found = has.filter((member) => !members.includes(member));
+      if (lost.length === 0 && found.length === 0) continue;
+      for (const member of lost) {
+        const who = memberName(volume, member);
+        const text = `volume '${volume}': ${who} does not have snapshot '${name}' any more`;
+        log.warn({ room: 'mirrors', volume, snapshot: name }, text);
+      }
+      await records.put(volume, name, {
+        ...snapshot,
+        members: [...members.filter((member) => !lost.includes(member)), ...found],
+        carrying: carrying.filter((member) => !found.includes(member)),
+      });
+    }
   }
 
   /** Why it was not; undefined: the member has it. */
@@ -222,9 +264,13 @@ export class SnapshotCarrying {
   }
 }
 
+function inSyncOf({ record }: Pick<MirrorInfo, 'record'>): readonly string[] {
+  return realMembers(record).flatMap(({ uuid, inSync }) => (inSync ? [uuid] : []));
+}
+
 /** What members in sync lack that another one in sync has, in the order in which it is to be carried. */
 function jobsOf(snapshots: readonly NamedSnapshot[], { record }: MirrorInfo): readonly Job[] {
-  const inSync = realMembers(record).flatMap(({ uuid, inSync: is }) => (is ? [uuid] : []));
+  const inSync = inSyncOf({ record });
   const base = snapshots.find(({ name }) => name === baseSnapshotName);
   const bases = base?.snapshot.members ?? [];
   return snapshots.flatMap((named) => {

@@ -356,6 +356,7 @@ export interface NativeBinding {
     to: string,
     bases: readonly string[],
   ): void;
+  mirrorMemberSnapshots(engine: number, op: number, volume: string, replica: string): void;
   mirrorCancelCarry(engine: number, op: number, volume: string): void;
   mirrorSetResyncRate(engine: number, op: number, volume: string, bytesPerSecond: bigint): void;
   mirrorStartVerify(engine: number, op: number, volume: string): void;
@@ -389,6 +390,7 @@ export interface NativeBinding {
 
 /** What an operation's event carries when it succeeded. */
 export interface NativeResults {
+  snapshotUuids: readonly string[] | undefined;
   readonly volume: VolumeInfo & { readonly stats: NativeVolumeStats };
   readonly pool: PoolInfo;
   readonly poolCheck: PoolCheckReport;

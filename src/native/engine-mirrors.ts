@@ -151,6 +151,16 @@ export abstract class EngineMirrors extends EnginePools implements MirrorEngine 
     );
   }
 
+  async memberSnapshots(volume: string, replica: string): Promise<readonly string[] | undefined> {
+    checkText(volume, 'volume', 255);
+    const member = checkReplicaUuid(replica);
+    const engine = this.useEngine();
+    return operate<NativeResults['snapshotUuids']>(
+      (op) => binding.mirrorMemberSnapshots(engine, op, volume, member),
+      carryFailure(volume),
+    );
+  }
+
   async cancelMirrorCarry(volume: string): Promise<void> {
     checkText(volume, 'volume', 255);
     const engine = this.useEngine();

@@ -288,6 +288,12 @@ export interface MirrorEngine {
     to: string,
     bases: readonly string[],
   ): Promise<void>;
+  /**
+   * UUIDs of the snapshots that a member in sync has, as it says itself now, the oldest first; undefined: it
+   * cannot say, as it is no volume of a pool, or of an older version. MirrorConflictError: one is being
+   * carried, or it is not in sync.
+   */
+  memberSnapshots(volume: string, replica: string): Promise<readonly string[] | undefined>;
   /** No error if none is carried. */
   cancelMirrorCarry(volume: string): Promise<void>;
   /**

@@ -190,6 +190,10 @@ export class FakeEngine extends FakePools implements EnginePort {
     this.mirrors.carry(volume, uuid, from, to);
   }
 
+  async memberSnapshots(volume: string, replica: string): Promise<readonly string[] | undefined> {
+    return this.mirrors.listSnapshots(volume, replica);
+  }
+
   async cancelMirrorCarry(volume: string): Promise<void> {
     this.mirrors.cancelCarry(volume);
   }

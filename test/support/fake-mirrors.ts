@@ -184,6 +184,19 @@ export class FakeMirrors {
     head.snapshotRemoval = { uuid, running: false, members };
   }
 
+  /** UUIDs of replicas, in the order in which they were asked what they have. */
+  readonly listed: string[] = [];
+  /** UUIDs of replicas that cannot say what they have. */
+  readonly mute = new Set<string>();
+
+  listSnapshots(volume: string, replica: string): readonly string[] | undefined {
+    const found = this.head(volume).record.members.find(({ uuid }) => uuid === replica);
+    if (found?.inSync !== true) throw new Error(`${replica} is not in sync`);
+    this.listed.push(replica);
+    if (this.mute.has(replica)) return undefined;
+    return [...(this.taken.get(replica) ?? [])];
+  }
+
   /** Why nothing is carried. */
   carryTrouble: string | undefined;
   /** What is begun to be carried does not end before endCarry(). */

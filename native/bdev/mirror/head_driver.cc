@@ -266,6 +266,16 @@ CarryRefusal HeadDriver::carry_snapshot(const Uuid& snapshot, const Uuid& from, 
   return CarryRefusal::none;
 }
 
+CarryRefusal HeadDriver::list_snapshots(const Uuid& replica, SnapshotsListed listed) {
+  BALLAST_ASSERT_ON_REACTOR(reactor_);
+  if (head_.state() != HeadState::serving) return CarryRefusal::not_serving;
+  if (carrier_ != nullptr && carrier_->is_running()) return CarryRefusal::busy;
+  const auto place = place_in_sync(replica);
+  if (!place) return CarryRefusal::away;
+  mirror::list_snapshots(replica, ask_of(*place), std::move(listed));
+  return CarryRefusal::none;
+}
+
 void HeadDriver::cancel_carry() {
   BALLAST_ASSERT_ON_REACTOR(reactor_);
   if (carrier_ != nullptr) carrier_->cancel();

@@ -26,6 +26,7 @@
 #include "bdev/mirror/head.h"
 #include "bdev/mirror/member_link.h"
 #include "bdev/mirror/snapshot_carrier.h"
+#include "bdev/mirror/snapshot_listing.h"
 #include "reactor/reactor.h"
 
 namespace ballast::bdev::mirror {
@@ -87,6 +88,9 @@ class HeadDriver final : private HeadAccess {
   CarryRefusal carry_snapshot(const Uuid& snapshot, const Uuid& from, const Uuid& to,
                               std::vector<Uuid> bases);
   void cancel_carry();
+  // What a member in sync says that it has; `listed` on this reactor, once, if it was not refused: `busy`
+  // while one is carried.
+  CarryRefusal list_snapshots(const Uuid& replica, SnapshotsListed listed);
 
   // --- what is known ---
   const CarryReport& carry_report() const;  // of the last one

@@ -61,6 +61,30 @@ TEST_F(HeadCarry, is_not_put_above_one_of_another_size) {
   EXPECT_EQ(report().moved_bytes, 3 * k_block_bytes);
 }
 
+TEST_F(HeadCarry, a_member_says_what_it_has) {
+  begin();
+  for (const uint32_t number : {1, 2, 3}) snapshots(1)[uuid_of(number)] = content({number}, 1);
+  std::optional<Result<std::optional<std::vector<SnapshotEntry>>>> said;
+  const auto ask = [&](const Uuid& of) {
+    CarryRefusal refusal{};
+    said.reset();
+    rig->world.on(rig->home, [&] {
+      refusal = rig->driver->list_snapshots(of, [&](auto found) { said = std::move(found); });
+    });
+    return refusal;
+  };
+  ASSERT_EQ(ask(member(1)), CarryRefusal::none);
+  ASSERT_TRUE(rig->wait_for([&] { return said.has_value(); }));
+  ASSERT_TRUE(said->ok()) << said->error().text;
+  ASSERT_TRUE((*said)->has_value());
+  ASSERT_EQ((**said)->size(), 3u);
+  for (const uint32_t number : {1, 2, 3}) EXPECT_EQ((***said)[number - 1].uuid, uuid_of(number));
+  ASSERT_EQ(ask(member(0)), CarryRefusal::none);
+  ASSERT_TRUE(rig->wait_for([&] { return said.has_value(); }));
+  EXPECT_TRUE(said->ok() && (*said)->has_value() && (**said)->empty());
+  EXPECT_EQ(ask(uuid_of(9)), CarryRefusal::away);
+}
+
 TEST_F(HeadCarry, moves_what_differs_from_the_next_older_one_that_both_have) {
   begin();
   snapshots(0)[uuid_of(1)] = content({0, 5, 700}, 1);

@@ -349,6 +349,11 @@ export class SimEngine implements AgentEngine {
     this.#head(volume).snapshots.cancelCarry();
   }
 
+  async memberSnapshots(volume: string, replica: string): Promise<readonly string[]> {
+    await this.#pass();
+    return this.#head(volume).snapshots.list(replica);
+  }
+
   async growMirror(volume: string, sizeBytes: bigint): Promise<void> {
     await this.#pass();
     this.#head(volume).grow(sizeBytes);

@@ -68,6 +68,14 @@ export class SimHeadSnapshots {
     this.#carry = { snapshot, from, to, state: 'running', ...bytes };
   }
 
+  list(uuid: string): readonly string[] {
+    this.#serves();
+    const member = realMembers(this.#options.record()).find((one) => one.uuid === uuid);
+    const replica = this.#options.use(uuid);
+    if (member?.inSync !== true || replica === undefined) throw conflict(`${uuid} is not in sync`);
+    return [...replica.snapshots.keys()];
+  }
+
   cancelCarry(): void {
     if (this.#carry?.state === 'running') this.#carry = { ...this.#carry, state: 'cancelled' };
   }

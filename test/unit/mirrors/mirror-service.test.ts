@@ -505,6 +505,41 @@ describe('snapshots of a mirrored volume', () => {
     expect(mirrors.carried).toHaveLength(2);
   });
 
+  it('are asked for of members that were away, and carried again to one that has lost them', async () => {
+    await bothInSync();
+    const { mirrors } = world.engine;
+    for (const name of ['monday', 'tuesday']) await world.service.snapshot('db', name);
+    await vi.waitFor(() => expect(mirrors.listed).toContain(uuid('b')));
+    const [a] = mirrors.head('db').record.members.map((member) => member.uuid);
+    const [monday, tuesday] = (await world.service.snapshots('db')).map((one) => one.uuid);
+    // It keeps its name, and comes back with an old copy of its disk.
+    mirrors.taken.set(uuid('b'), new Set([monday ?? '']));
+    mirrors.holdsCarries = true;
+    await secondInSync();
+    await vi.waitFor(() => expect(mirrors.carried).toEqual([`${tuesday} ${a} ${uuid('b')}`]));
+    expect(await holders()).toEqual([[a, uuid('b')], [a]]);
+    expect(await states()).toEqual(['monday complete', 'tuesday degraded']);
+    mirrors.holdsCarries = false;
+    mirrors.endCarry('db');
+    await vi.waitFor(async () => expect(await states()).toEqual(['monday complete', 'tuesday complete']));
+    expect(world.lines.join('')).toContain("does not have snapshot 'tuesday' any more");
+    await world.service.close();
+  });
+
+  it('stay those of a member that cannot say what it has', async () => {
+    await bothInSync();
+    const { mirrors } = world.engine;
+    mirrors.mute.add(uuid('b'));
+    await world.service.snapshot('db', 'monday');
+    mirrors.taken.delete(uuid('b'));
+    mirrors.listed.length = 0;
+    await secondInSync();
+    await vi.waitFor(() => expect(mirrors.listed).toContain(uuid('b')));
+    await world.service.close();
+    expect(await states()).toEqual(['monday complete']);
+    expect(mirrors.carried).toEqual([]);
+  });
+
   it('say why they are not carried, and are when they can be', { timeout: 15_000 }, async () => {
     await world.start(two);
     const { mirrors } = world.engine;
