@@ -240,7 +240,10 @@ void SimulatedReplica::note_allocation(const ReplicaAction& action) {
   const uint64_t unit_blocks = bdev::k_allocation_unit_bytes / identity_.block_size_bytes;
   for (uint64_t unit = 0; unit * unit_blocks < action.blocks_count; ++unit) {
     bool is_taken = unit / k_taken_together % k_taken_too_one_in == 0;
-    for (uint64_t i = 0; i < unit_blocks; ++i) is_taken |= data[action.lba + unit * unit_blocks + i] != 0;
+    // The last unit of a volume that became larger may be in part behind the end of the disk.
+    const uint64_t first = action.lba + unit * unit_blocks;
+    const uint64_t end = std::min<uint64_t>(first + unit_blocks, data.size());
+    for (uint64_t lba = first; lba < end; ++lba) is_taken |= data[lba] != 0;
     if (is_taken) out[unit / 8] = static_cast<uint8_t>(out[unit / 8] | 1u << unit % 8);
   }
 }
