@@ -25,13 +25,40 @@ ChainRegion* ChainIndex::region_of(uint64_t slot) {
 }
 
 bool ChainIndex::is_current(uint32_t head, const ChainRegion& region) const {
-  if (layers_.empty() || layers_.back() != head) return false;
-  const uint32_t below = layers_.size() > 1 ? layers_[layers_.size() - 2] : 0;
+  if (layers_.empty() || layers_.back().layer != head) return false;
+  const uint32_t below = layers_.size() > 1 ? layers_[layers_.size() - 2].rank : 0;
   return region.is_dense || region.newest >= below || planted(Planted::chain_not_extended);
 }
 
-bool ChainIndex::knows(uint32_t layer) const {
-  return std::binary_search(layers_.begin(), layers_.end(), layer);
+uint32_t ChainIndex::rank_of(uint32_t layer) const {
+  const auto found = std::ranges::lower_bound(by_number_, layer, {}, &Ranked::layer);
+  return found != by_number_.end() && found->layer == layer ? found->rank : 0;
+}
+
+uint32_t ChainIndex::layer_of(uint32_t rank) const {
+  const auto found = std::ranges::lower_bound(layers_, rank, {}, &Ranked::rank);
+  return found != layers_.end() && found->rank == rank ? found->layer : 0;
+}
+
+std::vector<ChainIndex::Ranked>::iterator ChainIndex::at_rank(uint32_t rank) {
+  return std::ranges::lower_bound(layers_, rank, {}, &Ranked::rank);
+}
+
+// Of those that are merged away ranks are not given again.
+void ChainIndex::append(const Layers& above) {
+  const size_t before = layers_bytes();
+  uint32_t rank = layers_.empty() ? 0 : layers_.back().rank;
+  for (size_t i = above.size(); i-- > 0;) layers_.push_back({above[i], ++rank});
+  by_number_ = layers_;
+  std::ranges::sort(by_number_, {}, &Ranked::layer);
+  all_.bytes_ += layers_bytes() - before;
+}
+
+void ChainIndex::erase_layers(std::vector<Ranked>::iterator first, std::vector<Ranked>::iterator last) {
+  std::erase_if(by_number_, [&](const Ranked& one) {
+    return first != last && one.rank >= first->rank && one.rank <= std::prev(last)->rank;
+  });
+  layers_.erase(first, last);
 }
 
 std::optional<ChainIndex::Layers> ChainIndex::known(uint32_t head, uint64_t slot) {
@@ -45,7 +72,9 @@ std::optional<ChainIndex::Layers> ChainIndex::known(uint32_t head, uint64_t slot
   Layers found;
   auto holder = std::lower_bound(region->holders.begin(), region->holders.end(),
                                  ChainRegion::Holder{offset, UINT32_MAX});
-  for (; holder != region->holders.end() && holder->slot == offset; ++holder) found.push_back(holder->layer);
+  for (; holder != region->holders.end() && holder->slot == offset; ++holder) {
+    if (const uint32_t layer = layer_of(holder->rank)) found.push_back(layer);  // else it was merged
+  }
   if (layers_.size() > found.size()) earn(2 * (layers_.size() - found.size()));
   return found;
 }
@@ -82,8 +111,11 @@ void ChainIndex::hide(uint64_t slot, std::span<const uint32_t> layers) {
   const auto begin = std::lower_bound(region->holders.begin(), region->holders.end(),
                                       ChainRegion::Holder{offset, UINT32_MAX});
   const auto end = std::find_if_not(begin, region->holders.end(), is_of_slot);
+  std::vector<uint32_t> ranks;
+  for (const uint32_t layer : layers) ranks.push_back(rank_of(layer));
+  std::ranges::sort(ranks);
   const auto kept = std::remove_if(begin, end, [&](const ChainRegion::Holder& holder) {
-    return std::binary_search(layers.begin(), layers.end(), holder.layer, std::greater<>());
+    return std::ranges::binary_search(ranks, holder.rank);
   });
   region->holders.erase(kept, end);
 }
@@ -92,7 +124,7 @@ void ChainIndex::hide(uint64_t slot, std::span<const uint32_t> layers) {
 
 // False: not now, or it cannot be read.
 Task<bool> ChainIndex::bring_up(uint32_t head, uint64_t slot) {
-  if (layers_.empty() || layers_.back() != head) {
+  if (layers_.empty() || layers_.back().layer != head) {
     const bool is_loaded = co_await load_layers(head);
     if (!is_loaded) co_return false;
   }
@@ -125,24 +157,23 @@ Task<bool> ChainIndex::load_layers(uint32_t head) {
     const uint64_t changes = all_.store_.layers_changes();
     Layers above;
     uint32_t layer = head;
-    const uint32_t joint = layers_.empty() ? 0 : layers_.back();
+    const uint32_t joint = layers_.empty() ? 0 : layers_.back().layer;
     while (layer != 0 && layer != joint) {
-      if (above.size() * sizeof(uint32_t) > all_.options_.bytes_max / 2) co_return false;
+      // One that goes in a circle ends here, too.
+      if (above.size() * 2 * sizeof(Ranked) > all_.options_.bytes_max / 2) co_return false;
       above.push_back(layer);
       const Key key = Key::of(KeyType::layer, layer);
       const auto found = co_await all_.store_.seek(key);
       LayerValue value;
       if (!found.ok() || !found->has_value() || (*found)->key != key) break;
-      if (!decode_value((*found)->value, value) || value.parent >= layer) break;
+      if (!decode_value((*found)->value, value)) break;
       layer = value.parent;
       if (++seeks_count_ % k_seeks_per_turn == 0) co_await give_way();
     }
     if (changes != all_.store_.layers_changes()) continue;
     if (layer != 0 && layer != joint) co_return false;
     if (layer == 0) clear();
-    const size_t before = layers_.capacity();
-    layers_.insert(layers_.end(), above.rbegin(), above.rend());
-    all_.bytes_ += (layers_.capacity() - before) * sizeof(uint32_t);
+    append(above);
     if (layers_.size() == above.size()) all_.chains_.push_back(this);
     co_return true;
   }
@@ -174,27 +205,27 @@ void ChainIndex::begin_building(uint64_t slot) {
 // Of the layers above `above` and below the head.
 Task<bool> ChainIndex::scan(uint32_t above, uint64_t slot) {
   const uint64_t clears_count = clears_count_;
-  for (uint32_t layer = above;;) {
-    const auto next = std::upper_bound(layers_.begin(), layers_.end(), layer);
+  for (uint32_t rank = above;;) {
+    const auto next = at_rank(rank + 1);
     if (next == layers_.end() || next + 1 == layers_.end()) co_return true;
-    layer = *next;
-    const bool is_scanned = co_await scan_layer(layer, slot);
+    rank = next->rank;
+    const bool is_scanned = co_await scan_layer(*next, slot);
     if (!is_scanned || clears_count != clears_count_) co_return false;
     if (building_->holders.size() > holders_max()) co_return true;  // dense
   }
 }
 
-Task<bool> ChainIndex::scan_layer(uint32_t layer, uint64_t slot) {
+Task<bool> ChainIndex::scan_layer(Ranked of, uint64_t slot) {
   const uint64_t clears_count = clears_count_;
   for (uint64_t next = building_->begin; next < building_->end;) {
-    const Key key = slot_key(layer, next);
+    const Key key = slot_key(of.layer, next);
     const auto found = co_await all_.store_.seek(key);
     if (!found.ok() || clears_count != clears_count_) co_return false;
     const bool is_held = found->has_value() && (*found)->key.high == key.high;
     if (!is_held || (*found)->key.low >= building_->end) co_return true;
     const uint64_t held = (*found)->key.low;
     if (held >= building_->begin) {
-      building_->holders.push_back({static_cast<uint32_t>(held - building_->begin), layer});
+      building_->holders.push_back({static_cast<uint32_t>(held - building_->begin), of.rank});
     }
     next = held + 1;
     if (++seeks_count_ % k_seeks_per_turn == 0) co_await give_way();
@@ -234,7 +265,7 @@ bool ChainIndex::keep_built() {
     all_.bytes_ -= place->bytes();
   }
   ChainRegion& region = *place;
-  region.newest = layers_[layers_.size() - 2];
+  region.newest = layers_[layers_.size() - 2].rank;
   region.is_dense = built.holders.size() > most;
   if (region.is_dense) {
     built.holders.clear();
@@ -260,8 +291,9 @@ void ChainIndex::erase(ChainRegion& region) {
 void ChainIndex::clear() {
   ++clears_count_;
   while (!regions_.empty()) erase(*regions_.begin()->second);
-  all_.bytes_ -= layers_.capacity() * sizeof(uint32_t);
-  layers_ = Layers();  // without its memory
+  all_.bytes_ -= layers_bytes();
+  layers_ = std::vector<Ranked>();  // without its memory
+  by_number_ = std::vector<Ranked>();
   std::erase(all_.chains_, this);
 }
 
@@ -269,30 +301,29 @@ void ChainIndex::clear() {
 
 // A layer between was merged into this one, and is gone.
 void ChainIndex::layer_put(uint32_t layer, uint32_t parent) {
-  const auto place = std::lower_bound(layers_.begin(), layers_.end(), layer);
-  if (place == layers_.end() || *place != layer) return;
-  if ((place == layers_.begin() ? 0 : *std::prev(place)) == parent) return;
-  if (parent == 0) {
-    layers_.erase(layers_.begin(), place);
-    return;
-  }
-  const auto below = std::lower_bound(layers_.begin(), place, parent);
-  if (below == place || *below != parent) return clear();
-  layers_.erase(below + 1, place);
+  const uint32_t rank = rank_of(layer), rank_below = rank_of(parent);
+  if (rank == 0) return;
+  const auto place = at_rank(rank);
+  if ((place == layers_.begin() ? 0 : std::prev(place)->layer) == parent) return;
+  if (parent == 0) return erase_layers(layers_.begin(), place);
+  // Or another one has come between: one that is received.
+  if (rank_below == 0 || rank_below > rank) return clear();
+  erase_layers(at_rank(rank_below) + 1, place);
 }
 
 void ChainIndex::slot_merged(const SlotMerge& merge) {
-  if (!knows(merge.to) || planted(Planted::chain_not_told)) return;
+  const uint32_t rank = rank_of(merge.to);
+  if (rank == 0 || planted(Planted::chain_not_told)) return;
   if (building_ && merge.slot >= building_->begin && merge.slot < building_->end) {
-    building_->holders.push_back({static_cast<uint32_t>(merge.slot - building_->begin), merge.to});
+    building_->holders.push_back({static_cast<uint32_t>(merge.slot - building_->begin), rank});
   }
   ChainRegion* const region = region_of(merge.slot);
-  if (region == nullptr || region->is_dense || merge.to > region->newest) return;
-  const ChainRegion::Holder holder{static_cast<uint32_t>(merge.slot - region->begin), merge.to};
+  if (region == nullptr || region->is_dense || rank > region->newest) return;
+  const ChainRegion::Holder holder{static_cast<uint32_t>(merge.slot - region->begin), rank};
   const auto place = std::lower_bound(region->holders.begin(), region->holders.end(), holder);
   if (place != region->holders.end() && *place == holder) return;
   // The one that it was merged from comes next, if it was known to hold blocks that are seen.
-  if (place != region->holders.end() && place->slot == holder.slot && place->layer == merge.from) {
+  if (place != region->holders.end() && place->slot == holder.slot && place->rank == rank_of(merge.from)) {
     *place = holder;
     return;
   }
@@ -308,7 +339,7 @@ void ChainIndexes::layer_put(uint32_t layer, uint32_t parent) {
 
 void ChainIndexes::layer_removed(uint32_t layer) {
   for (size_t i = chains_.size(); i-- > 0;) {
-    if (chains_[i]->knows(layer)) chains_[i]->clear();
+    if (chains_[i]->rank_of(layer) != 0) chains_[i]->clear();
   }
 }
 

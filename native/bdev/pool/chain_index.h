@@ -21,7 +21,7 @@ class ChainIndex;
 struct ChainOptions {
   // Layers that are asked one by one before an index is made: most chains are shorter.
   uint32_t layers_asked = 16;
-  // Of all indexes of a pool: the layers at 4 bytes each and what they hold of slots at 8.
+  // Of all indexes of a pool: the layers at 16 bytes each and what they hold of slots at 8.
   size_t bytes_max = size_t{16} << 20;
   // A region begins with so many slots: 64 GiB of 1 MiB extents. It is halved while too much is held in it,
   // down to the second.
@@ -35,11 +35,10 @@ struct ChainOptions {
 struct ChainRegion {
   struct Holder {
     uint32_t slot = 0;  // from `begin`
-    uint32_t layer = 0;
-    // Slot by slot, in each the nearest layer first: a layer has a higher number than its parent. Of chains
-    // where that is not so, with a snapshot that was received later than what is above it, there is no index.
+    uint32_t rank = 0;  // of the layer
+    // Slot by slot, in each the nearest layer first.
     friend bool operator<(const Holder& a, const Holder& b) {
-      return a.slot != b.slot ? a.slot < b.slot : a.layer > b.layer;
+      return a.slot != b.slot ? a.slot < b.slot : a.rank > b.rank;
     }
     bool operator==(const Holder&) const = default;
   };
@@ -49,7 +48,7 @@ struct ChainRegion {
   ChainIndex& of;
   const uint64_t begin;
   const uint64_t end;
-  uint32_t newest = 0;    // what younger layers hold is not in it
+  uint32_t newest = 0;    // rank: what layers above hold is not in it
   bool is_dense = false;  // so many layers hold something that asking them all is as good
   std::vector<Holder> holders;
   ListNode node;
@@ -112,14 +111,26 @@ class ChainIndex {
     uint64_t end = 0;
     std::vector<ChainRegion::Holder> holders;
   };
+  // A layer has a higher rank than its parent. Its number says nothing of that: a snapshot that was received
+  // may have a higher one than what is above it.
+  struct Ranked {
+    uint32_t layer = 0;
+    uint32_t rank = 0;
+  };
 
   ChainRegion* region_of(uint64_t slot);
   bool is_current(uint32_t head, const ChainRegion& region) const;
-  bool knows(uint32_t layer) const;
+  // 0: it is not known.
+  uint32_t rank_of(uint32_t layer) const;
+  uint32_t layer_of(uint32_t rank) const;
+  std::vector<Ranked>::iterator at_rank(uint32_t rank);
+  void append(const Layers& above);
+  void erase_layers(std::vector<Ranked>::iterator first, std::vector<Ranked>::iterator last);
+  size_t layers_bytes() const { return (layers_.capacity() + by_number_.capacity()) * sizeof(Ranked); }
   Task<bool> bring_up(uint32_t head, uint64_t slot);
   Task<bool> load_layers(uint32_t head);
   Task<bool> scan(uint32_t above, uint64_t slot);
-  Task<bool> scan_layer(uint32_t layer, uint64_t slot);
+  Task<bool> scan_layer(Ranked of, uint64_t slot);
   void narrow(uint64_t slot);
   Task<bool> give_way();
   size_t holders_max() const { return 4 * layers_.size() + all_.options_.holders_max; }
@@ -133,7 +144,8 @@ class ChainIndex {
   void slot_merged(const SlotMerge& merge);
 
   ChainIndexes& all_;
-  Layers layers_;                                             // from the first to the head
+  std::vector<Ranked> layers_;                                // from the first to the head
+  std::vector<Ranked> by_number_;                             // the same, by the numbers of layers
   std::map<uint64_t, std::unique_ptr<ChainRegion>> regions_;  // by `begin`; they do not overlap
   uint64_t clears_count_ = 0;
   // One at a time.

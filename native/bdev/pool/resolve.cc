@@ -1,5 +1,7 @@
 #include "bdev/pool/resolve.h"
 
+#include <algorithm>
+
 #include "bdev/pool/planted.h"
 
 namespace ballast::bdev::pool {
@@ -41,7 +43,8 @@ class Resolver {
   const uint64_t slot_;
   BlockMask all_, known_, known_below_;
   uint32_t asked_count_ = 0;
-  bool is_indexed_ = false;  // who is asked now was named by the index
+  std::vector<uint32_t> asked_;  // before the index
+  bool is_indexed_ = false;      // who is asked now was named by the index
   ResolvedSlot resolved_;
   std::vector<uint32_t> useless_;
 };
@@ -54,8 +57,9 @@ Task<Errc> Resolver::run(ChainIndex* index) {
     const Errc asked = co_await ask(head_layer_);
     if (asked != Errc::ok) co_return asked;
   } else {
-    const Result<uint32_t> next =
-        co_await walk(head_layer_, index != nullptr ? 1 + index->layers_asked() : k_depth_max);
+    const uint32_t asked_max = index != nullptr ? 1 + index->layers_asked() : 0;
+    asked_.reserve(asked_max);
+    const Result<uint32_t> next = co_await walk(head_layer_, index != nullptr ? asked_max : k_depth_max);
     if (!next.ok()) co_return next.errc();
     from = *next;
     if (from == 0) co_return Errc::ok;
@@ -69,7 +73,7 @@ Task<Errc> Resolver::run(ChainIndex* index) {
   }
   is_indexed_ = true;
   for (size_t i = 0; i < layers->size() && known_ != all_; ++i) {
-    if ((*layers)[i] > from) continue;  // asked already
+    if (std::ranges::find(asked_, (*layers)[i]) != asked_.end()) continue;
     const Errc asked = co_await ask((*layers)[i]);
     if (asked != Errc::ok) co_return asked;
   }
@@ -103,6 +107,7 @@ Task<Errc> Resolver::ask(uint32_t layer) {
 // False if what the layer holds is not a slot.
 bool Resolver::add(uint32_t layer, const std::optional<TreeEntry>& found) {
   ++asked_count_;
+  if (asked_.size() < asked_.capacity()) asked_.push_back(layer);
   Slot held;
   const bool is_held = found.has_value() && found->key == slot_key(layer, slot_);
   if (is_held && !decode(found->value, held)) return false;

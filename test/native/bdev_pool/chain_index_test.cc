@@ -122,6 +122,27 @@ class PoolChainIndex : public StoreFixture {
     between(commit, prng().below(k_slots));
   }
 
+  // A layer that is younger than those above it comes below the one at this place, as one that is received.
+  template <typename Between>
+  void receive(size_t at, Between between) {
+    const uint32_t made = next_layer_++;
+    TestCommit commit;
+    for (const auto& put : {put_of(made, at == 0 ? 0 : layers_[at - 1]), put_of(layers_[at], made)}) {
+      commit.put(put.first, bytes_of(put.second));
+    }
+    layers_.insert(layers_.begin() + static_cast<ptrdiff_t>(at), made);
+    between(commit, prng().below(k_slots));
+  }
+  // The layer below gets all that this one has of a slot of which it has nothing.
+  template <typename Between>
+  void move_down(size_t at, uint64_t slot, Between between) {
+    if (!holds(layers_[at], slot) || holds(layers_[at - 1], slot)) return;
+    const SlotMerge merge{layers_[at], layers_[at - 1], slot};
+    TestCommit commit;
+    commit.add(RecordType::slot_merge, bytes_of(merge));
+    between(commit, slot);
+  }
+
   std::vector<uint32_t> layers_;  // from the first to the head
   uint32_t next_layer_ = 2;
   std::optional<ChainIndexes> indexes_;
@@ -154,6 +175,37 @@ TEST_F(PoolChainIndex, names_the_layers_that_hold_a_slot_and_follows_snapshots_a
   merge(1, [&](TestCommit& commit, uint64_t) { finish(commit); });
   EXPECT_EQ(index_->known(head(), 3), (ChainIndex::Layers{above, third}));
   merge(0, [&](TestCommit& commit, uint64_t) { finish(commit); });
+  EXPECT_EQ(with_index(3), without_index(3));
+}
+
+// Its number is higher than those of the layers that stand on it.
+TEST_F(PoolChainIndex, names_layers_that_were_received_in_the_order_of_the_chain) {
+  begin(1, {});
+  snapshot();
+  for (int i = 0; i < 15; ++i) snapshot();
+  change(3, 0, 8);
+  const uint32_t above = head();
+  for (int i = 0; i < 30; ++i) snapshot();
+  const auto now = [&](TestCommit& commit, uint64_t) { finish(commit); };
+  const size_t place = static_cast<size_t>(std::ranges::find(layers_, above) - layers_.begin());
+  receive(place, now);
+  const uint32_t received = layers_[place];
+  ASSERT_GT(received, above);
+  const SlotZero zero{received, 4, 8, 3};
+  TestCommit commit;
+  commit.add(RecordType::slot_zero, bytes_of(zero));
+  finish(commit);
+  EXPECT_EQ(find(3), (ChainIndex::Layers{above, received}));
+  EXPECT_EQ(with_index(3), without_index(3));
+  // What comes is known with it, and what was known is not lost by one more that is received elsewhere.
+  change(5, 0, 1);
+  const uint32_t top = head();
+  snapshot();
+  EXPECT_EQ(find(5), ChainIndex::Layers{top});
+  receive(2, now);
+  EXPECT_EQ(index_->known(head(), 3), std::nullopt);
+  EXPECT_EQ(find(3), (ChainIndex::Layers{above, received}));
+  merge(place, now);
   EXPECT_EQ(with_index(3), without_index(3));
 }
 
@@ -198,8 +250,9 @@ TEST_F(PoolChainIndex, is_bounded_and_gives_up_where_every_layer_holds_everythin
   EXPECT_EQ(indexes_->bytes(), 0u);
 }
 
-// Look-ups with an index beside those that ask every layer, while snapshots in the middle go and new ones
-// come; some are under way when a merge takes effect, with pages that have to be read (row D30).
+// Look-ups with an index beside those that ask every layer, while snapshots in the middle go, new ones come
+// and others are received; some are under way when a merge takes effect, with pages that have to be read (row
+// D30).
 TEST_F(PoolChainIndex, D30_finds_what_a_walk_through_all_layers_finds_whatever_is_deleted) {
   frames_ = 24;
   uint64_t found_count = 0;
@@ -210,7 +263,7 @@ TEST_F(PoolChainIndex, D30_finds_what_a_walk_through_all_layers_finds_whatever_i
     options.region_slots_min = choice.chance(1, 2) ? 1 : 2;
     options.region_slots_max = choice.chance(1, 2) ? 4 : 16;
     options.holders_max = static_cast<uint32_t>(choice.below(8));
-    if (choice.chance(1, 3)) options.bytes_max = 600;
+    if (choice.chance(1, 3)) options.bytes_max = 2400;
     begin(seed, options);
     const auto together = [&](TestCommit& commit, uint64_t slot) {
       const Places expected = without_index(slot);
@@ -235,7 +288,7 @@ TEST_F(PoolChainIndex, D30_finds_what_a_walk_through_all_layers_finds_whatever_i
     for (int step = 0; step < 120; ++step) {
       const uint64_t slot = prng().below(k_slots);
       const auto first = static_cast<uint16_t>(prng().below(4));
-      switch (prng().below(6)) {
+      switch (prng().below(8)) {
         case 0:
         case 1:
           if (layers_.size() > 1) change(slot, first, static_cast<uint16_t>(1 + prng().below(4)));
@@ -245,6 +298,12 @@ TEST_F(PoolChainIndex, D30_finds_what_a_walk_through_all_layers_finds_whatever_i
           break;
         case 3:
           if (layers_.size() > 6) merge(prng().below(layers_.size() - 1), together);
+          break;
+        case 4:
+          if (layers_.size() > 2 && layers_.size() < 40) receive(prng().below(layers_.size()), together);
+          break;
+        case 5:
+          if (layers_.size() > 2) move_down(1 + prng().below(layers_.size() - 2), slot, together);
           break;
         default:
           if (index_->known(head(), slot)) ++found_count;
