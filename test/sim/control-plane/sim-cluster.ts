@@ -430,7 +430,9 @@ export class SimCluster implements SimNetwork {
 
   #onFollowed({ id, host, name }: SimNode, before: VolumeRecord, volume: VolumeRecord): void {
     this.note(`${name} asks for the head of ${volume.name}`);
-    const from = this.nodes.find((node) => node.id === before.head);
+    // Not by the volume's record: after a rebuild nobody has said where it is to be.
+    const head = this.checks.mirrors.get(volume.name)?.record.head;
+    const from = this.nodes.find((node) => node.id === head);
     const isBetter = from !== undefined && this.hosts.didReachOnly(host, from.host);
     this.checks.onFollowed(before, volume, { node: id, isBetter, changedMs: this.hosts.changedMs });
   }
