@@ -74,7 +74,7 @@ class Rows : public testing::TestWithParam<Row> {};
 
 TEST_P(Rows, histories_are_linearizable_and_members_become_equal) {
   Matrix met{};
-  for (uint64_t seed = 5000; seed < 5012; ++seed) {
+  for (uint64_t seed = 5000; seed < 5048; ++seed) {
     const Report report = run({.seed = seed, .faults = GetParam().faults});
     EXPECT_TRUE(report.ok) << seed << "\n" << report.failure;
     for (size_t fault = 0; fault < met.size(); ++fault) {
