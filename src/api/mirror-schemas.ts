@@ -120,6 +120,7 @@ export const MirrorChange = Type.Object(
         ...Bytes,
         type: ['integer', 'string', 'null'],
         minimum: 1,
+        pattern: '^[1-9][0-9]{0,18}$',
         description:
           'Of copies to members, until the daemon ends; null: as fast as it goes, and slower beside I/O of ' +
           'hosts.',
