@@ -162,8 +162,9 @@ export class SnapshotCarrying {
           watched.asked = info.record.revision;
           continue;
         }
-        this.#forgetTroubles(watched, this.#jobs(volume, snapshots, info));
-        const job = this.#jobs(volume, snapshots, info).find((one) => !failed.has(keyOf(one)));
+        const jobs = this.#jobs(volume, snapshots, info);
+        this.#forgetTroubles(watched, jobs);
+        const job = jobs.find((one) => !failed.has(keyOf(one)));
         if (job === undefined) return failed.size === 0;
         if (info.state !== 'serving') return info.state === 'standby' || info.state === 'fenced';
         const trouble = await this.#carry(volume, watched, job);
