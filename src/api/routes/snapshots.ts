@@ -18,10 +18,44 @@ import {
   snapshotsOnPage,
 } from '../volume-schemas.js';
 
-export type SnapshotsSource = Pick<
-  Snapshots,
-  'list' | 'listAll' | 'get' | 'create' | 'createOne' | 'delete' | 'ranges'
->;
+type View = Parameters<typeof snapshotBody>[0];
+type Soon<T> = T | Promise<T>;
+
+/** As Snapshots of a daemon with pools, and ClusterSnapshots. */
+export interface CommonSnapshots {
+  list(volume: string): Soon<readonly View[]>;
+  listAll(wanted: {
+    readonly countMax: number;
+    readonly after?: string;
+    readonly name?: string;
+  }): Soon<{ readonly snapshots: readonly View[]; readonly next?: string }>;
+  get(volume: string, name: string): Soon<View>;
+  create(wanted: readonly { readonly volume: string; readonly name: string }[]): Promise<readonly View[]>;
+  createOne(volume: string, name: string): Promise<View>;
+  delete(volume: string, name: string): Promise<unknown>;
+}
+
+/** What the OpenAPI document says of them. */
+export interface SnapshotWords {
+  readonly ofVolume: string;
+  readonly one: string;
+  readonly take: string;
+  readonly takeSeveral: string;
+  readonly delete: string;
+  /** Of the answer to that. */
+  readonly deleted: string;
+}
+
+export type SnapshotsSource = CommonSnapshots & Pick<Snapshots, 'ranges'>;
+
+const daemonWords: SnapshotWords = {
+  ofVolume: 'The snapshots of a volume',
+  one: 'One snapshot',
+  take: 'Takes a snapshot',
+  takeSeveral: 'Takes snapshots of several volumes at one moment',
+  delete: 'Deletes a snapshot; clones of it stay',
+  deleted: 'It is gone',
+};
 
 const viewer = { access: 'viewer' } as const;
 const operator = { access: 'operator' } as const;
@@ -41,13 +75,41 @@ const Wanted = Type.Object({
 
 export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
   return (app) => {
-    app.addSchema(Snapshot);
+    commonSnapshotRoutes(snapshots, daemonWords)(app);
     app.addSchema(Extents);
+    app.get(
+      '/v1/volumes/:name/extents',
+      {
+        config: viewer,
+        schema: {
+          summary: 'What is allocated, or what differs from an older snapshot',
+          params: Name,
+          querystring: Wanted,
+          response: { 200: ref(Extents) },
+        },
+      },
+      async ({ params, query: { snapshot, since, offset, limit } }) =>
+        extentsBody(
+          await snapshots.ranges(params.name, {
+            countMax: limit === undefined ? limitDefault : Number(limit),
+            ...(snapshot !== undefined && { snapshot }),
+            ...(since !== undefined && { since }),
+            ...(offset !== undefined && { offsetBytes: BigInt(offset) }),
+          }),
+        ),
+    );
+  };
+}
+
+/** Those that a daemon with pools and a cluster have alike: who speaks to one can speak to the other. */
+export function commonSnapshotRoutes(snapshots: CommonSnapshots, words: SnapshotWords): RouteModule {
+  return (app) => {
+    app.addSchema(Snapshot);
     app.get(
       '/v1/volumes/:name/snapshots',
       {
         config: viewer,
-        schema: { summary: 'The snapshots of a volume', params: Name, response: { 200: SnapshotList } },
+        schema: { summary: words.ofVolume, params: Name, response: { 200: SnapshotList } },
       },
       async ({ params }) => ({ snapshots: (await snapshots.list(params.name)).map(snapshotBody) }),
     );
@@ -55,7 +117,7 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
       '/v1/volumes/:name/snapshots/:snapshot',
       {
         config: viewer,
-        schema: { summary: 'One snapshot', params: SnapshotBoth, response: { 200: ref(Snapshot) } },
+        schema: { summary: words.one, params: SnapshotBoth, response: { 200: ref(Snapshot) } },
       },
       async ({ params }) => snapshotBody(await snapshots.get(params.name, params.snapshot)),
     );
@@ -64,7 +126,7 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
       {
         config: operator,
         schema: {
-          summary: 'Takes a snapshot',
+          summary: words.take,
           params: Name,
           body: NewSnapshot,
           response: { 201: ref(Snapshot) },
@@ -94,7 +156,7 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
       {
         config: operator,
         schema: {
-          summary: 'Takes snapshots of several volumes at one moment',
+          summary: words.takeSeveral,
           body: NewSnapshots,
           response: { 201: SnapshotList },
         },
@@ -109,36 +171,15 @@ export function snapshotRoutes(snapshots: SnapshotsSource): RouteModule {
       {
         config: operator,
         schema: {
-          summary: 'Deletes a snapshot; clones of it stay',
+          summary: words.delete,
           params: SnapshotBoth,
-          response: { 204: Type.Null({ description: 'It is gone' }) },
+          response: { 204: Type.Null({ description: words.deleted }) },
         },
       },
       async ({ params }, reply) => {
         await snapshots.delete(params.name, params.snapshot);
         return reply.code(204).send(null);
       },
-    );
-    app.get(
-      '/v1/volumes/:name/extents',
-      {
-        config: viewer,
-        schema: {
-          summary: 'What is allocated, or what differs from an older snapshot',
-          params: Name,
-          querystring: Wanted,
-          response: { 200: ref(Extents) },
-        },
-      },
-      async ({ params, query: { snapshot, since, offset, limit } }) =>
-        extentsBody(
-          await snapshots.ranges(params.name, {
-            countMax: limit === undefined ? limitDefault : Number(limit),
-            ...(snapshot !== undefined && { snapshot }),
-            ...(since !== undefined && { since }),
-            ...(offset !== undefined && { offsetBytes: BigInt(offset) }),
-          }),
-        ),
     );
   };
 }
