@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ClusterClient } from '../../src/client/cluster-client.js';
 import { type Controller, Engine } from '../../src/native/index.js';
 import { Workspace } from '../support/ballast.js';
+import { connectHost } from '../support/cluster-host.js';
 import { snapshotsIn } from '../support/cluster-pools.js';
 import { ClusterProcesses } from '../support/cluster-processes.js';
 
@@ -30,10 +31,7 @@ afterEach(async () => {
 });
 
 async function used<T>(volume: string, work: (host: Controller) => Promise<T>): Promise<T> {
-  const { nqn, addresses } = await cluster.volume(volume);
-  const [first, ...otherAddresses] = addresses;
-  if (first === undefined) throw new Error('the volume has no address');
-  const host = await engine.connect({ ...first, otherAddresses, nqn, ctrlLossTimeoutMs: 60_000 });
+  const host = await connectHost(engine, await cluster.volume(volume));
   return work(host).finally(() => host.close());
 }
 

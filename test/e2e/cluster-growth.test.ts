@@ -7,6 +7,7 @@ import { DrillCluster } from '../../src/drills/cluster/drill-cluster.js';
 import { Supervisor } from '../../src/drills/processes/supervisor.js';
 import { type Controller, Engine, type Namespace } from '../../src/native/index.js';
 import { ballast, projectTop, Workspace } from '../support/ballast.js';
+import { connectHost } from '../support/cluster-host.js';
 
 const mib = 1 << 20;
 const blockBytes = 4096;
@@ -57,10 +58,7 @@ async function inOrder(sizeMib: number): Promise<void> {
 }
 
 async function connect(): Promise<Controller> {
-  const { nqn, addresses } = await volume();
-  const [first, ...otherAddresses] = addresses;
-  if (first === undefined) throw new Error('the volume has no address');
-  return engine.connect({ ...first, otherAddresses, nqn, ctrlLossTimeoutMs: 60_000 });
+  return connectHost(engine, await volume());
 }
 
 /** Of Identify Namespace, on one path of several: its first field is NSZE. */

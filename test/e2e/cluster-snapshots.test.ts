@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Controller, Engine } from '../../src/native/index.js';
 import { Workspace } from '../support/ballast.js';
+import { connectHost } from '../support/cluster-host.js';
 import { snapshotsIn } from '../support/cluster-pools.js';
 import { ClusterProcesses } from '../support/cluster-processes.js';
 
@@ -31,13 +32,6 @@ afterEach(async () => {
   await engine.close();
   await workspace.remove();
 });
-
-async function connect(): Promise<Controller> {
-  const { nqn, addresses } = await cluster.volume('db');
-  const [first, ...otherAddresses] = addresses;
-  if (first === undefined) throw new Error('the volume has no address');
-  return engine.connect({ ...first, otherAddresses, nqn, ctrlLossTimeoutMs: 60_000 });
-}
 
 /** Writes numbers to all blocks in turn, until it is stopped. */
 class Load {
@@ -84,7 +78,7 @@ it('are taken under load, get to a node that was away, and are the same at all',
   const size = `${blocksCount * blockBytes}`;
   const wishes = ['--replicas', '3', '--min-in-sync', '1'];
   await cluster.ask('volume', 'create', 'db', '--size', size, ...wishes);
-  const host = await connect();
+  const host = await connectHost(engine, await cluster.volume('db'));
   const load = new Load(host);
   const { head } = await cluster.volume('db');
   const [away = ''] = nodes.filter((name) => name !== head);
