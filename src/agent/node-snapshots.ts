@@ -5,9 +5,10 @@
 // A volume is looked at when a record of its snapshots or its mirror record has changed, when a head here
 // serves, and after a failure, ever later; not while nothing happens.
 import { randomUUID } from 'node:crypto';
-import { type Clock, pause } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { DomainError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { RetriedWork } from '../base/retried-work.js';
 import { SnapshotCarrying } from '../mirrors/carrying.js';
 import { HeadSnapshots, membersOf, restsMax } from '../mirrors/head-snapshots.js';
 import {
@@ -21,9 +22,6 @@ import {
 import type { MirrorEngine } from '../native/mirror-types.js';
 import { RecordWatch } from '../store/record-watch.js';
 import type { Store } from '../store/types.js';
-
-const retryFirstMs = 1_000;
-const retryMaxMs = 60_000;
 
 export interface NodeSnapshotsOptions {
   readonly engine: Pick<
@@ -47,12 +45,7 @@ export interface NodeSnapshotsOptions {
 }
 
 interface Work {
-  running: Promise<void> | undefined;
-  /** Something has changed since it was looked at. */
-  isChanged: boolean;
-  failures: number;
-  /** Ends the time until the next attempt. */
-  waiting: AbortController;
+  readonly passes: RetriedWork;
   /** What was in the way the last time, which is told once. */
   trouble: string;
 }
@@ -99,12 +92,9 @@ export class NodeSnapshots {
   /** Its head serves here, or its mirror record has changed: returns at once, and never fails. */
   wake(volume: string): void {
     if (!this.#known.has(volume) || !this.#options.isHead(volume)) return;
-    const work = this.#works.get(volume) ?? newWork();
+    const work = this.#works.get(volume) ?? this.#newWork(volume);
     this.#works.set(volume, work);
-    work.isChanged = true;
-    work.failures = 0;
-    work.waiting.abort();
-    this.#start(volume, work);
+    work.passes.wake();
   }
 
   /** While the records cannot be trusted nothing is begun. */
@@ -117,14 +107,14 @@ export class NodeSnapshots {
   /** Before the heads here end, which do not wait for it: nothing is begun any more. */
   stop(): void {
     this.#isClosed = true;
-    for (const { waiting } of this.#works.values()) waiting.abort();
+    for (const { passes } of this.#works.values()) passes.interrupt();
     this.#stopped = Promise.all([this.#watch.close(), this.#carrying.close()]);
   }
 
   /** When the engine is closed, and before the store is: what was asked of heads has an answer then. */
   async close(): Promise<void> {
     await this.#stopped;
-    await Promise.all([...this.#works.values()].map(({ running }) => running));
+    await Promise.all([...this.#works.values()].map(({ passes }) => passes.running));
   }
 
   #noted(key: string): void {
@@ -145,26 +135,15 @@ export class NodeSnapshots {
     return this.#isHeld || this.#isClosed;
   }
 
-  #start(volume: string, work: Work): void {
-    if (work.running !== undefined || this.#isOver) return;
-    work.running = this.#work(volume, work).finally(() => {
-      work.running = undefined;
-      if (work.isChanged) this.#start(volume, work);
-      else if (this.#works.get(volume) === work) this.#works.delete(volume);
+  #newWork(volume: string): Work {
+    const passes = new RetriedWork({
+      pass: () => this.#pass(volume, work),
+      isHeld: () => this.#isOver,
+      onRest: () => this.#works.delete(volume),
+      clock: this.#options.clock,
     });
-  }
-
-  async #work(volume: string, work: Work): Promise<void> {
-    while (!this.#isOver) {
-      work.isChanged = false;
-      const isDone = await this.#pass(volume, work);
-      if (isDone && !work.isChanged) return;
-      if (isDone || work.isChanged || this.#isOver) continue;
-      work.waiting = new AbortController();
-      const ms = Math.min(retryFirstMs * 2 ** work.failures, retryMaxMs);
-      work.failures += 1;
-      await pause(this.#options.clock, ms, work.waiting.signal);
-    }
+    const work: Work = { passes, trouble: '' };
+    return work;
   }
 
   /** True: nothing is left to be done, or by another head. False: to be tried again. Never fails. */
@@ -278,13 +257,6 @@ export class NodeSnapshots {
     const text = `volume '${volume}': ${trouble}; tried again`;
     this.#options.log.warn({ room: 'agent', volume, err: error }, text);
   }
-}
-
-function newWork(): Work {
-  return {
-    ...{ running: undefined, isChanged: false, failures: 0, trouble: '' },
-    waiting: new AbortController(),
-  };
 }
 
 function sameSet(one: readonly string[], other: readonly string[]): boolean {

@@ -7,9 +7,10 @@
 //
 // A volume is looked at when its record has changed (a member is in sync again), when a snapshot was taken or
 // deleted, and after a failure, ever later; not while nothing happens.
-import { type Clock, pause } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { DomainError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { RetriedWork } from '../base/retried-work.js';
 import type { MirrorCarry, MirrorInfo } from '../native/mirror-types.js';
 import { realMembers } from './record.js';
 import {
@@ -21,8 +22,6 @@ import {
 import type { MirrorsEngine } from './types.js';
 
 const pollMs = 200;
-const retryFirstMs = 1_000;
-const retryMaxMs = 60_000;
 
 export interface CarryingOptions {
   readonly engine: Pick<
@@ -39,17 +38,11 @@ export interface CarryingOptions {
 }
 
 interface Watched {
-  /** Of what is going on. */
-  working: Promise<void> | undefined;
-  /** Something has changed since it was looked at. */
-  isChanged: boolean;
+  readonly passes: RetriedWork;
   /** Who works on its snapshots, and wants nothing to be carried meanwhile. */
   holders: number;
-  failures: number;
   /** Revision of the record with which members were asked what they have. */
   asked: bigint | undefined;
-  /** Ends the time until the next attempt. */
-  waiting: AbortController;
   /** Why a snapshot does not get to a member, by both UUIDs. */
   readonly troubles: Map<string, string>;
 }
@@ -72,11 +65,7 @@ export class SnapshotCarrying {
 
   /** It may have something to be carried: returns at once, and never fails. */
   wake(volume: string): void {
-    const watched = this.#watch(volume);
-    watched.isChanged = true;
-    watched.failures = 0;
-    watched.waiting.abort();
-    this.#start(volume, watched);
+    this.#watch(volume).passes.wake();
   }
 
   /** Runs `work` while none of its snapshots is carried: what is under way is cancelled. */
@@ -107,10 +96,12 @@ export class SnapshotCarrying {
   #watch(volume: string): Watched {
     const found = this.#watched.get(volume);
     if (found !== undefined) return found;
-    const made: Watched = {
-      ...{ working: undefined, isChanged: false, holders: 0, failures: 0, asked: undefined },
-      ...{ waiting: new AbortController(), troubles: new Map() },
-    };
+    const passes = new RetriedWork({
+      pass: () => this.#pass(volume, made),
+      isHeld: () => this.#isHeld(made),
+      clock: this.#options.clock,
+    });
+    const made: Watched = { passes, holders: 0, asked: undefined, troubles: new Map() };
     this.#watched.set(volume, made);
     return made;
   }
@@ -120,32 +111,10 @@ export class SnapshotCarrying {
   }
 
   async #stop(volume: string, watched: Watched): Promise<void> {
-    watched.waiting.abort();
-    if (watched.working === undefined) return;
+    watched.passes.interrupt();
+    if (watched.passes.running === undefined) return;
     await this.#options.engine.cancelMirrorCarry(volume).catch(() => undefined); // it has no head any more
-    await watched.working;
-  }
-
-  #start(volume: string, watched: Watched): void {
-    if (watched.working !== undefined || this.#isHeld(watched)) return;
-    watched.working = this.#work(volume, watched).finally(() => {
-      watched.working = undefined;
-      if (watched.isChanged) this.#start(volume, watched);
-    });
-  }
-
-  async #work(volume: string, watched: Watched): Promise<void> {
-    while (!this.#isHeld(watched)) {
-      watched.isChanged = false;
-      const isDone = await this.#pass(volume, watched);
-      if (isDone) watched.failures = 0;
-      if (isDone && !watched.isChanged) return;
-      if (isDone || this.#isHeld(watched)) continue;
-      watched.waiting = new AbortController();
-      const ms = Math.min(retryFirstMs * 2 ** watched.failures, retryMaxMs);
-      watched.failures += 1;
-      if (!watched.isChanged) await pause(this.#options.clock, ms, watched.waiting.signal);
-    }
+    await watched.passes.running;
   }
 
   /** False: to be tried again. */
