@@ -59,6 +59,8 @@ interface NodeProcess {
   readonly lineage: LineageWatch;
   agent?: Agent;
   notes?: ReplicaNotes;
+  /** In order: it was asked to. */
+  isEnding?: boolean;
 }
 
 interface ControllerProcess {
@@ -298,6 +300,7 @@ export class SimCluster implements SimNetwork {
     const { process } = node;
     if (process?.agent === undefined) return this.killNode(node);
     this.note(`${node.name} ends`);
+    process.isEnding = true;
     const kill = () => {
       if (node.process === process) this.killNode(node);
     };

@@ -443,11 +443,12 @@ class Run {
   /** The store is another one: that is noticed, heads go on, and nothing else happens. */
   async #refused(replace: () => Promise<void>): Promise<void> {
     const { cluster } = this;
-    const heads = cluster.nodes.flatMap(({ name, process }) =>
-      [...(process?.engine.heads ?? [])].flatMap(([volume, head]) =>
+    const heads = cluster.nodes.flatMap(({ name, process }) => {
+      if (process === undefined || process.isEnding === true) return []; // heads go with who ends in order
+      return [...process.engine.heads].flatMap(([volume, head]) =>
         head.alive && head.state === 'serving' ? [{ name, volume, head }] : [],
-      ),
-    );
+      );
+    });
     await replace();
     await cluster.clock.run(refusedMsMax);
     const isUp = this.#nodes(true).some(({ process }) => process?.link.link === 'up');
